@@ -1,0 +1,312 @@
+//! What an agent sees on its host. Facts with their units, as the tools of the host told them; no decisions.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{BootId, BrickId, DeviceId, InstallationId, NodeId, OperationId, VolumeId};
+use crate::names::{BrickPath, DevicePath, LvName, LvmTag, MountPoint, PvUuid, VgName, VolumeName};
+use crate::size::{ByteSize, ExtentSize, Extents};
+
+/// The smallest disk that is worth a volume group: heketi's smallest brick and what goes with it.
+pub const LEAST_DISK: ByteSize = ByteSize::from_bytes(2 << 30);
+
+/// Everything that one agent sees at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Inventory {
+    pub disks: Vec<Disk>,
+    pub groups: Vec<VolumeGroup>,
+    /// Every brick that the tags of this host's logical volumes name.
+    pub bricks: Vec<BrickSeen>,
+    pub gluster: GlusterSeen,
+}
+
+/// What an agent says of itself when it attaches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentSeen {
+    /// As the host calls itself; for people, never for decisions.
+    pub host_name: String,
+    pub boot: BootId,
+    pub versions: Versions,
+}
+
+/// Versions as the programs print them; empty where a program is missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versions {
+    pub agent: String,
+    pub kernel: String,
+    pub lvm: String,
+    pub xfsprogs: String,
+    pub glusterfs: String,
+}
+
+/// One whole disk (or another block device that could be given to us).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disk {
+    /// The name by which it was given or, before that, the kernel's.
+    pub path: DevicePath,
+    /// All other names: udev's links.
+    pub links: Vec<DevicePath>,
+    pub size: ByteSize,
+    pub serial: Option<String>,
+    pub wwn: Option<String>,
+    pub model: Option<String>,
+    pub rotational: bool,
+    /// Why it cannot be taken as it is; empty where it can.
+    pub obstacles: Vec<Obstacle>,
+    /// The device that it is, where its volume group carries our tags.
+    pub device: Option<DeviceId>,
+}
+
+impl Disk {
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.obstacles.is_empty()
+    }
+
+    /// What a person has to repeat before the disk is wiped: its serial, its WWN, or the UUID of the physical volume
+    /// on it.
+    #[must_use]
+    pub fn confirmations(&self) -> Vec<String> {
+        let pv = self.obstacles.iter().find_map(|obstacle| match obstacle {
+            Obstacle::PhysicalVolume { uuid, .. } => Some(uuid.to_string()),
+            _ => None,
+        });
+        [self.serial.clone(), self.wwn.clone(), pv].into_iter().flatten().collect()
+    }
+}
+
+/// One reason why a disk is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Obstacle {
+    /// A file system on it (or on a part of it) is mounted.
+    Mounted {
+        source: String,
+        at: String,
+    },
+    /// It, or a part of it, is in use as swap.
+    Swap {
+        source: String,
+    },
+    /// A line of fstab names it, so that the next boot would mount it.
+    Fstab {
+        line: String,
+    },
+    /// A signature that `wipefs` finds.
+    Signature {
+        what: String,
+        offset: u64,
+    },
+    PartitionTable {
+        what: String,
+    },
+    /// It is, or was, a physical volume of LVM.
+    PhysicalVolume {
+        uuid: PvUuid,
+        group: Option<VgName>,
+    },
+    /// A device-mapper (or md) device lies on it.
+    HeldBy {
+        name: String,
+        path: String,
+        in_use: bool,
+    },
+    /// It belongs to a multipath device: that one is to be given, not its parts.
+    MultipathMember {
+        map: String,
+    },
+    ReadOnly,
+    TooSmall {
+        size: ByteSize,
+        least: ByteSize,
+    },
+    /// It already is a device of this installation.
+    Ours {
+        device: DeviceId,
+    },
+    /// It could not be identified, and so counts as somebody else's.
+    Unknown {
+        why: String,
+    },
+}
+
+impl Obstacle {
+    /// Whether `device wipe` can take it away once a person has confirmed the disk.
+    #[must_use]
+    pub fn can_be_wiped(&self) -> bool {
+        match self {
+            Self::Signature { .. }
+            | Self::PartitionTable { .. }
+            | Self::PhysicalVolume { .. }
+            | Self::Mounted { .. }
+            | Self::Fstab { .. }
+            | Self::HeldBy { .. } => true,
+            Self::Swap { .. }
+            | Self::MultipathMember { .. }
+            | Self::ReadOnly
+            | Self::TooSmall { .. }
+            | Self::Ours { .. }
+            | Self::Unknown { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mounted { source, at } => write!(f, "{source} is mounted at {at}"),
+            Self::Swap { source } => write!(f, "{source} is in use as swap"),
+            Self::Fstab { line } => write!(f, "a line of /etc/fstab names it: {line}"),
+            Self::Signature { what, offset } => write!(f, "it carries a signature of {what} at byte {offset}"),
+            Self::PartitionTable { what } => write!(f, "it carries a partition table ({what})"),
+            Self::PhysicalVolume { uuid, group: Some(group) } => {
+                write!(f, "it is LVM's physical volume {uuid} of volume group {group}")
+            }
+            Self::PhysicalVolume { uuid, group: None } => {
+                write!(f, "it carries LVM's physical volume {uuid}, which is in no volume group")
+            }
+            Self::HeldBy { name, path, in_use: true } => write!(f, "{name} ({path}) lies on it and is in use"),
+            Self::HeldBy { name, path, in_use: false } => write!(f, "{name} ({path}) lies on it, in use by nobody"),
+            Self::MultipathMember { map } => write!(f, "it is a path of the multipath device {map}: add that one"),
+            Self::ReadOnly => f.write_str("it is read-only"),
+            Self::TooSmall { size, least } => write!(f, "it has {size}, at least {least} are needed"),
+            Self::Ours { device } => write!(f, "it already is device {device}"),
+            Self::Unknown { why } => write!(f, "it could not be examined, so it counts as somebody else's: {why}"),
+        }
+    }
+}
+
+/// One volume group, from one report of LVM.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VolumeGroup {
+    pub name: VgName,
+    pub uuid: String,
+    pub space: GroupSpace,
+    pub physical_volumes: Vec<PhysicalVolume>,
+    /// Ours: what the group's tags say. `None` for groups of others.
+    pub tags: Option<GroupTags>,
+    /// Marked for destruction by an earlier step of ours.
+    pub condemned: bool,
+    pub volumes: Vec<LogicalVolume>,
+}
+
+/// The space of a volume group in LVM's own numbers (`vg_extent_count`, `vg_free_count`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupSpace {
+    pub extent_size: ExtentSize,
+    pub total: Extents,
+    pub free: Extents,
+    /// The group's spare of pool metadata (`lvol0_pmspare`); zero before the first pool.
+    pub spare: Extents,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhysicalVolume {
+    pub uuid: PvUuid,
+    /// As LVM names it; `None` where the disk is missing.
+    pub path: Option<DevicePath>,
+    pub missing: bool,
+}
+
+/// What a volume group of ours says of itself, in tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupTags {
+    pub installation: InstallationId,
+    pub node: NodeId,
+    pub device: DeviceId,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogicalVolume {
+    pub name: LvName,
+    pub uuid: String,
+    /// LVM's own size; virtual for a thin volume.
+    pub size: ByteSize,
+    pub kind: LvKind,
+    pub active: bool,
+    /// Some program, or a mount, has it open.
+    pub open: bool,
+    /// Marked for destruction by an earlier step of ours.
+    pub condemned: bool,
+    pub tags: Vec<LvmTag>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum LvKind {
+    /// Fill levels in percent; `None` while the pool is not active.
+    ThinPool {
+        metadata: ByteSize,
+        data_percent: Option<f64>,
+        metadata_percent: Option<f64>,
+        volumes: u32,
+    },
+    Thin {
+        pool: LvName,
+    },
+    /// Anything else: linear, snapshots of others, hidden parts of pools.
+    Other {
+        segment_type: String,
+    },
+}
+
+/// A brick, as the tags of its thin volume and the state of its mount tell it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BrickSeen {
+    pub tags: BrickTags,
+    pub group: VgName,
+    pub volume_lv: LvName,
+    pub pool_lv: LvName,
+    /// Size of the thin volume.
+    pub size: ByteSize,
+    pub condemned: bool,
+    /// Where the host's fstab mounts it, if a line of ours does.
+    pub fstab: Option<MountPoint>,
+    /// Where it is mounted now.
+    pub mounted: Option<MountPoint>,
+    /// Present and readable only while mounted.
+    pub path: Option<BrickPath>,
+}
+
+/// What a brick's thin volume says of itself, in tags.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrickTags {
+    pub brick: BrickId,
+    pub volume: VolumeId,
+    pub volume_name: VolumeName,
+    /// Which brick set of the volume, from 0.
+    pub set: u32,
+    /// The place within its set, from 0. GlusterFS reads order as meaning.
+    pub position: u32,
+    pub role: BrickRole,
+    /// What was asked for; the thin volume is this, rounded up to extents.
+    pub asked: ByteSize,
+    pub generation: u64,
+    pub operation: OperationId,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BrickRole {
+    Data,
+    /// Metadata only.
+    Arbiter,
+}
+
+/// What this host's glusterd says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GlusterSeen {
+    /// glusterd answers.
+    pub running: bool,
+    /// This host's own id in the trusted storage pool; heketi never knew it.
+    pub uuid: Option<String>,
+    pub peers: Vec<PeerSeen>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerSeen {
+    pub uuid: String,
+    pub host: String,
+    pub connected: bool,
+}

@@ -1,0 +1,256 @@
+//! What a coordinator asks of an agent: states to bring about, never commands to run.
+//!
+//! A task names the wished state with ids that the coordinator made. It may arrive twice, or again after a crash of
+//! either side: the agent answers from its journal, or goes on where it stopped. An outcome says what changed.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{BrickId, ClusterId, DeviceId, InstallationId, NodeId, OperationId, TaskId, VolumeId};
+use crate::inventory::{BrickTags, Disk, GroupSpace, Obstacle};
+use crate::names::{BrickPath, DevicePath, HostName, OptionKey, OptionValue, PvUuid, VolumeName};
+use crate::size::{ByteSize, ExtentSize};
+use crate::space::BrickSpace;
+
+/// One thing to bring about on one host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    pub id: TaskId,
+    /// The durable operation that it serves: in every log line and in the tags of what it makes.
+    pub operation: OperationId,
+    /// Raised by each start of a coordinator. Agents refuse a lower one than they have seen.
+    pub epoch: u64,
+    pub wanted: Wanted,
+}
+
+/// The wished state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Wanted {
+    /// The disk is a physical volume with a volume group of ours on it.
+    Device(DeviceSpec),
+    /// The device's volume group carries the mark without which nothing of it may be destroyed.
+    DeviceCondemned {
+        device: DeviceId,
+    },
+    /// The condemned, empty volume group and its physical volume are gone.
+    DeviceGone {
+        device: DeviceId,
+    },
+    /// Nothing holds the disk and nothing is on it. `confirm` is what a person repeated: serial, WWN or PV UUID.
+    DiskWiped {
+        path: DevicePath,
+        confirm: String,
+    },
+    /// The brick exists: thin pool, thin volume, XFS, fstab line, mount, record, brick directory.
+    Brick(BrickSpec),
+    /// The brick's thin volume carries the mark without which it may not be destroyed.
+    BrickCondemned(BrickKey),
+    /// The condemned brick and all that belonged to it are gone.
+    BrickGone(BrickKey),
+    /// The host is in the same trusted storage pool as this one. Asked of a host that is in the pool.
+    Peer {
+        host: HostName,
+    },
+    PeerGone {
+        host: HostName,
+    },
+    /// The volume is known to glusterd and has its options; not yet started.
+    Volume(VolumeSpec),
+    VolumeStarted(VolumeKey),
+    VolumeStopped(VolumeKey),
+    /// The stopped volume is not known to glusterd any more.
+    VolumeGone(VolumeKey),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceSpec {
+    pub device: DeviceId,
+    pub installation: InstallationId,
+    pub node: NodeId,
+    pub path: DevicePath,
+    pub extent_size: ExtentSize,
+    /// heketi's `destroydata`: signatures on the disk are wiped first. Mounts and holders still refuse it, and so does
+    /// a physical volume that carries an installation's tags.
+    pub destroy: bool,
+}
+
+/// Names a brick well enough to destroy it: all of it must match the tags on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrickKey {
+    pub device: DeviceId,
+    pub brick: BrickId,
+    pub volume: VolumeId,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BrickSpec {
+    pub device: DeviceId,
+    pub tags: BrickTags,
+    pub space: BrickSpace,
+    /// Group that owns the brick directory; 0 leaves it to root.
+    pub gid: u32,
+    /// Written beside the brick directory, so that the volume can be told from any of its bricks.
+    pub record: VolumeRecord,
+}
+
+impl BrickSpec {
+    #[must_use]
+    pub fn key(&self) -> BrickKey {
+        BrickKey { device: self.device, brick: self.tags.brick, volume: self.tags.volume }
+    }
+}
+
+/// What the tags of one brick cannot hold: the volume's own settings, on every brick's file system.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VolumeRecord {
+    pub format: u32,
+    pub installation: InstallationId,
+    pub cluster: ClusterId,
+    pub volume: VolumeId,
+    pub name: VolumeName,
+    /// What the volume was asked to hold.
+    pub size: ByteSize,
+    pub layout: Layout,
+    pub sets: u32,
+    pub gid: u32,
+    /// As given, in the order given.
+    pub options: Vec<String>,
+    /// Room for snapshots: the pool has this many times the brick's size. Thousandths; 1000 is none.
+    pub snapshot_factor_milli: u32,
+    pub snapshots: bool,
+}
+
+impl VolumeRecord {
+    pub const FORMAT: u32 = 1;
+}
+
+/// How the bricks of one set share the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Layout {
+    Distribute,
+    Replicate {
+        replica: u32,
+    },
+    /// Two copies of the data and a third brick with metadata only.
+    Arbiter,
+    Disperse {
+        data: u32,
+        redundancy: u32,
+    },
+}
+
+impl Layout {
+    #[must_use]
+    pub fn bricks_per_set(self) -> u32 {
+        match self {
+            Self::Distribute => 1,
+            Self::Replicate { replica } => replica,
+            Self::Arbiter => 3,
+            Self::Disperse { data, redundancy } => data + redundancy,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeKey {
+    pub volume: VolumeId,
+    pub name: VolumeName,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VolumeSpec {
+    pub key: VolumeKey,
+    pub layout: Layout,
+    /// Set by set, in GlusterFS's order within each.
+    pub bricks: Vec<BrickAddress>,
+    /// Our own `user.*` ids among them.
+    pub options: BTreeMap<OptionKey, OptionValue>,
+}
+
+/// `host:/path`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct BrickAddress {
+    pub host: HostName,
+    pub path: BrickPath,
+}
+
+/// The answer to one task, kept by the agent until the coordinator acknowledges it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    pub task: TaskId,
+    pub result: Result<Done, Failure>,
+}
+
+/// The wished state is there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Done {
+    /// False where it was there before.
+    pub changed: bool,
+    pub report: Report,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Report {
+    Nothing,
+    Device(DeviceReport),
+    Brick(BrickReport),
+    /// The group after something went from it.
+    Group {
+        space: GroupSpace,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeviceReport {
+    pub pv_uuid: PvUuid,
+    pub disk: Disk,
+    pub space: GroupSpace,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BrickReport {
+    pub path: BrickPath,
+    /// The thin volume as it came out.
+    pub size: ByteSize,
+    pub space: GroupSpace,
+}
+
+/// The wished state is not there. `message` is one sentence for people; `cure` says what they can do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    pub kind: FailureKind,
+    pub message: String,
+    pub cure: Option<String>,
+    /// For refused disks: what stands in the way, one by one.
+    pub obstacles: Vec<Obstacle>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// A precondition does not hold; nothing was changed.
+    Refused,
+    /// The volume group has not enough free extents; nothing was changed.
+    NoSpace,
+    /// A tool failed. What was half made stays until the task is repeated or undone.
+    Failed,
+    /// A tool did not answer in time: it may still succeed. The task is to be asked again, never undone blindly.
+    Unknown,
+    /// The task came from a coordinator that has been replaced.
+    Stale,
+    /// The host lacks what the task needs, such as a running glusterd.
+    Unavailable,
+}
+
+/// How far a running task is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    pub task: TaskId,
+    /// What is being done now, for people: `mkfs.xfs`.
+    pub doing: String,
+}
