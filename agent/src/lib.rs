@@ -1,1 +1,6 @@
+//! Bricklayer's agent: places and keeps bricks on one GlusterFS host.
+//!
+//! Data flows one way: [`session`] (the stream to the coordinator) hands tasks to [`engine`], which observes, plans
+//! (pure) and carries out through [`host`]. Nothing below knows what is above it. `docs/architecture.md` has the map.
 
+pub mod host;

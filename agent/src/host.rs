@@ -1,0 +1,243 @@
+//! The seam between the agent and the host it runs on: facts to read and small effects to bring about.
+//!
+//! Two implementations: [`crate::tools::RealHost`], which starts the host's own programs, and the tests' `SimHost`,
+//! which models them with LVM's exact arithmetic. The engine above decides; nothing here does. Every effect says what
+//! state it leaves, so that the engine can look first and skip it: none is idempotent by itself unless it says so.
+
+use async_trait::async_trait;
+use bricklayer_proto::ids::BootId;
+use bricklayer_proto::inventory::{GroupSpace, LogicalVolume, PeerSeen, PhysicalVolume, Versions};
+use bricklayer_proto::names::{
+    BrickPath, DevicePath, HostName, LvName, LvmTag, MountPoint, OptionKey, OptionValue, PvUuid, VgName, VolumeName,
+};
+use bricklayer_proto::size::{ByteSize, ExtentSize};
+use bricklayer_proto::space::BrickSpace;
+use bricklayer_proto::task::{BrickAddress, Layout};
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// Why a tool's answer cannot be used. See [`crate::tools`] for how the real ones come about.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// The program is not on this host.
+    #[error("{program} is not installed on this host")]
+    Missing { program: String },
+    /// The program ran and refused; `said` is its own first line of error.
+    #[error("{what} failed: {said}")]
+    Failed { what: String, said: String },
+    /// The volume group has fewer free extents than were asked for. Nothing was changed.
+    #[error("volume group {group} has not enough free extents: {said}")]
+    NoSpace { group: VgName, said: String },
+    /// It did not end in time and may still succeed. Whoever sees this looks at the state again.
+    #[error("{what} has not ended after {seconds} s; whether it will succeed is unknown")]
+    StillRunning { what: String, seconds: u64 },
+    /// The answer of a program (or a file) does not have the shape that we know.
+    #[error("{what} could not be understood: {why}")]
+    Unreadable { what: String, why: String },
+    #[error("{what} failed")]
+    Io {
+        what: String,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Everything on this host that matters to disks and bricks, read in one go.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HostView {
+    pub block_devices: Vec<BlockDevice>,
+    pub groups: Vec<GroupReport>,
+    /// Physical volumes that are in no group.
+    pub loose_physical_volumes: Vec<PhysicalVolume>,
+    pub mounts: Vec<Mount>,
+    /// Sources of active swap.
+    pub swaps: Vec<Utf8PathBuf>,
+    /// The whole text of fstab, foreign lines included.
+    pub fstab: String,
+}
+
+/// One block device as the kernel and udev know it: a disk, a partition, or a device-mapper device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockDevice {
+    /// The kernel's node, such as `/dev/sdb` or `/dev/dm-3`.
+    pub path: DevicePath,
+    /// udev's links, among them `/dev/disk/by-id/...` and `/dev/mapper/...`.
+    pub links: Vec<DevicePath>,
+    pub kind: BlockKind,
+    pub size: ByteSize,
+    pub read_only: bool,
+    pub rotational: bool,
+    pub serial: Option<String>,
+    pub wwn: Option<String>,
+    pub model: Option<String>,
+    /// `dos`, `gpt`; the table itself lies on this device.
+    pub partition_table: Option<String>,
+    /// What udev or blkid found on it: `xfs`, `LVM2_member`, `linux_raid_member`...
+    pub signature: Option<String>,
+    /// The devices on which this one lies: a partition's disk, a mapping's disks.
+    pub parents: Vec<DevicePath>,
+    /// The device-mapper name, where it is one.
+    pub mapping: Option<String>,
+    /// Open by a program or mount, as the kernel counts for device-mapper devices.
+    pub open: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockKind {
+    Disk,
+    Partition,
+    /// A logical volume of LVM.
+    Lvm,
+    Multipath,
+    /// Any other device-mapper device.
+    Mapping,
+    Raid,
+    /// Loop, cdrom, zram and whatever else is never given to us.
+    Other,
+}
+
+/// A signature and where it stands, as `wipefs` lists them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    pub what: String,
+    pub offset: u64,
+}
+
+/// One volume group as LVM reports it, tags still as words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupReport {
+    pub name: VgName,
+    pub uuid: String,
+    pub space: GroupSpace,
+    pub tags: Vec<LvmTag>,
+    pub physical_volumes: Vec<PhysicalVolume>,
+    pub volumes: Vec<LogicalVolume>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// As the kernel names it: usually `/dev/mapper/...`.
+    pub source: String,
+    /// The source's device number, which no link or rename can disguise.
+    pub device_number: (u32, u32),
+    pub at: Utf8PathBuf,
+    pub file_system: String,
+}
+
+/// What makes a brick's two logical volumes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrickVolumes {
+    pub group: VgName,
+    pub pool: LvName,
+    pub volume: LvName,
+    pub space: BrickSpace,
+    pub extent_size: ExtentSize,
+    pub pool_tags: Vec<LvmTag>,
+    pub volume_tags: Vec<LvmTag>,
+}
+
+/// What glusterd knows of one volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GlusterVolume {
+    pub name: VolumeName,
+    /// glusterd's own id, with dashes as it prints it.
+    pub uuid: String,
+    pub started: bool,
+    /// In glusterd's order.
+    pub bricks: Vec<BrickAddress>,
+    pub options: Vec<(String, String)>,
+}
+
+/// The host below the engine.
+#[async_trait]
+pub trait Host: Send + Sync + 'static {
+    // Facts. None of them changes anything.
+
+    async fn host_name(&self) -> Result<String, HostError>;
+    async fn boot(&self) -> Result<BootId, HostError>;
+    /// A missing program is an empty version, not an error.
+    async fn versions(&self) -> Result<Versions, HostError>;
+    async fn view(&self) -> Result<HostView, HostError>;
+    /// One group alone: one process, where [`Host::view`] needs several. `None` where there is no such group.
+    async fn group(&self, group: &VgName) -> Result<Option<GroupReport>, HostError>;
+    async fn signatures(&self, disk: &DevicePath) -> Result<Vec<Signature>, HostError>;
+    async fn mounts(&self) -> Result<Vec<Mount>, HostError>;
+    async fn fstab(&self) -> Result<String, HostError>;
+
+    // Disks and groups.
+
+    /// Removes every signature from the disk and tells the kernel. The disk must not be in use.
+    async fn wipe_signatures(&self, disk: &DevicePath) -> Result<(), HostError>;
+    /// Removes a device-mapper device that nobody has open.
+    async fn remove_mapping(&self, name: &str) -> Result<(), HostError>;
+    /// Makes the disk a physical volume and a group of its own. Refuses a disk that carries a signature.
+    async fn create_group(
+        &self,
+        disk: &DevicePath,
+        group: &VgName,
+        extent_size: ExtentSize,
+        tags: &[LvmTag],
+    ) -> Result<(), HostError>;
+    async fn add_group_tag(&self, group: &VgName, tag: &LvmTag) -> Result<(), HostError>;
+    /// Removes the group, which must hold no volumes, and then its physical volume.
+    async fn remove_group(&self, group: &VgName, disk: &DevicePath) -> Result<(), HostError>;
+    /// Makes the device nodes of the group's volumes appear; nothing happens where they are there.
+    async fn activate_group(&self, group: &VgName) -> Result<(), HostError>;
+
+    // Bricks.
+
+    /// Makes the pool and then the thin volume, each with its tags in the same metadata commit. After a failure in
+    /// between the pool is there alone, and a repeat makes the rest. Answers the group as it is then.
+    async fn create_brick_volumes(&self, wanted: &BrickVolumes) -> Result<GroupReport, HostError>;
+    async fn add_volume_tag(&self, group: &VgName, volume: &LvName, tag: &LvmTag) -> Result<(), HostError>;
+    /// Removes a logical volume that nothing has open. For a pool: only an empty one.
+    async fn remove_volume(&self, group: &VgName, volume: &LvName) -> Result<(), HostError>;
+    /// Never overwrites a file system: a volume that carries one is refused.
+    async fn make_xfs(&self, group: &VgName, volume: &LvName, arbiter: bool) -> Result<(), HostError>;
+    /// Makes the empty folder, immutable, so that nothing can be written below it while nothing is mounted. Idempotent.
+    async fn make_mount_point(&self, at: &MountPoint) -> Result<(), HostError>;
+    /// Removes the empty folder, and the group's folder above it if that is empty too. Idempotent.
+    async fn remove_mount_point(&self, at: &MountPoint) -> Result<(), HostError>;
+    async fn mount(&self, group: &VgName, volume: &LvName, at: &MountPoint) -> Result<(), HostError>;
+    async fn unmount(&self, at: &MountPoint) -> Result<(), HostError>;
+    /// Replaces fstab by `new` in one step, if it still reads `old`; `false` where somebody else has changed it.
+    async fn replace_fstab(&self, old: &str, new: &str) -> Result<bool, HostError>;
+    /// Writes a file in the root of a mounted brick file system, durably and in one step.
+    async fn write_record(&self, at: &MountPoint, name: &str, content: &[u8]) -> Result<(), HostError>;
+    async fn read_record(&self, at: &MountPoint, name: &str) -> Result<Option<Vec<u8>>, HostError>;
+    /// Makes the brick directory with its group and set-gid bit, if it is not there. Idempotent.
+    async fn make_brick_directory(&self, path: &BrickPath, gid: u32) -> Result<(), HostError>;
+
+    // GlusterFS, through this host's glusterd.
+
+    async fn gluster_is_running(&self) -> Result<bool, HostError>;
+    /// This host's own UUID and the other members of its pool.
+    async fn gluster_pool(&self) -> Result<(String, Vec<PeerSeen>), HostError>;
+    async fn gluster_peer_probe(&self, host: &HostName) -> Result<(), HostError>;
+    async fn gluster_peer_detach(&self, host: &HostName) -> Result<(), HostError>;
+    async fn gluster_volume(&self, name: &VolumeName) -> Result<Option<GlusterVolume>, HostError>;
+    async fn gluster_volumes(&self) -> Result<Vec<VolumeName>, HostError>;
+    async fn gluster_volume_create(
+        &self,
+        name: &VolumeName,
+        layout: Layout,
+        bricks: &[BrickAddress],
+    ) -> Result<(), HostError>;
+    async fn gluster_volume_set(
+        &self,
+        name: &VolumeName,
+        options: &[(OptionKey, OptionValue)],
+    ) -> Result<(), HostError>;
+    async fn gluster_volume_start(&self, name: &VolumeName) -> Result<(), HostError>;
+    async fn gluster_volume_stop(&self, name: &VolumeName) -> Result<(), HostError>;
+    async fn gluster_volume_delete(&self, name: &VolumeName) -> Result<(), HostError>;
+
+    /// A brick's folders that a failed `volume create` marked as used: the extended attributes of GlusterFS are taken
+    /// off an otherwise empty brick directory, so that a repeat is accepted.
+    async fn clear_brick_marks(&self, path: &BrickPath) -> Result<(), HostError>;
+    /// Everything of ours lies below this folder.
+    fn mount_root(&self) -> MountPoint;
+    /// What LVM calls the physical volume, for a path that survives renaming.
+    fn pv_path(&self, uuid: &PvUuid) -> Utf8PathBuf {
+        Utf8Path::new("/dev/disk/by-id").join(format!("lvm-pv-uuid-{uuid}"))
+    }
+}
