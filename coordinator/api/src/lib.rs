@@ -1,1 +1,11 @@
+//! What Bricklayer's REST API says, and a client for it.
+//!
+//! [`heketi`] holds the bodies of heketi's own routes, equal to heketi's byte for byte: nothing of ours may stand in
+//! them. [`v1`] holds the bodies of our routes, all below `/v1`. [`json`] reads both as heketi's clients and server
+//! expect JSON to be read.
+//!
+//! The server and every client share these types, so that the two sides cannot drift apart. No decision is taken here.
 
+pub mod heketi;
+pub mod json;
+pub mod v1;
