@@ -194,6 +194,8 @@ pub struct VolumeGroup {
 /// The space of a volume group in LVM's own numbers (`vg_extent_count`, `vg_free_count`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupSpace {
+    /// LVM's `vg_seqno`: raised by each change of the group, so that of two reports the newer one is known.
+    pub seqno: u64,
     pub extent_size: ExtentSize,
     pub total: Extents,
     pub free: Extents,
