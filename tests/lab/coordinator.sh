@@ -1,0 +1,99 @@
+# shellcheck shell=bash
+# The coordinator of the lab and the enrolment of its agents. It runs on the machine, inside the
+# lab's network namespace.
+
+readonly REST_PORT=8080 AGENTS_PORT=24010
+readonly COORDINATOR_DATA=$LAB_DIR/coordinator COORDINATOR_RECORD=$LAB_DIR/coordinator.process
+readonly COORDINATOR_LOG=$LAB_DIR/coordinator.log
+
+program() { printf '%s/programs/%s' "$LAB_DIR" "$1"; }
+
+# Copies: a build that replaces a program must not change it under a running test.
+programs_copy() {
+    local from=${BRICKLAYER_BIN:-$REPO/target/release} name
+    mkdir -p "$LAB_DIR/programs"
+    for name in bricklayer-coordinator bricklayer-agent bricklayer; do
+        [[ -x $from/$name ]] ||
+            die "$from/$name is missing: build it (cargo build --release), set BRICKLAYER_BIN to where it is, or ask for hosts without it (lab up --bare)"
+        cp --reflink=auto "$from/$name" "$LAB_DIR/programs/"
+    done
+    ln -sf bricklayer "$LAB_DIR/programs/heketi-cli"
+}
+
+coordinator_init() {
+    "$(program bricklayer-coordinator)" init --data-dir "$COORDINATOR_DATA" \
+        --advertise "$COORDINATOR_ADDRESS:$AGENTS_PORT" >"$LAB_DIR/coordinator-init.txt"
+}
+
+coordinator_start() {
+    ! runs "$COORDINATOR_RECORD" || die "the coordinator runs already"
+    local auth=()
+    [[ $AUTH == yes ]] || auth=(--disable-auth)
+    spawn "$COORDINATOR_RECORD" "$COORDINATOR_LOG" "$(program bricklayer-coordinator)" run \
+        --data-dir "$COORDINATOR_DATA" --rest-listen "$COORDINATOR_ADDRESS:$REST_PORT" \
+        --agents-listen "$COORDINATOR_ADDRESS:$AGENTS_PORT" "${auth[@]}"
+    wait_for 30 "the coordinator" coordinator_answers_or_ended
+    if ended "$COORDINATOR_RECORD"; then
+        tail -n 20 "$COORDINATOR_LOG" >&2
+        die "the coordinator ended; its output is in $COORDINATOR_LOG"
+    fi
+}
+
+coordinator_answers_or_ended() {
+    answers "$COORDINATOR_ADDRESS" "$REST_PORT" || ended "$COORDINATOR_RECORD"
+}
+
+coordinator_stop() {
+    local pid
+    pid=$(recorded "$COORDINATOR_RECORD") || die "the coordinator does not run"
+    kill -TERM "$pid"
+    wait_for 30 "the coordinator to end" ended "$COORDINATOR_RECORD"
+    rm -f "$COORDINATOR_RECORD"
+}
+
+coordinator_kill() {
+    runs "$COORDINATOR_RECORD" || die "the coordinator does not run"
+    kill_group "$COORDINATOR_RECORD"
+}
+
+client_environment() {
+    local key=
+    [[ $AUTH != yes ]] || key=$(<"$COORDINATOR_DATA/admin.key")
+    say "LAB_NAME=$LAB_NAME"
+    say "LAB_NETNS=$NETNS"
+    say "LAB_DIR=$LAB_DIR"
+    say "LAB_REST=http://$COORDINATOR_ADDRESS:$REST_PORT"
+    say "HEKETI_CLI_SERVER=http://$COORDINATOR_ADDRESS:$REST_PORT"
+    say "HEKETI_CLI_USER=admin"
+    say "HEKETI_CLI_KEY=$key"
+    say "BRICKLAYER_SERVER=http://$COORDINATOR_ADDRESS:$REST_PORT"
+    say "BRICKLAYER_USER=admin"
+    say "BRICKLAYER_KEY=$key"
+}
+
+cli() {
+    (
+        set -a
+        eval "$(client_environment)"
+        inside_network "$(program bricklayer)" "$@"
+    )
+}
+
+enrol() { # HOST
+    local host=$1 token
+    token=$(cli agent invite "$host") || die "no invitation for $host"
+    "$LAB_SOURCE/lab" exec "$host" -- bricklayer-agent enroll "$token" --data-dir /var/lib/bricklayer >"$(host_dir "$host")/enroll.txt" 2>&1 || {
+        cat "$(host_dir "$host")/enroll.txt" >&2
+        die "$host could not enrol"
+    }
+    "$LAB_SOURCE/lab" exec "$host" -- /lab/service start agent
+}
+
+agent_is_attached() { # HOST
+    cli agent list --json 2>/dev/null | tr -d ' \n' | grep -Eq "\"name\":\"$1\"[^{}]*\"connected\":true"
+}
+
+await_agent() { # HOST
+    wait_for 60 "the agent of $1" agent_is_attached "$1" ||
+        die "the coordinator does not see the agent of $1; see: lab exec $1 -- cat /var/log/bricklayer-agent.log"
+}
