@@ -1,1 +1,3 @@
+//! Bricklayer's coordinator: decides where bricks go, drives the agents, serves REST.
 
+pub mod agents;

@@ -1,0 +1,10 @@
+//! The agents that attach to this coordinator: their streams, their tasks, and what operations may ask of them.
+//!
+//! Owns the one open port (agents dial out, nobody dials them) and the live sessions. Must never decide what a host is
+//! asked for, nor believe a name that the certificate does not carry. Read [`AgentApi`] first, then [`Registry`].
+
+mod api;
+mod registry;
+
+pub use api::{AgentApi, AgentError, AgentEvent, AgentStatus, Patience, Presence};
+pub use registry::Registry;
