@@ -2,10 +2,11 @@
 //!
 //! [`heketi`] holds the bodies of heketi's own routes, equal to heketi's byte for byte: nothing of ours may stand in
 //! them. [`v1`] holds the bodies of our routes, all below `/v1`. [`json`] reads both as heketi's clients and server
-//! expect JSON to be read.
+//! expect JSON to be read. [`client`] speaks to a coordinator, or to a heketi.
 //!
 //! The server and every client share these types, so that the two sides cannot drift apart. No decision is taken here.
 
+pub mod client;
 pub mod heketi;
 pub mod json;
 pub mod v1;
