@@ -60,6 +60,8 @@ pub struct HostView {
 pub struct BlockDevice {
     /// The kernel's node, such as `/dev/sdb` or `/dev/dm-3`.
     pub path: DevicePath,
+    /// Major and minor, which no link or rename can disguise.
+    pub device_number: (u32, u32),
     /// udev's links, among them `/dev/disk/by-id/...` and `/dev/mapper/...`.
     pub links: Vec<DevicePath>,
     pub kind: BlockKind,
@@ -182,6 +184,8 @@ pub trait Host: Send + Sync + 'static {
     async fn remove_group(&self, group: &VgName, disk: &DevicePath) -> Result<(), HostError>;
     /// Makes the device nodes of the group's volumes appear; nothing happens where they are there.
     async fn activate_group(&self, group: &VgName) -> Result<(), HostError>;
+    /// Takes the device nodes of the group's volumes away; fails where one of them is open.
+    async fn deactivate_group(&self, group: &VgName) -> Result<(), HostError>;
 
     // Bricks.
 

@@ -154,6 +154,10 @@ impl Layout {
     }
 }
 
+/// The volume option in which a volume of ours carries its id, so that glusterd itself tells whose it is. A volume of
+/// the same name with another id is never touched.
+pub const VOLUME_ID_OPTION: &str = "user.bricklayer.id";
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeKey {
     pub volume: VolumeId,
