@@ -1,3 +1,4 @@
 //! Bricklayer's coordinator: decides where bricks go, drives the agents, serves REST.
 
 pub mod agents;
+pub mod placement;

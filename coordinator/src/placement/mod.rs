@@ -1,0 +1,186 @@
+//! Decides which devices hold the bricks of a volume, and says why where it cannot.
+//!
+//! Pure: no clock, store, environment or randomness. The same [`Wish`] and [`Candidate`]s, in any order, give the same
+//! [`Placement`], on any machine, so that a placement or a refusal seen at a site can be replayed from its inventory.
+//! It reads and returns values; reserving the space and making the bricks is `ops`' affair.
+//!
+//! Read this file first, then `search` (which brick sizes are tried), `assign` (which devices take the bricks of one
+//! attempt; exact), [`refusal`] and [`ledger`]. The rules for people: `docs/placement.md`.
+
+pub mod ledger;
+pub mod refusal;
+pub mod tags;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bricklayer_proto::ids::{DeviceId, NodeId};
+use bricklayer_proto::inventory::BrickRole;
+use bricklayer_proto::size::{ByteSize, GIB, KIB, MIB, TIB};
+use bricklayer_proto::space::BrickSpace;
+use bricklayer_proto::task::Layout;
+use serde::{Deserialize, Serialize};
+
+pub use ledger::DeviceSpace;
+pub use refusal::{Cause, DeviceRefusal, Refusal, Rule};
+pub use tags::TagMatch;
+
+/// A brick set's arbiter has one entry per file and no data. mkfs.xfs since 5.19 refuses less than this.
+pub const LEAST_ARBITER: ByteSize = ByteSize::from_bytes(300 * MIB);
+
+/// heketi's default: what a file is assumed to have on average, for the size of an arbiter brick.
+pub const AVERAGE_FILE_SIZE: ByteSize = ByteSize::from_bytes(64 * KIB);
+
+/// The tag that reserves a device for arbiter bricks (`required`) or for data bricks (`disabled`).
+pub const ARBITER_TAG: &str = "arbiter";
+
+/// A device that bricks may be placed on, as the coordinator knows it now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    pub device: DeviceId,
+    pub node: NodeId,
+    /// The node's failure domain.
+    pub zone: u32,
+    pub standing: Standing,
+    pub space: DeviceSpace,
+    /// The node's tags, overlaid by the device's.
+    pub tags: BTreeMap<String, String>,
+    /// For texts: `gfs1`.
+    pub node_name: String,
+    /// For texts: `/dev/sdb`.
+    pub device_name: String,
+}
+
+/// Whether a device takes bricks at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    Ready,
+    /// A person switched the device off.
+    DeviceOffline,
+    /// A person removed the device; its bricks went elsewhere.
+    DeviceFailed,
+    NodeOffline,
+    NodeFailed,
+    /// The node's agent is not connected, so that nobody can say how the node is.
+    AgentDetached,
+    /// The node's glusterd does not answer.
+    GlusterDown,
+    /// The agent does not see the device's volume group.
+    GroupMissing,
+    /// The device's volume group lacks its physical volume, or LVM reports it partial.
+    GroupDamaged,
+    /// The device is being added or removed.
+    Changing,
+}
+
+/// The reason for people, with the cure; nothing is said of a ready device but that.
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ready => "the device is ready",
+            Self::DeviceOffline => "the device is offline (switch it on with `device enable`)",
+            Self::DeviceFailed => "the device was removed from service (`failed`)",
+            Self::NodeOffline => "its node is offline (switch it on with `node enable`)",
+            Self::NodeFailed => "its node was removed from service (`failed`)",
+            Self::AgentDetached => "its node's agent is not connected (is bricklayer-agent running there?)",
+            Self::GlusterDown => "its node's glusterd does not answer (is glusterd running there?)",
+            Self::GroupMissing => "its node does not see the device's volume group (is the disk attached?)",
+            Self::GroupDamaged => "LVM reports the device's volume group as damaged (see `vgs` and `pvs` there)",
+            Self::Changing => "the device is being added or removed",
+        })
+    }
+}
+
+/// What is asked for. Whether the layout is one that the API allows has been checked before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wish {
+    /// What the volume, or the addition to it, is to hold.
+    pub size: ByteSize,
+    pub layout: Layout,
+    /// Pool size per brick size in thousandths; 1000 leaves no room for snapshots.
+    pub snapshot_factor_milli: u32,
+    pub zones: ZoneRule,
+    /// For the size of arbiter bricks; zero is [`AVERAGE_FILE_SIZE`].
+    pub average_file_size: ByteSize,
+    pub limits: Limits,
+    /// Bricks that the volume has already: more than none where it is expanded.
+    pub existing_bricks: u32,
+    /// Only devices whose tags match.
+    pub tag_match: Option<TagMatch>,
+}
+
+impl Wish {
+    /// With heketi's defaults: zones are preferred, no snapshots, a new volume.
+    #[must_use]
+    pub fn new(size: ByteSize, layout: Layout) -> Self {
+        Self {
+            size,
+            layout,
+            snapshot_factor_milli: 1000,
+            zones: ZoneRule::Preferred,
+            average_file_size: AVERAGE_FILE_SIZE,
+            limits: Limits::default(),
+            existing_bricks: 0,
+            tag_match: None,
+        }
+    }
+}
+
+/// How the bricks of one set are spread over zones. They are always on different nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ZoneRule {
+    /// Over as many zones as possible; never a reason to refuse.
+    #[default]
+    Preferred,
+    /// Every brick of a set in another zone, or no volume.
+    Strict,
+}
+
+/// heketi's limits by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Applies to data bricks; arbiter bricks have [`LEAST_ARBITER`].
+    pub least_brick: ByteSize,
+    pub largest_brick: ByteSize,
+    /// Of one volume, those that it has already among them.
+    pub most_bricks: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            least_brick: ByteSize::from_bytes(GIB),
+            largest_brick: ByteSize::from_bytes(4 * TIB),
+            most_bricks: 32,
+        }
+    }
+}
+
+/// Where every brick of a volume goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    /// Of every data brick.
+    pub brick_size: ByteSize,
+    /// Set by set, in GlusterFS's order within each: an arbiter comes last.
+    pub sets: Vec<Vec<Placed>>,
+}
+
+impl Placement {
+    pub fn bricks(&self) -> impl Iterator<Item = &Placed> {
+        self.sets.iter().flatten()
+    }
+}
+
+/// One brick of a placement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placed {
+    pub device: DeviceId,
+    pub node: NodeId,
+    pub role: BrickRole,
+    /// What the brick is to hold; its thin volume is this, rounded up to extents.
+    pub asked: ByteSize,
+    /// What it takes from the device's group, apart from the growth of the group's spare.
+    pub space: BrickSpace,
+}
