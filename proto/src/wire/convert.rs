@@ -1,0 +1,689 @@
+//! Messages to vocabulary by `TryFrom`, and back by `From`. The only reader of generated fields.
+
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Credentials, EnrollReply, EnrollRequest, FromAgent, Hello, MAX_ENROL, Secret, ToAgent, Welcome, v1};
+use crate::ids::TaskId;
+use crate::inventory::{AgentSeen, Obstacle, Versions};
+use crate::task::{Done, Failure, FailureKind, Outcome, Progress, Report, Task};
+
+/// A message that this build cannot read. From a peer that passed the handshake this means a mix of versions.
+#[derive(Debug, thiserror::Error)]
+#[error("the message's field `{field}` could not be read: {why}")]
+pub struct NotUnderstood {
+    field: &'static str,
+    why: String,
+    /// The task that it is about, so that it can be answered instead of dropped.
+    pub task: Option<TaskId>,
+}
+
+impl NotUnderstood {
+    fn new(field: &'static str, why: impl ToString) -> Self {
+        Self { field, why: why.to_string(), task: None }
+    }
+
+    fn about(self, task: TaskId) -> Self {
+        Self { task: Some(task), ..self }
+    }
+}
+
+type Result<T> = std::result::Result<T, NotUnderstood>;
+
+fn parse<T: FromStr<Err: ToString>>(field: &'static str, text: &str) -> Result<T> {
+    text.parse().map_err(|error: T::Err| NotUnderstood::new(field, error))
+}
+
+fn from_json<T: DeserializeOwned>(field: &'static str, json: &[u8]) -> Result<T> {
+    serde_json::from_slice(json).map_err(|error| NotUnderstood::new(field, error))
+}
+
+/// The vocabulary has string keys and finite numbers only, so there is nothing that JSON could not express; if there
+/// ever were, the peer would refuse the empty text.
+fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+fn required<T>(field: &'static str, value: Option<T>) -> Result<T> {
+    value.ok_or_else(|| NotUnderstood::new(field, "it is missing"))
+}
+
+impl From<FromAgent> for v1::FromAgent {
+    fn from(said: FromAgent) -> Self {
+        use v1::from_agent::Message;
+        let message = match said {
+            FromAgent::Hello(hello) => Message::Hello(hello.into()),
+            FromAgent::Inventory(inventory) => {
+                Message::Inventory(v1::Inventory { inventory_json: to_json(&*inventory) })
+            }
+            FromAgent::Progress(Progress { task, doing }) => {
+                Message::Progress(v1::Progress { task: task.to_string(), doing })
+            }
+            FromAgent::Outcome(outcome) => Message::Outcome((*outcome).into()),
+        };
+        Self { message: Some(message) }
+    }
+}
+
+impl TryFrom<v1::FromAgent> for FromAgent {
+    type Error = NotUnderstood;
+
+    fn try_from(message: v1::FromAgent) -> Result<Self> {
+        use v1::from_agent::Message;
+        Ok(match required("message", message.message)? {
+            Message::Hello(hello) => Self::Hello(hello.try_into()?),
+            Message::Inventory(inventory) => Self::Inventory(from_json("inventory_json", &inventory.inventory_json)?),
+            Message::Progress(progress) => {
+                Self::Progress(Progress { task: parse("task", &progress.task)?, doing: progress.doing })
+            }
+            Message::Outcome(outcome) => Self::Outcome(Box::new(outcome.try_into()?)),
+        })
+    }
+}
+
+impl From<ToAgent> for v1::ToAgent {
+    fn from(told: ToAgent) -> Self {
+        use v1::to_agent::Message;
+        let message = match told {
+            ToAgent::Welcome(welcome) => Message::Welcome(welcome.into()),
+            ToAgent::Task(task) => Message::Task((*task).into()),
+            ToAgent::Acknowledge(task) => Message::Acknowledge(v1::Acknowledge { task: task.to_string() }),
+        };
+        Self { message: Some(message) }
+    }
+}
+
+impl TryFrom<v1::ToAgent> for ToAgent {
+    type Error = NotUnderstood;
+
+    fn try_from(message: v1::ToAgent) -> Result<Self> {
+        use v1::to_agent::Message;
+        Ok(match required("message", message.message)? {
+            Message::Welcome(welcome) => Self::Welcome(welcome.try_into()?),
+            Message::Task(task) => Self::Task(Box::new(task.try_into()?)),
+            Message::Acknowledge(acknowledge) => Self::Acknowledge(parse("task", &acknowledge.task)?),
+        })
+    }
+}
+
+impl From<Hello> for v1::Hello {
+    fn from(hello: Hello) -> Self {
+        let Versions { agent, kernel, lvm, xfsprogs, glusterfs } = hello.seen.versions;
+        Self {
+            oldest_protocol: *hello.protocols.start(),
+            newest_protocol: *hello.protocols.end(),
+            node: hello.node.to_string(),
+            epoch: hello.epoch,
+            clock_ms: hello.clock_ms,
+            host_name: hello.seen.host_name,
+            boot: hello.seen.boot.to_string(),
+            versions: Some(v1::Versions { agent, kernel, lvm, xfsprogs, glusterfs }),
+        }
+    }
+}
+
+impl TryFrom<v1::Hello> for Hello {
+    type Error = NotUnderstood;
+
+    fn try_from(hello: v1::Hello) -> Result<Self> {
+        let v1::Versions { agent, kernel, lvm, xfsprogs, glusterfs } = required("versions", hello.versions)?;
+        let protocols: RangeInclusive<u32> = hello.oldest_protocol..=hello.newest_protocol;
+        if protocols.is_empty() {
+            return Err(NotUnderstood::new("newest_protocol", "it is lower than `oldest_protocol`"));
+        }
+        Ok(Self {
+            protocols,
+            node: parse("node", &hello.node)?,
+            epoch: hello.epoch,
+            clock_ms: hello.clock_ms,
+            seen: AgentSeen {
+                host_name: hello.host_name,
+                boot: parse("boot", &hello.boot)?,
+                versions: Versions { agent, kernel, lvm, xfsprogs, glusterfs },
+            },
+        })
+    }
+}
+
+impl From<Welcome> for v1::Welcome {
+    fn from(welcome: Welcome) -> Self {
+        Self {
+            installation: welcome.installation.to_string(),
+            epoch: welcome.epoch,
+            protocol: welcome.protocol,
+            clock_ms: welcome.clock_ms,
+            name: welcome.name.into(),
+        }
+    }
+}
+
+impl TryFrom<v1::Welcome> for Welcome {
+    type Error = NotUnderstood;
+
+    fn try_from(welcome: v1::Welcome) -> Result<Self> {
+        Ok(Self {
+            installation: parse("installation", &welcome.installation)?,
+            epoch: welcome.epoch,
+            protocol: welcome.protocol,
+            clock_ms: welcome.clock_ms,
+            name: parse("name", &welcome.name)?,
+        })
+    }
+}
+
+impl From<Task> for v1::Task {
+    fn from(task: Task) -> Self {
+        Self {
+            id: task.id.to_string(),
+            operation: task.operation.to_string(),
+            epoch: task.epoch,
+            wanted_json: to_json(&task.wanted),
+        }
+    }
+}
+
+impl TryFrom<v1::Task> for Task {
+    type Error = NotUnderstood;
+
+    fn try_from(task: v1::Task) -> Result<Self> {
+        let id = parse("id", &task.id)?;
+        // From here on a refusal can name the task, so that its sender does not wait for ever.
+        let read = || {
+            Ok(Self {
+                id,
+                operation: parse("operation", &task.operation)?,
+                epoch: task.epoch,
+                wanted: from_json("wanted_json", &task.wanted_json)?,
+            })
+        };
+        read().map_err(|error: NotUnderstood| error.about(id))
+    }
+}
+
+impl From<Outcome> for v1::Outcome {
+    fn from(outcome: Outcome) -> Self {
+        use v1::outcome::Result;
+        let result = match outcome.result {
+            Ok(done) => Result::Done(v1::Done { changed: done.changed, report_json: to_json(&done.report) }),
+            Err(failure) => Result::Failure(failure.into()),
+        };
+        Self { task: outcome.task.to_string(), result: Some(result) }
+    }
+}
+
+impl TryFrom<v1::Outcome> for Outcome {
+    type Error = NotUnderstood;
+
+    fn try_from(outcome: v1::Outcome) -> Result<Self> {
+        let task = parse("task", &outcome.task)?;
+        let read = || -> Result<_> {
+            Ok(match required("result", outcome.result)? {
+                v1::outcome::Result::Done(done) => {
+                    let report: Report = from_json("report_json", &done.report_json)?;
+                    Ok(Done { changed: done.changed, report })
+                }
+                v1::outcome::Result::Failure(failure) => Err(failure.try_into()?),
+            })
+        };
+        let result = read().map_err(|error| error.about(task))?;
+        Ok(Self { task, result })
+    }
+}
+
+impl From<Failure> for v1::Failure {
+    fn from(failure: Failure) -> Self {
+        let kind = match failure.kind {
+            FailureKind::Refused => v1::FailureKind::Refused,
+            FailureKind::NoSpace => v1::FailureKind::NoSpace,
+            FailureKind::Failed => v1::FailureKind::Failed,
+            FailureKind::Unknown => v1::FailureKind::Unknown,
+            FailureKind::Stale => v1::FailureKind::Stale,
+            FailureKind::Unavailable => v1::FailureKind::Unavailable,
+        };
+        let obstacles_json = if failure.obstacles.is_empty() { Vec::new() } else { to_json(&failure.obstacles) };
+        Self { kind: kind.into(), message: failure.message, cure: failure.cure, obstacles_json }
+    }
+}
+
+impl TryFrom<v1::Failure> for Failure {
+    type Error = NotUnderstood;
+
+    fn try_from(failure: v1::Failure) -> Result<Self> {
+        let kind = match failure.kind() {
+            v1::FailureKind::Refused => FailureKind::Refused,
+            v1::FailureKind::NoSpace => FailureKind::NoSpace,
+            v1::FailureKind::Failed => FailureKind::Failed,
+            // A kind that a newer agent invented may stand for anything: nothing may be concluded from it.
+            v1::FailureKind::Unknown | v1::FailureKind::Unspecified => FailureKind::Unknown,
+            v1::FailureKind::Stale => FailureKind::Stale,
+            v1::FailureKind::Unavailable => FailureKind::Unavailable,
+        };
+        let obstacles: Vec<Obstacle> = if failure.obstacles_json.is_empty() {
+            Vec::new()
+        } else {
+            from_json("obstacles_json", &failure.obstacles_json)?
+        };
+        Ok(Self { kind, message: failure.message, cure: failure.cure, obstacles })
+    }
+}
+
+impl From<EnrollRequest> for v1::EnrollRequest {
+    fn from(request: EnrollRequest) -> Self {
+        Self {
+            invitation: request.invitation.to_string(),
+            secret: request.secret.expose().to_vec(),
+            csr: request.csr,
+            machine_id: request.machine_id,
+        }
+    }
+}
+
+impl TryFrom<v1::EnrollRequest> for EnrollRequest {
+    type Error = NotUnderstood;
+
+    fn try_from(request: v1::EnrollRequest) -> Result<Self> {
+        let secret = request.secret.as_slice().try_into();
+        if request.machine_id.len() > 64 || request.csr.len() > MAX_ENROL {
+            return Err(NotUnderstood::new("machine_id", "it is longer than a machine id can be"));
+        }
+        Ok(Self {
+            invitation: parse("invitation", &request.invitation)?,
+            secret: Secret::from_bytes(secret.map_err(|_| NotUnderstood::new("secret", "it has not 32 bytes"))?),
+            csr: request.csr,
+            machine_id: request.machine_id,
+        })
+    }
+}
+
+impl From<EnrollReply> for v1::EnrollReply {
+    fn from(reply: EnrollReply) -> Self {
+        let Credentials { certificate, authorities, addresses } = reply.credentials;
+        Self {
+            installation: reply.installation.to_string(),
+            node: reply.node.to_string(),
+            name: reply.name.into(),
+            certificate,
+            authorities,
+            addresses,
+        }
+    }
+}
+
+impl TryFrom<v1::EnrollReply> for EnrollReply {
+    type Error = NotUnderstood;
+
+    fn try_from(reply: v1::EnrollReply) -> Result<Self> {
+        Ok(Self {
+            installation: parse("installation", &reply.installation)?,
+            node: parse("node", &reply.node)?,
+            name: parse("name", &reply.name)?,
+            credentials: Credentials {
+                certificate: reply.certificate,
+                authorities: reply.authorities,
+                addresses: reply.addresses,
+            },
+        })
+    }
+}
+
+impl From<Credentials> for v1::RenewReply {
+    fn from(Credentials { certificate, authorities, addresses }: Credentials) -> Self {
+        Self { certificate, authorities, addresses }
+    }
+}
+
+impl From<v1::RenewReply> for Credentials {
+    fn from(v1::RenewReply { certificate, authorities, addresses }: v1::RenewReply) -> Self {
+        Self { certificate, authorities, addresses }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::*;
+    use crate::ids::*;
+    use crate::inventory::*;
+    use crate::names::{MountPoint, VgName};
+    use crate::size::{ByteSize, ExtentSize, Extents};
+    use crate::space::BrickSpace;
+    use crate::task::*;
+
+    /// Through the bytes, as they go over the wire.
+    fn there_and_back<T, M>(said: T) -> T
+    where
+        M: From<T> + Message + Default,
+        T: TryFrom<M, Error: std::fmt::Debug>,
+    {
+        let bytes = M::from(said).encode_to_vec();
+        M::decode(bytes.as_slice()).unwrap().try_into().unwrap()
+    }
+
+    fn task(wanted: Wanted) -> Task {
+        Task { id: TaskId::from_u128(1), operation: OperationId::from_u128(2), epoch: u64::MAX, wanted }
+    }
+
+    fn tags() -> BrickTags {
+        BrickTags {
+            brick: BrickId::from_u128(3),
+            volume: VolumeId::from_u128(4),
+            volume_name: "vol_x".parse().unwrap(),
+            set: 0,
+            position: 2,
+            role: BrickRole::Arbiter,
+            asked: ByteSize::from_bytes(8 << 30),
+            generation: 9,
+            operation: OperationId::from_u128(2),
+        }
+    }
+
+    fn group_space() -> GroupSpace {
+        GroupSpace {
+            extent_size: ExtentSize::FOUR_MIB,
+            total: Extents::new(4090),
+            free: Extents::new(17),
+            spare: Extents::new(11),
+            seqno: 40,
+        }
+    }
+
+    fn every_wanted() -> Vec<Wanted> {
+        let brick =
+            BrickKey { device: DeviceId::from_u128(5), brick: BrickId::from_u128(3), volume: VolumeId::from_u128(4) };
+        let volume = VolumeKey { volume: VolumeId::from_u128(4), name: "vol_x".parse().unwrap() };
+        let layout = Layout::Disperse { data: 4, redundancy: 2 };
+        let all = vec![
+            Wanted::Device(DeviceSpec {
+                device: DeviceId::from_u128(5),
+                installation: InstallationId::from_u128(6),
+                node: NodeId::from_u128(7),
+                path: "/dev/sdb".parse().unwrap(),
+                extent_size: ExtentSize::FOUR_MIB,
+                destroy: true,
+            }),
+            Wanted::DeviceCondemned { device: DeviceId::from_u128(5) },
+            Wanted::DeviceGone { device: DeviceId::from_u128(5) },
+            Wanted::DiskWiped { path: "/dev/sdb".parse().unwrap(), confirm: "WD-1".to_owned() },
+            Wanted::Brick(BrickSpec {
+                device: DeviceId::from_u128(5),
+                tags: tags(),
+                space: space(),
+                gid: 2000,
+                record: VolumeRecord {
+                    format: VolumeRecord::FORMAT,
+                    installation: InstallationId::from_u128(6),
+                    cluster: ClusterId::from_u128(8),
+                    volume: VolumeId::from_u128(4),
+                    name: "vol_x".parse().unwrap(),
+                    size: ByteSize::from_bytes(8 << 30),
+                    layout: Layout::Replicate { replica: 3 },
+                    sets: 1,
+                    gid: 2000,
+                    options: vec!["performance.cache-size 1GB".to_owned()],
+                    snapshot_factor_milli: 1500,
+                    snapshots: true,
+                },
+            }),
+            Wanted::BrickCondemned(brick),
+            Wanted::BrickGone(brick),
+            Wanted::Peer { host: "gfs2".parse().unwrap() },
+            Wanted::PeerGone { host: "192.168.0.204".parse().unwrap() },
+            Wanted::Volume(VolumeSpec {
+                key: volume.clone(),
+                layout,
+                bricks: vec![BrickAddress { host: "gfs1".parse().unwrap(), path: mount().brick_path() }],
+                options: [("user.a".parse().unwrap(), "b c".parse().unwrap())].into(),
+            }),
+            Wanted::VolumeStarted(volume.clone()),
+            Wanted::VolumeStopped(volume.clone()),
+            Wanted::VolumeGone(volume),
+        ];
+        for wanted in &all {
+            // No `_` arm: a new variant must be added to the list above.
+            match wanted {
+                Wanted::Device(_)
+                | Wanted::DeviceCondemned { .. }
+                | Wanted::DeviceGone { .. }
+                | Wanted::DiskWiped { .. }
+                | Wanted::Brick(_)
+                | Wanted::BrickCondemned(_)
+                | Wanted::BrickGone(_)
+                | Wanted::Peer { .. }
+                | Wanted::PeerGone { .. }
+                | Wanted::Volume(_)
+                | Wanted::VolumeStarted(_)
+                | Wanted::VolumeStopped(_)
+                | Wanted::VolumeGone(_) => {}
+            }
+        }
+        all
+    }
+
+    fn mount() -> MountPoint {
+        "/var/lib/bricklayer/mounts/vg_1/brick_1".parse().unwrap()
+    }
+
+    fn space() -> BrickSpace {
+        BrickSpace::thin(ByteSize::from_bytes(8 << 30), ByteSize::ZERO, ExtentSize::FOUR_MIB).unwrap()
+    }
+
+    fn disk(obstacles: Vec<Obstacle>) -> Disk {
+        Disk {
+            path: "/dev/sdb".parse().unwrap(),
+            links: vec!["/dev/disk/by-id/wwn-0x5".parse().unwrap()],
+            size: ByteSize::from_bytes(16 << 30),
+            serial: Some("S".to_owned()),
+            wwn: None,
+            model: None,
+            rotational: true,
+            obstacles,
+            device: None,
+        }
+    }
+
+    fn every_obstacle() -> Vec<Obstacle> {
+        let text = |text: &str| text.to_owned();
+        let pv = "Xc3Hqh-AAAA-BBBB-CCCC-DDDD-EEEE-FFFFFF";
+        vec![
+            Obstacle::Mounted { source: text("/dev/sdb1"), at: text("/mnt/a b") },
+            Obstacle::Swap { source: text("/dev/sdb2") },
+            Obstacle::Fstab { line: text("/dev/sdb1\t/mnt xfs \"\\") },
+            Obstacle::Signature { what: text("ext4"), offset: u64::MAX },
+            Obstacle::PartitionTable { what: text("gpt") },
+            Obstacle::PhysicalVolume { uuid: pv.parse().unwrap(), group: Some("vg0".parse().unwrap()) },
+            Obstacle::HeldBy { name: text("crypt"), path: text("/dev/dm-3"), in_use: true },
+            Obstacle::MultipathMember { map: text("mpatha") },
+            Obstacle::ReadOnly,
+            Obstacle::TooSmall { size: ByteSize::ZERO, least: LEAST_DISK },
+            Obstacle::Ours { device: DeviceId::from_u128(5) },
+            Obstacle::Unknown { why: text("lsblk: ünlesbar") },
+        ]
+    }
+
+    #[test]
+    fn every_task_arrives_as_it_was_sent() {
+        for wanted in every_wanted() {
+            let told = ToAgent::Task(Box::new(task(wanted)));
+            assert_eq!(there_and_back::<_, v1::ToAgent>(told.clone()), told);
+        }
+    }
+
+    #[test]
+    fn every_outcome_arrives_as_it_was_sent() {
+        let pv_uuid = "Xc3Hqh-AAAA-BBBB-CCCC-DDDD-EEEE-FFFFFF".parse().unwrap();
+        let reports = [
+            Report::Nothing,
+            Report::Device(DeviceReport { pv_uuid, disk: disk(Vec::new()), space: group_space() }),
+            Report::Brick(BrickReport {
+                path: mount().brick_path(),
+                size: ByteSize::from_bytes(8 << 30),
+                space: group_space(),
+            }),
+            Report::Group { space: group_space() },
+        ];
+        let done = reports.into_iter().map(|report| Ok(Done { changed: true, report }));
+        let kinds = [
+            FailureKind::Refused,
+            FailureKind::NoSpace,
+            FailureKind::Failed,
+            FailureKind::Unknown,
+            FailureKind::Stale,
+            FailureKind::Unavailable,
+        ];
+        let failed = kinds.into_iter().map(|kind| {
+            let (message, cure) = ("/dev/sdb is mounted".to_owned(), Some(String::new()));
+            Err(Failure { kind, message, cure, obstacles: every_obstacle() })
+        });
+        let bare = Failure { kind: FailureKind::Failed, message: String::new(), cure: None, obstacles: Vec::new() };
+        for result in done.chain(failed).chain([Err(bare)]) {
+            let said = FromAgent::Outcome(Box::new(Outcome { task: TaskId::from_u128(1), result }));
+            assert_eq!(there_and_back::<_, v1::FromAgent>(said.clone()), said);
+        }
+    }
+
+    #[test]
+    fn an_inventory_with_everything_in_it_arrives_as_it_was_sent() {
+        let volume = |kind| LogicalVolume {
+            name: "brick_1".parse().unwrap(),
+            uuid: "u".to_owned(),
+            size: ByteSize::from_bytes(1),
+            kind,
+            active: true,
+            open: false,
+            condemned: true,
+            tags: vec!["bricklayer.format=1".parse().unwrap()],
+        };
+        let group: VgName = "vg_1".parse().unwrap();
+        let inventory = Inventory {
+            disks: vec![disk(every_obstacle())],
+            groups: vec![VolumeGroup {
+                name: group.clone(),
+                uuid: "u".to_owned(),
+                space: group_space(),
+                physical_volumes: vec![PhysicalVolume {
+                    uuid: "Xc3Hqh-AAAA-BBBB-CCCC-DDDD-EEEE-FFFFFF".parse().unwrap(),
+                    path: None,
+                    missing: true,
+                }],
+                tags: Some(GroupTags {
+                    installation: InstallationId::from_u128(6),
+                    node: NodeId::from_u128(7),
+                    device: DeviceId::from_u128(5),
+                }),
+                condemned: false,
+                volumes: vec![
+                    volume(LvKind::ThinPool {
+                        metadata: ByteSize::from_bytes(4 << 20),
+                        data_percent: Some(12.34),
+                        metadata_percent: None,
+                        volumes: 1,
+                    }),
+                    volume(LvKind::Thin { pool: "tp_1".parse().unwrap() }),
+                    volume(LvKind::Other { segment_type: "linear".to_owned() }),
+                ],
+            }],
+            bricks: vec![BrickSeen {
+                tags: tags(),
+                group,
+                volume_lv: "brick_1".parse().unwrap(),
+                pool_lv: "tp_1".parse().unwrap(),
+                size: ByteSize::from_bytes(8 << 30),
+                condemned: false,
+                fstab: Some(mount()),
+                mounted: None,
+                path: Some(mount().brick_path()),
+            }],
+            gluster: GlusterSeen {
+                running: true,
+                uuid: Some("u".to_owned()),
+                peers: vec![PeerSeen { uuid: "v".to_owned(), host: "gfs2".to_owned(), connected: true }],
+            },
+        };
+        for inventory in [inventory, Inventory::default()] {
+            let said = FromAgent::Inventory(Box::new(inventory));
+            assert_eq!(there_and_back::<_, v1::FromAgent>(said.clone()), said);
+        }
+    }
+
+    #[test]
+    fn greetings_progress_and_acknowledgements_arrive_as_they_were_sent() {
+        let seen = AgentSeen {
+            host_name: "gfs1".to_owned(),
+            boot: BootId::from_u128(1),
+            versions: Versions {
+                agent: "1".to_owned(),
+                kernel: "2".to_owned(),
+                lvm: "3".to_owned(),
+                xfsprogs: "4".to_owned(),
+                glusterfs: String::new(),
+            },
+        };
+        let hello = Hello { protocols: 1..=2, node: NodeId::from_u128(7), epoch: 3, clock_ms: -1, seen };
+        let progress = Progress { task: TaskId::from_u128(1), doing: "mkfs.xfs".to_owned() };
+        for said in [FromAgent::Hello(hello), FromAgent::Progress(progress)] {
+            assert_eq!(there_and_back::<_, v1::FromAgent>(said.clone()), said);
+        }
+        let welcome = Welcome {
+            installation: InstallationId::from_u128(6),
+            epoch: 4,
+            protocol: 1,
+            clock_ms: i64::MAX,
+            name: "gfs1".parse().unwrap(),
+        };
+        for told in [ToAgent::Welcome(welcome), ToAgent::Acknowledge(TaskId::from_u128(1))] {
+            assert_eq!(there_and_back::<_, v1::ToAgent>(told.clone()), told);
+        }
+    }
+
+    #[test]
+    fn enrolment_and_renewal_arrive_as_they_were_sent() {
+        let request = EnrollRequest {
+            invitation: InvitationId::from_u128(1),
+            secret: Secret::from_bytes([3; 32]),
+            csr: vec![1, 2],
+            machine_id: "m".to_owned(),
+        };
+        assert_eq!(there_and_back::<_, v1::EnrollRequest>(request.clone()), request);
+        let credentials = Credentials {
+            certificate: vec![1],
+            authorities: vec![vec![2], vec![3]],
+            addresses: vec!["a:1".to_owned()],
+        };
+        assert_eq!(Credentials::from(v1::RenewReply::from(credentials.clone())), credentials);
+        let reply = EnrollReply {
+            installation: InstallationId::from_u128(6),
+            node: NodeId::from_u128(7),
+            name: "gfs1".parse().unwrap(),
+            credentials,
+        };
+        assert_eq!(there_and_back::<_, v1::EnrollReply>(reply.clone()), reply);
+    }
+
+    #[test]
+    fn a_wish_that_is_not_known_is_refused_by_the_id_of_its_task() {
+        let mut message = v1::Task::from(task(Wanted::DeviceGone { device: DeviceId::from_u128(5) }));
+        message.wanted_json = br#"{"kind":"brick-replaced"}"#.to_vec();
+        let error = Task::try_from(message).unwrap_err();
+        assert_eq!(error.task, Some(TaskId::from_u128(1)));
+        assert!(error.to_string().contains("brick-replaced"), "{error}");
+    }
+
+    #[test]
+    fn a_kind_of_failure_that_is_not_known_proves_nothing() {
+        let failure = v1::Failure { kind: 99, ..v1::Failure::default() };
+        assert_eq!(Failure::try_from(failure).unwrap().kind, FailureKind::Unknown);
+    }
+
+    #[test]
+    fn a_missing_part_is_an_error_and_never_a_default() {
+        assert!(FromAgent::try_from(v1::FromAgent::default()).is_err());
+        assert!(ToAgent::try_from(v1::ToAgent::default()).is_err());
+        assert!(Hello::try_from(v1::Hello::default()).is_err());
+        let outcome = v1::Outcome { task: TaskId::from_u128(1).to_string(), result: None };
+        assert_eq!(Outcome::try_from(outcome).unwrap_err().task, Some(TaskId::from_u128(1)));
+    }
+}
