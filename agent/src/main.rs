@@ -1,1 +1,15 @@
-fn main() {}
+use clap::Parser as _;
+
+use bricklayer_agent::commands::{self, CommandLine};
+
+fn main() -> anyhow::Result<()> {
+    let line = CommandLine::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("BRICKLAYER_LOG")
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info")),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    commands::run(&line)
+}

@@ -1,0 +1,188 @@
+//! Journal first, act second, answer from the journal ever after.
+//!
+//! Sits between the session, which may break at any instant, and the engine, which must not be cut off between an
+//! `lvcreate` and the `mkfs.xfs` after it: every task runs detached from whoever asked for it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bricklayer_proto::ids::TaskId;
+use bricklayer_proto::task::{Done, Failure, FailureKind, Outcome, Progress, Report, Task, Wanted};
+use bricklayer_store::StoreError;
+use tokio::sync::{broadcast, watch};
+use tokio_util::task::TaskTracker;
+
+use super::Engine;
+use crate::journal::{Accepted, Journal, ManifestBrick, ManifestChange};
+
+/// Carries tasks out, each exactly as often as needed.
+pub struct Executor {
+    engine: Arc<Engine>,
+    journal: Arc<Journal>,
+    /// Tasks at work, so that one that arrives twice is waited for and not begun again.
+    running: Mutex<BTreeMap<TaskId, watch::Receiver<Option<Outcome>>>>,
+    progress: broadcast::Sender<Progress>,
+    changes: watch::Sender<u64>,
+    tracker: TaskTracker,
+}
+
+impl Executor {
+    #[must_use]
+    pub fn new(engine: Arc<Engine>, journal: Arc<Journal>) -> Arc<Self> {
+        Arc::new(Self {
+            engine,
+            journal,
+            running: Mutex::default(),
+            progress: broadcast::Sender::new(64),
+            changes: watch::Sender::new(0),
+            tracker: TaskTracker::new(),
+        })
+    }
+
+    #[must_use]
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    #[must_use]
+    pub fn journal(&self) -> &Arc<Journal> {
+        &self.journal
+    }
+
+    /// What running tasks are doing, from now on. Who lags loses the oldest.
+    #[must_use]
+    pub fn progress(&self) -> broadcast::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// Changes whenever a task has ended, so that a fresh inventory is worth sending.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Brings the wished state about, or answers what came of it before. Dropping the future stops the waiting only.
+    ///
+    /// An outcome of kind [`FailureKind::Unknown`] or [`FailureKind::Unavailable`] is not final: the same task, sent
+    /// again, looks again and goes on. Every other one is, also after a restart.
+    pub async fn carry_out(self: &Arc<Self>, task: Task) -> Outcome {
+        let id = task.id;
+        let mut answer = self.join_or_begin(task);
+        let waited = answer.wait_for(Option::is_some).await.map(|outcome| outcome.clone());
+        match waited {
+            Ok(Some(outcome)) => outcome,
+            // The sender went without a word: the task panicked. What it has done by then is for a repeat to find out.
+            Ok(None) | Err(_) => failed(id, FailureKind::Unknown, "the agent failed in the middle of this task".into()),
+        }
+    }
+
+    /// Waits until no task runs; with no new ones coming, for a clean end of the program.
+    pub async fn drain(&self) {
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+
+    fn join_or_begin(self: &Arc<Self>, task: Task) -> watch::Receiver<Option<Outcome>> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = running.get(&task.id) {
+            return answer.clone();
+        }
+        let (tell, answer) = watch::channel(None);
+        running.insert(task.id, answer.clone());
+        let this = Arc::clone(self);
+        self.tracker.spawn(async move {
+            let id = task.id;
+            // Also when the work panics: an entry that stays would answer "unknown" until the next restart.
+            let _entry = Entry { executor: &this, id };
+            let outcome = this.journalled(task).await;
+            tell.send_replace(Some(outcome));
+            this.changes.send_modify(|count| *count += 1);
+        });
+        answer
+    }
+
+    async fn journalled(&self, task: Task) -> Outcome {
+        let id = task.id;
+        match self.journal.accept(&task).await {
+            Ok(Accepted::New) => {}
+            Ok(Accepted::Resume) => {
+                tracing::info!(task.id = %id, operation.id = %task.operation, "going on with a task")
+            }
+            Ok(Accepted::Done(outcome)) => return outcome,
+            Ok(Accepted::Stale { seen }) => {
+                let message = format!(
+                    "the task comes from start {} of the coordinator, and start {seen} has been seen since",
+                    task.epoch
+                );
+                return failed(id, FailureKind::Stale, message);
+            }
+            Ok(Accepted::Conflict) => {
+                return failed(id, FailureKind::Refused, format!("task {id} was another task before"));
+            }
+            Err(error) => return self.journal_failed(id, FailureKind::Unavailable, &error),
+        }
+        let result = self.work(&task).await;
+        if let Err(failure) = &result
+            && matches!(failure.kind, FailureKind::Unknown | FailureKind::Unavailable)
+        {
+            return Outcome { task: id, result };
+        }
+        let change = manifest_change(&task.wanted, &result);
+        let outcome = Outcome { task: id, result };
+        match self.journal.finish(&outcome, change).await {
+            Ok(()) => outcome,
+            Err(error) => self.journal_failed(id, FailureKind::Unknown, &error),
+        }
+    }
+
+    #[tracing::instrument(name = "task", skip_all, fields(task.id = %task.id, operation.id = %task.operation))]
+    async fn work(&self, task: &Task) -> Result<Done, Failure> {
+        let progress = |doing: &str| {
+            tracing::debug!(doing, "step");
+            // Nobody listens while no coordinator is attached.
+            let _ = self.progress.send(Progress { task: task.id, doing: doing.to_owned() });
+        };
+        let result = self.engine.carry_out(&task.wanted, &progress).await;
+        match &result {
+            Ok(done) => tracing::info!(changed = done.changed, "task done"),
+            Err(failure) => tracing::warn!(kind = ?failure.kind, "task not done: {failure}"),
+        }
+        result
+    }
+
+    fn journal_failed(&self, task: TaskId, kind: FailureKind, error: &StoreError) -> Outcome {
+        tracing::error!(task.id = %task, "the journal failed: {}", super::chain(error));
+        failed(task, kind, format!("the agent's journal failed: {}", super::chain(error)))
+    }
+}
+
+struct Entry<'a> {
+    executor: &'a Executor,
+    id: TaskId,
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        self.executor.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}
+
+fn failed(task: TaskId, kind: FailureKind, message: String) -> Outcome {
+    Outcome { task, result: Err(Failure { kind, message, cure: None, obstacles: Vec::new() }) }
+}
+
+fn manifest_change(wanted: &Wanted, result: &Result<Done, Failure>) -> ManifestChange {
+    match (wanted, result) {
+        (Wanted::Brick(spec), Ok(Done { report: Report::Brick(brick), .. })) => ManifestChange::Has(
+            spec.tags.brick,
+            Box::new(ManifestBrick {
+                device: spec.device,
+                volume: spec.tags.volume,
+                volume_name: spec.tags.volume_name.clone(),
+                path: brick.path.clone(),
+            }),
+        ),
+        (Wanted::BrickGone(key), Ok(_)) => ManifestChange::Lost(key.brick),
+        _ => ManifestChange::None,
+    }
+}
