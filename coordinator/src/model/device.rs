@@ -1,0 +1,42 @@
+use bricklayer_proto::ids::{DeviceId, NodeId};
+use bricklayer_proto::inventory::{Disk, GroupSpace};
+use bricklayer_proto::names::{DevicePath, PvUuid};
+use bricklayer_proto::size::Extents;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{AdminState, Tags};
+
+/// A raw disk given to us, with a volume group of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    pub id: DeviceId,
+    pub node: NodeId,
+    /// As it was given; shown, never used to find the disk again.
+    pub name: DevicePath,
+    pub pv_uuid: PvUuid,
+    pub disk: DiskIdentity,
+    /// The group in LVM's own words, as its agent reported it last.
+    pub space: GroupSpace,
+    /// Extents that are neither our bricks' nor the spare: other people's volumes in our group.
+    pub foreign: Extents,
+    pub state: AdminState,
+    pub tags: Tags,
+    pub added: Timestamp,
+}
+
+/// What tells a disk from all others, whichever path it has today.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskIdentity {
+    pub serial: Option<String>,
+    pub wwn: Option<String>,
+    /// All its names when it was added, udev's links included.
+    pub paths: Vec<DevicePath>,
+}
+
+impl From<&Disk> for DiskIdentity {
+    fn from(disk: &Disk) -> Self {
+        let paths = std::iter::once(&disk.path).chain(&disk.links).cloned().collect();
+        Self { serial: disk.serial.clone(), wwn: disk.wwn.clone(), paths }
+    }
+}

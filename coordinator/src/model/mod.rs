@@ -1,0 +1,51 @@
+//! What the coordinator knows: clusters, nodes, devices, bricks, volumes and the operations that change them.
+//!
+//! Plain values. [`Topology`] holds all of them and is immutable: every change makes a new one ([`crate::state`]), so a
+//! reader never waits and never sees half a change. The stored form is the JSON of these types; a change of their
+//! shape needs a migration (`docs/store-schema.md`).
+
+mod cluster;
+mod device;
+mod node;
+mod operation;
+mod topology;
+mod volume;
+
+pub use cluster::Cluster;
+pub use device::{Device, DiskIdentity};
+pub use node::{Node, Zone};
+pub use operation::{
+    DeviceAdd, DeviceDelete, DiskWipe, NodeAdd, NodeDelete, OpState, Operation, Plan, Resource, VolumeCreate,
+    VolumeDelete,
+};
+pub use topology::{Map, Topology};
+pub use volume::{Brick, Durability, Snapshot, Volume};
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Free words on nodes and devices, heketi's tags.
+pub type Tags = BTreeMap<String, String>;
+
+/// heketi's state of a node or a device: whether it is used for new bricks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AdminState {
+    #[default]
+    Online,
+    Offline,
+    /// Emptied for good; `heketi-cli` prints "removed".
+    Failed,
+}
+
+impl fmt::Display for AdminState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Online => "online",
+            Self::Offline => "offline",
+            Self::Failed => "failed",
+        })
+    }
+}

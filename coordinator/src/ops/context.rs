@@ -1,0 +1,195 @@
+//! What every step of an operation is handed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, InstallationId, NodeId, OperationId, TaskId};
+use bricklayer_proto::inventory::GroupSpace;
+use bricklayer_proto::names::{BrickPath, HostName};
+use bricklayer_proto::task::{DeviceReport, Done, FailureKind, Progress, Task, Wanted};
+use tokio::sync::mpsc;
+
+use super::progress::ProgressBoard;
+use super::step::StepError;
+use crate::agents::{AgentApi, AgentError, Patience};
+use crate::model::Operation;
+use crate::placement;
+use crate::state::State;
+
+/// Makes a host appear when a node is added whose agent nobody has enrolled: the sandbox simulates one.
+#[async_trait]
+pub trait UnknownNode: Send + Sync + 'static {
+    async fn appear(&self, name: &HostName);
+}
+
+/// The world as operations see it.
+pub struct Context {
+    pub state: Arc<State>,
+    pub agents: Arc<dyn AgentApi>,
+    pub installation: InstallationId,
+    /// This start of the coordinator; agents refuse tasks of an earlier one.
+    pub epoch: u64,
+    pub policy: Policy,
+    pub unknown_node: Option<Arc<dyn UnknownNode>>,
+    pub progress: ProgressBoard,
+    queues: GlusterQueues,
+}
+
+/// What an installation decides once. The defaults need no reading.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    pub limits: placement::Limits,
+    pub zones: placement::ZoneRule,
+    pub most_volumes_per_cluster: usize,
+    /// How long a step that can be undone waits for an agent that went away.
+    pub absence: Duration,
+    /// The first pause before a stuck step is tried again; it doubles up to a minute.
+    pub retry: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            limits: placement::Limits::default(),
+            zones: placement::ZoneRule::Preferred,
+            most_volumes_per_cluster: 1000,
+            absence: Duration::from_secs(60),
+            retry: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Context {
+    #[must_use]
+    pub fn new(state: Arc<State>, agents: Arc<dyn AgentApi>, installation: InstallationId, epoch: u64) -> Self {
+        Self {
+            state,
+            agents,
+            installation,
+            epoch,
+            policy: Policy::default(),
+            unknown_node: None,
+            progress: ProgressBoard::default(),
+            queues: GlusterQueues::default(),
+        }
+    }
+
+    /// Asks a node for a state and waits. An outcome that is unknown is asked for again until it is known, as a tool
+    /// that did not answer in time may yet succeed.
+    pub async fn ask(&self, run: &Run, node: NodeId, wanted: Wanted, wait: Wait) -> Result<Done, AgentError> {
+        let mut pause = self.policy.retry;
+        loop {
+            let task =
+                Task { id: TaskId::random(), operation: run.operation.id, epoch: self.epoch, wanted: wanted.clone() };
+            let patience = match wait {
+                Wait::ForEver => Patience::for_ever(),
+                Wait::WhileAway => Patience { absence: Some(self.policy.absence), ..Patience::default() },
+                Wait::NotAtAll => Patience::only_while_attached(),
+            };
+            let answer = self.agents.carry_out(node, task, patience.with_progress(run.progress())).await;
+            match answer {
+                Err(AgentError::Failed { failure, .. }) if failure.kind == FailureKind::Unknown => {
+                    tracing::warn!(operation.id = %run.operation.id, node.id = %node, failure.message, "The outcome of a step is unknown; asking again.");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(60));
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// GlusterFS takes one change of a cluster at a time; whoever comes second waits here and does not fail there.
+    pub async fn gluster_turn(&self, cluster: ClusterId) -> tokio::sync::OwnedMutexGuard<()> {
+        self.queues.of(cluster).lock_owned().await
+    }
+}
+
+/// How long a step waits for an agent that is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    ForEver,
+    WhileAway,
+    NotAtAll,
+}
+
+#[derive(Default)]
+struct GlusterQueues {
+    by_cluster: Mutex<BTreeMap<ClusterId, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl GlusterQueues {
+    fn of(&self, cluster: ClusterId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut by_cluster = self.by_cluster.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(by_cluster.entry(cluster).or_default())
+    }
+}
+
+/// One operation being driven: its record and what its steps have learnt. What is learnt here is only ever told again
+/// by an agent after a restart, so it need not be durable before the operation ends.
+pub struct Run {
+    pub operation: Arc<Operation>,
+    learnt: Mutex<Learnt>,
+    progress: mpsc::UnboundedSender<Progress>,
+}
+
+#[derive(Default)]
+struct Learnt {
+    brick_paths: BTreeMap<BrickId, BrickPath>,
+    spaces: BTreeMap<DeviceId, GroupSpace>,
+    device: Option<DeviceReport>,
+}
+
+impl Run {
+    pub fn new(operation: Arc<Operation>, progress: mpsc::UnboundedSender<Progress>) -> Self {
+        Self { operation, learnt: Mutex::default(), progress }
+    }
+
+    #[must_use]
+    pub fn id(&self) -> OperationId {
+        self.operation.id
+    }
+
+    fn progress(&self) -> mpsc::UnboundedSender<Progress> {
+        self.progress.clone()
+    }
+
+    pub fn learn_brick_path(&self, brick: BrickId, path: BrickPath) {
+        self.learnt().brick_paths.insert(brick, path);
+    }
+
+    pub fn learn_space(&self, device: DeviceId, space: GroupSpace) {
+        let mut learnt = self.learnt();
+        let known = learnt.spaces.entry(device).or_insert(space);
+        if known.seqno < space.seqno {
+            *known = space;
+        }
+    }
+
+    pub fn learn_device(&self, report: DeviceReport) {
+        self.learnt().device = Some(report);
+    }
+
+    /// Where an agent has put a brick; an error where none has said so yet.
+    pub fn brick_path(&self, brick: BrickId) -> Result<BrickPath, StepError> {
+        self.learnt()
+            .brick_paths
+            .get(&brick)
+            .cloned()
+            .ok_or_else(|| StepError::Missing(format!("the path of brick {brick}")))
+    }
+
+    pub fn device(&self) -> Result<DeviceReport, StepError> {
+        self.learnt().device.clone().ok_or_else(|| StepError::Missing("the agent's report of the device".to_owned()))
+    }
+
+    /// What agents said of the groups that were changed, newest first counted.
+    pub fn spaces(&self) -> Vec<(DeviceId, GroupSpace)> {
+        self.learnt().spaces.iter().map(|(device, space)| (*device, *space)).collect()
+    }
+
+    fn learnt(&self) -> std::sync::MutexGuard<'_, Learnt> {
+        self.learnt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,137 @@
+//! A raw disk becomes a device: a volume group of its own.
+
+use async_trait::async_trait;
+use bricklayer_proto::ids::{DeviceId, NodeId, OperationId};
+use bricklayer_proto::inventory::Disk;
+use bricklayer_proto::names::DevicePath;
+use bricklayer_proto::size::{ExtentSize, Extents};
+use bricklayer_proto::task::{DeviceSpec, Report, Wanted};
+use jiff::Timestamp;
+
+use super::Rejected;
+use super::context::{Context, Run, Wait};
+use super::step::{Stage, Step, StepError};
+use crate::model::{AdminState, Device, DeviceAdd, DiskIdentity, OpState, Operation, Plan, Resource, Tags, Topology};
+use crate::state::Change;
+
+/// What a client asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceWish {
+    pub node: NodeId,
+    pub name: DevicePath,
+    /// heketi's `destroydata`.
+    pub destroy: bool,
+    pub tags: Tags,
+}
+
+pub async fn submit(context: &Context, wish: DeviceWish) -> Result<Operation, Rejected> {
+    let seen = context.agents.inventory(wish.node).map(|(inventory, _)| inventory);
+    let disk = seen.as_ref().and_then(|inventory| find(&inventory.disks, &wish.name));
+    context
+        .state
+        .change(|change| {
+            let node = change.nodes.get(&wish.node).ok_or(Rejected::NoSuchNode(wish.node))?;
+            if !context.agents.is_attached(node.id) {
+                return Err(Rejected::AgentAway { name: node.name().to_owned() });
+            }
+            if let Some(device) = known(change, &wish, disk) {
+                let node = node.name().to_owned();
+                return Err(Rejected::DeviceKnown { name: wish.name.clone(), node, device });
+            }
+            let DeviceWish { node, name, destroy, tags } = wish;
+            let device = DeviceId::random();
+            let operation = Operation {
+                id: OperationId::random(),
+                plan: Plan::DeviceAdd(DeviceAdd { device, node, name, destroy, tags }),
+                state: OpState::Running { committed: false },
+                started: Timestamp::now(),
+                finished: None,
+            };
+            change.put_operation(operation.clone());
+            Ok(operation)
+        })
+        .await
+}
+
+/// The disk of that name, by whichever of its names.
+pub fn find<'a>(disks: &'a [Disk], name: &DevicePath) -> Option<&'a Disk> {
+    disks.iter().find(|disk| disk.path == *name || disk.links.contains(name))
+}
+
+/// The device that the disk already is or is about to become. heketi compared nothing, and took a disk twice.
+fn known(topology: &Topology, wish: &DeviceWish, disk: Option<&Disk>) -> Option<DeviceId> {
+    let same_disk = |device: &Device| {
+        device.name == wish.name
+            || disk.is_some_and(|disk| {
+                (disk.serial.is_some() && disk.serial == device.disk.serial)
+                    || (disk.wwn.is_some() && disk.wwn == device.disk.wwn)
+            })
+    };
+    let device = topology.devices_of(wish.node).find(|device| same_disk(device)).map(|device| device.id);
+    device.or_else(|| {
+        topology.unfinished.values().find_map(|operation| match &operation.plan {
+            Plan::DeviceAdd(add) if add.node == wish.node && add.name == wish.name => Some(add.device),
+            _ => None,
+        })
+    })
+}
+
+pub fn stages(context: &Context, plan: &DeviceAdd) -> Vec<Stage> {
+    let spec = DeviceSpec {
+        device: plan.device,
+        installation: context.installation,
+        node: plan.node,
+        path: plan.name.clone(),
+        extent_size: ExtentSize::FOUR_MIB,
+        destroy: plan.destroy,
+    };
+    vec![Stage::one(MakeGroup { spec })]
+}
+
+pub fn finish(change: &mut Change, run: &Run, plan: &DeviceAdd) -> Result<Option<Resource>, StepError> {
+    let report = run.device()?;
+    change.put_device(Device {
+        id: plan.device,
+        node: plan.node,
+        name: plan.name.clone(),
+        pv_uuid: report.pv_uuid,
+        disk: DiskIdentity::from(&report.disk),
+        space: report.space,
+        foreign: Extents::ZERO,
+        state: AdminState::Online,
+        tags: plan.tags.clone(),
+        added: Timestamp::now(),
+    });
+    Ok(None)
+}
+
+struct MakeGroup {
+    spec: DeviceSpec,
+}
+
+#[async_trait]
+impl Step for MakeGroup {
+    fn name(&self) -> String {
+        format!("make {} a physical volume and a volume group", self.spec.path)
+    }
+
+    async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        let wanted = Wanted::Device(self.spec.clone());
+        let done = context.ask(run, self.spec.node, wanted, Wait::WhileAway).await?;
+        match done.report {
+            Report::Device(report) => {
+                run.learn_device(report);
+                Ok(())
+            }
+            _ => Err(StepError::Missing("the agent's report of the device".to_owned())),
+        }
+    }
+
+    /// Finds nothing where the disk was refused: the group is sought by this operation's own new id.
+    async fn undo(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        let device = self.spec.device;
+        context.ask(run, self.spec.node, Wanted::DeviceCondemned { device }, Wait::ForEver).await?;
+        context.ask(run, self.spec.node, Wanted::DeviceGone { device }, Wait::ForEver).await?;
+        Ok(())
+    }
+}

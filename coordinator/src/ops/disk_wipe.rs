@@ -1,0 +1,99 @@
+//! A disk that carries something is emptied, after a person has named it by what is printed on it.
+
+use async_trait::async_trait;
+use bricklayer_proto::ids::{NodeId, OperationId};
+use bricklayer_proto::inventory::Disk;
+use bricklayer_proto::names::DevicePath;
+use bricklayer_proto::task::Wanted;
+use jiff::Timestamp;
+
+use super::context::{Context, Run, Wait};
+use super::step::{Stage, Step, StepError};
+use super::{Rejected, device_add};
+use crate::model::{DiskWipe, OpState, Operation, Plan};
+
+/// What would be lost, and what confirms it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WipeOutlook {
+    pub node_name: String,
+    pub disk: Disk,
+}
+
+pub fn outlook(context: &Context, node: NodeId, path: &DevicePath) -> Result<WipeOutlook, Rejected> {
+    let status = context.agents.status(node).ok_or(Rejected::NoSuchNode(node))?;
+    let node_name = status.name.to_string();
+    if !context.agents.is_attached(node) {
+        return Err(Rejected::AgentAway { name: node_name });
+    }
+    let Some((inventory, _)) = context.agents.inventory(node) else {
+        return Err(Rejected::AgentAway { name: node_name });
+    };
+    let Some(disk) = device_add::find(&inventory.disks, path) else {
+        let seen = inventory.disks.iter().map(|disk| disk.path.to_string()).collect::<Vec<_>>().join(", ");
+        return Err(Rejected::NoSuchDisk { name: path.clone(), node: node_name, seen });
+    };
+    if let Some(obstacle) = disk.obstacles.iter().find(|obstacle| !obstacle.can_be_wiped()) {
+        return Err(Rejected::NotWipeable { name: path.clone(), node: node_name, obstacle: obstacle.clone() });
+    }
+    if disk.confirmations().is_empty() {
+        return Err(Rejected::NothingToConfirm { name: path.clone(), node: node_name });
+    }
+    Ok(WipeOutlook { node_name, disk: disk.clone() })
+}
+
+pub async fn submit(context: &Context, node: NodeId, name: DevicePath, confirm: String) -> Result<Operation, Rejected> {
+    let WipeOutlook { node_name, disk } = outlook(context, node, &name)?;
+    let accepted = disk.confirmations();
+    if !accepted.contains(&confirm) {
+        let accepted = accepted.join(", ");
+        return Err(Rejected::WrongConfirmation { given: confirm, name, node: node_name, accepted });
+    }
+    context
+        .state
+        .change(|change| {
+            let busy = change.unfinished.values().any(|operation| match &operation.plan {
+                Plan::DeviceAdd(add) => add.node == node && add.name == name,
+                Plan::DiskWipe(wipe) => wipe.node == node && wipe.name == name,
+                _ => false,
+            });
+            if busy {
+                return Err(Rejected::Busy);
+            }
+            let operation = Operation {
+                id: OperationId::random(),
+                plan: Plan::DiskWipe(DiskWipe { node, name, confirm }),
+                state: OpState::Running { committed: false },
+                started: Timestamp::now(),
+                finished: None,
+            };
+            change.put_operation(operation.clone());
+            Ok(operation)
+        })
+        .await
+}
+
+pub fn stages(plan: &DiskWipe) -> Vec<Stage> {
+    vec![Stage::one(Wipe { plan: plan.clone() })]
+}
+
+struct Wipe {
+    plan: DiskWipe,
+}
+
+#[async_trait]
+impl Step for Wipe {
+    fn name(&self) -> String {
+        format!("wipe {}", self.plan.name)
+    }
+
+    async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        let wanted = Wanted::DiskWiped { path: self.plan.name.clone(), confirm: self.plan.confirm.clone() };
+        // Nobody is surprised by a disk that is wiped an hour later, when its host comes back.
+        context.ask(run, self.plan.node, wanted, Wait::NotAtAll).await?;
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Context, _: &Run) -> Result<(), StepError> {
+        Ok(())
+    }
+}

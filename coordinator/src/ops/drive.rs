@@ -1,0 +1,250 @@
+//! Drives one operation to its end: forward through its stages, or back from the stage that failed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bricklayer_proto::ids::OperationId;
+use bricklayer_store::StoreError;
+use futures::future::join_all;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tracing::Instrument as _;
+
+use super::KEEP_FINISHED;
+use super::context::{Context, Run};
+use super::progress::StepState;
+use super::step::{Stage, StepError};
+use super::{device_add, device_delete, disk_wipe, node_add, node_delete, volume_create, volume_delete};
+use crate::model::{OpState, Operation, Plan, Resource};
+use crate::state::Change;
+
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Drives the operation until it is done or undone. A store that cannot be written ends this; the next start goes on.
+pub async fn drive(context: Arc<Context>, id: OperationId) {
+    let Some(operation) = context.state.read().operations.get(&id).cloned() else { return };
+    let span = tracing::info_span!("operation", operation.id = %id, operation.kind = operation.plan.kind());
+    async {
+        if let Err(error) = Drive::new(&context, operation).to_the_end().await {
+            tracing::error!(error = %error, "The state cannot be written; the operation goes on after a restart.");
+        }
+    }
+    .instrument(span)
+    .await;
+}
+
+struct Drive<'a> {
+    context: &'a Context,
+    run: Run,
+    stages: Vec<Stage>,
+}
+
+impl<'a> Drive<'a> {
+    fn new(context: &'a Context, operation: Arc<Operation>) -> Self {
+        let stages = stages(context, &operation);
+        context
+            .progress
+            .begin(operation.id, stages.iter().flat_map(|stage| stage.steps.iter().map(|step| step.name())));
+        let (progress, mut lines) = mpsc::unbounded_channel::<bricklayer_proto::task::Progress>();
+        let id = operation.id;
+        tokio::spawn(async move {
+            while let Some(line) = lines.recv().await {
+                tracing::debug!(operation.id = %id, task.id = %line.task, doing = line.doing, "A task is under way.");
+            }
+        });
+        Self { context, run: Run::new(operation, progress), stages }
+    }
+
+    async fn to_the_end(&self) -> Result<(), StoreError> {
+        let mut state = self.run.operation.state.clone();
+        loop {
+            state = match state {
+                OpState::Running { committed } => self.forward(committed).await?,
+                OpState::Undoing { cause } => self.back(cause).await?,
+                OpState::Stuck { cause, undoing: true, .. } => self.back(cause).await?,
+                OpState::Stuck { undoing: false, .. } => self.forward(true).await?,
+                OpState::Done { .. } | OpState::Failed { .. } => return Ok(()),
+            };
+        }
+    }
+
+    /// Through all stages. What was done before a restart is found done and costs a look.
+    async fn forward(&self, mut committed: bool) -> Result<OpState, StoreError> {
+        for number in 0..self.stages.len() {
+            let stage = &self.stages[number];
+            if stage.committed && !committed {
+                // On disk before the first effect that cannot be taken back.
+                committed = true;
+                self.record(OpState::Running { committed }).await?;
+            }
+            let mut pause = self.context.policy.retry;
+            while let Err(failure) = self.run_stage(number).await {
+                if !committed {
+                    tracing::warn!(error = %failure, "A step failed; what was done is being undone.");
+                    return self.record(OpState::Undoing { cause: failure.to_string() }).await;
+                }
+                tracing::error!(error = %failure, "A step failed that cannot be undone; it is tried again.");
+                let failure = failure.to_string();
+                self.record(OpState::Stuck { cause: failure.clone(), failure, undoing: false }).await?;
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+        self.finish().await
+    }
+
+    /// From the last stage to the first: after a restart nobody knows how far it had come, and every undo is content
+    /// to find nothing.
+    async fn back(&self, cause: String) -> Result<OpState, StoreError> {
+        for number in (0..self.stages.len()).rev() {
+            let mut pause = self.context.policy.retry;
+            while let Err(failure) = self.undo_stage(number).await {
+                tracing::error!(error = %failure, "A step could not be undone; it is tried again.");
+                let failure = failure.to_string();
+                self.record(OpState::Stuck { cause: cause.clone(), failure, undoing: true }).await?;
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+        self.fail(cause).await
+    }
+
+    async fn run_stage(&self, number: usize) -> Result<(), StepError> {
+        let first = self.first_step(number);
+        let steps = self.stages[number].steps.iter().enumerate().map(|(at, step)| async move {
+            let shown = |state| self.context.progress.set(self.run.id(), first + at, state);
+            shown(StepState::Running);
+            let result = step.run(self.context, &self.run).await;
+            shown(if result.is_ok() { StepState::Done } else { StepState::Failed });
+            result
+        });
+        // All of them end before anything is undone: a step that is still at work cannot be taken back.
+        join_all(steps).await.into_iter().collect()
+    }
+
+    async fn undo_stage(&self, number: usize) -> Result<(), StepError> {
+        let first = self.first_step(number);
+        let steps = self.stages[number].steps.iter().enumerate().map(|(at, step)| async move {
+            let result = step.undo(self.context, &self.run).await;
+            if result.is_ok() {
+                self.context.progress.set(self.run.id(), first + at, StepState::Undone);
+            }
+            result
+        });
+        join_all(steps).await.into_iter().collect()
+    }
+
+    fn first_step(&self, stage: usize) -> usize {
+        self.stages[..stage].iter().map(|stage| stage.steps.len()).sum()
+    }
+
+    async fn record(&self, state: OpState) -> Result<OpState, StoreError> {
+        self.context
+            .state
+            .change(|change| {
+                change.put_operation(Operation { state: state.clone(), ..Operation::clone(&self.run.operation) });
+                Ok(state)
+            })
+            .await
+    }
+
+    /// The topology and the end of the operation change together.
+    async fn finish(&self) -> Result<OpState, StoreError> {
+        let state = self
+            .context
+            .state
+            .change(|change| {
+                self.take_over_spaces(change);
+                let state = match finish(change, &self.run) {
+                    Ok(resource) => OpState::Done { resource },
+                    // Cannot be: every stage has ended well, so all is known. Said rather than dropped, if it is.
+                    Err(error) => OpState::Failed { cause: error.to_string() },
+                };
+                self.end(change, state.clone());
+                Ok::<_, StoreError>(state)
+            })
+            .await?;
+        tracing::info!("The operation is done.");
+        Ok(state)
+    }
+
+    async fn fail(&self, cause: String) -> Result<OpState, StoreError> {
+        let state = self
+            .context
+            .state
+            .change(|change| {
+                self.take_over_spaces(change);
+                undone(change, &self.run);
+                let state = OpState::Failed { cause };
+                self.end(change, state.clone());
+                Ok::<_, StoreError>(state)
+            })
+            .await?;
+        tracing::info!("The operation has failed and what it had done is undone.");
+        Ok(state)
+    }
+
+    fn take_over_spaces(&self, change: &mut Change) {
+        for (id, space) in self.run.spaces() {
+            if let Some(device) = change.devices.get(&id).filter(|device| device.space.seqno < space.seqno) {
+                let device = crate::model::Device { space, ..(**device).clone() };
+                change.put_device(device);
+            }
+        }
+    }
+
+    fn end(&self, change: &mut Change, state: OpState) {
+        let finished = Some(Timestamp::now());
+        change.put_operation(Operation { state, finished, ..Operation::clone(&self.run.operation) });
+        forget_old(change);
+    }
+}
+
+fn stages(context: &Context, operation: &Operation) -> Vec<Stage> {
+    match &operation.plan {
+        Plan::NodeAdd(plan) => node_add::stages(plan),
+        Plan::NodeDelete(plan) => node_delete::stages(plan),
+        Plan::DeviceAdd(plan) => device_add::stages(context, plan),
+        Plan::DeviceDelete(plan) => device_delete::stages(plan),
+        Plan::DiskWipe(plan) => disk_wipe::stages(plan),
+        Plan::VolumeCreate(plan) => volume_create::stages(context, operation.id, &plan.volume),
+        Plan::VolumeDelete(plan) => volume_delete::stages(context, &plan.volume),
+    }
+}
+
+fn finish(change: &mut Change, run: &Run) -> Result<Option<Resource>, StepError> {
+    match &run.operation.plan {
+        Plan::NodeAdd(plan) => Ok(node_add::finish(change, plan)),
+        Plan::NodeDelete(plan) => Ok(node_delete::finish(change, plan)),
+        Plan::DeviceAdd(plan) => device_add::finish(change, run, plan),
+        Plan::DeviceDelete(plan) => Ok(device_delete::finish(change, plan)),
+        Plan::DiskWipe(_) => Ok(None),
+        Plan::VolumeCreate(plan) => volume_create::finish(change, run, &plan.volume),
+        Plan::VolumeDelete(plan) => Ok(volume_delete::finish(change, &plan.volume)),
+    }
+}
+
+/// What becomes of the topology when all has been taken back.
+fn undone(change: &mut Change, run: &Run) {
+    match &run.operation.plan {
+        Plan::VolumeCreate(plan) => change.release(&plan.volume.bricks),
+        // It was hidden when its deletion began, and is whole again.
+        Plan::VolumeDelete(plan) => change.put_volume(plan.volume.clone()),
+        Plan::NodeAdd(_) | Plan::NodeDelete(_) | Plan::DeviceAdd(_) | Plan::DeviceDelete(_) | Plan::DiskWipe(_) => {}
+    }
+}
+
+/// Finished operations are kept for clients that have not read their answer yet, and bounded so that nothing grows.
+/// The oldest go, many at a time, so that this costs nearly nothing per operation.
+fn forget_old(change: &mut Change) {
+    let finished = change.operations.size() - change.unfinished.size();
+    if finished <= KEEP_FINISHED + KEEP_FINISHED / 10 {
+        return;
+    }
+    let mut by_age: Vec<(Timestamp, OperationId)> =
+        change.operations.values().filter_map(|operation| Some((operation.finished?, operation.id))).collect();
+    by_age.sort_unstable();
+    for (_, id) in by_age.into_iter().take(finished - KEEP_FINISHED) {
+        change.remove_operation(id);
+    }
+}

@@ -1,0 +1,39 @@
+//! Which host of a cluster is asked when glusterd is to do something, and the wait for its turn.
+
+use bricklayer_proto::ids::{ClusterId, NodeId};
+use bricklayer_proto::task::{Done, Wanted};
+
+use super::context::{Context, Run, Wait};
+use super::step::StepError;
+use crate::agents::AgentError;
+use crate::model::Topology;
+
+/// Nodes of the cluster whose agents are attached and see a running glusterd, by id.
+pub fn able(context: &Context, topology: &Topology, cluster: ClusterId) -> Vec<NodeId> {
+    topology.nodes_of(cluster).map(|node| node.id).filter(|node| is_able(context, *node)).collect()
+}
+
+pub fn is_able(context: &Context, node: NodeId) -> bool {
+    context.agents.is_attached(node)
+        && context.agents.inventory(node).is_some_and(|(inventory, _)| inventory.gluster.running)
+}
+
+/// Asks one host of the cluster, in turn with every other change of that cluster.
+///
+/// If the host goes away while it is at it, the next one is asked: each looks at what there is before it acts, so a
+/// change that was made already is found made.
+pub async fn ask(context: &Context, run: &Run, cluster: ClusterId, wanted: Wanted) -> Result<Done, StepError> {
+    let _turn = context.gluster_turn(cluster).await;
+    let mut last = None;
+    for node in able(context, &context.state.read(), cluster) {
+        match context.ask(run, node, wanted.clone(), Wait::NotAtAll).await {
+            Ok(done) => return Ok(done),
+            Err(error @ (AgentError::Detached { .. } | AgentError::Revoked { .. })) => last = Some(error),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    match last {
+        Some(error) => Err(error.into()),
+        None => Err(StepError::NoHost("no node of the cluster has an agent attached and glusterd running".to_owned())),
+    }
+}

@@ -1,0 +1,138 @@
+//! A host becomes a node: its agent is known already, its glusterd joins the trusted storage pool.
+
+use async_trait::async_trait;
+use bricklayer_proto::ids::{ClusterId, OperationId};
+use bricklayer_proto::names::HostName;
+use bricklayer_proto::task::Wanted;
+use jiff::Timestamp;
+
+use super::context::{Context, Run};
+use super::step::{Stage, Step, StepError};
+use super::{Rejected, gluster};
+use crate::model::{AdminState, Node, NodeAdd, OpState, Operation, Plan, Resource, Tags, Topology, Zone};
+use crate::state::Change;
+
+/// What a client asks for. Names in the order given; the first of each is the one that is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeWish {
+    pub cluster: ClusterId,
+    pub zone: Zone,
+    pub manage: Vec<HostName>,
+    pub storage: Vec<HostName>,
+    pub tags: Tags,
+}
+
+/// Finds the agent of the wished node and sees that its host is fit.
+pub async fn check(context: &Context, wish: NodeWish) -> Result<Node, Rejected> {
+    let topology = context.state.read();
+    names_are_free(&topology, &wish)?;
+    let name = wish.manage.first().ok_or(Rejected::NotFound)?.clone();
+    if context.agents.by_name(name.as_str()).is_none()
+        && let Some(hook) = &context.unknown_node
+    {
+        hook.appear(&name).await;
+    }
+    let id = context.agents.by_name(name.as_str()).ok_or_else(|| Rejected::NoAgent { name: name.clone() })?;
+    if !context.agents.is_attached(id) {
+        return Err(Rejected::AgentAway { name: name.to_string() });
+    }
+    if !gluster::is_able(context, id) {
+        return Err(Rejected::NewNodeWithoutGluster { name: name.to_string() });
+    }
+    let others = topology.nodes_of(wish.cluster).next().is_some();
+    if others && gluster::able(context, &topology, wish.cluster).is_empty() {
+        return Err(Rejected::ClusterWithoutGluster);
+    }
+    Ok(Node {
+        id,
+        cluster: wish.cluster,
+        zone: wish.zone,
+        manage: wish.manage,
+        storage: wish.storage,
+        state: AdminState::Online,
+        tags: wish.tags,
+    })
+}
+
+fn names_are_free(topology: &Topology, wish: &NodeWish) -> Result<(), Rejected> {
+    if !topology.clusters.contains_key(&wish.cluster) {
+        return Err(Rejected::NoSuchCluster(wish.cluster));
+    }
+    let coming = topology.unfinished.values().filter_map(|operation| match &operation.plan {
+        Plan::NodeAdd(add) => Some(&add.node),
+        _ => None,
+    });
+    let known: Vec<&Node> = topology.nodes.values().map(AsRef::as_ref).chain(coming).collect();
+    for host in wish.manage.iter().chain(&wish.storage) {
+        if let Some(node) = known.iter().find(|node| node.manage.contains(host) || node.storage.contains(host)) {
+            return Err(Rejected::HostNameUsed { host: host.clone(), node: node.id });
+        }
+    }
+    Ok(())
+}
+
+pub async fn submit(context: &Context, node: Node) -> Result<Operation, Rejected> {
+    context
+        .state
+        .change(|change| {
+            let wish = NodeWish {
+                cluster: node.cluster,
+                zone: node.zone,
+                manage: node.manage.clone(),
+                storage: node.storage.clone(),
+                tags: Tags::new(),
+            };
+            names_are_free(change, &wish)?;
+            if let (Some(_), Some(host)) = (change.nodes.get(&node.id), node.manage.first()) {
+                return Err(Rejected::HostNameUsed { host: host.clone(), node: node.id });
+            }
+            let operation = Operation {
+                id: OperationId::random(),
+                plan: Plan::NodeAdd(NodeAdd { node }),
+                state: OpState::Running { committed: false },
+                started: Timestamp::now(),
+                finished: None,
+            };
+            change.put_operation(operation.clone());
+            Ok(operation)
+        })
+        .await
+}
+
+pub fn stages(plan: &NodeAdd) -> Vec<Stage> {
+    vec![Stage::one(JoinPool { node: plan.node.clone() })]
+}
+
+pub fn finish(change: &mut Change, plan: &NodeAdd) -> Option<Resource> {
+    change.put_node(plan.node.clone());
+    Some(Resource::Node(plan.node.id))
+}
+
+struct JoinPool {
+    node: Node,
+}
+
+#[async_trait]
+impl Step for JoinPool {
+    fn name(&self) -> String {
+        format!("join {} to the trusted storage pool", self.node.name())
+    }
+
+    async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        let first = context.state.read().nodes_of(self.node.cluster).next().is_none();
+        match self.node.storage_host() {
+            // A pool of one needs nobody's consent.
+            Some(host) if !first => {
+                let wanted = Wanted::Peer { host: host.clone() };
+                gluster::ask(context, run, self.node.cluster, wanted).await?;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A probe that failed has joined nobody, and a host that was in the pool before must stay there.
+    async fn undo(&self, _: &Context, _: &Run) -> Result<(), StepError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,108 @@
+//! Why an operation did not begin. Nothing was changed.
+
+use bricklayer_proto::ids::{ClusterId, DeviceId, NodeId};
+use bricklayer_proto::inventory::Obstacle;
+use bricklayer_proto::names::{DevicePath, HostName, NotAName, VolumeName};
+use bricklayer_store::StoreError;
+
+use super::volume_options::BadOption;
+use crate::placement::Refusal;
+
+/// A refusal before anything was done. The texts are heketi's where heketi has one (`docs/heketi-compat.md`).
+#[derive(Debug, thiserror::Error)]
+pub enum Rejected {
+    #[error("Id not found")]
+    NotFound,
+    #[error("Cluster id does not exist")]
+    NoSuchCluster(ClusterId),
+    #[error("Node id does not exist")]
+    NoSuchNode(NodeId),
+    #[error("Unable to delete cluster [{0}] because it contains volumes and/or nodes")]
+    ClusterNotEmpty(ClusterId),
+    #[error("Unable to delete node [{0}] because it contains devices")]
+    NodeNotEmpty(NodeId),
+    #[error("Unable to delete device [{0}] because it contains bricks")]
+    DeviceNotEmpty(DeviceId),
+    #[error("device: {0} is not in failed state")]
+    DeviceNotFailed(DeviceId),
+    #[error("Hostname {host} already used by node with id {node}")]
+    HostNameUsed { host: HostName, node: NodeId },
+    #[error(
+        "No agent has enrolled as {name}\nRun `bricklayer agent invite {name}`, and the line that it prints on that host: \
+         bricklayer-agent enroll TOKEN"
+    )]
+    NoAgent { name: HostName },
+    #[error("The agent of {name} is not attached\nStart it on that host: systemctl start bricklayer-agent")]
+    AgentAway { name: String },
+    #[error("New Node doesn't have glusterd running\n{name}: start it on that host: systemctl start glusterd")]
+    NewNodeWithoutGluster { name: String },
+    #[error("None of the nodes in cluster has glusterd running")]
+    ClusterWithoutGluster,
+    #[error("Device {name} on {node} already in use (ID: {device})")]
+    DeviceKnown { name: DevicePath, node: String, device: DeviceId },
+    #[error("{name} is not a disk of {node}\nIts agent sees: {seen}")]
+    NoSuchDisk { name: DevicePath, node: String, seen: String },
+    #[error("{name} on {node} cannot be wiped: {obstacle}")]
+    NotWipeable { name: DevicePath, node: String, obstacle: Obstacle },
+    #[error("{given:?} does not name the disk {name} on {node}; confirm with one of: {accepted}")]
+    WrongConfirmation { given: String, name: DevicePath, node: String, accepted: String },
+    #[error(
+        "{name} on {node} has neither a serial nor a WWN nor an LVM UUID, so it cannot be named safely; wipe it by hand"
+    )]
+    NothingToConfirm { name: DevicePath, node: String },
+    #[error("No clusters configured")]
+    NoClusters,
+    #[error("Cluster id {0} not found")]
+    ClusterUnknown(ClusterId),
+    #[error("{}", several(.0, "No eligible cluster for volume"))]
+    NoEligibleCluster(Vec<(ClusterId, ClusterRefusal)>),
+    #[error("{}", several(.0, "Unable to create volume on any cluster:"))]
+    NoPlacement(Vec<(ClusterId, Refusal)>),
+    #[error("Cannot delete volume containing the Heketi database")]
+    DatabaseVolume,
+    #[error("{name} cannot be deleted now: the agent of {node} is not attached, so its brick could not be removed")]
+    VolumeNodeAway { name: VolumeName, node: String },
+    /// heketi's text for everything that another operation holds.
+    #[error("The target exists, contains other items, or is in use.")]
+    Busy,
+    #[error("{kind} must be offline before remove operation is performed, {}:{id}", kind.to_lowercase())]
+    NotOffline { kind: &'static str, id: String },
+    #[error("Cannot move a failed/removed {kind} to {state} state")]
+    FailedForGood { kind: &'static str, state: &'static str },
+    #[error(
+        "{kind} {id} still holds {bricks} bricks, and moving bricks away is not built yet; delete their volumes first"
+    )]
+    HoldsBricks { kind: &'static str, id: String, bricks: usize },
+    #[error(transparent)]
+    Option(#[from] BadOption),
+    #[error(transparent)]
+    Name(#[from] NotAName),
+    #[error("user.heketi.arbiter needs durability replicate with replica 3: two data bricks and the arbiter")]
+    ArbiterNeedsReplica3,
+    #[error("the state could not be written")]
+    Store(#[from] StoreError),
+}
+
+/// Why a volume may not be in a cluster at all, before any space is counted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClusterRefusal {
+    #[error("Cluster does not support requested volume type")]
+    OtherKind,
+    #[error("Cluster has disabled all volume types")]
+    NoKind,
+    #[error("Volume name '{0}' already in use")]
+    NameTaken(VolumeName),
+    #[error("Cluster has {count} volumes and limit is {limit}")]
+    TooManyVolumes { count: usize, limit: usize },
+}
+
+/// heketi gives the bare cause for one cluster, and a line each for several.
+fn several<T: std::fmt::Display>(causes: &[(ClusterId, T)], title: &str) -> String {
+    match causes {
+        [(_, cause)] => cause.to_string(),
+        many => {
+            let lines = many.iter().map(|(cluster, cause)| format!("{cluster}: {cause}"));
+            std::iter::once(title.to_owned()).chain(lines).collect::<Vec<_>>().join("\n")
+        }
+    }
+}

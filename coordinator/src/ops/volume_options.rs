@@ -1,0 +1,98 @@
+//! A volume's options: words for glusterd, some of which heketi reads itself.
+
+use std::collections::BTreeMap;
+
+use bricklayer_proto::names::{NotAName, OptionKey, OptionValue};
+use bricklayer_proto::size::ByteSize;
+
+use crate::placement::{AVERAGE_FILE_SIZE, TagMatch, ZoneRule};
+
+/// What a request's `glustervolumeoptions` come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VolumeOptions {
+    /// All of them are set on the volume, those that steer the placement included.
+    pub set: BTreeMap<OptionKey, OptionValue>,
+    pub arbiter: bool,
+    pub average_file_size: ByteSize,
+    /// `None`: as the installation has it.
+    pub zones: Option<ZoneRule>,
+    pub tag_match: Option<TagMatch>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadOption {
+    #[error("volume option {0:?} has no value: write `key value`")]
+    NoValue(String),
+    #[error("{0}")]
+    Name(#[from] NotAName),
+    #[error("Invalid tag matching rule: Invalid tag match rule: {0}")]
+    TagMatch(String),
+}
+
+/// Reads `key value` texts. Empty ones are heketi's way of saying nothing.
+pub fn read(options: &[String]) -> Result<VolumeOptions, BadOption> {
+    let mut read = VolumeOptions {
+        set: BTreeMap::new(),
+        arbiter: false,
+        average_file_size: AVERAGE_FILE_SIZE,
+        zones: None,
+        tag_match: None,
+    };
+    for option in options.iter().map(|option| option.trim()).filter(|option| !option.is_empty()) {
+        let (key, value) = option.split_once(char::is_whitespace).ok_or_else(|| BadOption::NoValue(option.into()))?;
+        let (key, value): (OptionKey, OptionValue) = (key.parse()?, value.trim().parse()?);
+        let text = value.as_str();
+        match key.as_str() {
+            "user.heketi.arbiter" => read.arbiter = is_true(text),
+            // Zero and anything unreadable mean the default, as in heketi.
+            "user.heketi.average-file-size" => {
+                if let Some(size) = text.parse().ok().filter(|kib| *kib > 0).and_then(ByteSize::from_kib) {
+                    read.average_file_size = size;
+                }
+            }
+            "user.heketi.zone-checking" => {
+                read.zones = Some(if text == "strict" { ZoneRule::Strict } else { ZoneRule::Preferred });
+            }
+            "user.heketi.device-tag-match" => {
+                read.tag_match = Some(text.parse().map_err(|_| BadOption::TagMatch(text.to_owned()))?);
+            }
+            _ => {}
+        }
+        read.set.insert(key, value);
+    }
+    Ok(read)
+}
+
+/// Go's `ParseBool`; what it cannot read is false.
+fn is_true(text: &str) -> bool {
+    matches!(text, "1" | "t" | "T" | "true" | "TRUE" | "True")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(texts: &[&str]) -> Result<VolumeOptions, BadOption> {
+        read(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn empty_texts_say_nothing() {
+        assert!(options(&["", " "]).unwrap().set.is_empty());
+    }
+
+    #[test]
+    fn a_key_or_a_value_that_could_be_an_option_of_gluster_is_refused() {
+        assert!(options(&["--mode script"]).is_err());
+        assert!(options(&["performance.cache-size --xml"]).is_err());
+        assert!(options(&["performance.cache-size"]).is_err());
+    }
+
+    #[test]
+    fn heketis_own_options_steer_and_are_set_as_well() {
+        let read = options(&["user.heketi.arbiter true", "user.heketi.average-file-size 1024"]).unwrap();
+        assert!(read.arbiter);
+        assert_eq!(read.average_file_size, ByteSize::from_mib(1).unwrap());
+        assert_eq!(read.set.len(), 2);
+    }
+}

@@ -1,0 +1,117 @@
+//! One change of the state: edits the topology in memory and writes down the same for the store.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use bricklayer_proto::ids::{ClusterId, DeviceId, NodeId, OperationId, VolumeId};
+use bricklayer_store::Batch;
+
+use super::tables;
+use crate::model::{Brick, Cluster, Device, Map, Node, Operation, Topology, Volume};
+
+/// A topology that is being edited. Reads as a [`Topology`], with the edits in it.
+pub struct Change {
+    topology: Topology,
+    batch: Batch,
+}
+
+impl Deref for Change {
+    type Target = Topology;
+
+    fn deref(&self) -> &Topology {
+        &self.topology
+    }
+}
+
+impl Change {
+    pub(super) fn of(before: &Arc<Topology>) -> Self {
+        let mut topology = Topology::clone(before);
+        topology.version += 1;
+        Self { topology, batch: Batch::new() }
+    }
+
+    pub(super) fn finish(self) -> (Topology, Batch) {
+        (self.topology, self.batch)
+    }
+
+    pub fn put_cluster(&mut self, cluster: Cluster) {
+        self.batch.put(&tables::CLUSTERS, &cluster.id, &cluster);
+        self.topology.clusters.insert_mut(cluster.id, Arc::new(cluster));
+    }
+
+    pub fn remove_cluster(&mut self, id: ClusterId) {
+        self.batch.remove(&tables::CLUSTERS, &id);
+        self.topology.clusters.remove_mut(&id);
+    }
+
+    pub fn put_node(&mut self, node: Node) {
+        self.batch.put(&tables::NODES, &node.id, &node);
+        self.topology.nodes.insert_mut(node.id, Arc::new(node));
+    }
+
+    pub fn remove_node(&mut self, id: NodeId) {
+        self.batch.remove(&tables::NODES, &id);
+        self.topology.nodes.remove_mut(&id);
+    }
+
+    pub fn put_device(&mut self, device: Device) {
+        self.batch.put(&tables::DEVICES, &device.id, &device);
+        self.topology.devices.insert_mut(device.id, Arc::new(device));
+    }
+
+    pub fn remove_device(&mut self, id: DeviceId) {
+        self.batch.remove(&tables::DEVICES, &id);
+        self.topology.devices.remove_mut(&id);
+    }
+
+    pub fn put_volume(&mut self, volume: Volume) {
+        self.batch.put(&tables::VOLUMES, &volume.id, &volume);
+        self.reserve(&volume.bricks);
+        self.topology.volumes.insert_mut(volume.id, Arc::new(volume));
+    }
+
+    /// Hides the volume. Its bricks go on counting until [`Change::release`], as they still take their extents.
+    pub fn remove_volume(&mut self, id: VolumeId) {
+        self.batch.remove(&tables::VOLUMES, &id);
+        self.topology.volumes.remove_mut(&id);
+    }
+
+    /// The bricks are gone from their devices.
+    pub fn release(&mut self, bricks: &[Brick]) {
+        for brick in bricks {
+            if let Some(on_device) = self.topology.bricks.get(&brick.device) {
+                let left = on_device.remove(&brick.id);
+                self.topology.bricks.insert_mut(brick.device, left);
+            }
+        }
+    }
+
+    /// An operation that is not finished holds the extents of its volume's bricks, made or not yet made.
+    pub fn put_operation(&mut self, operation: Operation) {
+        self.batch.put(&tables::OPERATIONS, &operation.id, &operation);
+        let operation = Arc::new(operation);
+        if operation.state.is_finished() {
+            self.topology.unfinished.remove_mut(&operation.id);
+        } else {
+            if let Some(volume) = operation.plan.volume() {
+                self.reserve(&volume.bricks);
+            }
+            self.topology.unfinished.insert_mut(operation.id, Arc::clone(&operation));
+        }
+        self.topology.operations.insert_mut(operation.id, operation);
+    }
+
+    pub fn remove_operation(&mut self, id: OperationId) {
+        self.batch.remove(&tables::OPERATIONS, &id);
+        self.topology.operations.remove_mut(&id);
+        self.topology.unfinished.remove_mut(&id);
+    }
+
+    fn reserve(&mut self, bricks: &[Brick]) {
+        for brick in bricks {
+            let on_device = self.topology.bricks.get(&brick.device).cloned().unwrap_or_else(Map::new_sync);
+            let with = on_device.insert(brick.id, Arc::new(brick.clone()));
+            self.topology.bricks.insert_mut(brick.device, with);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The coordinator's state: one immutable [`Topology`] in memory, every change of it durable before anybody is told.
+//!
+//! Owns the records of clusters, nodes, devices, volumes and operations. Readers take the current snapshot and wait for
+//! nobody. Writers hand a closure to [`State::change`]: it sees the newest state, decides, and edits; what it edited
+//! becomes one transaction of the store, and then the snapshot that readers see. Must never hold a state that the store
+//! does not.
+
+mod change;
+mod load;
+mod tables;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use bricklayer_store::{Migration, Schema, Store, StoreError};
+
+pub use change::Change;
+
+use crate::model::Topology;
+
+/// Raised when a record changes its shape; see `docs/store-schema.md`.
+pub const SCHEMA: Schema = Schema { application: "bricklayer-coordinator", version: 1, migrations: MIGRATIONS };
+const MIGRATIONS: &[Migration] = &[];
+
+/// Where the topology lives. Cheap to share by `Arc`.
+pub struct State {
+    store: Store,
+    /// The newest state, which may still be on its way to the disk. Every writer starts from it.
+    newest: Mutex<Arc<Topology>>,
+    /// The newest state that is on the disk. Every reader sees this one.
+    durable: ArcSwap<Topology>,
+}
+
+impl State {
+    /// Reads everything from the store.
+    pub fn load(store: Store) -> Result<Self, StoreError> {
+        let topology = Arc::new(load::topology(&store)?);
+        Ok(Self { store, newest: Mutex::new(Arc::clone(&topology)), durable: ArcSwap::new(topology) })
+    }
+
+    /// The state as of the last durable change.
+    #[must_use]
+    pub fn read(&self) -> Arc<Topology> {
+        self.durable.load_full()
+    }
+
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Decides and changes in one step. `decide` sees every earlier change, also those still on their way to the disk;
+    /// where it refuses, nothing is changed. Returns when the change is durable and readers see it.
+    pub async fn change<T, E>(&self, decide: impl FnOnce(&mut Change) -> Result<T, E>) -> Result<T, E>
+    where
+        E: From<StoreError>,
+    {
+        let (answer, after, written) = {
+            let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut change = Change::of(&newest);
+            let answer = decide(&mut change)?;
+            let (after, batch) = change.finish();
+            if batch.is_empty() {
+                return Ok(answer);
+            }
+            let after = Arc::new(after);
+            // Handed over while the lock is held, so that the store writes changes in the order in which they built
+            // upon each other.
+            let written = self.store.enqueue(batch)?;
+            *newest = Arc::clone(&after);
+            (answer, after, written)
+        };
+        written.await?;
+        self.durable
+            .rcu(|current| if current.version < after.version { Arc::clone(&after) } else { Arc::clone(current) });
+        Ok(answer)
+    }
+}
