@@ -58,7 +58,7 @@ pub(crate) struct Sled {
     trees: [sled::Tree; 3],
     /// Our own descriptor of sled's file, for the fdatasync that sled leaves out. An error that sled's threads meet
     /// and swallow is reported here once more, as the kernel remembers it for each open descriptor.
-    file: File,
+    pub file: File,
 }
 
 /// A store that was verified and may be written.
@@ -272,6 +272,26 @@ impl Engine {
     }
 }
 
+#[cfg(test)]
+impl Engine {
+    pub(crate) fn commit_without_fsync(&mut self, changes: &Changes) -> Result<(), Fault> {
+        let mut writes = Writes::new(self.seq + 1, self.digest);
+        for (at, json) in changes {
+            writes.change(&self.sled, at, json.as_deref())?;
+        }
+        self.digest = self.sled.apply(writes)?;
+        self.seq += 1;
+        guarded("flush", || self.sled.db.flush()).map(drop)
+    }
+}
+
+#[cfg(test)]
+impl Sled {
+    pub(crate) fn insert_raw(&self, tree: Tree, key: &[u8], value: &[u8]) {
+        self.tree(tree).insert(key, value).unwrap();
+    }
+}
+
 /// The rows that one commit writes, gathered before sled's transaction, which may run its closure more than once.
 struct Writes {
     seq: u64,
@@ -389,7 +409,7 @@ fn next(rows: &mut sled::Iter) -> Result<Option<(sled::IVec, sled::IVec)>, Fault
 }
 
 /// Runs a call of sled; a panic inside it becomes an error.
-fn guarded<T>(doing: &'static str, call: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, Fault> {
+pub(crate) fn guarded<T>(doing: &'static str, call: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, Fault> {
     // After a panic the caller lets go of everything that the call may have left half done.
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(result) => result.map_err(|source| Fault::Sled { doing, source }),

@@ -120,6 +120,13 @@ impl HighWater {
 }
 
 #[cfg(test)]
+impl HighWater {
+    pub(crate) fn break_with(&mut self, file: File) {
+        self.file = file;
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -46,6 +46,8 @@ mod open;
 mod schema;
 mod store;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use error::{Damage, ExportError, Fault, ImportError, OpenError, StoreError};
 pub use files::set_aside;
