@@ -4,4 +4,5 @@ pub mod agents;
 pub mod model;
 pub mod ops;
 pub mod placement;
+pub mod reconcile;
 pub mod state;

@@ -57,7 +57,7 @@ pub enum Rejected {
     #[error("{}", several(.0, "No eligible cluster for volume"))]
     NoEligibleCluster(Vec<(ClusterId, ClusterRefusal)>),
     #[error("{}", several(.0, "Unable to create volume on any cluster:"))]
-    NoPlacement(Vec<(ClusterId, Refusal)>),
+    NoPlacement(Vec<(ClusterId, Box<Refusal>)>),
     #[error("Cannot delete volume containing the Heketi database")]
     DatabaseVolume,
     #[error("{name} cannot be deleted now: the agent of {node} is not attached, so its brick could not be removed")]

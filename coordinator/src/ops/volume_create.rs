@@ -149,7 +149,7 @@ fn place(
     clusters: &[ClusterId],
     wish: &Wish,
 ) -> Result<(ClusterId, Placement), Rejected> {
-    let mut refusals: Vec<(ClusterId, Refusal)> = Vec::new();
+    let mut refusals = Vec::new();
     for cluster in clusters {
         match placement::place(wish, &candidates(context, topology, *cluster)) {
             Ok(placement) => return Ok((*cluster, placement)),
