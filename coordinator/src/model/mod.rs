@@ -15,8 +15,8 @@ pub use cluster::Cluster;
 pub use device::{Device, DiskIdentity};
 pub use node::{Node, Zone};
 pub use operation::{
-    DeviceAdd, DeviceDelete, DiskWipe, NodeAdd, NodeDelete, OpState, Operation, Plan, Resource, VolumeCreate,
-    VolumeDelete,
+    DeviceAdd, DeviceDelete, DeviceState, DiskWipe, NodeAdd, NodeDelete, NodeState, OpState, Operation, Plan, Resource,
+    VolumeCreate, VolumeDelete,
 };
 pub use topology::{Map, Topology};
 pub use volume::{Brick, Durability, Snapshot, Volume};

@@ -3,7 +3,7 @@ use bricklayer_proto::names::DevicePath;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Device, Node, Tags, Volume};
+use super::{AdminState, Device, Node, Tags, Volume};
 
 /// Something that changes the world, written down with every id and device it will use before its first effect.
 ///
@@ -28,6 +28,10 @@ pub enum Plan {
     DiskWipe(DiskWipe),
     VolumeCreate(VolumeCreate),
     VolumeDelete(VolumeDelete),
+    /// Done with its record: it touches no host. Kept because heketi's clients are given a queue id for it.
+    NodeState(NodeState),
+    /// As `NodeState`.
+    DeviceState(DeviceState),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,6 +78,18 @@ pub struct VolumeDelete {
     pub volume: Volume,
 }
 
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeState {
+    pub node: NodeId,
+    pub to: AdminState,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeviceState {
+    pub device: DeviceId,
+    pub to: AdminState,
+}
+
 impl Plan {
     /// The word for it in `/v1/operations` and in logs.
     #[must_use]
@@ -86,6 +102,8 @@ impl Plan {
             Self::DiskWipe(_) => "disk-wipe",
             Self::VolumeCreate(_) => "volume-create",
             Self::VolumeDelete(_) => "volume-delete",
+            Self::NodeState(_) => "node-state",
+            Self::DeviceState(_) => "device-state",
         }
     }
 
@@ -125,6 +143,16 @@ pub enum OpState {
     Failed {
         cause: String,
     },
+}
+
+impl Operation {
+    /// The record of something that is done as soon as it is written down.
+    #[must_use]
+    pub fn done_at_once(plan: Plan) -> Self {
+        let now = Timestamp::now();
+        let state = OpState::Done { resource: None };
+        Self { id: OperationId::random(), plan, state, started: now, finished: Some(now) }
+    }
 }
 
 impl OpState {

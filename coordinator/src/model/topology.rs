@@ -62,7 +62,9 @@ impl Topology {
             }
             Plan::DeviceAdd(add) => add.device == device,
             Plan::DeviceDelete(delete) => delete.device.id == device,
-            Plan::NodeAdd(_) | Plan::NodeDelete(_) | Plan::DiskWipe(_) => false,
+            Plan::NodeAdd(_) | Plan::NodeDelete(_) | Plan::DiskWipe(_) | Plan::NodeState(_) | Plan::DeviceState(_) => {
+                false
+            }
         })
     }
 

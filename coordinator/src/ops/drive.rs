@@ -195,9 +195,14 @@ impl<'a> Drive<'a> {
 
     fn end(&self, change: &mut Change, state: OpState) {
         let finished = Some(Timestamp::now());
-        change.put_operation(Operation { state, finished, ..Operation::clone(&self.run.operation) });
-        forget_old(change);
+        put_finished(change, Operation { state, finished, ..Operation::clone(&self.run.operation) });
     }
+}
+
+/// Writes an operation down that has come to its end.
+pub fn put_finished(change: &mut Change, operation: Operation) {
+    change.put_operation(operation);
+    forget_old(change);
 }
 
 fn stages(context: &Context, operation: &Operation) -> Vec<Stage> {
@@ -209,6 +214,7 @@ fn stages(context: &Context, operation: &Operation) -> Vec<Stage> {
         Plan::DiskWipe(plan) => disk_wipe::stages(plan),
         Plan::VolumeCreate(plan) => volume_create::stages(context, operation.id, &plan.volume),
         Plan::VolumeDelete(plan) => volume_delete::stages(context, &plan.volume),
+        Plan::NodeState(_) | Plan::DeviceState(_) => Vec::new(),
     }
 }
 
@@ -218,7 +224,7 @@ fn finish(change: &mut Change, run: &Run) -> Result<Option<Resource>, StepError>
         Plan::NodeDelete(plan) => Ok(node_delete::finish(change, plan)),
         Plan::DeviceAdd(plan) => device_add::finish(change, run, plan),
         Plan::DeviceDelete(plan) => Ok(device_delete::finish(change, plan)),
-        Plan::DiskWipe(_) => Ok(None),
+        Plan::DiskWipe(_) | Plan::NodeState(_) | Plan::DeviceState(_) => Ok(None),
         Plan::VolumeCreate(plan) => volume_create::finish(change, run, &plan.volume),
         Plan::VolumeDelete(plan) => Ok(volume_delete::finish(change, &plan.volume)),
     }
@@ -230,7 +236,13 @@ fn undone(change: &mut Change, run: &Run) {
         Plan::VolumeCreate(plan) => change.release(&plan.volume.bricks),
         // It was hidden when its deletion began, and is whole again.
         Plan::VolumeDelete(plan) => change.put_volume(plan.volume.clone()),
-        Plan::NodeAdd(_) | Plan::NodeDelete(_) | Plan::DeviceAdd(_) | Plan::DeviceDelete(_) | Plan::DiskWipe(_) => {}
+        Plan::NodeAdd(_)
+        | Plan::NodeDelete(_)
+        | Plan::DeviceAdd(_)
+        | Plan::DeviceDelete(_)
+        | Plan::DiskWipe(_)
+        | Plan::NodeState(_)
+        | Plan::DeviceState(_) => {}
     }
 }
 

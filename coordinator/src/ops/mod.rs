@@ -74,6 +74,11 @@ impl Operations {
     }
 
     #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.context.policy
+    }
+
+    #[must_use]
     pub fn topology(&self) -> Arc<Topology> {
         self.context.state.read()
     }
@@ -112,7 +117,7 @@ impl Operations {
         self.begin(node_delete::submit(&self.context, id).await?)
     }
 
-    pub async fn node_state(&self, id: NodeId, state: AdminState) -> Result<(), Rejected> {
+    pub async fn node_state(&self, id: NodeId, state: AdminState) -> Result<OperationId, Rejected> {
         node_state::set(&self.context, id, state).await
     }
 
@@ -124,7 +129,7 @@ impl Operations {
         self.begin(device_delete::submit(&self.context, id, forget).await?)
     }
 
-    pub async fn device_state(&self, id: DeviceId, state: AdminState) -> Result<(), Rejected> {
+    pub async fn device_state(&self, id: DeviceId, state: AdminState) -> Result<OperationId, Rejected> {
         device_state::set(&self.context, id, state).await
     }
 

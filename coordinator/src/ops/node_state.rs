@@ -1,19 +1,19 @@
 //! Whether a node is used for new bricks.
 
-use bricklayer_proto::ids::NodeId;
+use bricklayer_proto::ids::{NodeId, OperationId};
 
-use super::Rejected;
 use super::context::Context;
-use crate::model::{AdminState, Node};
+use super::{Rejected, drive};
+use crate::model::{AdminState, Node, NodeState, Operation, Plan};
 
-pub async fn set(context: &Context, id: NodeId, wanted: AdminState) -> Result<(), Rejected> {
+pub async fn set(context: &Context, id: NodeId, wanted: AdminState) -> Result<OperationId, Rejected> {
     context
         .state
         .change(|change| {
             let node = Node::clone(change.nodes.get(&id).ok_or(Rejected::NotFound)?);
             let bricks = || change.devices_of(id).map(|device| change.brick_spaces(device.id).count()).sum::<usize>();
             match (node.state, wanted) {
-                (from, to) if from == to => return Ok(()),
+                (from, to) if from == to => {}
                 (AdminState::Failed, AdminState::Online) => {
                     return Err(Rejected::FailedForGood { kind: "node", state: "online" });
                 }
@@ -28,8 +28,13 @@ pub async fn set(context: &Context, id: NodeId, wanted: AdminState) -> Result<()
                 }
                 _ => {}
             }
-            change.put_node(Node { state: wanted, ..node });
-            Ok(())
+            if node.state != wanted {
+                change.put_node(Node { state: wanted, ..node });
+            }
+            let operation = Operation::done_at_once(Plan::NodeState(NodeState { node: id, to: wanted }));
+            let operation_id = operation.id;
+            drive::put_finished(change, operation);
+            Ok(operation_id)
         })
         .await
 }
