@@ -2,6 +2,7 @@
 //!
 //! Read [`FromAgent`] and [`ToAgent`] first, then [`token`] for the line that an operator carries to a new host.
 
+pub mod certificate;
 mod convert;
 pub mod token;
 

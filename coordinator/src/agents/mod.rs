@@ -4,7 +4,10 @@
 //! asked for, nor believe a name that the certificate does not carry. Read [`AgentApi`] first, then [`Registry`].
 
 mod api;
+mod listen;
 mod registry;
+mod service;
 
 pub use api::{AgentApi, AgentError, AgentEvent, AgentStatus, Patience, Presence};
+pub use listen::{ServeError, serve};
 pub use registry::Registry;

@@ -1,0 +1,590 @@
+//! Invitations, enrolment, renewal and revocation: every rule about who may come in, in one place.
+//!
+//! What is decided here is decided under one lock and written in one transaction; readers see only what is durable.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bricklayer_proto::identity::Role;
+use bricklayer_proto::ids::{InstallationId, InvitationId, NodeId};
+use bricklayer_proto::names::HostName;
+use bricklayer_proto::wire::certificate::{Claims, NotOurs};
+use bricklayer_proto::wire::token::Token;
+use bricklayer_proto::wire::{Credentials, EnrollReply, EnrollRequest, Secret};
+use bricklayer_store::{Batch, Store, StoreError};
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use tokio::sync::Mutex;
+
+use super::authority::{Authority, AuthorityError, Issued, RequestError};
+use super::clock::Clock;
+use super::records::{AGENTS, AgentRecord, INSTALLATION, INVITATIONS, InstallationRecord, InvitationRecord, Used};
+
+/// How long an invitation is good for, if nobody says otherwise.
+pub const DEFAULT_INVITATION_LIFE: SignedDuration = SignedDuration::from_mins(30);
+
+/// For how long a repeat of an enrolment whose answer was lost gets that answer again.
+pub const REPEAT_WINDOW: SignedDuration = SignedDuration::from_mins(5);
+
+/// For how long after its certificate expired an agent may still renew it.
+pub const GRACE: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// The longest life of an invitation that may be asked for.
+const LONGEST_INVITATION_LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// Invitations that nobody can use any more are kept this long, so that a late try is told why it fails.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    #[error("this data directory holds no installation yet; `bricklayer-coordinator init` makes one")]
+    NotFounded,
+    #[error("this data directory already holds installation {0}")]
+    Founded(InstallationId),
+    #[error("the authority is that of installation {authority}, the store is that of installation {store}")]
+    OtherInstallation { authority: InstallationId, store: InstallationId },
+    #[error(
+        "{0:?} is not an address that agents can dial: write host:port, at most {longest} characters, at most {most} of \
+         them", longest = Token::LONGEST_ADDRESS, most = Token::MOST_ADDRESSES
+    )]
+    Address(String),
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+}
+
+/// How a coordinator starts.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// `host:port` as agents dial it, in the order in which they are to try. At least one.
+    pub addresses: Vec<String>,
+    /// After the store was restored from an older copy: agents have seen higher epochs than it holds. 0 otherwise.
+    pub epoch_at_least: u64,
+    pub clock: Clock,
+}
+
+/// What a new agent is to be called.
+#[derive(Clone, Debug)]
+pub struct NewInvitation {
+    pub name: HostName,
+    pub zone: Option<u32>,
+    pub life: SignedDuration,
+    /// The name belongs to a node that enrolled before, which is to come back with a new key. All older certificates of
+    /// that node end with its use, and so does a revocation.
+    pub rejoin: bool,
+}
+
+/// An invitation, once and never again with its secret.
+#[derive(Clone, Debug)]
+pub struct Invitation {
+    pub id: InvitationId,
+    pub node: NodeId,
+    pub name: HostName,
+    pub expires: Timestamp,
+    /// For `bricklayer-agent enroll`. A secret: whoever uses it first is the node.
+    pub line: String,
+}
+
+/// An invitation as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenInvitation {
+    pub id: InvitationId,
+    pub node: NodeId,
+    pub name: HostName,
+    pub zone: Option<u32>,
+    pub created: Timestamp,
+    pub expires: Timestamp,
+    pub rejoin: bool,
+    pub used: Option<Timestamp>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum InviteError {
+    #[error(
+        "{name} has enrolled already (node {node}); if it is to come back with a new key, say so: `bricklayer agent \
+         invite {name} --rejoin`"
+    )]
+    NameTaken { name: HostName, node: NodeId },
+    #[error("no agent has enrolled as {0}, so none can rejoin under that name")]
+    NobodyToRejoin(HostName),
+    #[error("an invitation lives at least a minute and at most {} days", LONGEST_INVITATION_LIFE.as_hours() / 24)]
+    Life,
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+}
+
+/// Why somebody with an invitation is not enrolled. The texts are for the person at the host.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolError {
+    /// Also for a wrong secret: whoever guesses learns nothing.
+    #[error(
+        "the coordinator knows no such invitation; it may have been withdrawn. Ask for a new one: `bricklayer agent invite NAME`"
+    )]
+    UnknownInvitation,
+    #[error(
+        "the invitation for {name} expired at {expired:.0}, and it is {now:.0} on the coordinator. Ask for a new one: \
+         `bricklayer agent invite {name}`"
+    )]
+    Expired { name: HostName, expired: Timestamp, now: Timestamp },
+    #[error(
+        "the invitation for {name} was used at {at:.0} with another key, and an invitation is good for one use. If that \
+         was not this host, somebody else has it: `bricklayer agent revoke {name}`. Then ask for a new one: `bricklayer \
+         agent invite {name} --rejoin`"
+    )]
+    Used { name: HostName, at: Timestamp },
+    #[error("{name} has enrolled meanwhile by another invitation (node {node})")]
+    NameTaken { name: HostName, node: NodeId },
+    #[error(
+        "this host has the machine id of {name} (node {node}): it is a copy of it. Give it one of its own (`rm \
+         /etc/machine-id && systemd-machine-id-setup`, then restart) and enrol again; if it is {name}, reinstalled, ask \
+         for `bricklayer agent invite {name} --rejoin`"
+    )]
+    Clone { name: HostName, node: NodeId },
+    #[error("the host has no machine id (/etc/machine-id is empty): `systemd-machine-id-setup` makes one")]
+    NoMachineId,
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RevokeError {
+    #[error("no agent has enrolled for node {0}")]
+    Unknown(NodeId),
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+}
+
+/// Why a certificate that our authority signed is not enough. The texts are for the person at the host.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unwelcome {
+    #[error("no certificate was shown; `bricklayer-agent enroll TOKEN` gets one")]
+    NoCertificate,
+    #[error("the certificate is not an agent's of this installation: {0}")]
+    NotOurs(String),
+    #[error("node {0} is not known to this coordinator")]
+    UnknownNode(NodeId),
+    #[error("{name} was revoked at {at:.0}. To let it come back: `bricklayer agent invite {name} --rejoin`")]
+    Revoked { name: HostName, at: Timestamp },
+    #[error("{name} has enrolled anew since this certificate was made; another machine may be using its name")]
+    Superseded { name: HostName },
+    #[error(
+        "the certificate of {name} expired at {at:.0}, and it is {now:.0} on the coordinator; only a renewal is open to \
+         it, until {until:.0}"
+    )]
+    Expired { name: HostName, at: Timestamp, until: Timestamp, now: Timestamp },
+    #[error(
+        "the certificate of {name} expired at {at:.0}, more than {} days before {now:.0}, the time on the coordinator. \
+         It has to enrol again: `bricklayer agent invite {name} --rejoin`", GRACE.as_hours() / 24
+    )]
+    LongExpired { name: HostName, at: Timestamp, now: Timestamp },
+    #[error(
+        "the certificate of {name} is valid from {from:.0} on, and it is {now:.0} on the coordinator: the coordinator's \
+         clock is behind by at least {} s", from.as_second() - now.as_second()
+    )]
+    NotYet { name: HostName, from: Timestamp, now: Timestamp },
+}
+
+/// The other end of a connection, as its certificate tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub node: NodeId,
+    pub series: u32,
+    pub not_before: Timestamp,
+    pub not_after: Timestamp,
+}
+
+impl Caller {
+    /// Reads the claims of a certificate; whether they are true is checked in the handshake.
+    pub fn read(der: &[u8], installation: InstallationId) -> Result<Self, Unwelcome> {
+        let not_ours = |why: &dyn ToString| Unwelcome::NotOurs(why.to_string());
+        let claims = Claims::read(der).map_err(|error: NotOurs| not_ours(&error))?;
+        if claims.identity.installation != installation {
+            return Err(not_ours(&format!("it names {}", claims.identity)));
+        }
+        let Role::Agent(node) = claims.identity.role else {
+            return Err(not_ours(&format!("it names {}", claims.identity)));
+        };
+        let time = |second| Timestamp::from_second(second).map_err(|error| not_ours(&error));
+        Ok(Self {
+            node,
+            series: claims.serial.series(),
+            not_before: time(claims.not_before)?,
+            not_after: time(claims.not_after)?,
+        })
+    }
+}
+
+/// What is durable, for readers.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    agents: BTreeMap<NodeId, AgentRecord>,
+    invitations: BTreeMap<InvitationId, InvitationRecord>,
+}
+
+impl Known {
+    fn by_name(&self, name: &str) -> Option<(NodeId, &AgentRecord)> {
+        self.agents.iter().find(|(_, agent)| agent.name.as_str() == name).map(|(node, agent)| (*node, agent))
+    }
+}
+
+/// The installation's trust.
+pub struct Trust {
+    store: Store,
+    authority: Authority,
+    installation: InstallationRecord,
+    addresses: Vec<String>,
+    clock: Clock,
+    durable: ArcSwap<Known>,
+    /// Held from a decision until it is durable, so that of two uses of one invitation the second sees the first.
+    deciding: Mutex<()>,
+}
+
+impl Trust {
+    /// Makes a new installation. Goes on where a crash cut it off; refuses where there is one.
+    pub fn found(store: &Store, authority_dir: &Path, clock: &Clock) -> Result<InstallationId, TrustError> {
+        if let Some(installation) = store.get(&INSTALLATION, &())? {
+            return Err(TrustError::Founded(installation.id));
+        }
+        let authority = if Authority::exists(authority_dir) {
+            Authority::load(authority_dir)?
+        } else {
+            Authority::create(authority_dir, InstallationId::random(), clock.now())?
+        };
+        let id = authority.installation();
+        let mut batch = Batch::new();
+        batch.put(&INSTALLATION, &(), &InstallationRecord { id, epoch: 0, created: clock.now() });
+        store.commit_blocking(batch)?;
+        Ok(id)
+    }
+
+    /// Reads who is trusted and raises the epoch, durably.
+    pub fn open(store: Store, authority_dir: &Path, start: Start) -> Result<Arc<Self>, TrustError> {
+        for address in &start.addresses {
+            let port = address.rsplit_once(':').and_then(|(host, port)| (!host.is_empty()).then_some(port));
+            if address.len() > Token::LONGEST_ADDRESS || port.and_then(|port| port.parse::<u16>().ok()).is_none() {
+                return Err(TrustError::Address(address.clone()));
+            }
+        }
+        if start.addresses.is_empty() || start.addresses.len() > Token::MOST_ADDRESSES {
+            return Err(TrustError::Address(start.addresses.join(",")));
+        }
+        let Some(mut installation) = store.get(&INSTALLATION, &())? else { return Err(TrustError::NotFounded) };
+        let authority = Authority::load(authority_dir)?;
+        if authority.installation() != installation.id {
+            let (authority, store) = (authority.installation(), installation.id);
+            return Err(TrustError::OtherInstallation { authority, store });
+        }
+        installation.epoch = (installation.epoch + 1).max(start.epoch_at_least);
+        let mut batch = Batch::new();
+        batch.put(&INSTALLATION, &(), &installation);
+        store.commit_blocking(batch)?;
+        let known = Known {
+            agents: store.scan(&AGENTS)?.into_iter().collect(),
+            invitations: store.scan(&INVITATIONS)?.into_iter().collect(),
+        };
+        Ok(Arc::new(Self {
+            store,
+            authority,
+            installation,
+            addresses: start.addresses,
+            clock: start.clock,
+            durable: ArcSwap::from_pointee(known),
+            deciding: Mutex::new(()),
+        }))
+    }
+
+    #[must_use]
+    pub fn installation(&self) -> InstallationId {
+        self.installation.id
+    }
+
+    /// This start of the coordinator, in every task and in the greeting of every agent.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.installation.epoch
+    }
+
+    #[must_use]
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Invites a host. An unused invitation for the same name is withdrawn by it: its line has most likely been lost.
+    pub async fn invite(&self, wanted: NewInvitation) -> Result<Invitation, InviteError> {
+        if wanted.life < SignedDuration::from_mins(1) || wanted.life > LONGEST_INVITATION_LIFE {
+            return Err(InviteError::Life);
+        }
+        let _deciding = self.deciding.lock().await;
+        let known = self.durable.load_full();
+        let now = self.clock.now();
+        let mut after = Known::clone(&known);
+        let mut batch = Batch::new();
+        let mut node = NodeId::random();
+        match (known.by_name(wanted.name.as_str()), wanted.rejoin) {
+            (Some((node, _)), false) => return Err(InviteError::NameTaken { name: wanted.name, node }),
+            (None, true) => return Err(InviteError::NobodyToRejoin(wanted.name)),
+            (Some((enrolled, _)), true) => node = enrolled,
+            (None, false) => {}
+        }
+        for (id, older) in &known.invitations {
+            let open_for_same_name = older.used.is_none() && older.name == wanted.name;
+            if open_for_same_name && !wanted.rejoin {
+                node = older.node;
+            }
+            if open_for_same_name || older.expires + REMEMBERED < now {
+                after.invitations.remove(id);
+                batch.remove(&INVITATIONS, id);
+            }
+        }
+        let id = InvitationId::random();
+        let secret = Secret::from_bytes(rand::random());
+        let expires = now + wanted.life;
+        let record = InvitationRecord {
+            node,
+            name: wanted.name.clone(),
+            zone: wanted.zone,
+            secret_hash: hash(secret.expose()),
+            created: now,
+            expires,
+            rejoin: wanted.rejoin,
+            used: None,
+        };
+        batch.put(&INVITATIONS, &id, &record);
+        after.invitations.insert(id, record);
+        self.store.commit(batch).await?;
+        self.durable.store(Arc::new(after));
+        tracing::info!(invitation.id = %id, node.id = %node, node.name = %wanted.name, "an agent was invited");
+        let pins = vec![self.authority.pin()];
+        let line = Token { invitation: id, secret, pins, addresses: self.addresses.clone() }.to_line();
+        Ok(Invitation { id, node, name: wanted.name, expires, line })
+    }
+
+    /// Invitations that were not used, and those that were used or expired lately; the newest first.
+    #[must_use]
+    pub fn invitations(&self) -> Vec<OpenInvitation> {
+        let mut all: Vec<_> = self
+            .durable
+            .load()
+            .invitations
+            .iter()
+            .map(|(id, record)| OpenInvitation {
+                id: *id,
+                node: record.node,
+                name: record.name.clone(),
+                zone: record.zone,
+                created: record.created,
+                expires: record.expires,
+                rejoin: record.rejoin,
+                used: record.used.as_ref().map(|used| used.at),
+            })
+            .collect();
+        all.sort_by_key(|invitation| std::cmp::Reverse(invitation.created));
+        all
+    }
+
+    /// Withdraws an invitation; `false` where there is none to withdraw. One that was used stays: see [`Self::revoke`].
+    pub async fn uninvite(&self, id: InvitationId) -> Result<bool, StoreError> {
+        let _deciding = self.deciding.lock().await;
+        let mut after = Known::clone(&self.durable.load());
+        if after.invitations.get(&id).is_none_or(|invitation| invitation.used.is_some()) {
+            return Ok(false);
+        }
+        after.invitations.remove(&id);
+        let mut batch = Batch::new();
+        batch.remove(&INVITATIONS, &id);
+        self.store.commit(batch).await?;
+        self.durable.store(Arc::new(after));
+        tracing::info!(invitation.id = %id, "an invitation was withdrawn");
+        Ok(true)
+    }
+
+    /// Makes an agent of whoever holds the secret of an invitation. The answer may be lost and asked for again.
+    pub async fn enrol(&self, request: &EnrollRequest) -> Result<EnrollReply, EnrolError> {
+        let _deciding = self.deciding.lock().await;
+        let known = self.durable.load_full();
+        let now = self.clock.now();
+        let invitation = known.invitations.get(&request.invitation).ok_or(EnrolError::UnknownInvitation)?;
+        let offered = hash(request.secret.expose());
+        if !bool::from(offered.as_bytes().ct_eq(invitation.secret_hash.as_bytes())) {
+            tracing::warn!(invitation.id = %request.invitation, "somebody tried an invitation with a wrong secret");
+            return Err(EnrolError::UnknownInvitation);
+        }
+        // From here on the caller holds the invitation, and may be told about it.
+        let name = invitation.name.clone();
+        let csr_hash = hash(&request.csr);
+        if let Some(used) = &invitation.used {
+            if used.csr_hash == csr_hash && now <= used.at + REPEAT_WINDOW {
+                let certificate = BASE64_STANDARD.decode(&used.certificate).unwrap_or_default();
+                return Ok(self.reply(invitation, certificate));
+            }
+            tracing::warn!(
+                invitation.id = %request.invitation, node.id = %invitation.node, node.name = %name,
+                "a used invitation was tried again with another key, or too late"
+            );
+            return Err(EnrolError::Used { name, at: used.at });
+        }
+        if now > invitation.expires {
+            return Err(EnrolError::Expired { name, expired: invitation.expires, now });
+        }
+        if request.machine_id.is_empty() {
+            return Err(EnrolError::NoMachineId);
+        }
+        if let Some((node, _)) = known.by_name(name.as_str())
+            && (node != invitation.node || !invitation.rejoin)
+        {
+            return Err(EnrolError::NameTaken { name, node });
+        }
+        let twin = known.agents.iter().find(|(node, agent)| {
+            **node != invitation.node && agent.revoked.is_none() && agent.machine_id == request.machine_id
+        });
+        if let Some((node, agent)) = twin {
+            tracing::warn!(node.id = %node, node.name = %agent.name, "a copy of this machine tried to enrol as {name}");
+            return Err(EnrolError::Clone { name: agent.name.clone(), node: *node });
+        }
+
+        let before = known.agents.get(&invitation.node);
+        let series = before.map_or(0, |agent| agent.series) + 1;
+        let issued = self.authority.sign_request(&request.csr, Role::Agent(invitation.node), series, now)?;
+        let agent = AgentRecord {
+            name: name.clone(),
+            zone: invitation.zone.or(before.and_then(|agent| agent.zone)),
+            machine_id: request.machine_id.clone(),
+            enrolled: now,
+            series,
+            lowest_series: series,
+            certificate_expires: issued.expires,
+            revoked: None,
+        };
+        let used = Used { at: now, csr_hash, certificate: BASE64_STANDARD.encode(&issued.der) };
+        let spent = InvitationRecord { used: Some(used), ..invitation.clone() };
+        let mut batch = Batch::new();
+        batch.put(&AGENTS, &spent.node, &agent).put(&INVITATIONS, &request.invitation, &spent);
+        self.store.commit(batch).await?;
+        let mut after = Known::clone(&known);
+        after.agents.insert(spent.node, agent);
+        let reply = self.reply(&spent, issued.der.to_vec());
+        after.invitations.insert(request.invitation, spent);
+        self.durable.store(Arc::new(after));
+        tracing::info!(node.id = %reply.node, node.name = %name, "an agent enrolled");
+        Ok(reply)
+    }
+
+    fn reply(&self, invitation: &InvitationRecord, certificate: Vec<u8>) -> EnrollReply {
+        EnrollReply {
+            installation: self.installation.id,
+            node: invitation.node,
+            name: invitation.name.clone(),
+            credentials: self.credentials(certificate),
+        }
+    }
+
+    fn credentials(&self, certificate: Vec<u8>) -> Credentials {
+        let authorities = vec![self.authority.certificate().to_vec()];
+        Credentials { certificate, authorities, addresses: self.addresses.clone() }
+    }
+
+    /// A new certificate for a caller that [`Self::may_renew`].
+    pub async fn renew(&self, node: NodeId, csr: &[u8]) -> Result<Credentials, EnrolError> {
+        let _deciding = self.deciding.lock().await;
+        let mut after = Known::clone(&self.durable.load());
+        let agent = after.agents.get_mut(&node).ok_or(EnrolError::UnknownInvitation)?;
+        agent.series += 1;
+        let Issued { der, expires } =
+            self.authority.sign_request(csr, Role::Agent(node), agent.series, self.clock.now())?;
+        agent.certificate_expires = expires;
+        let mut batch = Batch::new();
+        batch.put(&AGENTS, &node, agent);
+        self.store.commit(batch).await?;
+        tracing::info!(node.id = %node, node.name = %agent.name, "an agent renewed its certificate");
+        self.durable.store(Arc::new(after));
+        Ok(self.credentials(der.to_vec()))
+    }
+
+    /// Ends an agent's trust, durably; its certificates are refused from now on. The caller closes its stream.
+    /// `false` where it was revoked before.
+    pub(crate) async fn revoke(&self, node: NodeId) -> Result<bool, RevokeError> {
+        let _deciding = self.deciding.lock().await;
+        let mut after = Known::clone(&self.durable.load());
+        let agent = after.agents.get_mut(&node).ok_or(RevokeError::Unknown(node))?;
+        if agent.revoked.is_some() {
+            return Ok(false);
+        }
+        agent.revoked = Some(self.clock.now());
+        let mut batch = Batch::new();
+        batch.put(&AGENTS, &node, agent);
+        tracing::info!(node.id = %node, node.name = %agent.name, "an agent was revoked");
+        self.store.commit(batch).await?;
+        self.durable.store(Arc::new(after));
+        Ok(true)
+    }
+
+    /// For the handshake and every message: is this still somebody's certificate? Says nothing about its time.
+    pub fn knows(&self, caller: &Caller) -> Result<(), Unwelcome> {
+        self.known(caller).map(drop)
+    }
+
+    fn known(&self, caller: &Caller) -> Result<AgentRecord, Unwelcome> {
+        let agent = self.agent(caller.node).ok_or(Unwelcome::UnknownNode(caller.node))?;
+        if let Some(at) = agent.revoked {
+            return Err(Unwelcome::Revoked { name: agent.name, at });
+        }
+        if caller.series < agent.lowest_series {
+            return Err(Unwelcome::Superseded { name: agent.name });
+        }
+        Ok(agent)
+    }
+
+    /// For everything but renewal.
+    pub fn may_attach(&self, caller: &Caller) -> Result<(), Unwelcome> {
+        self.may_renew(caller)?;
+        let now = self.clock.now();
+        if now > caller.not_after {
+            let (at, until) = (caller.not_after, caller.not_after + GRACE);
+            return Err(Unwelcome::Expired { name: self.known(caller)?.name, at, until, now });
+        }
+        Ok(())
+    }
+
+    /// An expired certificate is good for this for a while.
+    pub fn may_renew(&self, caller: &Caller) -> Result<(), Unwelcome> {
+        let AgentRecord { name, .. } = self.known(caller)?;
+        let now = self.clock.now();
+        if now < caller.not_before {
+            return Err(Unwelcome::NotYet { name, from: caller.not_before, now });
+        }
+        if now > caller.not_after + GRACE {
+            return Err(Unwelcome::LongExpired { name, at: caller.not_after, now });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn agent(&self, node: NodeId) -> Option<AgentRecord> {
+        self.durable.load().agents.get(&node).cloned()
+    }
+
+    pub(crate) fn agents(&self) -> Vec<(NodeId, AgentRecord)> {
+        self.durable.load().agents.iter().map(|(node, agent)| (*node, agent.clone())).collect()
+    }
+
+    #[must_use]
+    pub fn by_name(&self, name: &str) -> Option<NodeId> {
+        self.durable.load().by_name(name).map(|(node, _)| node)
+    }
+}
+
+fn hash(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
