@@ -1,0 +1,466 @@
+//! The GlusterFS of a set of simulated hosts: trusted storage pools, volumes, and who is connected to whom.
+//!
+//! Refuses what glusterd 10 refuses, with its words, and leaves behind what it leaves behind: a brick directory that
+//! was once a brick keeps its mark, also after the volume is gone, and is not taken again while it has it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bricklayer_agent::host::{GlusterVolume, HostError};
+use bricklayer_proto::inventory::PeerSeen;
+use bricklayer_proto::names::{HostName, OptionKey, OptionValue, VolumeName};
+use bricklayer_proto::task::{BrickAddress, Layout};
+
+use super::disk::failed;
+use super::machine::Source;
+use super::{HostKey, World};
+
+/// All glusterds of a cluster of hosts.
+#[derive(Default)]
+pub(super) struct Gluster {
+    daemons: BTreeMap<HostKey, Daemon>,
+    pools: BTreeMap<PoolId, Pool>,
+    next_pool: u64,
+    /// Bricks whose process runs.
+    online: BTreeSet<(HostKey, BrickAddress)>,
+    /// Volumes on which a writing command is under way.
+    busy: BTreeSet<VolumeName>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct PoolId(u64);
+
+struct Daemon {
+    uuid: String,
+    pool: PoolId,
+}
+
+#[derive(Default)]
+struct Pool {
+    /// With the name by which each was probed.
+    members: BTreeMap<HostKey, HostName>,
+    volumes: BTreeMap<VolumeName, Volume>,
+}
+
+#[derive(Clone)]
+struct Volume {
+    uuid: String,
+    started: bool,
+    bricks: Vec<BrickAddress>,
+    options: BTreeMap<String, String>,
+}
+
+impl Gluster {
+    pub fn add(&mut self, key: HostKey) {
+        let pool = self.new_pool();
+        self.daemons.insert(key, Daemon { uuid: uuid::Uuid::new_v4().to_string(), pool });
+    }
+
+    fn new_pool(&mut self) -> PoolId {
+        self.next_pool += 1;
+        let id = PoolId(self.next_pool);
+        self.pools.insert(id, Pool::default());
+        id
+    }
+
+    fn pool(&self, key: HostKey) -> &Pool {
+        &self.pools[&self.daemons[&key].pool]
+    }
+
+    fn pool_mut(&mut self, key: HostKey) -> &mut Pool {
+        self.pools.get_mut(&self.daemons[&key].pool).expect("every daemon is in a pool")
+    }
+
+    /// Takes the place of glusterd's lock on a volume. False where another command holds it.
+    pub fn lock_volume(&mut self, name: &VolumeName) -> bool {
+        self.busy.insert(name.clone())
+    }
+
+    pub fn unlock_volume(&mut self, name: &VolumeName) {
+        self.busy.remove(name);
+    }
+
+    pub fn brick_is_online(&self, key: HostKey, brick: &BrickAddress) -> bool {
+        self.online.contains(&(key, brick.clone()))
+    }
+
+    /// A host without power runs no brick processes.
+    pub fn power_cut(&mut self, key: HostKey) {
+        self.online.retain(|(host, _)| *host != key);
+    }
+}
+
+impl World {
+    /// glusterd answers on this host.
+    pub fn gluster_runs(&self, key: HostKey) -> bool {
+        self.machine(key).kernel.as_ref().is_some_and(|kernel| kernel.glusterd)
+    }
+
+    fn connected(&self, one: HostKey, other: HostKey) -> bool {
+        let reachable = |key| self.gluster_runs(key) && !self.machine(key).isolated;
+        one == other || (reachable(one) && reachable(other))
+    }
+
+    fn gluster_answers(&self, key: HostKey, what: &str) -> Result<(), HostError> {
+        if !self.machine(key).gluster_installed {
+            return Err(HostError::Missing { program: "gluster".into() });
+        }
+        if !self.gluster_runs(key) {
+            return Err(failed(what, "Connection failed. Please check if gluster daemon is operational."));
+        }
+        Ok(())
+    }
+
+    /// Starts what glusterd starts when it comes up: the bricks of started volumes, as far as they are mounted now.
+    pub fn start_glusterd(&mut self, key: HostKey) {
+        self.machine_mut(key).kernel_mut().glusterd = true;
+        let started: Vec<Volume> =
+            self.gluster.pool(key).volumes.values().filter(|volume| volume.started).cloned().collect();
+        for volume in started {
+            self.start_bricks(key, &volume);
+        }
+    }
+
+    /// Starts this host's bricks of the volume, those that carry its mark.
+    fn start_bricks(&mut self, key: HostKey, volume: &Volume) {
+        for brick in &volume.bricks {
+            if self.resolve(&brick.host) != Some(key) {
+                continue;
+            }
+            let directory = self.machine(key).directory(brick.path.as_path());
+            if directory.is_some_and(|directory| directory.mark.as_ref() == Some(&volume.uuid)) {
+                self.gluster.online.insert((key, brick.clone()));
+            }
+        }
+    }
+
+    /// The brick whose process has files open below this folder.
+    pub fn brick_running_below(&self, key: HostKey, at: &camino::Utf8Path) -> Option<BrickAddress> {
+        let below = |(host, brick): &&(HostKey, BrickAddress)| *host == key && brick.path.as_path().starts_with(at);
+        self.gluster.online.iter().find(below).map(|(_, brick)| brick.clone())
+    }
+
+    pub fn gluster_pool(&self, key: HostKey) -> Result<(String, Vec<PeerSeen>), HostError> {
+        self.gluster_answers(key, "gluster pool list")?;
+        let others = self.gluster.pool(key).members.iter().filter(|(other, _)| **other != key);
+        let peers = others.map(|(other, name)| PeerSeen {
+            uuid: self.gluster.daemons[other].uuid.clone(),
+            host: name.to_string(),
+            connected: self.connected(key, *other),
+        });
+        Ok((self.gluster.daemons[&key].uuid.clone(), peers.collect()))
+    }
+
+    pub fn peer_probe(&mut self, key: HostKey, host: &HostName) -> Result<(), HostError> {
+        let what = format!("gluster peer probe {host}");
+        self.gluster_answers(key, &what)?;
+        let unreachable = || failed(&what, "Probe returned with Transport endpoint is not connected");
+        let other = self.resolve(host).ok_or_else(unreachable)?;
+        let (ours, theirs) = (self.gluster.daemons[&key].pool, self.gluster.daemons[&other].pool);
+        if ours == theirs {
+            return Ok(());
+        }
+        if !self.connected(key, other) {
+            return Err(unreachable());
+        }
+        let their_pool = &self.gluster.pools[&theirs];
+        if their_pool.members.len() > 1 {
+            return Err(failed(&what, &format!("{host} is either already part of another cluster")));
+        }
+        if !their_pool.volumes.is_empty() {
+            return Err(failed(&what, &format!("{host} is having volumes configured")));
+        }
+        self.gluster.pools.remove(&theirs);
+        let own_name = self.address(key);
+        let pool = self.gluster.pool_mut(key);
+        pool.members.entry(key).or_insert(own_name);
+        pool.members.insert(other, host.clone());
+        if let Some(daemon) = self.gluster.daemons.get_mut(&other) {
+            daemon.pool = ours;
+        }
+        Ok(())
+    }
+
+    pub fn peer_detach(&mut self, key: HostKey, host: &HostName) -> Result<(), HostError> {
+        let what = format!("gluster peer detach {host}");
+        self.gluster_answers(key, &what)?;
+        let stranger = || failed(&what, &format!("{host} is not part of cluster"));
+        let other = self.resolve(host).ok_or_else(stranger)?;
+        if other == key {
+            return Err(failed(&what, &format!("{host} is localhost")));
+        }
+        let pool = self.gluster.pool(key);
+        if !pool.members.contains_key(&other) {
+            return Err(stranger());
+        }
+        let mut bricks = pool.volumes.values().flat_map(|volume| &volume.bricks);
+        if bricks.any(|brick| self.resolve(&brick.host) == Some(other)) {
+            return Err(failed(
+                &what,
+                &format!(
+                    "Peer {host} hosts one or more bricks. If the peer is in not recoverable state then use \
+                          either replace-brick or remove-brick command with force to remove all bricks from the peer \
+                          and attempt the peer detach again."
+                ),
+            ));
+        }
+        if !pool.members.keys().all(|member| self.connected(key, *member)) {
+            return Err(failed(&what, "One of the peers is probably down. Check with 'peer status'"));
+        }
+        self.gluster.pool_mut(key).members.remove(&other);
+        let alone = self.gluster.new_pool();
+        if let Some(daemon) = self.gluster.daemons.get_mut(&other) {
+            daemon.pool = alone;
+        }
+        Ok(())
+    }
+
+    pub fn volume(&self, key: HostKey, name: &VolumeName) -> Result<Option<GlusterVolume>, HostError> {
+        self.gluster_answers(key, &format!("gluster volume info {name}"))?;
+        Ok(self.gluster.pool(key).volumes.get(name).map(|volume| GlusterVolume {
+            name: name.clone(),
+            uuid: volume.uuid.clone(),
+            started: volume.started,
+            bricks: volume.bricks.clone(),
+            options: volume.options.clone().into_iter().collect(),
+        }))
+    }
+
+    pub fn volumes(&self, key: HostKey) -> Result<Vec<VolumeName>, HostError> {
+        self.gluster_answers(key, "gluster volume list")?;
+        Ok(self.gluster.pool(key).volumes.keys().cloned().collect())
+    }
+
+    /// Every check of glusterd's staging, in its order; then the effect.
+    pub fn volume_create(
+        &mut self,
+        key: HostKey,
+        name: &VolumeName,
+        layout: Layout,
+        bricks: &[BrickAddress],
+    ) -> Result<(), HostError> {
+        let uuid = self.stage_create(key, name, layout, bricks)?;
+        self.mark_bricks(bricks, &uuid);
+        let volume = Volume { uuid, started: false, bricks: bricks.to_vec(), options: BTreeMap::new() };
+        self.gluster.pool_mut(key).volumes.insert(name.clone(), volume);
+        Ok(())
+    }
+
+    /// As when a glusterd is killed in between: the bricks are marked, the volume is not there.
+    pub fn volume_create_halfway(
+        &mut self,
+        key: HostKey,
+        name: &VolumeName,
+        layout: Layout,
+        bricks: &[BrickAddress],
+    ) -> Result<(), HostError> {
+        let uuid = self.stage_create(key, name, layout, bricks)?;
+        let some = bricks.len().div_ceil(2);
+        self.mark_bricks(&bricks[..some], &uuid);
+        Ok(())
+    }
+
+    fn stage_create(
+        &self,
+        key: HostKey,
+        name: &VolumeName,
+        layout: Layout,
+        bricks: &[BrickAddress],
+    ) -> Result<String, HostError> {
+        let what = format!("gluster volume create {name}");
+        self.gluster_answers(key, &what)?;
+        let refuse = |said: String| Err(failed(&what, &said));
+        let per_set = usize::try_from(layout.bricks_per_set()).unwrap_or(usize::MAX);
+        if bricks.is_empty() || !bricks.len().is_multiple_of(per_set) {
+            return refuse(format!("number of bricks is not a multiple of {per_set}"));
+        }
+        let pool = self.gluster.pool(key);
+        if pool.volumes.contains_key(name) {
+            return refuse(format!("Volume {name} already exists"));
+        }
+        let mut hosts = Vec::with_capacity(bricks.len());
+        for brick in bricks {
+            let host = self.resolve(&brick.host);
+            match host.filter(|host| *host == key || pool.members.contains_key(host)) {
+                None => return refuse(format!("Host {} is not in 'Peer in Cluster' state", brick.host)),
+                Some(host) if !self.connected(key, host) => {
+                    return refuse(format!("Host {} not connected", brick.host));
+                }
+                Some(host) => hosts.push(host),
+            }
+        }
+        for set in hosts.chunks(per_set) {
+            if set.iter().collect::<BTreeSet<_>>().len() < set.len() {
+                return refuse(
+                    "Multiple bricks of a replicate volume are present on the same server. This setup is not optimal. \
+                     Bricks should be on different nodes to have best fault tolerant configuration. Use 'force' at the \
+                     end of the command if you want to override this behavior."
+                        .into(),
+                );
+            }
+        }
+        let mut seen = BTreeSet::new();
+        for (brick, host) in bricks.iter().zip(&hosts) {
+            if !seen.insert((host, &brick.path)) {
+                return refuse(format!("Found duplicate exports {}:{}", brick.host, brick.path));
+            }
+            self.check_brick(pool, *host, brick).map_err(|said| failed(&what, &said))?;
+        }
+        Ok(uuid::Uuid::new_v4().to_string())
+    }
+
+    fn check_brick(&self, pool: &Pool, host: HostKey, brick: &BrickAddress) -> Result<(), String> {
+        let BrickAddress { host: name, path } = brick;
+        let overlaps = |used: &BrickAddress| {
+            self.resolve(&used.host) == Some(host)
+                && (used.path.as_path().starts_with(path.as_path()) || path.as_path().starts_with(used.path.as_path()))
+        };
+        if pool.volumes.values().flat_map(|volume| &volume.bricks).any(overlaps) {
+            return Err(format!(
+                "Brick: {name}:{path} not available. Brick may be containing or be contained by an existing brick."
+            ));
+        }
+        let machine = self.machine(host);
+        if machine.mounted_at(path.as_path()).is_some() {
+            return Err(format!(
+                "The brick {name}:{path} is a mount point. Please create a sub-directory under the mount point and \
+                 use that as the brick directory. Or use 'force' at the end of the command if you want to override \
+                 this behavior."
+            ));
+        }
+        let Some(parent) = path.as_path().parent() else {
+            return Err(format!("Failed to create brick directory for brick {name}:{path}"));
+        };
+        match machine.mounted_at(parent).map(|mount| &mount.what) {
+            Some(Source::Volume { .. }) => {}
+            _ if machine.mount_points.contains_key(parent) => {
+                return Err(format!(
+                    "The brick {name}:{path} is being created in the root partition. It is recommended that you don't \
+                     use the system's root partition for storage backend. Or use 'force' at the end of the command if \
+                     you want to override this behavior."
+                ));
+            }
+            _ => {
+                return Err(format!(
+                    "Failed to create brick directory for brick {name}:{path}. Reason : No such file or directory"
+                ));
+            }
+        }
+        if machine.directory(path.as_path()).is_some_and(|directory| directory.mark.is_some()) {
+            return Err(format!("{name}:{path} is already part of a volume"));
+        }
+        Ok(())
+    }
+
+    fn mark_bricks(&mut self, bricks: &[BrickAddress], uuid: &str) {
+        for brick in bricks {
+            let Some(host) = self.resolve(&brick.host) else { continue };
+            let path = brick.path.as_path();
+            let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
+            let Ok(at) = parent.as_str().parse() else { continue };
+            // glusterd makes the last part of the path itself.
+            if let Ok(file_system) = self.machine_mut(host).file_system_at("mkdir", &at) {
+                file_system.directories.entry(name.to_owned()).or_default().mark = Some(uuid.to_owned());
+            }
+        }
+    }
+
+    pub fn volume_set(
+        &mut self,
+        key: HostKey,
+        name: &VolumeName,
+        options: &[(OptionKey, OptionValue)],
+    ) -> Result<(), HostError> {
+        let what = format!("gluster volume set {name}");
+        self.find_volume(key, &what, name)?;
+        for (option, _) in options {
+            if !option.as_str().contains('.') && option.as_str() != "group" {
+                return Err(failed(&what, &format!("option : {option} does not exist")));
+            }
+        }
+        let volume = self.find_volume(key, &what, name)?;
+        volume.options.extend(options.iter().map(|(option, value)| (option.to_string(), value.as_str().to_owned())));
+        Ok(())
+    }
+
+    pub fn volume_start(&mut self, key: HostKey, name: &VolumeName) -> Result<(), HostError> {
+        let what = format!("gluster volume start {name}");
+        let volume = self.find_volume(key, &what, name)?.clone();
+        if volume.started {
+            return Err(failed(&what, &format!("Volume {name} already started")));
+        }
+        for brick in &volume.bricks {
+            let Some(host) = self.resolve(&brick.host).filter(|host| self.connected(key, *host)) else { continue };
+            match self.machine(host).directory(brick.path.as_path()) {
+                None => {
+                    return Err(failed(
+                        &what,
+                        &format!(
+                            "Failed to find brick directory {} for volume {name}. Reason : No such file or directory",
+                            brick.path
+                        ),
+                    ));
+                }
+                Some(directory) if directory.mark.as_ref() != Some(&volume.uuid) => {
+                    return Err(failed(
+                        &what,
+                        &format!(
+                            "Failed to get extended attribute trusted.glusterfs.volume-id for brick dir {}. Reason : No data available",
+                            brick.path
+                        ),
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        self.find_volume(key, &what, name)?.started = true;
+        let members: Vec<HostKey> = self.gluster.daemons.keys().copied().collect();
+        for host in members {
+            if self.connected(key, host) {
+                self.start_bricks(host, &volume);
+            }
+        }
+        Ok(())
+    }
+
+    pub fn volume_stop(&mut self, key: HostKey, name: &VolumeName) -> Result<(), HostError> {
+        let what = format!("gluster volume stop {name}");
+        let volume = self.find_volume(key, &what, name)?;
+        if !volume.started {
+            return Err(failed(&what, &format!("Volume {name} is not in the started state")));
+        }
+        volume.started = false;
+        let bricks = volume.bricks.clone();
+        let reachable: Vec<HostKey> =
+            self.gluster.daemons.keys().copied().filter(|host| self.connected(key, *host)).collect();
+        self.gluster.online.retain(|(host, brick)| !(reachable.contains(host) && bricks.contains(brick)));
+        Ok(())
+    }
+
+    pub fn volume_delete(&mut self, key: HostKey, name: &VolumeName) -> Result<(), HostError> {
+        let what = format!("gluster volume delete {name}");
+        if self.find_volume(key, &what, name)?.started {
+            return Err(failed(
+                &what,
+                &format!("Volume {name} has been started. Volume needs to be stopped before deletion."),
+            ));
+        }
+        let pool = self.gluster.pool(key);
+        if !pool.members.keys().all(|member| self.connected(key, *member)) {
+            return Err(failed(&what, "Some of the peers are down"));
+        }
+        self.gluster.pool_mut(key).volumes.remove(name);
+        Ok(())
+    }
+
+    fn find_volume(&mut self, key: HostKey, what: &str, name: &VolumeName) -> Result<&mut Volume, HostError> {
+        self.gluster_answers(key, what)?;
+        let volume = self.gluster.pool_mut(key).volumes.get_mut(name);
+        volume.ok_or_else(|| failed(what, &format!("Volume {name} does not exist")))
+    }
+
+    /// The name by which the others of its pool know a host: the address that its storage traffic uses, if it has one.
+    fn address(&self, key: HostKey) -> HostName {
+        let names = &self.machine(key).names;
+        names.get(1).unwrap_or(&names[0]).clone()
+    }
+}
