@@ -7,9 +7,13 @@
 //! Read this file first, then `search` (which brick sizes are tried), `assign` (which devices take the bricks of one
 //! attempt; exact), [`refusal`] and [`ledger`]. The rules for people: `docs/placement.md`.
 
+mod assign;
 pub mod ledger;
 pub mod refusal;
+mod search;
 pub mod tags;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use ledger::DeviceSpace;
 pub use refusal::{Cause, DeviceRefusal, Refusal, Rule};
+pub use search::{largest, place};
 pub use tags::TagMatch;
 
 /// A brick set's arbiter has one entry per file and no data. mkfs.xfs since 5.19 refuses less than this.
@@ -150,11 +155,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            least_brick: ByteSize::from_bytes(GIB),
-            largest_brick: ByteSize::from_bytes(4 * TIB),
-            most_bricks: 32,
-        }
+        Self { least_brick: ByteSize::from_bytes(GIB), largest_brick: ByteSize::from_bytes(4 * TIB), most_bricks: 32 }
     }
 }
 

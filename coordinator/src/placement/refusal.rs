@@ -1,32 +1,44 @@
 //! Why a volume was not placed: the cause in heketi's words, then device by device, in bytes.
 
+use std::collections::BTreeSet;
+use std::fmt;
+
 use bricklayer_proto::ids::{DeviceId, NodeId};
 use bricklayer_proto::inventory::BrickRole;
-use bricklayer_proto::size::ByteSize;
+use bricklayer_proto::size::{ByteSize, GIB, KIB, MIB, TIB};
+use bricklayer_proto::task::Layout;
 use serde::Serialize;
 
-use super::{Standing, TagMatch, Wish};
+use super::assign::{SetShape, Takes, device_room};
+use super::{Candidate, Standing, TagMatch, Wish, ZoneRule, ledger};
+
+/// So many devices are named in the text; a refusal of a thousand lines is read by nobody. All are in
+/// [`Refusal::devices`].
+const DEVICES_IN_TEXT: usize = 48;
 
 /// Nothing was placed.
+///
+/// Its text is for people and for heketi's clients: the first line is what heketi says, [`Refusal::heketi_text`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Refusal {
-    /// What ended the search.
     pub cause: Cause,
     pub wish: Wish,
-    /// What was tried, in order.
+    /// What was tried, in order; never empty.
     pub attempts: Vec<Attempt>,
-    /// Every device, by node and device name.
+    /// Every device, by node and device name; measured against the first attempt that could be tried.
     pub devices: Vec<DeviceRefusal>,
     /// The largest whole GiB that fits with the same wish; `None` where nothing does.
     pub largest: Option<ByteSize>,
 }
 
-/// What ended the search for a size of bricks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
+    /// The devices do not have the room for any division that the limits allow.
     NoSpace,
+    /// No division was tried: with bricks of the largest size there are already too many.
     TooManyBricks,
+    /// No division was tried: a single brick set already has bricks that are too small.
     BrickTooSmall,
 }
 
@@ -45,6 +57,7 @@ pub enum Ended {
     BrickTooLarge,
     BrickTooSmall,
     TooManyBricks,
+    /// The devices do not have the room.
     NoSpace,
 }
 
@@ -56,9 +69,11 @@ pub struct DeviceRefusal {
     pub zone: u32,
     pub device: DeviceId,
     pub device_name: String,
-    /// What a brick takes here, its part of the group's spare included.
+    /// What a data brick (on a device for arbiters alone, an arbiter brick) takes here, with what the group's spare
+    /// grows by.
     pub needed: ByteSize,
     pub free: ByteSize,
+    #[serde(flatten)]
     pub rule: Rule,
 }
 
@@ -71,6 +86,231 @@ pub enum Rule {
     Tag { wanted: TagMatch, found: Option<String> },
     /// It has too little free for a brick of this role.
     Space { role: BrickRole, short: ByteSize },
-    /// It has room for this many bricks; the others were missing.
+    /// It has room for so many data bricks, or for so many arbiter bricks: there were too few others.
     Fits { data: u64, arbiter: u64 },
+}
+
+impl Refusal {
+    pub(super) fn new(
+        wish: &Wish,
+        attempts: Vec<Attempt>,
+        candidates: &[Candidate],
+        largest: Option<ByteSize>,
+    ) -> Self {
+        let cause = match measure(&attempts).map(|attempt| attempt.ended) {
+            Some(Ended::TooManyBricks) => Cause::TooManyBricks,
+            Some(Ended::BrickTooSmall) => Cause::BrickTooSmall,
+            Some(Ended::NoSpace | Ended::BrickTooLarge) | None => Cause::NoSpace,
+        };
+        let devices = device_refusals(wish, &attempts, candidates);
+        Self { cause, wish: wish.clone(), attempts, devices, largest }
+    }
+
+    /// heketi's own words. For a new volume it says the same whatever the cause; for an expansion it says by which
+    /// limit its search ended, as its search always ends by one.
+    #[must_use]
+    pub fn heketi_text(&self) -> &'static str {
+        match self.attempts.last().map(|attempt| attempt.ended) {
+            _ if self.wish.existing_bricks == 0 => "No space",
+            Some(Ended::TooManyBricks) => "Maximum number of bricks reached.",
+            Some(Ended::BrickTooSmall) => "Minimum brick size limit reached.  Out of space.",
+            Some(Ended::NoSpace | Ended::BrickTooLarge) | None => "No space",
+        }
+    }
+}
+
+/// The first attempt that was tried, or the one that ended the search where none was.
+fn measure(attempts: &[Attempt]) -> Option<&Attempt> {
+    attempts.iter().find(|attempt| attempt.ended == Ended::NoSpace).or_else(|| attempts.last())
+}
+
+fn device_refusals(wish: &Wish, attempts: &[Attempt], candidates: &[Candidate]) -> Vec<DeviceRefusal> {
+    let Some(attempt) = measure(attempts) else { return Vec::new() };
+    let shape = SetShape::new(wish, attempt.brick);
+    let mut devices: Vec<_> = candidates.iter().map(|candidate| device_refusal(wish, shape, candidate)).collect();
+    let key = |device: &DeviceRefusal| (device.node_name.clone(), device.device_name.clone(), device.device);
+    devices.sort_by_cached_key(key);
+    devices
+}
+
+fn device_refusal(wish: &Wish, shape: SetShape, candidate: &Candidate) -> DeviceRefusal {
+    let space = &candidate.space;
+    let takes = Takes::of(wish.layout, candidate);
+    let role = if takes.data { BrickRole::Data } else { BrickRole::Arbiter };
+    let needed = shape.space(role, space).and_then(|brick| space.needed(&brick));
+    let needed = needed.map_or(ByteSize::from_bytes(u64::MAX), |needed| ledger::bytes(needed, space.extent_size));
+    let free = space.free_bytes();
+
+    let rule = if candidate.standing != Standing::Ready {
+        Rule::NotReady { standing: candidate.standing }
+    } else if let Some(wanted) = wish.tag_match.as_ref().filter(|rule| !rule.matches(&candidate.tags)) {
+        Rule::Tag { wanted: wanted.clone(), found: candidate.tags.get(wanted.key()).cloned() }
+    } else {
+        let alone = |takes: bool, role| {
+            let brick = takes.then(|| shape.space(role, space)).flatten();
+            device_room(space, brick.as_ref(), None, 0).first().copied().unwrap_or(0)
+        };
+        match (alone(takes.data, BrickRole::Data), alone(takes.arbiter, BrickRole::Arbiter)) {
+            (0, 0) => Rule::Space { role, short: free.short_of(needed) },
+            (data, arbiter) => Rule::Fits { data, arbiter },
+        }
+    };
+    DeviceRefusal {
+        node: candidate.node,
+        node_name: candidate.node_name.clone(),
+        zone: candidate.zone,
+        device: candidate.device,
+        device_name: candidate.device_name.clone(),
+        needed,
+        free,
+        rule,
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.heketi_text())?;
+        self.summary(f)?;
+        for device in self.devices.iter().take(DEVICES_IN_TEXT) {
+            writeln!(f, "{device}")?;
+        }
+        if let Some(more) = self.devices.get(DEVICES_IN_TEXT..).filter(|more| !more.is_empty()) {
+            let of = |rule: fn(&Rule) -> bool| more.iter().filter(|device| rule(&device.rule)).count();
+            writeln!(
+                f,
+                "and {} more devices: {} too full, {} with room, {} out of service, {} with other tags",
+                more.len(),
+                of(|rule| matches!(rule, Rule::Space { .. })),
+                of(|rule| matches!(rule, Rule::Fits { .. })),
+                of(|rule| matches!(rule, Rule::NotReady { .. })),
+                of(|rule| matches!(rule, Rule::Tag { .. })),
+            )?;
+        }
+        let what = if self.wish.existing_bricks == 0 { "volume" } else { "expansion" };
+        match self.largest {
+            Some(size) => write!(f, "The largest {what} that fits with this durability has {} GiB.", size.whole_gib()),
+            None => write!(f, "No {what} fits with this durability, however small."),
+        }
+    }
+}
+
+impl Refusal {
+    /// What was needed of the whole, and what there was; then which sizes were tried.
+    fn summary(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wish = &self.wish;
+        let Some(attempt) = measure(&self.attempts) else { return Ok(()) };
+        if self.devices.is_empty() {
+            return writeln!(f, "There is no device.");
+        }
+        let (sets, brick) = (attempt.sets, attempt.brick);
+        if attempt.ended == Ended::NoSpace {
+            let number = wish.layout.bricks_per_set();
+            let many = if sets == 1 { String::new() } else { format!("{sets} times ") };
+            let apart = match (number, wish.zones) {
+                (1, _) => "",
+                (_, ZoneRule::Preferred) => " on different nodes",
+                (_, ZoneRule::Strict) => " in different zones",
+            };
+            match wish.layout {
+                Layout::Arbiter => {
+                    let arbiter = wish.arbiter_size(brick);
+                    write!(f, "Needed: {many}2 bricks of {brick} and an arbiter brick of {arbiter}{apart}; ")?;
+                }
+                _ if number == 1 => write!(f, "Needed: {many}1 brick of {brick}; ")?,
+                _ => write!(f, "Needed: {many}{number} bricks of {brick}{apart}; ")?,
+            }
+            let with_room = || self.devices.iter().filter(|device| matches!(device.rule, Rule::Fits { .. }));
+            let nodes = with_room().map(|device| device.node).collect::<BTreeSet<_>>().len();
+            let zones = with_room().map(|device| device.zone).collect::<BTreeSet<_>>().len();
+            match (nodes, zones) {
+                (0, _) => writeln!(f, "no device has room for one.")?,
+                (nodes, zones) => {
+                    let verb = if nodes == 1 { "has" } else { "have" };
+                    let (nodes, zones) = (counted(nodes, "node"), counted(zones, "zone"));
+                    writeln!(f, "{nodes} in {zones} {verb} room for one or more.")?;
+                }
+            }
+        }
+        self.tried(f)
+    }
+
+    fn tried(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let limits = &self.wish.limits;
+        let tried: Vec<_> = self
+            .attempts
+            .iter()
+            .filter(|attempt| attempt.ended == Ended::NoSpace)
+            .map(|attempt| format!("{} of {}", counted(attempt.sets, "set"), attempt.brick))
+            .collect();
+        match tried.as_slice() {
+            [] => {}
+            tried => write!(f, "Tried bricks: {}. ", tried.join(", "))?,
+        }
+        let Some(last) = self.attempts.last() else { return Ok(()) };
+        let (sets, brick) = (counted(last.sets, "set"), last.brick);
+        match last.ended {
+            Ended::TooManyBricks => {
+                let (bricks, most) = (self.wish.bricks(last.sets), limits.most_bricks);
+                writeln!(f, "With {sets} of {brick} the volume would have {bricks} bricks, {most} are allowed.")
+            }
+            Ended::BrickTooSmall => {
+                writeln!(f, "With {sets} a brick would have {brick}, the least is {}.", limits.least_brick)
+            }
+            Ended::NoSpace | Ended::BrickTooLarge => writeln!(f),
+        }
+    }
+}
+
+impl fmt::Display for DeviceRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { device_name, node_name, needed, free, .. } = self;
+        write!(f, "{device_name} on {node_name}: ")?;
+        let numbers = |f: &mut fmt::Formatter<'_>| {
+            write!(f, "needs {} ({} bytes), {free} free", at_least(*needed), needed.bytes())
+        };
+        match &self.rule {
+            Rule::NotReady { standing } => write!(f, "not used: {standing}"),
+            Rule::Tag { wanted, found: Some(found) } => {
+                write!(f, "not used: {wanted} is wanted, its tag {} is {found:?}", wanted.key())
+            }
+            Rule::Tag { wanted, found: None } => {
+                write!(f, "not used: {wanted} is wanted, it has no tag {}", wanted.key())
+            }
+            Rule::Space { short, .. } => {
+                numbers(f)?;
+                write!(f, ", {} short", at_least(*short))
+            }
+            Rule::Fits { data: 0, arbiter } => {
+                numbers(f)?;
+                write!(f, "; has room for {}", counted(*arbiter, "arbiter brick"))
+            }
+            Rule::Fits { data, .. } => {
+                numbers(f)?;
+                write!(f, "; has room for {}", counted(*data, "brick"))
+            }
+        }
+    }
+}
+
+/// Like a size's own text, but rounded up: what is needed is never shown as less than it is.
+fn at_least(size: ByteSize) -> String {
+    let bytes = size.bytes();
+    let Some((unit, name)) =
+        [(TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")].into_iter().find(|(unit, _)| bytes >= *unit)
+    else {
+        return size.to_string();
+    };
+    if bytes.is_multiple_of(unit) {
+        return size.to_string();
+    }
+    let hundredths = (u128::from(bytes) * 100).div_ceil(u128::from(unit));
+    format!("{}.{:02} {name}", hundredths / 100, hundredths % 100)
+}
+
+fn counted(count: impl fmt::Display, what: &str) -> String {
+    let count = count.to_string();
+    let plural = if count == "1" { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
