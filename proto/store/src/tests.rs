@@ -163,7 +163,13 @@ fn opens_as_it_was_or_not_at_all(original: &Path, expected: &BTreeMap<String, Va
     let (_parent, dir) = place();
     copy(original, &dir);
     change(&dir);
-    let Ok(store) = start(&dir) else { return false };
+    let store = match start(&dir) {
+        Ok(store) => store,
+        Err(error) => {
+            assert!(error.is_damage(), "{error:?}");
+            return false;
+        }
+    };
     let content: BTreeMap<_, _> = store.scan(&VOLUMES).unwrap().into_iter().collect();
     assert_eq!(&content, expected);
     true
