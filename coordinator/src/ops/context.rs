@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, InstallationId, NodeId, OperationId, TaskId};
 use bricklayer_proto::inventory::GroupSpace;
-use bricklayer_proto::names::{BrickPath, HostName};
+use bricklayer_proto::names::{BrickPath, DevicePath, HostName};
 use bricklayer_proto::task::{DeviceReport, Done, FailureKind, Progress, Task, Wanted};
 use tokio::sync::mpsc;
 
@@ -18,10 +18,13 @@ use crate::model::Operation;
 use crate::placement;
 use crate::state::State;
 
-/// Makes a host appear when a node is added whose agent nobody has enrolled: the sandbox simulates one.
+/// Makes what a client names come into being before it is looked for: the sandbox simulates hosts and disks.
 #[async_trait]
 pub trait UnknownNode: Send + Sync + 'static {
-    async fn appear(&self, name: &HostName);
+    /// A node is being added. Returns when its agent is attached, if there is to be one.
+    async fn appear(&self, manage: &[HostName], storage: &[HostName]);
+    /// A device of this node is being added.
+    async fn plug(&self, node: &HostName, disk: &DevicePath);
 }
 
 /// The world as operations see it.

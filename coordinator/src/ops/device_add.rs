@@ -25,6 +25,10 @@ pub struct DeviceWish {
 }
 
 pub async fn submit(context: &Context, wish: DeviceWish) -> Result<Operation, Rejected> {
+    let manage = context.state.read().nodes.get(&wish.node).and_then(|node| node.manage.first().cloned());
+    if let (Some(hook), Some(manage)) = (&context.unknown_node, manage) {
+        hook.plug(&manage, &wish.name).await;
+    }
     let seen = context.agents.inventory(wish.node).map(|(inventory, _)| inventory);
     let disk = seen.as_ref().and_then(|inventory| find(&inventory.disks, &wish.name));
     context

@@ -27,10 +27,8 @@ pub async fn check(context: &Context, wish: NodeWish) -> Result<Node, Rejected> 
     let topology = context.state.read();
     names_are_free(&topology, &wish)?;
     let name = wish.manage.first().ok_or(Rejected::NotFound)?.clone();
-    if context.agents.by_name(name.as_str()).is_none()
-        && let Some(hook) = &context.unknown_node
-    {
-        hook.appear(&name).await;
+    if let Some(hook) = &context.unknown_node {
+        hook.appear(&wish.manage, &wish.storage).await;
     }
     let id = context.agents.by_name(name.as_str()).ok_or_else(|| Rejected::NoAgent { name: name.clone() })?;
     if !context.agents.is_attached(id) {
