@@ -98,6 +98,9 @@ pub struct InvitationRequest {
     /// How long the invitation holds; 30 minutes when missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl_seconds: Option<u64>,
+    /// The name is that of a node that enrolled before, which is to come back with a new key.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rejoin: bool,
 }
 
 /// Answer of `POST /v1/invitations`: the only time the token is shown.

@@ -1,0 +1,90 @@
+//! What every request goes through before and after its route.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use axum::extract::{RawPathParams, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::uri::PathAndQuery;
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt as _;
+
+use super::failure::Failure;
+use super::{answer, serve};
+
+/// One line per request. Reads and polls are many, so they are for debugging only.
+pub async fn log(request: Request, next: Next) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let peer = request.extensions().get::<serve::Peer>().map(|peer| peer.0);
+    let started = Instant::now();
+    let response = next.run(request).await;
+    let status = response.status().as_u16();
+    let ms = started.elapsed().as_millis();
+    let peer = peer.map(tracing::field::display);
+    if method == Method::GET || method == Method::HEAD {
+        tracing::debug!(%method, path, status, ms, peer, "A request was answered.");
+    } else {
+        tracing::info!(%method, path, status, ms, peer, "A request was answered.");
+    }
+    response
+}
+
+/// A handler that panics must cost its own request only, and the client must hear of it.
+pub async fn no_panic(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(_) => {
+            tracing::error!(path, "A handler panicked; this is an error in the coordinator.");
+            let text = "internal error; the coordinator's log has the details\n";
+            (StatusCode::INTERNAL_SERVER_ERROR, [(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+        }
+    }
+}
+
+/// What needs no token.
+pub async fn open_doors(request: Request, next: Next) -> Response {
+    if request.method() != Method::GET {
+        return next.run(request).await;
+    }
+    match request.uri().path() {
+        "/hello" => ([(CONTENT_TYPE, "text/plain; charset=UTF-8")], "Hello from Bricklayer").into_response(),
+        "/metrics" => Failure::not_built_yet("the list of metrics").into_response(),
+        _ => next.run(request).await,
+    }
+}
+
+/// `//volumes` is `/volumes`: clients put `/volumes` behind an address that ends with a slash.
+pub async fn plain_path(mut request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    if path.contains("//") {
+        let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let slash = if path.ends_with('/') && !parts.is_empty() { "/" } else { "" };
+        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+        let plain = format!("/{}{slash}{query}", parts.join("/"));
+        let Ok(plain) = PathAndQuery::try_from(plain) else { return Failure::no_such_path().into_response() };
+        *request.uri_mut() = Uri::from(plain);
+    }
+    next.run(request).await
+}
+
+/// Ids in paths are hex digits; anything else is no path of heketi's, whatever the method. A HEAD is no GET to heketi.
+pub async fn heketis_paths(parameters: RawPathParams, request: Request, next: Next) -> Response {
+    if parameters.iter().any(|(_, id)| id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+        return Failure::no_such_path().into_response();
+    }
+    if request.method() == Method::HEAD {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    next.run(request).await
+}
+
+/// To the same path without the slash at its end.
+pub async fn without_slash(request: Request) -> Response {
+    let path = request.uri().path().trim_end_matches('/');
+    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+    let is_get = request.method() == Method::GET;
+    answer::redirect(StatusCode::MOVED_PERMANENTLY, &format!("{path}{query}"), is_get)
+}

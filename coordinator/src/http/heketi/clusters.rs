@@ -1,0 +1,56 @@
+//! `/clusters`.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use bricklayer_api::heketi::{ClusterFlags, ClusterInfo, ClusterList};
+use bricklayer_proto::ids::ClusterId;
+
+use super::Id;
+use crate::http::body::Json;
+use crate::http::failure::Failure;
+use crate::http::{Service, answer};
+use crate::model::{Cluster, Topology};
+use crate::ops;
+
+pub async fn create(State(service): State<Service>, Json(flags): Json<ClusterFlags>) -> Result<Response, Failure> {
+    let cluster = ops::cluster_create(service.operations.state(), flags.file, flags.block).await?;
+    Ok(answer::json(StatusCode::CREATED, &view(&service.operations.topology(), &cluster)))
+}
+
+pub async fn list(State(service): State<Service>) -> Response {
+    let clusters = service.operations.topology().clusters.keys().copied().collect();
+    answer::ok(&ClusterList { clusters })
+}
+
+pub async fn info(State(service): State<Service>, Id(id): Id<ClusterId>) -> Result<Response, Failure> {
+    let topology = service.operations.topology();
+    let cluster = topology.clusters.get(&id).ok_or_else(Failure::unknown_id)?;
+    Ok(answer::ok(&view(&topology, cluster)))
+}
+
+pub async fn set_flags(
+    State(service): State<Service>,
+    Id(id): Id<ClusterId>,
+    Json(flags): Json<ClusterFlags>,
+) -> Result<Response, Failure> {
+    ops::cluster_set_flags(service.operations.state(), id, flags.file, flags.block).await?;
+    Ok((StatusCode::OK, [(CONTENT_TYPE, answer::JSON)]).into_response())
+}
+
+pub async fn delete(State(service): State<Service>, Id(id): Id<ClusterId>) -> Result<StatusCode, Failure> {
+    ops::cluster_delete(service.operations.state(), id).await?;
+    Ok(StatusCode::OK)
+}
+
+fn view(topology: &Topology, cluster: &Cluster) -> ClusterInfo {
+    ClusterInfo {
+        id: cluster.id,
+        nodes: topology.nodes_of(cluster.id).map(|node| node.id).collect(),
+        volumes: topology.volumes_of(cluster.id).map(|volume| volume.id).collect(),
+        block: cluster.block,
+        file: cluster.file,
+        block_volumes: Vec::new(),
+    }
+}

@@ -1,0 +1,106 @@
+//! `/devices`.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use bricklayer_api::heketi::{
+    Brick as BrickInfo, DeviceAddRequest, DeviceDeleteRequest, DeviceInfo, StateRequest, StorageSize,
+};
+use bricklayer_proto::ids::{DeviceId, VolumeId};
+use bricklayer_proto::names::DevicePath;
+use bricklayer_proto::size::{ByteSize, Extents};
+
+use super::check::{self, Faults};
+use super::{Id, entry_state};
+use crate::http::body::{Json, OptionalJson};
+use crate::http::failure::Failure;
+use crate::http::{Service, answer};
+use crate::model::{Brick, Device, Topology};
+use crate::ops::DeviceWish;
+
+pub async fn add(State(service): State<Service>, Json(request): Json<DeviceAddRequest>) -> Result<Response, Failure> {
+    let operation = service.operations.device_add(wish(request)?).await?;
+    Ok(answer::accepted(operation))
+}
+
+pub async fn info(State(service): State<Service>, Id(id): Id<DeviceId>) -> Result<Response, Failure> {
+    let topology = service.operations.topology();
+    let device = topology.devices.get(&id).ok_or_else(Failure::unknown_id)?;
+    Ok(answer::ok(&view(&topology, device)))
+}
+
+pub async fn delete(
+    State(service): State<Service>,
+    Id(id): Id<DeviceId>,
+    OptionalJson(request): OptionalJson<DeviceDeleteRequest>,
+) -> Result<Response, Failure> {
+    Ok(answer::accepted(service.operations.device_delete(id, request.force_forget).await?))
+}
+
+pub async fn set_state(
+    State(service): State<Service>,
+    Id(id): Id<DeviceId>,
+    Json(request): Json<StateRequest>,
+) -> Result<Response, Failure> {
+    let state = check::state(&request)?;
+    Ok(answer::accepted(service.operations.device_state(id, state).await?))
+}
+
+fn wish(request: DeviceAddRequest) -> Result<DeviceWish, Failure> {
+    let mut faults = Faults::default();
+    if request.name.is_empty() {
+        faults.add("name", check::BLANK);
+    } else if !heketi_takes(&request.name) {
+        faults.add("name", check::BAD_FORMAT);
+    }
+    if let Some(fault) = check::id_fault(&request.node) {
+        faults.add("node", fault);
+    }
+    if let Some(fault) = check::tags_fault(&request.tags) {
+        faults.add("tags", fault);
+    }
+    faults.none()?;
+    // heketi took any path, and the host's tools then failed; ours is below /dev and does not climb.
+    let no_device = |error| Failure::bad_request(format!("validation failed: name: {}.\n{error}", check::BAD_FORMAT));
+    let name: DevicePath = request.name.parse().map_err(no_device)?;
+    let no_node = |_| Failure::new(StatusCode::NOT_FOUND, "Node id does not exist");
+    let node = request.node.parse().map_err(no_node)?;
+    Ok(DeviceWish { node, name, destroy: request.destroy_data, tags: request.tags })
+}
+
+/// What heketi takes for a device's name, and the further characters that udev's links may have.
+fn heketi_takes(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:/-+@=,#".contains(&byte);
+    name.len() > 1 && name.starts_with('/') && name.bytes().all(allowed)
+}
+
+pub fn view(topology: &Topology, device: &Device) -> DeviceInfo {
+    let space = &device.space;
+    let kib = |extents: Extents| extents.to_bytes(space.extent_size).map_or(0, ByteSize::whole_kib);
+    let (total_kib, free_kib) = (kib(space.total), kib(topology.free(device)));
+    let mut bricks: Vec<_> =
+        topology.bricks_of(device.id).map(|(volume, brick)| brick_view(volume.id, brick)).collect();
+    bricks.sort_unstable_by_key(|brick| brick.id);
+    DeviceInfo {
+        name: device.name.to_string(),
+        tags: device.tags.clone(),
+        storage: StorageSize { total_kib, free_kib, used_kib: total_kib.saturating_sub(free_kib) },
+        id: device.id,
+        paths: device.disk.paths.iter().map(ToString::to_string).collect(),
+        pv_uuid: device.pv_uuid.to_string(),
+        state: entry_state(device.state),
+        bricks,
+    }
+}
+
+/// A brick of a whole volume, which has its path.
+pub fn brick_view(volume: VolumeId, brick: &Brick) -> BrickInfo {
+    BrickInfo {
+        id: brick.id,
+        path: brick.path.as_ref().map(ToString::to_string).unwrap_or_default(),
+        device: brick.device,
+        node: brick.node,
+        volume,
+        size_kib: brick.asked.whole_kib(),
+    }
+}

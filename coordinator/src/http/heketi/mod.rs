@@ -1,0 +1,82 @@
+//! heketi's routes.
+//!
+//! A file per kind of thing: each reads a request ([`check`] has the rules that several share), turns it into a wish of
+//! the model, hands it over, and writes the model as heketi would. What heketi has and we do not have yet is answered by
+//! [`later`], so that nobody takes it for a misspelt path.
+
+mod check;
+mod clusters;
+mod devices;
+mod later;
+mod nodes;
+mod queue;
+mod volumes;
+
+use std::str::FromStr;
+
+use axum::Router;
+use axum::extract::{FromRequestParts, Path};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::middleware::from_fn;
+use axum::response::IntoResponse;
+use axum::routing::{MethodRouter, any, get, post};
+use bricklayer_api::heketi::EntryState;
+
+pub use queue::path_of;
+
+use super::failure::Failure;
+use super::{Service, front};
+use crate::model::AdminState;
+
+/// heketi's paths, each with and without a slash at its end.
+pub fn routes() -> Router<Service> {
+    let routes = Paths(Router::new())
+        .at("/clusters", get(clusters::list).post(clusters::create))
+        .at("/clusters/{id}", get(clusters::info).delete(clusters::delete))
+        .at("/clusters/{id}/flags", post(clusters::set_flags))
+        .at("/nodes", post(nodes::add))
+        .at("/nodes/{id}", get(nodes::info).delete(nodes::delete))
+        .at("/nodes/{id}/state", post(nodes::set_state))
+        .at("/devices", post(devices::add))
+        .at("/devices/{id}", get(devices::info).delete(devices::delete))
+        .at("/devices/{id}/state", post(devices::set_state))
+        .at("/volumes", get(volumes::list).post(volumes::create))
+        .at("/volumes/{id}", get(volumes::info).delete(volumes::delete))
+        .at("/queue/{id}", get(queue::poll));
+    let Paths(routes) = later::routes(routes);
+    routes
+        .route_layer(from_fn(front::heketis_paths))
+        .method_not_allowed_fallback(async || StatusCode::METHOD_NOT_ALLOWED)
+        .fallback(async || Failure::no_such_path().into_response())
+}
+
+struct Paths(Router<Service>);
+
+impl Paths {
+    fn at(self, path: &str, methods: MethodRouter<Service>) -> Self {
+        let with_slash = format!("{path}/");
+        Self(self.0.route(path, methods).route(&with_slash, any(front::without_slash)))
+    }
+}
+
+/// An id in a path. What has the wrong length, or capitals, names nothing, as in heketi.
+struct Id<T>(T);
+
+impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Id<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        let Path(id) = path.map_err(|_| Failure::unknown_id())?;
+        id.parse().map(Self).map_err(|_| Failure::unknown_id())
+    }
+}
+
+fn entry_state(state: AdminState) -> EntryState {
+    match state {
+        AdminState::Online => EntryState::Online,
+        AdminState::Offline => EntryState::Offline,
+        AdminState::Failed => EntryState::Failed,
+    }
+}

@@ -1,0 +1,245 @@
+//! `/volumes`.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::response::Response;
+use bricklayer_api::heketi::{
+    BlockInfo, Disperse, Durability as DurabilityInfo, DurabilityKind, DurabilityRequest, GlusterfsMount, Mount,
+    Replicate, Snapshot as SnapshotInfo, SnapshotFactor, VolumeCreateRequest, VolumeInfo, VolumeList,
+};
+use bricklayer_proto::ids::VolumeId;
+use bricklayer_proto::names::VolumeName;
+use bricklayer_proto::size::{ByteSize, GIB};
+use bricklayer_proto::task::Layout;
+
+use super::check::{self, Faults};
+use super::{Id, devices};
+use crate::http::body::Json;
+use crate::http::failure::{Doing, Failure};
+use crate::http::{Service, answer};
+use crate::model::{Durability, Node, Snapshot, Topology, Volume};
+use crate::ops::VolumeWish;
+
+/// heketi's default where a request says `replicate` and no number.
+const DEFAULT_REPLICA: u32 = 2;
+
+/// The most GiB whose bytes can be counted.
+const MOST_GIB: u64 = u64::MAX / GIB;
+
+/// heketi's limit; its text speaks of another number.
+const GID_LIMIT: i64 = 2_147_483_647;
+
+/// What erasure codes heketi offers.
+const DISPERSE: [(u32, u32); 4] = [(2, 1), (4, 2), (8, 3), (8, 4)];
+
+pub async fn create(
+    State(service): State<Service>,
+    Json(request): Json<VolumeCreateRequest>,
+) -> Result<Response, Failure> {
+    let least_brick = service.operations.policy().limits.least_brick;
+    let wish = wish(request, &service.operations.topology(), least_brick)?;
+    service.has_room_for_one_more()?;
+    let rejected = |error| Failure::rejected(Doing::VolumeCreate, &error);
+    let operation = service.operations.volume_create(wish).await.map_err(rejected)?;
+    Ok(answer::accepted(operation))
+}
+
+pub async fn list(State(service): State<Service>) -> Response {
+    let volumes = service.operations.topology().volumes.keys().copied().collect();
+    answer::ok(&VolumeList { volumes })
+}
+
+pub async fn info(State(service): State<Service>, Id(id): Id<VolumeId>) -> Result<Response, Failure> {
+    let topology = service.operations.topology();
+    let volume = topology.volumes.get(&id).ok_or_else(Failure::unknown_id)?;
+    Ok(answer::ok(&view(&topology, volume)))
+}
+
+pub async fn delete(State(service): State<Service>, Id(id): Id<VolumeId>) -> Result<Response, Failure> {
+    let rejected = |error| Failure::rejected(Doing::VolumeDelete, &error);
+    let operation = service.operations.volume_delete(id).await.map_err(rejected)?;
+    Ok(answer::accepted(operation))
+}
+
+impl Service {
+    /// Creates wait for each other by themselves; only past a bound is a client sent away, to come back later.
+    fn has_room_for_one_more(&self) -> Result<(), Failure> {
+        if self.operations.topology().unfinished.size() >= self.most_unfinished {
+            return Err(Failure::busy());
+        }
+        Ok(())
+    }
+}
+
+fn wish(request: VolumeCreateRequest, topology: &Topology, least_brick: ByteSize) -> Result<VolumeWish, Failure> {
+    let mut faults = Faults::default();
+    let gib = u64::try_from(request.size_gib).unwrap_or(0);
+    if request.size_gib == 0 {
+        faults.add("size", check::BLANK);
+    } else if request.size_gib < 1 {
+        faults.add("size", check::LESS_THAN_1);
+    } else if gib > MOST_GIB {
+        faults.add("size", format!("must be no greater than {MOST_GIB}"));
+    }
+    let name = name(&request.name).map_err(|fault| faults.add("name", fault)).ok().flatten();
+    faults.none()?;
+
+    let (layout, durability) = layout(&request.durability)?;
+    if request.gid < 0 {
+        return Err(Failure::bad_request("Bad group id less than zero"));
+    }
+    let gid = u32::try_from(request.gid).ok().filter(|_| request.gid < GID_LIMIT);
+    let gid = gid.ok_or_else(|| Failure::bad_request("Bad group id equal or greater than 2**32"))?;
+    let snapshot = snapshot(request.snapshot)?;
+    if request.block {
+        return Err(Failure::not_built_yet("a volume for block volumes"));
+    }
+
+    let clusters = request
+        .clusters
+        .iter()
+        .map(|text| {
+            let known = text.parse().ok().filter(|id| topology.clusters.contains_key(id));
+            known.ok_or_else(|| Failure::bad_request(format!("Cluster id {text} not found")))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+
+    let size = ByteSize::from_gib(gib).unwrap_or(ByteSize::from_bytes(u64::MAX));
+    let data_bricks = match layout {
+        Layout::Disperse { data, .. } => data,
+        Layout::Distribute | Layout::Replicate { .. } | Layout::Arbiter => 1,
+    };
+    let least_kib = least_brick.whole_kib().saturating_mul(data_bricks.into());
+    if size.whole_kib() < least_kib {
+        // heketi names the one in GiB and the other in KiB; what it means stands below.
+        return Err(Failure::bad_request(format!(
+            "Requested volume size ({gib} GB) is smaller than the minimum supported volume size ({least_kib})\n\
+             With this durability a volume has at least {}.",
+            ByteSize::from_kib(least_kib).unwrap_or(size)
+        )));
+    }
+    let options = request.gluster_volume_options.into_iter().filter(|option| !option.trim().is_empty()).collect();
+    Ok(VolumeWish { name, size, clusters, layout, durability, gid, options, block: false, snapshot })
+}
+
+/// heketi had no limit of length, and glusterd then failed.
+fn name(text: &str) -> Result<Option<VolumeName>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let valid = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    match text.parse() {
+        Ok(name) => Ok(Some(name)),
+        Err(_) if valid && !text.starts_with('-') => Err("the length must be between 1 and 233".to_owned()),
+        Err(_) => Err(check::BAD_FORMAT.to_owned()),
+    }
+}
+
+/// What a durability comes to, and what heketi would say of it later: the request's numbers, those of other kinds
+/// included. One number is filled in, the default of replicas: heketi left it out, and its command line divided by it.
+fn layout(request: &DurabilityRequest) -> Result<(Layout, Durability), Failure> {
+    let mut durability = Durability {
+        kind: request.kind.clone(),
+        replica: request.replicate.replica,
+        disperse_data: request.disperse.data,
+        disperse_redundancy: request.disperse.redundancy,
+    };
+    let layout = match request.kind.as_str() {
+        "" | "none" => {
+            DurabilityKind::None.as_str().clone_into(&mut durability.kind);
+            Layout::Distribute
+        }
+        "replicate" => {
+            let replica = match durability.replica {
+                0 => Some(DEFAULT_REPLICA),
+                asked => u32::try_from(asked).ok().filter(|replica| *replica <= 3),
+            };
+            let replica = replica.ok_or_else(|| Failure::bad_request("Invalid replica value"))?;
+            durability.replica = replica.into();
+            Layout::Replicate { replica }
+        }
+        "disperse" => {
+            let (data, redundancy) = (durability.disperse_data, durability.disperse_redundancy);
+            let offered = |&&(d, r): &&(u32, u32)| i64::from(d) == data && i64::from(r) == redundancy;
+            let found = DISPERSE.iter().find(offered);
+            let &(data, redundancy) = found
+                .ok_or_else(|| Failure::bad_request(format!("Invalid dispersion combination: {data}+{redundancy}")))?;
+            Layout::Disperse { data, redundancy }
+        }
+        _ => return Err(Failure::bad_request("Unknown durability type")),
+    };
+    Ok((layout, durability))
+}
+
+fn snapshot(request: SnapshotInfo) -> Result<Snapshot, Failure> {
+    if !request.enable {
+        return Ok(Snapshot { enable: false, factor_milli: 1000 });
+    }
+    let SnapshotFactor(factor) = request.factor;
+    if !(1.0..=100.0).contains(&factor) {
+        return Err(Failure::bad_request("Invalid snapshot factor"));
+    }
+    // A 32-bit float has 1.1 as 1.10000002: to the nearest thousandth is what was meant.
+    let thousandths = (f64::from(factor) * 1000.0).round();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, from 1,000 to 100,000")]
+    let factor_milli = thousandths as u32;
+    Ok(Snapshot { enable: true, factor_milli })
+}
+
+fn view(topology: &Topology, volume: &Volume) -> VolumeInfo {
+    let mut bricks: Vec<_> = volume.bricks.iter().map(|brick| devices::brick_view(volume.id, brick)).collect();
+    bricks.sort_unstable_by_key(|brick| brick.id);
+    VolumeInfo {
+        size_gib: volume.size.whole_gib(),
+        name: volume.name.to_string(),
+        durability: durability_view(volume),
+        gid: volume.gid.into(),
+        gluster_volume_options: volume.options.clone(),
+        block: volume.block,
+        snapshot: SnapshotInfo {
+            enable: volume.snapshot.enable,
+            factor: SnapshotFactor(factor_view(volume.snapshot.factor_milli)),
+        },
+        id: volume.id,
+        cluster: volume.cluster,
+        mount: mount_view(topology, volume),
+        block_info: BlockInfo::default(),
+        bricks,
+    }
+}
+
+fn durability_view(volume: &Volume) -> DurabilityInfo {
+    let durability = &volume.durability;
+    let kind = match volume.layout {
+        Layout::Distribute => DurabilityKind::None,
+        Layout::Replicate { .. } | Layout::Arbiter => DurabilityKind::Replicate,
+        Layout::Disperse { .. } => DurabilityKind::Disperse,
+    };
+    DurabilityInfo {
+        kind,
+        replicate: Replicate { replica: durability.replica },
+        disperse: Disperse { data: durability.disperse_data, redundancy: durability.disperse_redundancy },
+    }
+}
+
+fn factor_view(milli: u32) -> f32 {
+    #[expect(clippy::cast_possible_truncation, reason = "the nearest 32-bit float is what heketi has")]
+    let factor = (f64::from(milli) / 1000.0) as f32;
+    factor
+}
+
+/// Every node of the cluster serves the volume file, those without a brick and those that are offline included. By
+/// node id, as heketi has it, so that the first one is the same for all volumes.
+fn mount_view(topology: &Topology, volume: &Volume) -> Mount {
+    let hosts: Vec<String> = topology
+        .nodes_of(volume.cluster)
+        .filter_map(|node| Node::storage_host(node))
+        .map(ToString::to_string)
+        .collect();
+    let first = hosts.first().map_or("", String::as_str);
+    let device = format!("{first}:{}", volume.name);
+    let backups = hosts.get(1..).unwrap_or_default().join(",");
+    let options = BTreeMap::from([("backup-volfile-servers".to_owned(), backups)]);
+    Mount { glusterfs: GlusterfsMount { hosts, device, options } }
+}

@@ -1,0 +1,75 @@
+//! The listener and its connections.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::{Extension, Router};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{Service, router};
+
+/// How long a client may take to send the head of a request; also how long an idle connection is kept.
+const HEADER_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long requests that are under way may take to end when the coordinator stops.
+const LAST_REQUESTS: Duration = Duration::from_secs(10);
+
+/// After a failed accept (no file descriptors left, say): trying again at once would only burn a processor.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Who is at the other end of the connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+/// Serves until `shutdown`, then lets the requests under way end.
+pub async fn serve(listener: TcpListener, service: Service, shutdown: CancellationToken) {
+    let router = router(service);
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                connections.spawn(connection(stream, peer, router.clone(), shutdown.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "A REST connection could not be taken.");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    connections.close();
+    if tokio::time::timeout(LAST_REQUESTS, connections.wait()).await.is_err() {
+        tracing::warn!("Some REST requests did not end in time; their connections are cut.");
+    }
+}
+
+async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, shutdown: CancellationToken) {
+    // Answers are small and clients wait for each.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(error = %error, "TCP_NODELAY could not be set.");
+    }
+    let router = router.layer(Extension(Peer(peer)));
+    let mut http = Builder::new(TokioExecutor::new()).http1_only();
+    http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_LIMIT);
+    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(error, peer = %peer, "A REST connection broke.");
+    }
+}

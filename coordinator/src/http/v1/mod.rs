@@ -1,0 +1,68 @@
+//! Our own routes, all below `/v1`; `bricklayer_api::v1` lists them with their bodies.
+
+mod agents;
+mod disks;
+mod invitations;
+mod operations;
+
+use std::str::FromStr;
+
+use axum::Router;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequestParts, Path};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::IntoResponse;
+use axum::routing::{delete, get, post};
+use bricklayer_proto::ids::NodeId;
+
+use super::Service;
+use super::failure::Failure;
+
+pub fn routes() -> Router<Service> {
+    Router::new()
+        .route("/v1/agents", get(agents::list))
+        .route("/v1/agents/{node}/revoke", post(agents::revoke))
+        .route("/v1/invitations", get(invitations::list).post(invitations::create))
+        .route("/v1/invitations/{id}", delete(invitations::withdraw))
+        .route("/v1/nodes/{node}/disks", get(disks::list))
+        .route("/v1/devices/wipe", post(disks::wipe))
+        .route("/v1/operations", get(operations::list))
+        .route("/v1/operations/{id}", get(operations::info))
+        .method_not_allowed_fallback(async || {
+            Failure::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method").into_response()
+        })
+}
+
+/// Whether a path is one of ours, so that its errors are JSON.
+pub fn is_ours(path: &str) -> bool {
+    let mut parts = path.split('/').filter(|part| !part.is_empty());
+    parts.next() == Some("v1")
+}
+
+/// A part of a path that must be an id.
+struct Id<T>(T);
+
+impl<T: FromStr<Err: ToString>, S: Send + Sync> FromRequestParts<S> for Id<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let path: Result<Path<String>, PathRejection> = Path::from_request_parts(parts, state).await;
+        let Path(text) = path.map_err(|error| Failure::bad_request(error.body_text()))?;
+        text.parse().map(Self).map_err(|error: T::Err| Failure::bad_request(error.to_string()))
+    }
+}
+
+impl Service {
+    /// The node with this id, or whose agent enrolled under this name.
+    fn node(&self, id_or_name: &str) -> Result<NodeId, Failure> {
+        let agents = self.operations.agents();
+        let by_id = id_or_name.parse().ok().filter(|id| agents.status(*id).is_some());
+        by_id.or_else(|| agents.by_name(id_or_name)).ok_or_else(|| {
+            let known: Vec<_> = agents.all().iter().map(|agent| agent.name.to_string()).collect();
+            let known = if known.is_empty() { "none has enrolled yet".to_owned() } else { known.join(", ") };
+            let text = format!("no agent has enrolled as {id_or_name:?}\nThe agents are: {known}");
+            Failure::new(StatusCode::NOT_FOUND, text)
+        })
+    }
+}
