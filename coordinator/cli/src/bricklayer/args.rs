@@ -18,10 +18,11 @@ The way from raw disks to a volume:
   bricklayer volume create --size 8 --replica 3  a volume of 8 GiB on three hosts
 
 Environment:
-  BRICKLAYER_SERVER, BRICKLAYER_USER, BRICKLAYER_KEY stand for --server, --user and --secret; where they are not
-  set, HEKETI_CLI_SERVER, HEKETI_CLI_USER and HEKETI_CLI_KEY count.
+  BRICKLAYER_SERVER, BRICKLAYER_USER and BRICKLAYER_KEY stand for --server, --user and --secret.
+  Where they are not set, HEKETI_CLI_SERVER, HEKETI_CLI_USER and HEKETI_CLI_KEY count.
 
-Exit codes: 0 done, 1 refused or failed, 2 the command cannot be understood, 3 the server cannot be reached.";
+Exit codes:
+  0 done, 1 refused or failed, 2 the command is wrong, 3 the server cannot be reached";
 
 /// Places and keeps GlusterFS bricks: clusters, nodes, devices, volumes, and the agents on the hosts.
 ///

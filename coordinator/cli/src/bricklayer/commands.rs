@@ -55,7 +55,11 @@ fn say(text: &str) -> Done {
 }
 
 fn show<T: Serialize>(output: Output, answer: &T, text: impl FnOnce(&T) -> String) -> Done {
-    if output.json { say(&format!("{}\n", serde_json::to_string(answer)?)) } else { say(&text(answer)) }
+    if output.json {
+        say(&format!("{}\n", serde_json::to_string(answer)?))
+    } else {
+        say(&tables::printable(&text(answer)))
+    }
 }
 
 /// What became of work that was asked for.
@@ -107,7 +111,12 @@ async fn done(
 async fn agent(client: &Client, command: AgentCommand) -> Done {
     match command {
         AgentCommand::Invite { name, zone, ttl, output } => {
-            let request = InvitationRequest { name: name.to_string(), zone: zone.map(i64::from), ttl_seconds: ttl };
+            let request = InvitationRequest {
+                name: name.to_string(),
+                zone: zone.map(i64::from),
+                ttl_seconds: ttl,
+                rejoin: false,
+            };
             let made = client.invite(&request).await?;
             show(output, &made, |made| format!("{}\n", made.token.expose()))?;
             eprintln!(
@@ -225,7 +234,7 @@ async fn device(client: &Client, command: DeviceCommand) -> Done {
                     if output.json {
                         say(&format!("{}\n", serde_json::to_string(&refusal)?))?;
                     } else {
-                        eprint!("error: {}", tables::wipe_refusal(&refusal, node.as_str()));
+                        eprint!("error: {}", tables::printable(&tables::wipe_refusal(&refusal, node.as_str())));
                     }
                     Ok(ExitCode::from(REFUSED))
                 }
@@ -395,7 +404,7 @@ async fn show_volume(client: &Client, output: Output, volume: &VolumeInfo) -> Do
             Err(error) => return Err(error.into()),
         }
     }
-    say(&tables::volume_info(volume, &tables::node_names(&found)))
+    show(output, volume, |volume| tables::volume_info(volume, &tables::node_names(&found)))
 }
 
 async fn volume(client: &Client, command: VolumeCommand) -> Done {

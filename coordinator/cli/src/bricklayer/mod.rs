@@ -44,7 +44,7 @@ pub async fn run() -> ExitCode {
         Ok(code) => code,
         Err(error) if error.is_closed_pipe() => ExitCode::from(REFUSED),
         Err(error) => {
-            eprint!("{}", error_text(&error));
+            eprint!("{}", tables::printable(&error_text(&error)));
             ExitCode::from(exit_code(&error))
         }
     }

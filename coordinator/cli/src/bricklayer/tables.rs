@@ -29,6 +29,22 @@ fn kib(kib: u64) -> String {
     ByteSize::from_kib(kib).map_or_else(|| format!("{kib} KiB"), |size| size.to_string())
 }
 
+/// With the number itself: the one that `vgs` shows too.
+fn exact_kib(number: u64) -> String {
+    format!("{} ({number} KiB)", kib(number))
+}
+
+/// What hosts and servers send may hold control characters, which a terminal would obey.
+pub fn printable(text: &str) -> String {
+    let keep = |c: char| c == '\n' || c == '\t' || !c.is_control();
+    text.chars().map(|c| if keep(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
+}
+
+/// One word to a shell, whatever it holds.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 fn state(state: EntryState) -> &'static str {
     match state {
         EntryState::Online => "online",
@@ -171,9 +187,9 @@ pub fn device_info(device: &DeviceInfo) -> String {
         ("Device", device.name.clone()),
         ("Id", device.id.to_string()),
         ("State", state(device.state).to_owned()),
-        ("Size", kib(storage.total_kib)),
-        ("Used", kib(storage.used_kib)),
-        ("Free", kib(storage.free_kib)),
+        ("Size", exact_kib(storage.total_kib)),
+        ("Used", exact_kib(storage.used_kib)),
+        ("Free", exact_kib(storage.free_kib)),
         ("Physical volume", or_dash(Some(device.pv_uuid.clone()))),
         ("Known as", or_dash(Some(device.paths.join(" ")))),
     ]);
@@ -406,7 +422,7 @@ pub fn wipe_refusal(refusal: &WipeRefusal, node: &str) -> String {
     let mut known = known.into_iter().filter_map(|(what, value)| value.as_ref().map(|value| (what, value))).peekable();
     if let Some((_, first)) = known.peek() {
         let device = &refusal.device;
-        let command = format!("bricklayer device wipe {node} {device} --confirm '{first}'");
+        let command = format!("bricklayer device wipe {node} {device} --confirm {}", quoted(first));
         text.push_str("  this disk is known by:\n");
         for (what, value) in known {
             let _infallible = writeln!(text, "    - {what} {value}");

@@ -1,1 +1,140 @@
+//! What people are shown. Reviewed as files under `snapshots/`; `INSTA_UPDATE=always cargo test` writes them anew.
 
+use bricklayer_api::client::ClientError;
+use bricklayer_api::heketi::{NodeInfo, TopologyCluster, TopologyInfo, VolumeInfo};
+use bricklayer_api::json::parse_body;
+use bricklayer_api::v1::{AgentList, DiskList, InvitationList, Operation, WipeRefusal};
+use clap::CommandFactory as _;
+use serde::de::DeserializeOwned;
+
+use super::args::Cli;
+use super::{error_text, exit_code, progress, tables};
+use crate::error::CliError;
+
+fn read<T: DeserializeOwned>(text: &str) -> T {
+    parse_body(text.as_bytes()).unwrap()
+}
+
+fn node(number: u32, bricks: &str) -> NodeInfo {
+    read(&format!(
+        r#"{{"zone":1,"hostnames":{{"manage":["gfs{number}"],"storage":["192.168.0.{number}"]}},"cluster":"0000000000000000000000000000000c","id":"0000000000000000000000000000000{number}","state":"online","devices":[{{"name":"/dev/sdb","storage":{{"total":16756736,"free":8359936,"used":8396800}},"id":"000000000000000000000000000000d{number}","paths":["/dev/sdb"],"pv_uuid":"Xc3Hqh-zZq1-aaaa-bbbb-cccc-dddd-EEEEEE","state":"online","bricks":[{bricks}]}}]}}"#
+    ))
+}
+
+fn brick(number: u32) -> String {
+    format!(
+        r#"{{"id":"000000000000000000000000000000b{number}","path":"/var/lib/bricklayer/mounts/vg_d{number}/brick_b{number}/brick","device":"000000000000000000000000000000d{number}","node":"0000000000000000000000000000000{number}","volume":"00000000000000000000000000000005","size":8388608}}"#
+    )
+}
+
+fn volume() -> VolumeInfo {
+    read(&format!(
+        r#"{{"size":8,"name":"backups","durability":{{"type":"replicate","replicate":{{"replica":3}},"disperse":{{}}}},"gid":2000,"glustervolumeoptions":["","performance.cache-size 64MB"],"snapshot":{{"enable":false,"factor":1}},"id":"00000000000000000000000000000005","cluster":"0000000000000000000000000000000c","mount":{{"glusterfs":{{"hosts":["192.168.0.1"],"device":"192.168.0.1:backups","options":{{"backup-volfile-servers":"192.168.0.2,192.168.0.3"}}}}}},"blockinfo":{{}},"bricks":[{},{},{}]}}"#,
+        brick(1),
+        brick(2),
+        brick(3)
+    ))
+}
+
+#[test]
+fn tables_for_people() {
+    let nodes = [node(1, &brick(1)), node(2, &brick(2)), node(3, &brick(3))];
+    insta::assert_snapshot!("node_list", tables::node_list(&nodes));
+    insta::assert_snapshot!("node_info", tables::node_info(&nodes[0]));
+    insta::assert_snapshot!("device_list", tables::device_list(&nodes));
+    insta::assert_snapshot!("device_info", tables::device_info(&nodes[0].devices[0]));
+    insta::assert_snapshot!("volume_list", tables::volume_list(&[volume()]));
+    insta::assert_snapshot!("volume_info", tables::volume_info(&volume(), &tables::node_names(&nodes)));
+    let cluster = TopologyCluster {
+        volumes: vec![volume()],
+        id: nodes[0].cluster,
+        nodes: nodes.to_vec(),
+        block: true,
+        file: true,
+    };
+    insta::assert_snapshot!("topology_info", tables::topology_info(&TopologyInfo { clusters: vec![cluster] }));
+}
+
+#[test]
+fn agents_and_invitations() {
+    let agents: AgentList = read(
+        r#"{"agents":[
+        {"node":"00000000000000000000000000000001","name":"gfs1","state":"attached","address":"192.168.0.224:40112","zone":1,
+         "versions":{"agent":"0.1.0","kernel":"6.1.0","lvm":"2.03.16","xfsprogs":"6.1.0","glusterfs":"10.3"},
+         "boot":"000000000000000000000000000000f1","since":"2026-11-22T22:52:33Z","certificate_expires":"2026-12-22T22:52:33Z"},
+        {"name":"gfs2","state":"invited"}]}"#,
+    );
+    insta::assert_snapshot!("agent_list", tables::agent_list(&agents.agents));
+    let invitations: InvitationList = read(
+        r#"{"invitations":[{"invitation":"00000000000000000000000000000011","name":"gfs2","zone":2,"expires":"2026-11-22T23:22:33Z","state":"open"}]}"#,
+    );
+    insta::assert_snapshot!("invitation_list", tables::invitation_list(&invitations.invitations));
+}
+
+#[test]
+fn disks_say_why_they_are_not_usable() {
+    let disks: DiskList = read(
+        r#"{"node":"00000000000000000000000000000001","name":"gfs1","disks":[
+        {"path":"/dev/sdb","links":[],"size":17179869184,"serial":"WD-1","wwn":null,"model":"WDC","rotational":true,"obstacles":[],"device":null},
+        {"path":"/dev/sdc","links":[],"size":17179869184,"serial":null,"wwn":"0x5000","model":null,"rotational":false,"device":null,
+         "obstacles":[{"kind":"mounted","source":"/dev/sdc1","at":"/mnt"},{"kind":"held-by","name":"old","path":"/dev/dm-3","in_use":false}]},
+        {"path":"/dev/sdd","links":[],"size":17179869184,"serial":"WD-3","wwn":null,"model":"WDC","rotational":true,
+         "obstacles":[{"kind":"ours","device":"0000000000000000000000000000000d"}],"device":"0000000000000000000000000000000d"}]}"#,
+    );
+    insta::assert_snapshot!("disk_list", tables::disk_list(&disks));
+}
+
+#[test]
+fn an_unconfirmed_wipe_says_what_is_there_and_how_to_go_on() {
+    let refusal: WipeRefusal = read(
+        r#"{"error":"/dev/sdb of gfs1 is not empty","device":"/dev/sdb","identity":{"serial":"WD 1","wwn":"0x5000"},
+        "holders":[{"kind":"mounted","source":"/dev/sdb1","at":"/mnt"},{"kind":"signature","what":"xfs","offset":0}]}"#,
+    );
+    insta::assert_snapshot!("wipe_refusal", tables::wipe_refusal(&refusal, "gfs1"));
+}
+
+#[test]
+fn what_a_host_says_can_command_neither_a_terminal_nor_a_shell() {
+    assert_eq!(tables::printable("a\u{1b}[2Jb\rc\n"), "a\u{fffd}[2Jb\u{fffd}c\n");
+    let refusal: WipeRefusal =
+        read(r#"{"error":"not empty","device":"/dev/sdb","identity":{"serial":"'; reboot; '"}}"#);
+    assert!(tables::wipe_refusal(&refusal, "gfs1").contains(r"--confirm ''\''; reboot; '\'''"));
+}
+
+#[test]
+fn an_operation_step_by_step() {
+    let operation: Operation = read(
+        r#"{"id":"000000000000000000000000000000aa","kind":"volume-create","state":"running","started":"2026-11-22T22:52:33Z",
+        "steps":[{"name":"bricks on gfs1, gfs2, gfs3","state":"done"},{"name":"gluster volume create","state":"running"},{"name":"gluster volume start","state":"pending"}]}"#,
+    );
+    insta::assert_snapshot!("operation_info", tables::operation_info(&operation));
+    insta::assert_snapshot!("operation_list", tables::operation_list(std::slice::from_ref(&operation)));
+    assert_eq!(progress::line(&operation), "gluster volume create [2/3]");
+}
+
+#[test]
+fn errors_say_what_and_what_to_do_and_have_their_exit_codes() {
+    let refused = CliError::Client(ClientError::Refused {
+        status: 500,
+        text: "No space\ngfs1:/dev/sdb: 8396800 KiB needed, 8359936 KiB free".to_owned(),
+        cure: None,
+    });
+    assert_eq!(error_text(&refused), "error: No space\n  gfs1:/dev/sdb: 8396800 KiB needed, 8359936 KiB free\n");
+    assert_eq!(exit_code(&refused), 1);
+
+    let wrong = CliError::Usage { what: "two of them".to_owned(), cure: Some("leave one out".to_owned()) };
+    assert_eq!(error_text(&wrong), "error: two of them\n  to do: leave one out\n");
+    assert_eq!(exit_code(&wrong), 2);
+}
+
+#[test]
+fn help_teaches() {
+    insta::assert_snapshot!("help", Cli::command().render_help().to_string());
+    let mut cli = Cli::command();
+    cli.build();
+    for (name, path) in [("help_device_wipe", ["device", "wipe"]), ("help_volume_create", ["volume", "create"])] {
+        let group = cli.find_subcommand_mut(path[0]).unwrap();
+        let command = group.find_subcommand_mut(path[1]).unwrap();
+        insta::assert_snapshot!(name, command.render_help().to_string());
+    }
+}
