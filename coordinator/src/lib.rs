@@ -1,11 +1,18 @@
 //! Bricklayer's coordinator: decides where bricks go, drives the agents, serves REST.
+//!
+//! Data flows one way: [`http`] parses a request and hands the wish to [`ops`], which asks [`placement`] (pure), writes
+//! down what it will do ([`state`]), and asks the hosts through [`agents`]. [`pki`] says who may come in, [`reconcile`]
+//! takes over what agents report. [`service`] puts the parts together. `docs/architecture.md` has the map.
 
 pub mod agents;
-pub mod pki;
+pub mod commands;
+pub mod config;
+pub mod http;
+pub mod keys;
 pub mod model;
 pub mod ops;
+pub mod pki;
 pub mod placement;
 pub mod reconcile;
+pub mod service;
 pub mod state;
-pub mod config;
-pub mod keys;

@@ -20,7 +20,7 @@ use crate::model::{
     AdminState, Brick, Cluster, Device, Durability, Node, OpState, Operation, Plan, Resource, Snapshot, Topology,
     Volume, VolumeCreate,
 };
-use crate::placement::{self, Candidate, DeviceSpace, Placement, Refusal, Standing, Wish};
+use crate::placement::{self, Candidate, DeviceSpace, Placement, Standing, Wish};
 use crate::state::Change;
 
 /// Agents report at least once a minute; after two a device's group has surely been in a report.

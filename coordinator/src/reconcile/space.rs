@@ -31,11 +31,7 @@ pub async fn take_over(state: &State, node: NodeId, inventory: &Inventory) -> Re
 }
 
 /// The devices of the node whose records differ from the report, as they should be.
-fn news<'a>(
-    topology: &'a Topology,
-    node: NodeId,
-    inventory: &'a Inventory,
-) -> impl Iterator<Item = Device> + 'a {
+fn news<'a>(topology: &'a Topology, node: NodeId, inventory: &'a Inventory) -> impl Iterator<Item = Device> + 'a {
     inventory.groups.iter().filter_map(move |group| {
         let device = topology.devices.get(&group.tags?.device)?;
         // A report may have been on its way while something of ours changed, so an older one never counts.

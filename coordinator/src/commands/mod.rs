@@ -1,0 +1,54 @@
+//! The program's subcommands.
+
+mod export;
+mod import;
+mod init;
+mod run;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{ConfigFile, DEFAULT_DATA_DIR};
+
+/// Decides where GlusterFS bricks go, drives the agents on the hosts, and serves REST.
+///
+/// First `init`, once; then `run`. Hosts come in by invitation: `bricklayer agent invite NAME`.
+#[derive(Debug, Parser)]
+#[command(name = "bricklayer-coordinator", version, propagate_version = true)]
+pub struct Arguments {
+    /// Configuration file; /etc/bricklayer/coordinator.toml where it is there.
+    #[arg(long, global = true, env = "BRICKLAYER_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the store, the CA and the keys are; /var/lib/bricklayer-coordinator by default.
+    #[arg(long, global = true, env = "BRICKLAYER_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Makes a new installation: its CA, its store, and the keys of REST's users.
+    Init(init::Init),
+    /// Serves REST and the agents until it is told to stop.
+    Run(run::Run),
+    /// Writes the whole store into a file of JSON lines.
+    Export(export::Export),
+    /// Makes a store of an exported file, where there is none yet.
+    Import(import::Import),
+}
+
+impl Arguments {
+    pub fn run(self) -> anyhow::Result<()> {
+        let file = ConfigFile::read(self.config.as_deref())?;
+        let data_dir =
+            self.data_dir.or_else(|| file.data_dir.clone()).unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
+        match self.command {
+            Command::Init(command) => command.run(&data_dir),
+            Command::Run(command) => command.run(data_dir, &file),
+            Command::Export(command) => command.run(&data_dir),
+            Command::Import(command) => command.run(&data_dir),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::ConfigFile;
+use crate::service::{Config, Coordinator};
+
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Where REST is served; 0.0.0.0:8080 by default.
+    #[arg(long, env = "BRICKLAYER_REST_LISTEN", value_name = "ADDRESS:PORT")]
+    rest_listen: Option<SocketAddr>,
+    /// Where agents attach; 0.0.0.0:24010 by default.
+    #[arg(long, env = "BRICKLAYER_AGENTS_LISTEN", value_name = "ADDRESS:PORT")]
+    agents_listen: Option<SocketAddr>,
+    /// How agents reach this coordinator; may be given several times. Goes into invitations.
+    #[arg(long, env = "BRICKLAYER_ADVERTISE", value_name = "HOST:PORT", value_delimiter = ',')]
+    advertise: Vec<String>,
+    /// Takes every REST request as an administrator's, as heketi's flag of this name does. Agents always authenticate.
+    #[arg(long, env = "BRICKLAYER_DISABLE_AUTH")]
+    disable_auth: bool,
+}
+
+impl Run {
+    pub fn run(self, data_dir: PathBuf, file: &ConfigFile) -> anyhow::Result<()> {
+        let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
+        let agents_listen = self.agents_listen.or(file.agents_listen).unwrap_or(any(24010));
+        let mut advertise = self.advertise;
+        if advertise.is_empty() {
+            advertise = file.advertise.clone().unwrap_or_default();
+        }
+        if advertise.is_empty() && agents_listen.ip().is_unspecified() {
+            anyhow::bail!(
+                "agents are told in their invitation where to find this coordinator: give --advertise HOST:{}",
+                agents_listen.port()
+            );
+        }
+        let config = Config {
+            data_dir,
+            rest_listen: self.rest_listen.or(file.rest_listen).unwrap_or(any(8080)),
+            agents_listen,
+            advertise,
+            disable_auth: self.disable_auth || file.disable_auth.unwrap_or(false),
+            policy: file.policy().map_err(anyhow::Error::msg)?,
+            unknown_node: None,
+        };
+        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+            let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+            let coordinator = Coordinator::start(config).await?;
+            // Not under systemd: nobody to tell.
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::info!("Stopping. What is under way goes on at the next start.");
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+            coordinator.stop().await;
+            Ok(())
+        })
+    }
+}

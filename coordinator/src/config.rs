@@ -1,0 +1,111 @@
+//! How a coordinator is set up: a TOML file, the environment, and arguments, the latter ones counting more.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use bricklayer_proto::size::ByteSize;
+use serde::Deserialize;
+
+use crate::ops::Policy;
+use crate::placement::ZoneRule;
+
+pub const DEFAULT_FILE: &str = "/etc/bricklayer/coordinator.toml";
+pub const DEFAULT_DATA_DIR: &str = "/var/lib/bricklayer-coordinator";
+
+/// The file. Every key may be left out; one that we do not know is an error, as it is most likely misspelt.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConfigFile {
+    /// Where the store, the CA and the keys are.
+    pub data_dir: Option<PathBuf>,
+    /// Where REST is served. Plain HTTP.
+    pub rest_listen: Option<SocketAddr>,
+    /// Where agents attach.
+    pub agents_listen: Option<SocketAddr>,
+    /// `host:port` as agents dial it; several are tried in order.
+    pub advertise: Option<Vec<String>>,
+    /// Takes every REST request as an administrator's. heketi has it, so we have it.
+    pub disable_auth: Option<bool>,
+    pub placement: PlacementConfig,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PlacementConfig {
+    /// Whether the bricks of a set must be in different zones (`strict`) or are where that is possible (`preferred`).
+    pub zones: ZoneRule,
+    /// Such as `1GiB`.
+    pub smallest_brick: Option<String>,
+    pub largest_brick: Option<String>,
+    pub most_bricks_per_volume: Option<u32>,
+    pub most_volumes_per_cluster: Option<usize>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{path} cannot be read")]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{path} is not a configuration: {why}")]
+    Parse { path: PathBuf, why: String },
+}
+
+impl ConfigFile {
+    /// The named file must be there; the default one need not be.
+    pub fn read(named: Option<&Path>) -> Result<Self, ConfigError> {
+        let path = named.unwrap_or(Path::new(DEFAULT_FILE));
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
+        };
+        let parse = |why: String| ConfigError::Parse { path: path.to_owned(), why };
+        let file: Self = toml::from_str(&text).map_err(|error| parse(error.to_string()))?;
+        file.policy().map_err(parse)?;
+        Ok(file)
+    }
+
+    /// What operations follow.
+    pub fn policy(&self) -> Result<Policy, String> {
+        let mut policy = Policy { zones: self.placement.zones, ..Policy::default() };
+        let size = |text: &Option<String>, default: ByteSize| match text {
+            Some(text) => text.parse::<ByteSize>().map_err(|error| error.to_string()),
+            None => Ok(default),
+        };
+        policy.limits.least_brick = size(&self.placement.smallest_brick, policy.limits.least_brick)?;
+        policy.limits.largest_brick = size(&self.placement.largest_brick, policy.limits.largest_brick)?;
+        if let Some(most) = self.placement.most_bricks_per_volume {
+            policy.limits.most_bricks = most;
+        }
+        if let Some(most) = self.placement.most_volumes_per_cluster {
+            policy.most_volumes_per_cluster = most;
+        }
+        Ok(policy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_nobody_knows_is_an_error() {
+        assert!(toml::from_str::<ConfigFile>("rest_lisen = \"0.0.0.0:8080\"").is_err());
+    }
+
+    #[test]
+    fn a_size_that_is_none_is_named() {
+        let file: ConfigFile = toml::from_str("[placement]\nsmallest_brick = \"1GB x\"").unwrap();
+        assert!(file.policy().unwrap_err().contains("1GB x"));
+    }
+
+    #[test]
+    fn an_empty_file_is_heketis_policy() {
+        let policy = ConfigFile::default().policy().unwrap();
+        assert_eq!(policy.limits.most_bricks, 32);
+        assert_eq!(policy.zones, ZoneRule::Preferred);
+    }
+}

@@ -1,0 +1,107 @@
+//! The keys with which REST's clients sign their tokens: heketi's two users, `admin` and `user`.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rand::RngExt as _;
+use secrecy::SecretString;
+
+/// Both keys.
+#[derive(Clone, Debug)]
+pub struct RestKeys {
+    pub admin: SecretString,
+    pub user: SecretString,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    #[error("{path} cannot be read; `bricklayer-coordinator init` makes it")]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{path} cannot be written")]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{path} can be read by others (mode {mode:o}): chmod 600 {path}")]
+    Loose { path: PathBuf, mode: u32 },
+    #[error("{path} is empty: put a key of your own into it, or remove it and run `bricklayer-coordinator init`")]
+    Empty { path: PathBuf },
+}
+
+/// Where the administrator's key is, for those who have to copy it.
+#[must_use]
+pub fn admin_file(dir: &Path) -> PathBuf {
+    dir.join("admin.key")
+}
+
+fn user_file(dir: &Path) -> PathBuf {
+    dir.join("user.key")
+}
+
+impl RestKeys {
+    pub fn read(dir: &Path) -> Result<Self, KeyError> {
+        Ok(Self { admin: read(admin_file(dir))?, user: read(user_file(dir))? })
+    }
+
+    /// Makes those that are not there yet.
+    pub fn make(dir: &Path) -> Result<(), KeyError> {
+        for path in [admin_file(dir), user_file(dir)] {
+            if !path.exists() {
+                write(path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read(path: PathBuf) -> Result<SecretString, KeyError> {
+    let failed = |source| KeyError::Read { path: path.clone(), source };
+    let mode = std::fs::metadata(&path).map_err(failed)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(KeyError::Loose { path, mode });
+    }
+    let key = std::fs::read_to_string(&path).map_err(failed)?;
+    match key.trim() {
+        "" => Err(KeyError::Empty { path }),
+        key => Ok(key.into()),
+    }
+}
+
+fn write(path: PathBuf) -> Result<(), KeyError> {
+    let key = hex::encode(rand::rng().random::<[u8; 32]>());
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    file.and_then(|mut file| {
+        writeln!(file, "{key}")?;
+        file.sync_all()
+    })
+    .map_err(|source| KeyError::Write { path, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        RestKeys::make(dir.path()).unwrap();
+        assert!(RestKeys::read(dir.path()).is_ok());
+        std::fs::set_permissions(admin_file(dir.path()), std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(RestKeys::read(dir.path()), Err(KeyError::Loose { mode: 0o644, .. })));
+    }
+
+    #[test]
+    fn a_key_that_is_there_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(admin_file(dir.path()), "My Secret\n").unwrap();
+        RestKeys::make(dir.path()).unwrap();
+        assert_eq!(std::fs::read_to_string(admin_file(dir.path())).unwrap(), "My Secret\n");
+    }
+}

@@ -1,0 +1,117 @@
+//! The coordinator as one thing that is started and stopped: the program does it once, tests do it often.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use bricklayer_store::Store;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::agents::{self, AgentApi, Registry};
+use crate::http;
+use crate::keys::RestKeys;
+use crate::ops::{Context, Operations, Policy, UnknownNode};
+use crate::pki::{Clock, Start, Trust};
+use crate::reconcile;
+use crate::state::{SCHEMA, State};
+
+/// Everything a coordinator needs to know before it starts.
+pub struct Config {
+    pub data_dir: PathBuf,
+    pub rest_listen: SocketAddr,
+    pub agents_listen: SocketAddr,
+    /// `host:port` as agents dial it. Empty: the address that `agents_listen` came to.
+    pub advertise: Vec<String>,
+    pub disable_auth: bool,
+    pub policy: Policy,
+    pub unknown_node: Option<Arc<dyn UnknownNode>>,
+}
+
+/// What lies where in the data directory.
+pub struct Layout<'a>(pub &'a Path);
+
+impl Layout<'_> {
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.0.join("store")
+    }
+
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        self.0.join("authority")
+    }
+
+    #[must_use]
+    pub fn keys(&self) -> PathBuf {
+        self.0.join("keys")
+    }
+}
+
+/// A running coordinator.
+pub struct Coordinator {
+    pub rest: SocketAddr,
+    pub agents_address: SocketAddr,
+    pub operations: Operations,
+    pub registry: Arc<Registry>,
+    pub trust: Arc<Trust>,
+    store: Store,
+    stop: CancellationToken,
+    tracker: TaskTracker,
+}
+
+impl Coordinator {
+    /// Opens the store, raises the epoch, takes up unfinished operations, and serves.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let layout = Layout(&config.data_dir);
+        let rest = TcpListener::bind(config.rest_listen)
+            .await
+            .with_context(|| format!("REST cannot be served on {}", config.rest_listen))?;
+        let agents_listener = TcpListener::bind(config.agents_listen)
+            .await
+            .with_context(|| format!("agents cannot be served on {}", config.agents_listen))?;
+        let (rest_address, agents_address) = (rest.local_addr()?, agents_listener.local_addr()?);
+
+        let store_dir = layout.store();
+        let store = tokio::task::spawn_blocking(move || Store::open(&store_dir, SCHEMA)).await??;
+        let addresses = if config.advertise.is_empty() { vec![agents_address.to_string()] } else { config.advertise };
+        let start = Start { addresses, epoch_at_least: 0, clock: Clock::system() };
+        let trust = Trust::open(store.clone(), &layout.authority(), start)?;
+        let auth = if config.disable_auth {
+            tracing::warn!("REST takes every request as an administrator's: authentication is switched off.");
+            http::Auth::disabled()
+        } else {
+            http::Auth::with_keys(RestKeys::read(&layout.keys())?)
+        };
+
+        let stop = CancellationToken::new();
+        let tracker = TaskTracker::new();
+        let registry = Registry::new(Arc::clone(&trust), stop.clone());
+        let state = Arc::new(State::load(store.clone())?);
+        let agents_api: Arc<dyn AgentApi> = Arc::clone(&registry) as Arc<dyn AgentApi>;
+        let mut context =
+            Context::new(Arc::clone(&state), Arc::clone(&agents_api), trust.installation(), trust.epoch());
+        context.policy = config.policy;
+        context.unknown_node = config.unknown_node;
+        let operations = Operations::new(context);
+
+        tracker.spawn(reconcile::run(state, agents_api, stop.clone()));
+        tracker.spawn(agents::serve(agents_listener, Arc::clone(&registry), stop.clone()));
+        operations.resume();
+        let service = http::Service::new(operations.clone(), Arc::clone(&trust), Arc::clone(&registry), auth);
+        tracker.spawn(http::serve(rest, service, stop.clone()));
+        tracker.close();
+        tracing::info!(rest = %rest_address, agents = %agents_address, installation.id = %trust.installation(), epoch = trust.epoch(), "The coordinator serves.");
+        Ok(Self { rest: rest_address, agents_address, operations, registry, trust, store, stop, tracker })
+    }
+
+    /// Ends all connections and lets the store come to rest. Operations go on at the next start.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.operations.stop().await;
+        self.tracker.wait().await;
+        self.store.close();
+    }
+}
