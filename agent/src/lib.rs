@@ -5,9 +5,12 @@
 
 pub mod commands;
 pub mod engine;
+pub mod fstab;
 pub mod host;
+pub mod identity;
 pub mod journal;
 pub mod lock;
+pub mod session;
 pub mod status;
 pub mod tags;
 pub mod tools;

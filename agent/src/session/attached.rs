@@ -1,0 +1,250 @@
+//! One attached stream: what comes from the coordinator, what goes to it, until either side ends it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bricklayer_proto::ids::TaskId;
+use bricklayer_proto::inventory::{AgentSeen, Inventory};
+use bricklayer_proto::task::{Failure, FailureKind, Outcome, Task};
+use bricklayer_proto::wire::v1::agents_client::AgentsClient;
+use bricklayer_proto::wire::{self, FromAgent, Hello, ToAgent, Welcome, v1};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::transport::Channel;
+use tonic::{Status, Streaming};
+
+use super::{Agent, SessionError, from_status};
+use crate::engine::chain;
+use crate::host::HostError;
+use crate::identity::Identity;
+
+/// A coordinator that has shaken hands greets within this time.
+const GREETING: Duration = Duration::from_secs(20);
+
+/// How often is looked whether the identity on the disk has changed: this host may have enrolled anew.
+const IDENTITY: Duration = Duration::from_secs(10);
+
+/// A renewal that failed is tried again after this; there are weeks left.
+const RENEW_AGAIN: Duration = Duration::from_secs(600);
+
+/// How an attachment ended without anything being wrong.
+pub enum Ended {
+    Shutdown,
+    /// There is a new certificate or identity on the disk.
+    Renewed,
+}
+
+pub struct Attached {
+    say: mpsc::UnboundedSender<v1::FromAgent>,
+    told: Streaming<v1::ToAgent>,
+    /// Tasks whose outcomes were told at the beginning of this stream. The coordinator may have sent such a task before
+    /// it heard that; it needs no second answer.
+    answered: HashSet<TaskId>,
+    tasks: JoinSet<Outcome>,
+    inventories: JoinSet<Result<Inventory, HostError>>,
+    /// Something has changed since the running inventory was begun.
+    outdated: bool,
+    last: Option<Inventory>,
+}
+
+impl Attached {
+    /// Opens the stream and exchanges greetings.
+    pub async fn greet(
+        mut client: AgentsClient<Channel>,
+        identity: &Identity,
+        seen: AgentSeen,
+        agent: &Agent,
+    ) -> Result<Self, SessionError> {
+        let journal = agent.executor.journal();
+        let hello = Hello {
+            protocols: wire::PROTOCOLS,
+            node: identity.node,
+            epoch: journal.epoch()?,
+            clock_ms: agent.config.clock.now().as_millisecond(),
+            seen,
+        };
+        let (say, said) = mpsc::unbounded_channel();
+        // The receiver lives until the request has ended.
+        let _ = say.send(FromAgent::Hello(hello).into());
+        let opened = tokio::time::timeout(GREETING, client.attach(UnboundedReceiverStream::new(said))).await;
+        let mut told = opened.map_err(|_| SessionError::Silence)?.map_err(from_status)?.into_inner();
+        let first = tokio::time::timeout(GREETING, told.message()).await;
+        let first = first.map_err(|_| SessionError::Silence)?.map_err(from_status)?;
+        let first = first.ok_or_else(|| SessionError::Greeting("it closed the stream".to_owned()))?;
+        let ToAgent::Welcome(welcome) = ToAgent::try_from(first)? else {
+            return Err(SessionError::Greeting("its first message is something else".to_owned()));
+        };
+        check(&welcome, identity)?;
+        let epoch = journal.greet(welcome.epoch).await?;
+        if epoch > welcome.epoch {
+            return Err(SessionError::Stale { welcome: Box::new(welcome), seen: epoch });
+        }
+        let mut answered = HashSet::new();
+        for outcome in journal.unacknowledged()? {
+            answered.insert(outcome.task);
+            let _ = say.send(FromAgent::Outcome(Box::new(outcome)).into());
+        }
+        Ok(Self {
+            say,
+            told,
+            answered,
+            tasks: JoinSet::new(),
+            inventories: JoinSet::new(),
+            outdated: false,
+            last: None,
+        })
+    }
+
+    /// Serves the stream. Tasks that are running when it ends run on; their outcomes are in the journal.
+    pub async fn serve(
+        mut self,
+        client: AgentsClient<Channel>,
+        identity: &Identity,
+        agent: &Agent,
+    ) -> Result<Ended, SessionError> {
+        let executor = &agent.executor;
+        let mut progress = executor.progress();
+        let mut changes = executor.changes();
+        let mut inventory = tokio::time::interval(agent.config.timing.inventory);
+        inventory.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut identity_check = tokio::time::interval(IDENTITY);
+        let wait = Agent::renew_at(identity).duration_since(agent.config.clock.now());
+        let mut renew_at = Instant::now() + Duration::try_from(wait).unwrap_or_default();
+        // Kept over the turns of the loop: a request that is dropped half-way has been made in vain.
+        let mut renewal = JoinSet::new();
+        let mut stopping = false;
+        loop {
+            if stopping && self.tasks.is_empty() {
+                return Ok(Ended::Shutdown);
+            }
+            tokio::select! {
+                () = agent.shutdown.cancelled(), if !stopping => stopping = true,
+                message = self.told.message() => match message.map_err(from_status)? {
+                    Some(message) => self.hear(message, agent, stopping).await?,
+                    None => return Err(from_status(Status::unavailable("the coordinator has closed the stream"))),
+                },
+                Some(ended) = self.tasks.join_next() => match ended {
+                    Ok(outcome) => self.say(FromAgent::Outcome(Box::new(outcome)))?,
+                    // The executor catches panics of the work itself; the outcome is asked for again.
+                    Err(error) => tracing::error!(%error, "a task ended without an outcome"),
+                },
+                told = progress.recv() => match told {
+                    Ok(progress) => self.say(FromAgent::Progress(progress))?,
+                    // Progress is for people who watch; what they missed is past.
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return Ok(Ended::Shutdown),
+                },
+                Ok(()) = changes.changed() => self.look(agent),
+                _ = inventory.tick() => {
+                    self.last = None;
+                    self.look(agent);
+                }
+                Some(seen) = self.inventories.join_next() => self.seen(seen, agent)?,
+                _ = identity_check.tick() => {
+                    let now = Identity::load(&agent.config.data_dir);
+                    if now.is_ok_and(|now| !now.is_same(identity)) {
+                        return Ok(Ended::Renewed);
+                    }
+                }
+                () = tokio::time::sleep_until(renew_at), if renewal.is_empty() && !stopping => {
+                    renewal.spawn(Agent::request_renewal(client.clone()));
+                }
+                Some(renewed) = renewal.join_next() => {
+                    let renewed = renewed.unwrap_or_else(|_| Err(SessionError::Silence));
+                    match renewed.and_then(|(key, credentials)| agent.take(identity, &key, credentials)) {
+                        Ok(()) => return Ok(Ended::Renewed),
+                        Err(error) => {
+                            tracing::warn!("the certificate could not be renewed: {}", chain(&error));
+                            renew_at = Instant::now() + RENEW_AGAIN;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn say(&self, said: FromAgent) -> Result<(), SessionError> {
+        self.say.send(said.into()).map_err(|_| from_status(Status::unavailable("the stream has ended")))
+    }
+
+    async fn hear(&mut self, message: v1::ToAgent, agent: &Agent, stopping: bool) -> Result<(), SessionError> {
+        match ToAgent::try_from(message) {
+            Ok(ToAgent::Task(task)) if stopping => {
+                tracing::info!(task.id = %task.id, "a task came while the agent stops; it is left to the next start");
+            }
+            Ok(ToAgent::Task(task)) => self.begin(*task, agent),
+            Ok(ToAgent::Acknowledge(task)) => {
+                self.answered.remove(&task);
+                agent.executor.journal().acknowledge(task).await?;
+            }
+            Ok(ToAgent::Welcome(_)) => return Err(SessionError::Greeting("it greeted twice".to_owned())),
+            Err(error) => {
+                let Some(task) = error.task else { return Err(error.into()) };
+                // A newer coordinator asks for something that this agent has never heard of.
+                tracing::warn!(task.id = %task, "a task was not understood: {error}");
+                let failure = Failure {
+                    kind: FailureKind::Refused,
+                    message: format!("the agent does not understand what is asked of it: {error}"),
+                    cure: Some("update bricklayer-agent on this host".to_owned()),
+                    obstacles: Vec::new(),
+                };
+                self.say(FromAgent::Outcome(Box::new(Outcome { task, result: Err(failure) })))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, task: Task, agent: &Agent) {
+        if self.answered.remove(&task.id) {
+            return;
+        }
+        let executor = Arc::clone(&agent.executor);
+        self.tasks.spawn(async move { executor.carry_out(task).await });
+    }
+
+    /// Begins an inventory, or notes that another one is due after the running one.
+    fn look(&mut self, agent: &Agent) {
+        if self.inventories.is_empty() {
+            let executor = Arc::clone(&agent.executor);
+            self.inventories.spawn(async move { executor.engine().inventory().await });
+        } else {
+            self.outdated = true;
+        }
+    }
+
+    fn seen(
+        &mut self,
+        seen: Result<Result<Inventory, HostError>, tokio::task::JoinError>,
+        agent: &Agent,
+    ) -> Result<(), SessionError> {
+        match seen {
+            Ok(Ok(inventory)) => {
+                if self.last.as_ref() != Some(&inventory) {
+                    self.say(FromAgent::Inventory(Box::new(inventory.clone())))?;
+                    self.last = Some(inventory);
+                }
+            }
+            Ok(Err(error)) => tracing::warn!("no inventory could be made: {}", chain(&error)),
+            Err(error) => tracing::error!(%error, "an inventory failed"),
+        }
+        if std::mem::take(&mut self.outdated) {
+            self.look(agent);
+        }
+        Ok(())
+    }
+}
+
+fn check(welcome: &Welcome, identity: &Identity) -> Result<(), SessionError> {
+    if welcome.installation != identity.installation {
+        let (theirs, ours) = (welcome.installation, identity.installation);
+        return Err(SessionError::Greeting(format!("it is of installation {theirs}, this agent of {ours}")));
+    }
+    if !wire::PROTOCOLS.contains(&welcome.protocol) {
+        return Err(SessionError::Greeting(format!("it chose protocol {}, which was not offered", welcome.protocol)));
+    }
+    Ok(())
+}
