@@ -53,9 +53,8 @@ pub(crate) type Changes = BTreeMap<RowKey, Option<Vec<u8>>>;
 /// sled's part of a store, open but not yet believed.
 pub(crate) struct Sled {
     dir: PathBuf,
-    db: sled::Db,
-    /// Indexed by [`Tree`].
-    trees: [sled::Tree; 3],
+    /// Indexed by [`Tree`]; empty only while it is dropped.
+    trees: Vec<sled::Tree>,
     /// Our own descriptor of sled's file, for the fdatasync that sled leaves out. An error that sled's threads meet
     /// and swallow is reported here once more, as the kernel remembers it for each open descriptor.
     pub file: File,
@@ -86,10 +85,10 @@ impl Sled {
             .flush_every_ms(None);
         let db = guarded("open its files", || config.open())?;
         let tree = |name: &str| guarded("open a tree", || db.open_tree(name));
-        let trees = [tree("records")?, tree("parts")?, tree("meta")?];
+        let trees = vec![tree("records")?, tree("parts")?, tree("meta")?];
         let path = dir.join("db");
         let file = File::options().read(true).write(true).open(&path).map_err(files::fault("open", &path))?;
-        let this = Self { dir: dir.to_owned(), db, trees, file };
+        let this = Self { dir: dir.to_owned(), trees, file };
         this.settle()?;
         Ok(this)
     }
@@ -109,7 +108,7 @@ impl Sled {
     /// sled's flush hands the pages to the kernel (`sync_file_range`); only the fdatasync makes them and the file's
     /// size durable.
     fn make_durable(&self) -> Result<(), Fault> {
-        guarded("flush", || self.db.flush())?;
+        guarded("flush", || self.tree(Tree::Meta).flush())?;
         // Pages that grew too large lie in files of their own, see above. None should.
         let blobs = self.dir.join("blobs");
         let outsized = list(&blobs)?;
@@ -251,6 +250,20 @@ impl Sled {
     }
 }
 
+impl Drop for Sled {
+    fn drop(&mut self) {
+        // sled flushes once more when its last handle goes, and panics if the disk fails it then.
+        let trees = std::mem::take(&mut self.trees);
+        let closed = guarded("close", || {
+            drop(trees);
+            Ok(())
+        });
+        if let Err(fault) = closed {
+            tracing::warn!(path = %self.dir.display(), %fault, "sled did not close well");
+        }
+    }
+}
+
 impl Engine {
     /// Writes the changes as one commit. It is on the disk, and its loss would be noticed, when this returns; after an
     /// error nothing in memory is to be trusted and the engine must not be used again.
@@ -281,7 +294,7 @@ impl Engine {
         }
         self.digest = self.sled.apply(writes)?;
         self.seq += 1;
-        guarded("flush", || self.sled.db.flush()).map(drop)
+        guarded("flush", || self.sled.tree(Tree::Meta).flush()).map(drop)
     }
 }
 

@@ -68,12 +68,14 @@ pub(crate) fn open(dir: &Path, schema: Schema, first: u64, limit: Duration) -> R
 }
 
 /// Damage stays damage; a disk that does not answer is not the store's fault.
-fn in_doubt(dir: &Path, fault: Fault) -> OpenError {
+pub(crate) fn in_doubt(dir: &Path, fault: Fault) -> OpenError {
     let dir = dir.to_owned();
     match fault {
         Fault::Io { .. } => OpenError::Io { dir, fault },
         // A full disk, for one: sled writes a snapshot at each open.
         Fault::Sled { source: sled::Error::Io(_), .. } => OpenError::Io { dir, fault },
+        // sled unwraps some errors of the disk. Better a good store that does not open than one that is set aside.
+        Fault::Panicked { ref message, .. } if message.contains("Os { code:") => OpenError::Io { dir, fault },
         Fault::Sled { .. } | Fault::Panicked { .. } | Fault::Damage(_) => OpenError::Damaged { dir, fault },
     }
 }
@@ -111,7 +113,7 @@ fn load_on_a_thread(dir: &Path, schema: Schema, found: Found, limit: Duration) -
         let loaded = catch_unwind(AssertUnwindSafe(|| load(&there, schema, found, until)));
         let loaded = loaded.unwrap_or_else(|panic| {
             let message = engine::panic_message(panic.as_ref());
-            Err(OpenError::Damaged { dir: there, fault: Fault::Panicked { doing: "open the store", message } })
+            Err(in_doubt(&there, Fault::Panicked { doing: "open the store", message }))
         });
         // Nobody listens after the time limit; the store is then closed again.
         let _ = done.send(loaded);

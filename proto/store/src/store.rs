@@ -258,9 +258,7 @@ impl Shared {
                 self.write_group(&group, answers);
             }
         }
-        let engine = self.engine.write().unwrap_or_else(PoisonError::into_inner).take();
-        // sled flushes once more when it goes, and may panic at that after a failure.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(engine)));
+        drop(self.engine.write().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     fn write_group(&self, group: &Changes, answers: Vec<Answer>) {

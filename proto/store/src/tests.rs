@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::envelope::{self, Kind, Tree};
-use crate::open::{HIGH_WATER, SLED, open};
+use crate::open::{HIGH_WATER, SLED, in_doubt, open};
 use crate::{
     Batch, Damage, Fault, Migration, MigrationFailed, OpenError, Rows, Schema, Seq, Store, StoreError, Table, set_aside,
 };
@@ -325,6 +325,18 @@ fn sled_that_hangs_is_given_up_and_can_be_set_aside() {
 fn a_panic_on_the_way_is_an_error() {
     let caught = crate::engine::guarded("read", || -> Result<(), sled::Error> { panic!("cannot find pid 7") });
     assert!(matches!(caught, Err(Fault::Panicked { message, .. }) if message == "cannot find pid 7"));
+}
+
+#[test]
+fn an_error_of_the_disk_is_not_called_damage() {
+    let there = Path::new("/store");
+    let io = |code| sled::Error::Io(std::io::Error::from_raw_os_error(code));
+    let message = "called `Result::unwrap()` on an `Err` value: Os { code: 5, kind: Uncategorized, message: \"I/O\" }";
+    let panicked = |message: &str| Fault::Panicked { doing: "open its files", message: message.to_owned() };
+    assert!(!in_doubt(there, Fault::Sled { doing: "open its files", source: io(28) }).is_damage());
+    assert!(!in_doubt(there, panicked(message)).is_damage());
+    assert!(in_doubt(there, panicked("cannot find pid 7 in view_for_key")).is_damage());
+    assert!(in_doubt(there, Damage::HighWaterDamaged.into()).is_damage());
 }
 
 // ---- One owner, private files.
