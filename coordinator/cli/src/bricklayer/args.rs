@@ -125,6 +125,9 @@ pub enum AgentCommand {
         /// How long the token holds, such as 30m, 2h, 1d [default: 30m]
         #[arg(long, value_parser = ttl_seconds, value_name = "TIME")]
         ttl: Option<u64>,
+        /// The host enrolled before, and comes back with a new key
+        #[arg(long)]
+        rejoin: bool,
         #[command(flatten)]
         output: Output,
     },

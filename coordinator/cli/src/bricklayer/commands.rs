@@ -110,13 +110,9 @@ async fn done(
 
 async fn agent(client: &Client, command: AgentCommand) -> Done {
     match command {
-        AgentCommand::Invite { name, zone, ttl, output } => {
-            let request = InvitationRequest {
-                name: name.to_string(),
-                zone: zone.map(i64::from),
-                ttl_seconds: ttl,
-                rejoin: false,
-            };
+        AgentCommand::Invite { name, zone, ttl, rejoin, output } => {
+            let request =
+                InvitationRequest { name: name.to_string(), zone: zone.map(i64::from), ttl_seconds: ttl, rejoin };
             let made = client.invite(&request).await?;
             show(output, &made, |made| format!("{}\n", made.token.expose()))?;
             eprintln!(

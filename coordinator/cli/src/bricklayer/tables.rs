@@ -428,8 +428,7 @@ pub fn wipe_refusal(refusal: &WipeRefusal, node: &str) -> String {
             let _infallible = writeln!(text, "    - {what} {value}");
         }
         let _infallible = write!(text, "  to wipe it, and lose what is on it:\n    {command}\n");
-    }
-    if let Some(cure) = &refusal.cure {
+    } else if let Some(cure) = &refusal.cure {
         let _infallible = writeln!(text, "  to do: {cure}");
     }
     text
