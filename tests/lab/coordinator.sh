@@ -21,8 +21,7 @@ programs_copy() {
 }
 
 coordinator_init() {
-    "$(program bricklayer-coordinator)" init --data-dir "$COORDINATOR_DATA" \
-        --advertise "$COORDINATOR_ADDRESS:$AGENTS_PORT" >"$LAB_DIR/coordinator-init.txt"
+    "$(program bricklayer-coordinator)" init --data-dir "$COORDINATOR_DATA" >"$LAB_DIR/coordinator-init.txt"
 }
 
 coordinator_start() {
@@ -31,7 +30,8 @@ coordinator_start() {
     [[ $AUTH == yes ]] || auth=(--disable-auth)
     spawn "$COORDINATOR_RECORD" "$COORDINATOR_LOG" "$(program bricklayer-coordinator)" run \
         --data-dir "$COORDINATOR_DATA" --rest-listen "$COORDINATOR_ADDRESS:$REST_PORT" \
-        --agents-listen "$COORDINATOR_ADDRESS:$AGENTS_PORT" "${auth[@]}"
+        --agents-listen "$COORDINATOR_ADDRESS:$AGENTS_PORT" \
+        --advertise "$COORDINATOR_ADDRESS:$AGENTS_PORT" "${auth[@]}"
     wait_for 30 "the coordinator" coordinator_answers_or_ended
     if ended "$COORDINATOR_RECORD"; then
         tail -n 20 "$COORDINATOR_LOG" >&2
@@ -58,7 +58,7 @@ coordinator_kill() {
 
 client_environment() {
     local key=
-    [[ $AUTH != yes ]] || key=$(<"$COORDINATOR_DATA/admin.key")
+    [[ $AUTH != yes ]] || key=$(<"$COORDINATOR_DATA/keys/admin.key")
     say "LAB_NAME=$LAB_NAME"
     say "LAB_NETNS=$NETNS"
     say "LAB_DIR=$LAB_DIR"
