@@ -10,6 +10,7 @@ pub mod host;
 pub mod identity;
 pub mod journal;
 pub mod lock;
+pub mod observe;
 pub mod session;
 pub mod status;
 pub mod tags;

@@ -1,6 +1,8 @@
 //! The command line: one file per subcommand, each short enough to read at once.
 
+mod enroll;
 mod inspect;
+mod run;
 mod status;
 
 use anyhow::Context as _;
@@ -26,7 +28,7 @@ pub struct Settings {
         long,
         global = true,
         env = "BRICKLAYER_AGENT_DATA",
-        default_value = "/var/lib/bricklayer/agent",
+        default_value = "/var/lib/bricklayer",
         value_name = "DIR"
     )]
     pub data_dir: Utf8PathBuf,
@@ -68,6 +70,10 @@ impl Settings {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Make this host an agent, by an invitation from `bricklayer agent invite NAME`.
+    Enroll(enroll::Arguments),
+    /// Bring the bricks of this host up, attach to the coordinator, and do what it asks. systemd runs this.
+    Run,
     /// Say who this agent is, where its coordinator is, and when it was last attached.
     Status(status::Arguments),
     /// Show the disks of this host, whether each could be used and if not why, and the bricks.
@@ -85,6 +91,8 @@ pub fn run(line: &CommandLine) -> anyhow::Result<()> {
         .context("could not start the runtime")?;
     runtime.block_on(async {
         match &line.command {
+            Command::Enroll(arguments) => enroll::run(&line.settings, arguments).await,
+            Command::Run => run::run(&line.settings).await,
             Command::Status(arguments) => status::run(&line.settings, arguments),
             Command::Inspect(arguments) => inspect::run(&line.settings, arguments).await,
         }

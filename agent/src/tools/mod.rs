@@ -1,1 +1,16 @@
+//! The host's own programs and files behind the trait [`Host`](crate::host::Host).
+//!
+//! The one module that starts processes ([`run`]); one file per program, each with a constructor per use that is tested
+//! by its words, and a parser that is tested on what the real program printed. No decision is made here: what may be
+//! destroyed is for [`crate::plan`] to say. Start at [`RealHost`].
+
+pub mod blockdev;
 pub mod files;
+pub mod gluster;
+pub mod lvm;
+pub mod mount;
+mod real;
+pub mod run;
+pub mod xfs;
+
+pub use real::RealHost;

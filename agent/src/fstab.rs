@@ -1,0 +1,180 @@
+//! The table of file systems: read, and changed line by line.
+//!
+//! Our lines are those with the option `x-bricklayer.brick=<brick id>`, which mount and systemd pass over. Every other
+//! line is somebody else's and stays as it is, byte for byte. Pure: text in, text out; [`crate::host::Host`] replaces
+//! the file in one step.
+
+use bricklayer_proto::ids::BrickId;
+use bricklayer_proto::names::MountPoint;
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::tools::mount::unescape;
+
+/// A missing disk must not stop the boot (`nofail`), and GlusterFS must not start before the mounts that are there.
+/// Pass 0: XFS has nothing to check at boot.
+const OPTIONS: &str = "rw,inode64,noatime,nofail,x-systemd.device-timeout=30s,x-systemd.before=glusterd.service";
+const MARK: &str = "x-bricklayer.brick=";
+
+/// A line that mounts something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// The whole line, without its end.
+    pub line: &'a str,
+    pub source: String,
+    pub at: Utf8PathBuf,
+    pub file_system: &'a str,
+    /// The brick, where the line is one of ours.
+    pub brick: Option<BrickId>,
+}
+
+/// The lines that mount something, in their order. Comments, empty lines and what cannot be read are passed over: they
+/// mount nothing.
+pub fn entries(text: &str) -> impl Iterator<Item = Entry<'_>> {
+    text.lines().filter_map(entry)
+}
+
+/// The line of a brick, where there is one.
+#[must_use]
+pub fn of_brick(text: &str, brick: BrickId) -> Option<Entry<'_>> {
+    entries(text).find(|entry| entry.brick == Some(brick))
+}
+
+/// How the line of a brick reads, without its end.
+#[must_use]
+pub fn line(source: &Utf8Path, at: &MountPoint, brick: BrickId) -> String {
+    format!("{source} {at} xfs {OPTIONS},{MARK}{brick} 0 0")
+}
+
+/// With `line` as the only one of the brick, in the place of the one there was or else at the end.
+#[must_use]
+pub fn with_brick(text: &str, brick: BrickId, line: &str) -> String {
+    let mut out = String::with_capacity(text.len() + line.len() + 2);
+    let mut placed = false;
+    for old in text.split_inclusive('\n') {
+        if entry(old.trim_end_matches('\n')).is_some_and(|entry| entry.brick == Some(brick)) {
+            if !placed {
+                out.push_str(line);
+                out.push('\n');
+                placed = true;
+            }
+        } else {
+            out.push_str(old);
+        }
+    }
+    if !placed {
+        if !out.is_empty() && !out.ends_with('\n') {
+            out.push('\n');
+        }
+        out.push_str(line);
+        out.push('\n');
+    }
+    out
+}
+
+/// Without the lines that `drop` says are to go.
+#[must_use]
+pub fn without(text: &str, drop: impl Fn(&Entry<'_>) -> bool) -> String {
+    let stays = |line: &&str| !entry(line.trim_end_matches('\n')).is_some_and(|entry| drop(&entry));
+    text.split_inclusive('\n').filter(stays).collect()
+}
+
+/// Without the brick's line.
+#[must_use]
+pub fn without_brick(text: &str, brick: BrickId) -> String {
+    without(text, |entry| entry.brick == Some(brick))
+}
+
+fn entry(line: &str) -> Option<Entry<'_>> {
+    let mut fields = line.split([' ', '\t']).filter(|field| !field.is_empty());
+    let source = fields.next().filter(|field| !field.starts_with('#'))?;
+    let at = fields.next()?;
+    let file_system = fields.next()?;
+    let options = fields.next().unwrap_or_default();
+    let brick = options.split(',').find_map(|option| option.strip_prefix(MARK)?.parse().ok());
+    Some(Entry { line, source: unescape(source), at: Utf8PathBuf::from(unescape(at)), file_system, brick })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FOREIGN: &str = "# /etc/fstab\n\nUUID=1-2\t/  ext4\tdefaults 0 1\n/dev/sdc /mnt/with\\040space xfs rw 0 0";
+
+    fn brick(n: u128) -> BrickId {
+        BrickId::from_u128(n)
+    }
+
+    fn our_line(n: u128) -> String {
+        let at = format!("/var/lib/bricklayer/mounts/vg_1/brick_{n}").parse().unwrap();
+        line(format!("/dev/mapper/vg_1-brick_{n}").as_str().into(), &at, brick(n))
+    }
+
+    #[test]
+    fn a_line_of_ours_does_not_stop_the_boot_and_comes_before_glusterd() {
+        assert_eq!(
+            our_line(7),
+            "/dev/mapper/vg_1-brick_7 /var/lib/bricklayer/mounts/vg_1/brick_7 xfs \
+             rw,inode64,noatime,nofail,x-systemd.device-timeout=30s,x-systemd.before=glusterd.service,\
+             x-bricklayer.brick=00000000000000000000000000000007 0 0"
+        );
+    }
+
+    #[test]
+    fn a_line_is_added_after_a_last_line_without_an_end_and_taken_away_again() {
+        let with = with_brick(FOREIGN, brick(7), &our_line(7));
+        assert_eq!(with, format!("{FOREIGN}\n{}\n", our_line(7)));
+        assert_eq!(without_brick(&with, brick(7)), format!("{FOREIGN}\n"));
+    }
+
+    #[test]
+    fn a_line_that_is_there_twice_becomes_one_in_the_place_of_the_first() {
+        let (old, other) = (our_line(7).replace("noatime,", ""), our_line(8));
+        let text = format!("{old}\n{other}\n{old}\n");
+        assert_eq!(with_brick(&text, brick(7), &our_line(7)), format!("{}\n{other}\n", our_line(7)));
+    }
+
+    #[test]
+    fn a_line_that_was_commented_out_is_not_a_brick_of_ours() {
+        assert_eq!(of_brick(&format!("#{}\n", our_line(7)), brick(7)), None);
+    }
+
+    #[test]
+    fn a_foreign_line_is_read_with_its_spaces() {
+        let found: Vec<_> = entries(FOREIGN).map(|entry| (entry.source, entry.at)).collect();
+        assert_eq!(found, [("UUID=1-2".to_owned(), "/".into()), ("/dev/sdc".to_owned(), "/mnt/with space".into())]);
+    }
+
+    #[test]
+    fn a_brick_whose_id_is_only_mentioned_is_left_alone() {
+        let text = format!("/dev/sdz /mnt/{} xfs rw 0 0 # {}\n", brick(7), our_line(7));
+        assert_eq!(without_brick(&text, brick(7)), text);
+    }
+
+    proptest! {
+        #[test]
+        fn foreign_lines_survive_every_change_byte_for_byte(text in "([ -~\t]{0,60}\n|# x\n|\n){0,8}[ -~]{0,20}") {
+            let mut changed = text.clone();
+            for n in [7, 8, 7] {
+                changed = with_brick(&changed, brick(n), &our_line(n));
+            }
+            prop_assert!(changed.starts_with(&text));
+            for n in [8, 7] {
+                prop_assert!(of_brick(&changed, brick(n)).is_some());
+                changed = without_brick(&changed, brick(n));
+            }
+            let ended = text.is_empty() || text.ends_with('\n');
+            prop_assert_eq!(changed, if ended { text } else { format!("{text}\n") });
+        }
+
+        #[test]
+        fn a_line_is_read_back_as_it_was_printed(n in any::<u128>()) {
+            let text = with_brick("", brick(n), &our_line(n));
+            let found = of_brick(&text, brick(n)).unwrap();
+            prop_assert_eq!(found.source, format!("/dev/mapper/vg_1-brick_{n}"));
+            prop_assert_eq!(found.at, Utf8PathBuf::from(format!("/var/lib/bricklayer/mounts/vg_1/brick_{n}")));
+            prop_assert_eq!(found.file_system, "xfs");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What the host's facts mean: which disk could be taken and what stands in the way of the others, whose a volume
+//! group is, where a brick is mounted. Pure: reads a [`HostView`], decides nothing.
+//!
+//! What cannot be identified counts as somebody else's.
+
+mod disks;
+
+use bricklayer_proto::inventory::{BrickSeen, GlusterSeen, Inventory, LogicalVolume, LvKind, VolumeGroup};
+use bricklayer_proto::names::{DevicePath, LvName, MountPoint, VgName, mapper_path};
+use camino::Utf8Path;
+
+use crate::fstab;
+use crate::host::{BlockDevice, GroupReport, HostView, Mount, Signature};
+use crate::tags;
+
+pub use disks::{above, candidates, disk, names_of, obstacle_lines};
+
+/// What is on a disk, as far as that could be found out.
+pub type OnDisk = Result<Vec<Signature>, String>;
+
+/// Everything that a coordinator is told. `on_disk` says what lies on each of the [`candidates`].
+#[must_use]
+pub fn inventory(view: &HostView, on_disk: impl Fn(&BlockDevice) -> OnDisk, gluster: GlusterSeen) -> Inventory {
+    Inventory {
+        disks: candidates(view).map(|device| disk(view, device, &on_disk(device))).collect(),
+        groups: view.groups.iter().map(group).collect(),
+        bricks: bricks(view),
+        gluster,
+    }
+}
+
+/// The device that goes by this name.
+#[must_use]
+pub fn device<'a>(view: &'a HostView, name: &DevicePath) -> Option<&'a BlockDevice> {
+    view.block_devices.iter().find(|device| device.path == *name || device.links.contains(name))
+}
+
+fn group(report: &GroupReport) -> VolumeGroup {
+    let ours = tags::parse_group(&report.tags).unwrap_or_else(|damaged| {
+        tracing::warn!(group = %report.name, "a volume group with tags of ours that cannot be read: {damaged}");
+        None
+    });
+    VolumeGroup {
+        name: report.name.clone(),
+        uuid: report.uuid.clone(),
+        space: report.space,
+        physical_volumes: report.physical_volumes.clone(),
+        tags: ours,
+        condemned: tags::is_condemned(&report.tags),
+        volumes: report.volumes.clone(),
+    }
+}
+
+fn bricks(view: &HostView) -> Vec<BrickSeen> {
+    let volumes = view.groups.iter().flat_map(|group| group.volumes.iter().map(move |volume| (group, volume)));
+    volumes.filter_map(|(group, volume)| brick(view, group, volume)).collect()
+}
+
+fn brick(view: &HostView, group: &GroupReport, volume: &LogicalVolume) -> Option<BrickSeen> {
+    let tags = match tags::parse_brick(&volume.tags) {
+        Ok(tags) => tags?,
+        Err(damaged) => {
+            tracing::warn!(group = %group.name, volume = %volume.name, "a brick's tags cannot be read: {damaged}");
+            return None;
+        }
+    };
+    let LvKind::Thin { pool } = &volume.kind else { return None };
+    let mounted = mount_point(view_mount(view, &group.name, &volume.name));
+    Some(BrickSeen {
+        fstab: fstab::of_brick(&view.fstab, tags.brick).and_then(|entry| entry.at.as_str().parse().ok()),
+        path: mounted.as_ref().map(MountPoint::brick_path),
+        mounted,
+        tags,
+        group: group.name.clone(),
+        volume_lv: volume.name.clone(),
+        pool_lv: pool.clone(),
+        size: volume.size,
+        condemned: volume.condemned,
+    })
+}
+
+fn view_mount<'a>(view: &'a HostView, group: &VgName, volume: &LvName) -> Option<&'a Mount> {
+    let path = mapper_path(group, volume);
+    let device = view.block_devices.iter().find(|device| {
+        device.mapping.as_deref() == path.file_name() || device.links.iter().any(|link| link.as_str() == path)
+    });
+    let number = device.map(|device| device.device_number);
+    view.mounts.iter().find(|mount| mount.source == path || Some(mount.device_number) == number)
+}
+
+fn mount_point(mount: Option<&Mount>) -> Option<MountPoint> {
+    mount?.at.as_str().parse().ok()
+}
+
+/// Where a logical volume is mounted, among mounts alone: the kernel names it by its mapping.
+#[must_use]
+pub fn mount_of<'a>(mounts: &'a [Mount], group: &VgName, volume: &LvName) -> Option<&'a Mount> {
+    let path = mapper_path(group, volume);
+    mounts.iter().find(|mount| mount.source == path)
+}
+
+/// What is mounted exactly here, topmost.
+#[must_use]
+pub fn mounted_at<'a>(mounts: &'a [Mount], at: &Utf8Path) -> Option<&'a Mount> {
+    mounts.iter().rev().find(|mount| mount.at == at)
+}

@@ -1,0 +1,425 @@
+//! The `gluster` command line: words in, XML out.
+//!
+//! It ends well also when it failed, so `opRet` decides; its texts are for people. Three things make it wait or ask
+//! again: another transaction of the cluster holds glusterd's lock, which is retried for as long as such a lock can
+//! last; and a time-out or a broken connection says nothing about what glusterd did, which is reported as unknown.
+
+use std::time::Duration;
+
+use bricklayer_proto::inventory::PeerSeen;
+use bricklayer_proto::names::{HostName, OptionKey, OptionValue, VolumeName};
+use bricklayer_proto::task::{BrickAddress, Layout};
+use serde::Deserialize;
+
+use super::run::{Call, Program};
+use crate::host::{GlusterVolume, HostError};
+
+/// glusterd gives a lock up after 180 s when whoever took it is gone.
+const LOCK_PATIENCE: Duration = Duration::from_secs(200);
+
+/// The command line itself gives up after 120 s, or 600 s for some commands.
+const LIMIT: Duration = Duration::from_secs(660);
+
+#[derive(Clone, Debug)]
+pub struct Gluster(Program);
+
+impl Gluster {
+    #[must_use]
+    pub fn find() -> Self {
+        Self(Program::find("gluster"))
+    }
+
+    #[must_use]
+    pub fn version(&self) -> Call {
+        self.0.reads(["--version"])
+    }
+
+    fn asks(&self, words: &[&str]) -> Call {
+        self.0.reads(FIRST.iter().chain(words).copied()).within(LIMIT)
+    }
+
+    fn changes<W: Into<String>>(&self, words: impl IntoIterator<Item = W>) -> Call {
+        let words = FIRST.iter().map(|word| (*word).to_owned()).chain(words.into_iter().map(Into::into));
+        self.0.writes(words).within(LIMIT)
+    }
+
+    #[must_use]
+    pub fn pool_list(&self) -> Call {
+        self.asks(&["pool", "list"])
+    }
+
+    #[must_use]
+    pub fn volume_info(&self, name: &VolumeName) -> Call {
+        self.asks(&["volume", "info", name.as_str()])
+    }
+
+    #[must_use]
+    pub fn volume_list(&self) -> Call {
+        self.asks(&["volume", "list"])
+    }
+
+    #[must_use]
+    pub fn peer_probe(&self, host: &HostName) -> Call {
+        self.changes(["peer", "probe", host.as_str()])
+    }
+
+    #[must_use]
+    pub fn peer_detach(&self, host: &HostName) -> Call {
+        self.changes(["peer", "detach", host.as_str()])
+    }
+
+    #[must_use]
+    pub fn volume_create(&self, name: &VolumeName, layout: Layout, bricks: &[BrickAddress]) -> Call {
+        let mut words = vec!["volume".to_owned(), "create".to_owned(), name.to_string()];
+        let mut say = |word: &str, count: u32| words.extend([word.to_owned(), count.to_string()]);
+        match layout {
+            Layout::Distribute => {}
+            Layout::Replicate { replica } => say("replica", replica),
+            Layout::Arbiter => {
+                say("replica", 3);
+                say("arbiter", 1);
+            }
+            Layout::Disperse { data, redundancy } => {
+                say("disperse-data", data);
+                say("redundancy", redundancy);
+            }
+        }
+        words.extend(bricks.iter().map(|brick| format!("{}:{}", brick.host, brick.path)));
+        self.changes(words)
+    }
+
+    #[must_use]
+    pub fn volume_set(&self, name: &VolumeName, options: &[(OptionKey, OptionValue)]) -> Call {
+        let mut words = vec!["volume".to_owned(), "set".to_owned(), name.to_string()];
+        words.extend(options.iter().flat_map(|(key, value)| [key.to_string(), value.to_string()]));
+        self.changes(words)
+    }
+
+    #[must_use]
+    pub fn volume_start(&self, name: &VolumeName) -> Call {
+        self.changes(["volume", "start", name.as_str()])
+    }
+
+    /// By force, as a rebalance that runs would hold it up, and who stops a volume of ours is about to delete it.
+    #[must_use]
+    pub fn volume_stop(&self, name: &VolumeName) -> Call {
+        self.changes(["volume", "stop", name.as_str(), "force"])
+    }
+
+    #[must_use]
+    pub fn volume_delete(&self, name: &VolumeName) -> Call {
+        self.changes(["volume", "delete", name.as_str()])
+    }
+}
+
+/// No question is asked, and every answer is XML.
+const FIRST: [&str; 2] = ["--mode=script", "--xml"];
+
+/// What glusterd answered.
+#[derive(Debug)]
+pub struct Answer {
+    output: CliOutput,
+}
+
+/// Runs a command until it is not another transaction that is in its way.
+pub async fn ask(call: &Call) -> Result<Answer, HostError> {
+    let start = tokio::time::Instant::now();
+    let mut pause = Duration::from_millis(500);
+    loop {
+        let said = call.run_whatever_comes().await?;
+        match judge(call, &said.stdout, &said.stderr) {
+            Judged::Answer(answer) => return Ok(answer),
+            Judged::Busy(_) if start.elapsed() < LOCK_PATIENCE => {
+                tracing::info!(command = %call.words(), "another transaction of GlusterFS is in progress; waiting");
+                // Several hosts may wait for the same lock.
+                tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
+                pause = (pause * 2).min(Duration::from_secs(10));
+            }
+            Judged::Busy(said) | Judged::Failed(said) => {
+                return Err(HostError::Failed { what: call.words(), said });
+            }
+            Judged::Unknown => {
+                return Err(HostError::StillRunning { what: call.words(), seconds: start.elapsed().as_secs() });
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Judged {
+    Answer(Answer),
+    /// The lock of this volume or of the cluster is taken. Nothing was done.
+    Busy(String),
+    Failed(String),
+    /// glusterd was asked, and nobody knows what it made of it.
+    Unknown,
+}
+
+/// `EG_ANOTRANS` of GlusterFS.
+const ANOTHER_TRANSACTION: i64 = 30802;
+
+fn judge(call: &Call, stdout: &[u8], stderr: &str) -> Judged {
+    let text = String::from_utf8_lossy(stdout);
+    let output: CliOutput = match quick_xml::de::from_str(&text) {
+        Ok(output) => output,
+        // What is no XML comes from the command line itself: glusterd is not there, or went away.
+        Err(error) => {
+            let said = if text.trim().is_empty() { stderr.trim() } else { text.trim() };
+            let lost = said.contains("Connection failed");
+            tracing::debug!(command = %call.words(), %error, "no XML");
+            return match lost {
+                true => Judged::Failed("glusterd does not answer on this host".to_owned()),
+                false => Judged::Failed(format!("its answer is no XML: {said}")),
+            };
+        }
+    };
+    if output.op_ret == 0 {
+        return Judged::Answer(Answer { output });
+    }
+    let said = output.op_errstr.clone().unwrap_or_default();
+    // The texts are looked at for what is safe either way: to wait and ask again, or to look at the state again.
+    if output.op_errno == ANOTHER_TRANSACTION || said.contains("Another transaction") || said.contains("Locking failed")
+    {
+        return Judged::Busy(said);
+    }
+    if said.contains("timed out") {
+        return Judged::Unknown;
+    }
+    if said.trim().is_empty() {
+        return Judged::Failed(format!("glusterd answered {} without a word", output.op_errno));
+    }
+    Judged::Failed(said.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+impl Answer {
+    /// This host's own id in the pool, and the others.
+    pub fn pool(self) -> Result<(String, Vec<PeerSeen>), HostError> {
+        let status = self.output.peer_status.ok_or_else(|| unreadable("a list of the pool without one"))?;
+        let (own, others): (Vec<_>, Vec<_>) =
+            status.peer.into_iter().partition(|peer| peer.hostname.as_deref() == Some("localhost"));
+        let own = own.into_iter().next().ok_or_else(|| unreadable("a list of the pool without this host"))?;
+        let seen = |peer: Peer| PeerSeen {
+            uuid: peer.uuid,
+            host: peer.hostname.unwrap_or_default(),
+            connected: peer.connected == 1,
+        };
+        Ok((own.uuid, others.into_iter().map(seen).collect()))
+    }
+
+    pub fn volume(self) -> Result<GlusterVolume, HostError> {
+        let volumes = self.output.vol_info.map(|info| info.volumes.volume).unwrap_or_default();
+        let [volume] = <[Volume; 1]>::try_from(volumes)
+            .map_err(|volumes| unreadable(&format!("{} volumes where one was asked for", volumes.len())))?;
+        let bricks = volume.bricks.brick.iter().map(|brick| address(&brick.name)).collect::<Result<_, _>>()?;
+        let options = volume.options.map(|options| options.option).unwrap_or_default();
+        Ok(GlusterVolume {
+            name: volume.name.parse().map_err(|error| unreadable(&format!("{error}")))?,
+            uuid: volume.id,
+            started: volume.status == STARTED,
+            bricks,
+            options: options.into_iter().map(|option| (option.name, option.value)).collect(),
+        })
+    }
+
+    pub fn volumes(self) -> Result<Vec<VolumeName>, HostError> {
+        let list = self.output.vol_list.ok_or_else(|| unreadable("a list of volumes without one"))?;
+        list.volume.into_iter().map(|name| name.parse().map_err(|error| unreadable(&format!("{error}")))).collect()
+    }
+}
+
+/// Of a volume: 0 is created, 1 started, 2 stopped.
+const STARTED: i64 = 1;
+
+/// `host:/path`, where an IPv6 address has colons of its own.
+fn address(text: &str) -> Result<BrickAddress, HostError> {
+    let at = text.find(":/").ok_or_else(|| unreadable(&format!("the brick {text:?}")))?;
+    let (host, path) = (&text[..at], &text[at + 1..]);
+    Ok(BrickAddress {
+        host: host.parse().map_err(|error| unreadable(&format!("{error}")))?,
+        path: path.to_owned().try_into().map_err(|error| unreadable(&format!("{error}")))?,
+    })
+}
+
+fn unreadable(why: &str) -> HostError {
+    HostError::Unreadable { what: "gluster's answer".to_owned(), why: why.to_owned() }
+}
+
+#[derive(Debug, Deserialize)]
+struct CliOutput {
+    #[serde(rename = "opRet")]
+    op_ret: i64,
+    #[serde(rename = "opErrno")]
+    op_errno: i64,
+    #[serde(rename = "opErrstr")]
+    op_errstr: Option<String>,
+    #[serde(rename = "peerStatus")]
+    peer_status: Option<PeerStatus>,
+    #[serde(rename = "volInfo")]
+    vol_info: Option<VolInfo>,
+    #[serde(rename = "volList")]
+    vol_list: Option<VolList>,
+}
+
+#[derive(Debug, Deserialize)]
+struct PeerStatus {
+    #[serde(default)]
+    peer: Vec<Peer>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Peer {
+    uuid: String,
+    hostname: Option<String>,
+    connected: i64,
+}
+
+#[derive(Debug, Deserialize)]
+struct VolInfo {
+    volumes: Volumes,
+}
+
+#[derive(Debug, Deserialize)]
+struct Volumes {
+    #[serde(default)]
+    volume: Vec<Volume>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Volume {
+    name: String,
+    id: String,
+    status: i64,
+    bricks: Bricks,
+    options: Option<Options>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Bricks {
+    brick: Vec<Brick>,
+}
+
+/// The text of the element is the same name once more.
+#[derive(Debug, Deserialize)]
+struct Brick {
+    name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Options {
+    #[serde(default)]
+    option: Vec<VolumeOption>,
+}
+
+#[derive(Debug, Deserialize)]
+struct VolumeOption {
+    name: String,
+    value: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct VolList {
+    #[serde(default)]
+    volume: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(name: &str) -> Judged {
+        let path = format!("{}/../tests/fixtures/glusterfs-10.3/{name}.xml", env!("CARGO_MANIFEST_DIR"));
+        judge(&Gluster::find().volume_list(), &std::fs::read(path).unwrap(), "")
+    }
+
+    fn answer(name: &str) -> Answer {
+        match judged(name) {
+            Judged::Answer(answer) => answer,
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_pool_tells_our_own_id_from_the_others() {
+        let (own, peers) = answer("pool-list-one-down").pool().unwrap();
+        assert_eq!(own, "966afdbc-59c0-4ba1-affb-045f0a0c4fe8");
+        let peers: Vec<_> = peers.iter().map(|peer| (peer.host.as_str(), peer.connected)).collect();
+        assert_eq!(peers, [("192.168.0.204", true), ("192.168.0.173", false)]);
+        assert_eq!(answer("pool-list-alone").pool().unwrap().1, []);
+    }
+
+    #[test]
+    fn a_volume_has_its_bricks_in_order_and_its_options() {
+        let volume = answer("volume-info").volume().unwrap();
+        assert!(volume.started);
+        let hosts: Vec<_> = volume.bricks.iter().map(|brick| brick.host.as_str()).collect();
+        assert_eq!(hosts, ["192.168.0.224", "192.168.0.204", "192.168.0.173"]);
+        assert!(volume.bricks[0].path.as_path().as_str().ends_with("/brick"));
+        assert!(volume.options.iter().any(|(key, _)| key == "transport.address-family"), "{:?}", volume.options);
+        assert!(!answer("volume-info-created").volume().unwrap().started);
+        assert!(!answer("volume-info-stopped").volume().unwrap().started);
+    }
+
+    #[test]
+    fn a_list_of_volumes_may_be_empty() {
+        assert_eq!(answer("volume-list-empty").volumes().unwrap(), []);
+        assert_eq!(answer("volume-list").volumes().unwrap(), ["vol_0001".parse().unwrap()]);
+    }
+
+    #[test]
+    fn what_gluster_refuses_is_a_failure_in_its_own_words_though_it_ends_well() {
+        for (name, words) in [
+            ("volume-create-again", "Volume vol_0001 already exists"),
+            ("volume-create-one-down", "Host 192.168.0.173 not connected"),
+            ("volume-start-again", "Volume vol_0001 already started"),
+            ("volume-delete-missing", "Volume vol_0001 does not exist"),
+            ("volume-info-missing", "Volume does not exist"),
+            ("peer-probe-dead", "Probe returned with Transport endpoint is not connected"),
+            ("peer-detach-in-use", "Peer 192.168.0.173 hosts one or more bricks."),
+            ("volume-set-unknown", "option : no.such.option does not exist Did you mean"),
+            ("daemon-down", "glusterd does not answer on this host"),
+        ] {
+            let Judged::Failed(said) = judged(name) else { panic!("{name} was taken for a success") };
+            assert!(said.starts_with(words), "{name}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_probe_of_a_known_peer_is_a_success() {
+        answer("peer-probe");
+        answer("peer-probe-again");
+        answer("peer-probe-self");
+    }
+
+    fn judged_text(errno: i64, text: &str) -> Judged {
+        let xml =
+            format!("<cliOutput><opRet>-1</opRet><opErrno>{errno}</opErrno><opErrstr>{text}</opErrstr></cliOutput>");
+        judge(&Gluster::find().volume_list(), xml.as_bytes(), "")
+    }
+
+    #[test]
+    fn another_transaction_is_waited_for_and_a_time_out_is_unknown() {
+        assert!(matches!(judged_text(30802, ""), Judged::Busy(_)));
+        let text = "Another transaction is in progress for v1. Please try again after some time.";
+        assert!(matches!(judged_text(30800, text), Judged::Busy(_)));
+        assert!(matches!(judged_text(30800, "Locking failed on gfs2."), Judged::Busy(_)));
+        assert!(matches!(judged_text(0, "Error : Request timed out"), Judged::Unknown));
+    }
+
+    #[test]
+    fn a_volume_is_created_set_by_set_in_the_order_given() {
+        let brick = |host: &str| BrickAddress {
+            host: host.parse().unwrap(),
+            path: "/m/vg_a/brick_b/brick".to_owned().try_into().unwrap(),
+        };
+        let bricks = ["gfs3", "gfs1", "gfs2"].map(brick);
+        let name = "vol_1".parse().unwrap();
+        let words = |layout| Gluster::find().volume_create(&name, layout, &bricks).words();
+        let tail = "gfs3:/m/vg_a/brick_b/brick gfs1:/m/vg_a/brick_b/brick gfs2:/m/vg_a/brick_b/brick";
+        let head = "gluster --mode=script --xml volume create vol_1";
+        assert_eq!(words(Layout::Replicate { replica: 3 }), format!("{head} replica 3 {tail}"));
+        assert_eq!(words(Layout::Arbiter), format!("{head} replica 3 arbiter 1 {tail}"));
+        assert_eq!(words(Layout::Distribute), format!("{head} {tail}"));
+        let disperse = Layout::Disperse { data: 2, redundancy: 1 };
+        assert_eq!(words(disperse), format!("{head} disperse-data 2 redundancy 1 {tail}"));
+    }
+}

@@ -1,0 +1,345 @@
+//! Mounts, the folders they stand on, and what is written inside: system calls, no programs.
+//!
+//! An empty mount point is immutable, and nothing is written to one on which nothing is mounted: what GlusterFS would
+//! write there would fill the host's own file system.
+
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::time::Duration;
+
+use bricklayer_proto::names::{BrickPath, MountPoint};
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::IFlags;
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, UnmountFlags};
+
+use super::blockdev::device_number;
+use super::files;
+use crate::host::{HostError, Mount};
+
+/// Reads `/proc/<pid>/mountinfo`.
+pub fn parse_mounts(text: &str) -> Result<Vec<Mount>, HostError> {
+    let read = |line: &str| {
+        let (place, what) = line.split_once(" - ")?;
+        let mut place = place.split(' ').skip(2);
+        let number = device_number(place.next()?)?;
+        let at = place.nth(1)?;
+        let mut what = what.split(' ');
+        let (file_system, source) = (what.next()?, what.next()?);
+        Some(Mount {
+            source: unescape(source),
+            device_number: number,
+            at: Utf8PathBuf::from(unescape(at)),
+            file_system: file_system.to_owned(),
+        })
+    };
+    let unreadable =
+        |line: &str| HostError::Unreadable { what: "the kernel's list of mounts".to_owned(), why: line.to_owned() };
+    text.lines().map(|line| read(line).ok_or_else(|| unreadable(line))).collect()
+}
+
+/// Reads `/proc/swaps`.
+#[must_use]
+pub fn parse_swaps(text: &str) -> Vec<Utf8PathBuf> {
+    let sources = text.lines().skip(1).filter_map(|line| line.split_whitespace().next());
+    sources.map(|source| Utf8PathBuf::from(unescape(source))).collect()
+}
+
+/// The kernel, and fstab, write space, tab, line break and backslash as `\040`, `\011`, `\012`, `\134`.
+#[must_use]
+pub fn unescape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        let digits = rest.get(at + 1..at + 4);
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()).filter(u8::is_ascii);
+        match byte {
+            Some(byte) => {
+                out.push(char::from(byte));
+                rest = &rest[at + 4..];
+            }
+            None => {
+                out.push('\\');
+                rest = &rest[at + 1..];
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Mounts an XFS as every brick is mounted.
+pub fn mount_xfs(device: &Utf8Path, at: &MountPoint) -> Result<(), HostError> {
+    let options = c"inode64";
+    rustix::mount::mount(device.as_str(), at.as_str(), "xfs", MountFlags::NOATIME, options)
+        .map_err(|errno| io_error(format!("mounting {device} at {at}"), errno))
+}
+
+/// Unmounts; a brick process that was just stopped may hold it for some seconds more.
+pub async fn unmount(at: &Utf8Path, patience: Duration) -> Result<(), HostError> {
+    let start = tokio::time::Instant::now();
+    loop {
+        match rustix::mount::unmount(at.as_str(), UnmountFlags::NOFOLLOW) {
+            Ok(()) => return Ok(()),
+            Err(Errno::BUSY) if start.elapsed() < patience => tokio::time::sleep(Duration::from_millis(100)).await,
+            Err(Errno::BUSY) => {
+                let holders = holders(at);
+                let said = if holders.is_empty() {
+                    "it is in use, by the kernel or in another mount namespace".to_owned()
+                } else {
+                    format!("it is in use by {}", holders.join(", "))
+                };
+                return Err(HostError::Failed { what: format!("unmounting {at}"), said });
+            }
+            Err(errno) => return Err(io_error(format!("unmounting {at}"), errno)),
+        }
+    }
+}
+
+/// Processes that have something below `at` open or as their folder: `glusterfsd (1234)`.
+fn holders(at: &Utf8Path) -> Vec<String> {
+    let mut holders = Vec::new();
+    let Ok(processes) = Utf8Path::new("/proc").read_dir_utf8() else { return holders };
+    for process in processes.flatten() {
+        if !process.file_name().bytes().all(|byte| byte.is_ascii_digit()) {
+            continue;
+        }
+        let folder = process.path();
+        let mut links = vec![folder.join("cwd"), folder.join("root"), folder.join("exe")];
+        if let Ok(open) = folder.join("fd").read_dir_utf8() {
+            links.extend(open.flatten().map(|entry| entry.path().to_owned()));
+        }
+        // A process may be gone by now, and its links with it.
+        if links.iter().any(|link| link.read_link_utf8().is_ok_and(|target| target.starts_with(at))) {
+            let name = fs::read_to_string(folder.join("comm")).unwrap_or_default();
+            holders.push(format!("{} ({})", name.trim(), process.file_name()));
+        }
+    }
+    holders
+}
+
+/// Whether something is mounted exactly here.
+pub fn is_mounted(at: &Utf8Path) -> io::Result<bool> {
+    let above = at.parent().unwrap_or(at);
+    Ok(fs::symlink_metadata(at)?.dev() != fs::symlink_metadata(above)?.dev())
+}
+
+pub fn make_mount_point(at: &MountPoint) -> Result<(), HostError> {
+    let path = at.as_path();
+    let failed = |source| HostError::Io { what: format!("making the mount point {at}"), source };
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_dir() => {
+            return Err(HostError::Failed {
+                what: format!("making the mount point {at}"),
+                said: "there is something else of that name".to_owned(),
+            });
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(failed)?;
+            for folder in path.ancestors().skip(1).take(2) {
+                files::sync_folder(folder).map_err(failed)?;
+            }
+        }
+        Err(error) => return Err(failed(error)),
+    }
+    if !is_mounted(path).map_err(failed)? {
+        set_immutable(path, true).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Removes the group's folder too if it is empty then, but never `root`.
+pub fn remove_mount_point(root: &MountPoint, at: &MountPoint) -> Result<(), HostError> {
+    let path = at.as_path();
+    let failed = |source| HostError::Io { what: format!("removing the mount point {at}"), source };
+    match is_mounted(path) {
+        Ok(true) => {
+            return Err(HostError::Failed {
+                what: format!("removing the mount point {at}"),
+                said: "something is mounted there".to_owned(),
+            });
+        }
+        Ok(false) => {
+            set_immutable(path, false).map_err(failed)?;
+            fs::remove_dir(path).map_err(failed)?;
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+    }
+    if let Some(folder) = path.parent().filter(|folder| *folder != root.as_path()) {
+        match fs::remove_dir(folder) {
+            Ok(()) => {}
+            // Other bricks of the group, or never made.
+            Err(error) if matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound) => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Ok(())
+}
+
+fn set_immutable(folder: &Utf8Path, immutable: bool) -> io::Result<()> {
+    let file = File::open(folder)?;
+    let set = || {
+        let mut flags = rustix::fs::ioctl_getflags(&file)?;
+        if flags.contains(IFlags::IMMUTABLE) != immutable {
+            flags.set(IFlags::IMMUTABLE, immutable);
+            rustix::fs::ioctl_setflags(&file, flags)?;
+        }
+        Ok(())
+    };
+    match set() {
+        // Some file systems know no such flag. The brick is a folder inside the mounted file system, which is the
+        // first guard; this would have been the second.
+        Err(Errno::NOTTY | Errno::OPNOTSUPP | Errno::INVAL) => {
+            tracing::debug!(%folder, "this file system has no immutable folders");
+            Ok(())
+        }
+        other => other.map_err(Into::into),
+    }
+}
+
+/// The root of a brick's file system, if it is mounted; an error where the folder is bare.
+fn mounted_root(at: &MountPoint, doing: &str) -> Result<Utf8PathBuf, HostError> {
+    match is_mounted(at.as_path()) {
+        Ok(true) => Ok(at.as_path().to_owned()),
+        Ok(false) => Err(HostError::Failed { what: doing.to_owned(), said: format!("nothing is mounted at {at}") }),
+        Err(source) => Err(HostError::Io { what: doing.to_owned(), source }),
+    }
+}
+
+pub fn write_record(at: &MountPoint, name: &str, content: &[u8]) -> Result<(), HostError> {
+    let what = format!("writing {at}/{name}");
+    let file = mounted_root(at, &what)?.join(name);
+    files::replace(&file, content, 0o600).map_err(|source| HostError::Io { what, source })
+}
+
+pub fn read_record(at: &MountPoint, name: &str) -> Result<Option<Vec<u8>>, HostError> {
+    let what = format!("reading {at}/{name}");
+    let file = mounted_root(at, &what)?.join(name);
+    match fs::read(file) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(HostError::Io { what, source }),
+    }
+}
+
+/// Made beside its place and moved there, so that it is never seen without its owner and mode.
+pub fn make_brick_directory(path: &BrickPath, gid: u32) -> Result<(), HostError> {
+    let what = format!("making the brick directory {path}");
+    let failed = |source| HostError::Io { what: what.clone(), source };
+    let folder = path.as_path();
+    match fs::symlink_metadata(folder) {
+        Ok(found) if found.is_dir() => return Ok(()),
+        Ok(_) => {
+            return Err(HostError::Failed { what, said: "there is something else of that name".to_owned() });
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+    }
+    let root = folder.parent().unwrap_or(folder);
+    if !is_mounted(root).map_err(failed)? {
+        return Err(HostError::Failed { what, said: format!("nothing is mounted at {root}") });
+    }
+    let new = root.join(".brick.bricklayer-new");
+    match fs::remove_dir(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    fs::create_dir(&new).map_err(failed)?;
+    let mode = if gid == 0 {
+        0o755
+    } else {
+        std::os::unix::fs::chown(&new, None, Some(gid)).map_err(failed)?;
+        0o2775
+    };
+    fs::set_permissions(&new, Permissions::from_mode(mode)).map_err(failed)?;
+    fs::rename(&new, folder).map_err(failed)?;
+    files::sync_folder(root).map_err(failed)
+}
+
+/// See [`crate::host::Host::clear_brick_marks`].
+pub fn clear_brick_marks(path: &BrickPath) -> Result<(), HostError> {
+    const OWN_FOLDER: &str = ".glusterfs";
+    let what = format!("clearing GlusterFS's marks off {path}");
+    let failed = |source| HostError::Io { what: what.clone(), source };
+    let folder = path.as_path();
+    for entry in folder.read_dir_utf8().map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.file_name() != OWN_FOLDER {
+            let said = format!("it is not empty: there is {}", entry.file_name());
+            return Err(HostError::Failed { what, said });
+        }
+    }
+    match fs::remove_dir_all(folder.join(OWN_FOLDER)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    for name in extended_attributes(folder).map_err(failed)? {
+        if name == "trusted.gfid" || name.starts_with("trusted.glusterfs.") || name.starts_with("trusted.afr.") {
+            rustix::fs::removexattr(folder.as_str(), name.as_str()).map_err(|errno| failed(errno.into()))?;
+        }
+    }
+    files::sync_folder(folder).map_err(failed)
+}
+
+fn extended_attributes(path: &Utf8Path) -> io::Result<Vec<String>> {
+    // The kernel's limit for the list of one file.
+    let mut names = vec![0_u8; 64 << 10];
+    let length = rustix::fs::listxattr(path.as_str(), &mut names[..])?;
+    names.truncate(length);
+    Ok(names.split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok()).map(str::to_owned).collect())
+}
+
+fn io_error(what: String, errno: Errno) -> HostError {
+    HostError::Io { what, source: errno.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mounts_are_read_with_device_numbers_and_spaces() {
+        let mounts =
+            parse_mounts(include_str!("../../../tests/fixtures/util-linux-2.38/mountinfo-foreign.txt")).unwrap();
+        let with_space = mounts.iter().find(|mount| mount.source == "/dev/sdd").unwrap();
+        assert_eq!(with_space.at, "/mnt/with space");
+        assert_eq!(with_space.device_number, (8, 48));
+        assert_eq!(with_space.file_system, "xfs");
+    }
+
+    #[test]
+    fn a_line_of_mounts_that_cannot_be_read_is_an_error() {
+        assert!(parse_mounts("26 1 0:20 / / rw,relatime overlay").is_err());
+    }
+
+    #[test]
+    fn swaps_are_read_without_their_heading() {
+        let swaps = parse_swaps(include_str!("../../../tests/fixtures/util-linux-2.38/swaps-foreign.txt"));
+        assert_eq!(swaps, ["/dev/sdc2"]);
+    }
+
+    #[test]
+    fn what_is_no_escape_stays_as_it_is() {
+        assert_eq!(unescape(r"a\040b\134c\x20d\"), r"a b\c\x20d\");
+        assert_eq!(unescape(r"\0é"), r"\0é");
+    }
+
+    #[test]
+    fn nothing_is_written_below_a_bare_mount_point() {
+        let dir = tempfile::tempdir().unwrap();
+        let root: MountPoint = dir.path().display().to_string().parse().unwrap();
+        let at: MountPoint = format!("{root}/vg_a/brick_b").parse().unwrap();
+        make_mount_point(&at).unwrap();
+        make_mount_point(&at).unwrap();
+        assert!(write_record(&at, "record", b"{}").unwrap_err().to_string().contains("nothing is mounted"));
+        assert!(make_brick_directory(&at.brick_path(), 0).unwrap_err().to_string().contains("nothing is mounted"));
+        remove_mount_point(&root, &at).unwrap();
+        remove_mount_point(&root, &at).unwrap();
+        assert!(!at.as_path().parent().unwrap().exists());
+        assert!(root.as_path().exists());
+    }
+}

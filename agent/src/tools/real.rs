@@ -1,0 +1,420 @@
+//! [`RealHost`]: the host that this agent runs on.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bricklayer_proto::ids::BootId;
+use bricklayer_proto::inventory::{PeerSeen, Versions};
+use bricklayer_proto::names::{
+    BrickPath, DevicePath, HostName, LvName, LvmTag, MountPoint, OptionKey, OptionValue, VgName, VolumeName,
+    mapper_path,
+};
+use bricklayer_proto::size::ExtentSize;
+use bricklayer_proto::space::spare_growth;
+use bricklayer_proto::task::{BrickAddress, Layout};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::blockdev::{self, BlockTools};
+use super::gluster::{self, Gluster};
+use super::lvm::{self, Lvm};
+use super::xfs::Xfs;
+use super::{files, mount};
+use crate::host::{BrickVolumes, GlusterVolume, GroupReport, Host, HostError, HostView, Mount, Signature};
+
+/// How long an unmount waits for a brick process that was just stopped.
+const UNMOUNT_PATIENCE: Duration = Duration::from_secs(15);
+
+/// The programs, files and kernel of the host.
+#[derive(Clone, Debug)]
+pub struct RealHost {
+    mount_root: MountPoint,
+    fstab: Utf8PathBuf,
+    lvm: Lvm,
+    block: BlockTools,
+    xfs: Xfs,
+    gluster: Gluster,
+}
+
+impl RealHost {
+    /// Looks the programs up, once.
+    #[must_use]
+    pub fn new(mount_root: MountPoint, fstab: Utf8PathBuf) -> Self {
+        Self {
+            mount_root,
+            fstab,
+            lvm: Lvm::find(),
+            block: BlockTools::find(),
+            xfs: Xfs::find(),
+            gluster: Gluster::find(),
+        }
+    }
+
+    async fn full_report(&self, group: Option<&VgName>) -> Result<lvm::FullReport, HostError> {
+        lvm::parse_full_report(&self.lvm.full_report(group).run().await?)
+    }
+
+    async fn existing_group(&self, group: &VgName) -> Result<GroupReport, HostError> {
+        let gone = || HostError::Failed {
+            what: format!("looking at volume group {group}"),
+            said: "LVM does not know it any more".to_owned(),
+        };
+        self.group(group).await?.ok_or_else(gone)
+    }
+
+    /// Moves what blocks to a thread that may; a disk that hangs must not stop the agent.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, HostError> + Send + 'static,
+    ) -> Result<T, HostError> {
+        let locks = crate::lock::held();
+        let joined = tokio::task::spawn_blocking(move || {
+            let _until_the_call_returns = locks;
+            work()
+        });
+        joined.await.unwrap_or_else(|error| {
+            Err(HostError::Io { what: "a system call".to_owned(), source: std::io::Error::other(error) })
+        })
+    }
+}
+
+fn read(path: &str) -> Result<String, HostError> {
+    fs::read_to_string(path).map_err(|source| HostError::Io { what: format!("reading {path}"), source })
+}
+
+/// The first version in what a program prints of itself; empty where it is missing.
+fn version(output: &Result<Vec<u8>, HostError>) -> String {
+    let text = output.as_ref().map(|out| String::from_utf8_lossy(out)).unwrap_or_default();
+    let mut words = text.split_whitespace();
+    words.find(|word| word.starts_with(|first: char| first.is_ascii_digit())).unwrap_or_default().to_owned()
+}
+
+#[async_trait]
+impl Host for RealHost {
+    async fn host_name(&self) -> Result<String, HostError> {
+        Ok(read("/proc/sys/kernel/hostname")?.trim().to_owned())
+    }
+
+    async fn boot(&self) -> Result<BootId, HostError> {
+        let path = "/proc/sys/kernel/random/boot_id";
+        let text = read(path)?.trim().replace('-', "");
+        text.parse().map_err(|_| HostError::Unreadable { what: path.to_owned(), why: text })
+    }
+
+    async fn versions(&self) -> Result<Versions, HostError> {
+        let (lvm, xfs, gluster) = (self.lvm.version(), self.xfs.version(), self.gluster.version());
+        let (lvm, xfs, gluster) = tokio::join!(lvm.run(), xfs.run(), gluster.run());
+        Ok(Versions {
+            agent: env!("CARGO_PKG_VERSION").to_owned(),
+            kernel: read("/proc/sys/kernel/osrelease")?.trim().to_owned(),
+            lvm: version(&lvm),
+            xfsprogs: version(&xfs),
+            glusterfs: version(&gluster),
+        })
+    }
+
+    async fn view(&self) -> Result<HostView, HostError> {
+        let list = self.block.list();
+        let (devices, report) = tokio::join!(list.run(), self.full_report(None));
+        let (mut block_devices, report) = (blockdev::parse_lsblk(&devices?)?, report?);
+        if block_devices.iter().any(|device| device.mapping.is_some()) {
+            // Without dmsetup nobody can tell: then every mapping counts as open.
+            let open = self.block.open_counts().run().await.map(|out| blockdev::parse_open(&out));
+            for device in &mut block_devices {
+                let Some(name) = &device.mapping else { continue };
+                device.open = open.as_ref().map_or(true, |open| open.contains(name));
+            }
+        }
+        let block_devices = self
+            .blocking(move || {
+                blockdev::add_links(Utf8Path::new("/dev"), &mut block_devices);
+                Ok(block_devices)
+            })
+            .await?;
+        Ok(HostView {
+            block_devices,
+            groups: report.groups,
+            loose_physical_volumes: report.loose,
+            mounts: self.mounts().await?,
+            swaps: mount::parse_swaps(&read("/proc/swaps")?),
+            fstab: self.fstab().await?,
+        })
+    }
+
+    async fn group(&self, group: &VgName) -> Result<Option<GroupReport>, HostError> {
+        let call = self.lvm.full_report(Some(group));
+        let said = call.run_whatever_comes().await?;
+        if said.status.success() {
+            return Ok(lvm::parse_full_report(&said.stdout)?.groups.into_iter().next());
+        }
+        // Is it not there, or can it not be read? Its name among the others decides, not LVM's prose.
+        let names = lvm::parse_group_names(&self.lvm.group_names().run().await?)?;
+        if names.iter().any(|name| name == group.as_str()) { Err(call.failed(&said)) } else { Ok(None) }
+    }
+
+    async fn signatures(&self, disk: &DevicePath) -> Result<Vec<Signature>, HostError> {
+        blockdev::parse_signatures(&self.block.signatures(disk.as_str()).run().await?)
+    }
+
+    async fn mounts(&self) -> Result<Vec<Mount>, HostError> {
+        mount::parse_mounts(&read("/proc/self/mountinfo")?)
+    }
+
+    async fn fstab(&self) -> Result<String, HostError> {
+        match fs::read_to_string(&self.fstab) {
+            Ok(text) => Ok(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+            Err(source) => Err(HostError::Io { what: format!("reading {}", self.fstab), source }),
+        }
+    }
+
+    async fn wipe_signatures(&self, disk: &DevicePath) -> Result<(), HostError> {
+        self.block.wipe(disk).run().await?;
+        // A host without udev has nobody to wait for.
+        match self.block.settle().run().await {
+            Ok(_) | Err(HostError::Missing { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn remove_mapping(&self, name: &str) -> Result<(), HostError> {
+        self.block.remove_mapping(name).run().await.map(drop)
+    }
+
+    async fn create_group(
+        &self,
+        disk: &DevicePath,
+        group: &VgName,
+        extent_size: ExtentSize,
+        tags: &[LvmTag],
+    ) -> Result<(), HostError> {
+        self.lvm.create_group(disk, group, extent_size, tags).run().await.map(drop)
+    }
+
+    async fn add_group_tag(&self, group: &VgName, tag: &LvmTag) -> Result<(), HostError> {
+        self.lvm.add_group_tag(group, tag).run().await.map(drop)
+    }
+
+    async fn remove_group(&self, group: &VgName, disk: &DevicePath) -> Result<(), HostError> {
+        let call = self.lvm.remove_group(group);
+        call.run().await?;
+        if self.group(group).await?.is_some() {
+            let said = "it does not carry the mark of a condemned group".to_owned();
+            return Err(HostError::Failed { what: call.words(), said });
+        }
+        self.lvm.remove_physical_volume(disk).run().await.map(drop)
+    }
+
+    async fn activate_group(&self, group: &VgName) -> Result<(), HostError> {
+        self.lvm.activate_group(group, true).run().await.map(drop)
+    }
+
+    async fn deactivate_group(&self, group: &VgName) -> Result<(), HostError> {
+        self.lvm.activate_group(group, false).run().await.map(drop)
+    }
+
+    async fn create_brick_volumes(&self, wanted: &BrickVolumes) -> Result<GroupReport, HostError> {
+        let has = |report: &GroupReport, name: &LvName| report.volumes.iter().any(|volume| volume.name == *name);
+        let call = self.lvm.create_pool_and_volume(wanted);
+        let said = call.run_whatever_comes().await?;
+        let mut report = self.existing_group(&wanted.group).await?;
+        if has(&report, &wanted.volume) {
+            return Ok(report);
+        }
+        // The pool was there from before, or this lvm was built without its command loop: one by one.
+        if !has(&report, &wanted.pool) {
+            let needed = wanted
+                .space
+                .taken()
+                .and_then(|taken| taken.checked_add(spare_growth(report.space.spare, wanted.space.metadata)));
+            if needed.is_none_or(|needed| needed > report.space.free) {
+                let HostError::Failed { said, .. } = call.failed(&said) else { return Err(call.failed(&said)) };
+                return Err(HostError::NoSpace { group: wanted.group.clone(), said });
+            }
+            self.lvm.create_pool(wanted).run().await?;
+        }
+        self.lvm.create_volume(wanted).run().await?;
+        report = self.existing_group(&wanted.group).await?;
+        Ok(report)
+    }
+
+    async fn add_volume_tag(&self, group: &VgName, volume: &LvName, tag: &LvmTag) -> Result<(), HostError> {
+        self.lvm.add_volume_tag(group, &[volume], tag).run().await.map(drop)
+    }
+
+    async fn remove_volume(&self, group: &VgName, volume: &LvName) -> Result<(), HostError> {
+        self.lvm.remove_volume(group, volume).run().await.map(drop)
+    }
+
+    async fn make_xfs(&self, group: &VgName, volume: &LvName, arbiter: bool) -> Result<(), HostError> {
+        self.xfs.make(mapper_path(group, volume).as_str(), arbiter).run().await.map(drop)
+    }
+
+    async fn make_mount_point(&self, at: &MountPoint) -> Result<(), HostError> {
+        let at = at.clone();
+        self.blocking(move || mount::make_mount_point(&at)).await
+    }
+
+    async fn remove_mount_point(&self, at: &MountPoint) -> Result<(), HostError> {
+        let (root, at) = (self.mount_root.clone(), at.clone());
+        self.blocking(move || mount::remove_mount_point(&root, &at)).await
+    }
+
+    async fn mount(&self, group: &VgName, volume: &LvName, at: &MountPoint) -> Result<(), HostError> {
+        let (device, at) = (mapper_path(group, volume), at.clone());
+        self.blocking(move || mount::mount_xfs(&device, &at)).await
+    }
+
+    async fn unmount(&self, at: &MountPoint) -> Result<(), HostError> {
+        mount::unmount(at.as_path(), UNMOUNT_PATIENCE).await
+    }
+
+    async fn replace_fstab(&self, old: &str, new: &str) -> Result<bool, HostError> {
+        let (file, old, new) = (self.fstab.clone(), old.to_owned(), new.to_owned());
+        self.blocking(move || {
+            let what = format!("replacing {file}");
+            let failed = |source| HostError::Io { what: what.clone(), source };
+            let mode = match fs::symlink_metadata(&file) {
+                Ok(found) if found.is_file() => found.mode() & 0o7777,
+                Ok(_) => {
+                    let said = "it is no plain file; a link would be replaced, not followed".to_owned();
+                    return Err(HostError::Failed { what, said });
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0o644,
+                Err(error) => return Err(failed(error)),
+            };
+            let unchanged = || match fs::read_to_string(&file) {
+                Ok(text) => Ok(text == old),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(old.is_empty()),
+                Err(error) => Err(error),
+            };
+            files::replace_if(&file, new.as_bytes(), mode, unchanged).map_err(failed)
+        })
+        .await
+    }
+
+    async fn write_record(&self, at: &MountPoint, name: &str, content: &[u8]) -> Result<(), HostError> {
+        let (at, name, content) = (at.clone(), name.to_owned(), content.to_owned());
+        self.blocking(move || mount::write_record(&at, &name, &content)).await
+    }
+
+    async fn read_record(&self, at: &MountPoint, name: &str) -> Result<Option<Vec<u8>>, HostError> {
+        let (at, name) = (at.clone(), name.to_owned());
+        self.blocking(move || mount::read_record(&at, &name)).await
+    }
+
+    async fn make_brick_directory(&self, path: &BrickPath, gid: u32) -> Result<(), HostError> {
+        let path = path.clone();
+        self.blocking(move || mount::make_brick_directory(&path, gid)).await
+    }
+
+    async fn gluster_is_running(&self) -> Result<bool, HostError> {
+        // What the command line itself connects to; a program is not worth starting for it.
+        Ok(tokio::net::UnixStream::connect("/var/run/glusterd.socket").await.is_ok())
+    }
+
+    async fn gluster_pool(&self) -> Result<(String, Vec<PeerSeen>), HostError> {
+        gluster::ask(&self.gluster.pool_list()).await?.pool()
+    }
+
+    async fn gluster_peer_probe(&self, host: &HostName) -> Result<(), HostError> {
+        gluster::ask(&self.gluster.peer_probe(host)).await.map(drop)
+    }
+
+    async fn gluster_peer_detach(&self, host: &HostName) -> Result<(), HostError> {
+        gluster::ask(&self.gluster.peer_detach(host)).await.map(drop)
+    }
+
+    async fn gluster_volume(&self, name: &VolumeName) -> Result<Option<GlusterVolume>, HostError> {
+        // Of a volume that is not there the answer is a failure like any other; the list decides.
+        match gluster::ask(&self.gluster.volume_info(name)).await {
+            Ok(answer) => answer.volume().map(Some),
+            Err(HostError::Failed { .. }) if !self.gluster_volumes().await?.contains(name) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn gluster_volumes(&self) -> Result<Vec<VolumeName>, HostError> {
+        gluster::ask(&self.gluster.volume_list()).await?.volumes()
+    }
+
+    async fn gluster_volume_create(
+        &self,
+        name: &VolumeName,
+        layout: Layout,
+        bricks: &[BrickAddress],
+    ) -> Result<(), HostError> {
+        gluster::ask(&self.gluster.volume_create(name, layout, bricks)).await.map(drop)
+    }
+
+    async fn gluster_volume_set(
+        &self,
+        name: &VolumeName,
+        options: &[(OptionKey, OptionValue)],
+    ) -> Result<(), HostError> {
+        gluster::ask(&self.gluster.volume_set(name, options)).await.map(drop)
+    }
+
+    async fn gluster_volume_start(&self, name: &VolumeName) -> Result<(), HostError> {
+        gluster::ask(&self.gluster.volume_start(name)).await.map(drop)
+    }
+
+    async fn gluster_volume_stop(&self, name: &VolumeName) -> Result<(), HostError> {
+        gluster::ask(&self.gluster.volume_stop(name)).await.map(drop)
+    }
+
+    async fn gluster_volume_delete(&self, name: &VolumeName) -> Result<(), HostError> {
+        gluster::ask(&self.gluster.volume_delete(name)).await.map(drop)
+    }
+
+    async fn clear_brick_marks(&self, path: &BrickPath) -> Result<(), HostError> {
+        let path = path.clone();
+        self.blocking(move || mount::clear_brick_marks(&path)).await
+    }
+
+    fn mount_root(&self) -> MountPoint {
+        self.mount_root.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(dir: &Utf8Path) -> RealHost {
+        RealHost::new(dir.join("mounts").as_str().parse().unwrap(), dir.join("fstab"))
+    }
+
+    #[tokio::test]
+    async fn fstab_is_replaced_unless_somebody_else_has_changed_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(dir.path()).unwrap();
+        let host = host(dir);
+        assert_eq!(host.fstab().await.unwrap(), "");
+        assert!(host.replace_fstab("", "one\n").await.unwrap());
+        assert!(!host.replace_fstab("", "two\n").await.unwrap());
+        assert_eq!(host.fstab().await.unwrap(), "one\n");
+        assert_eq!(fs::read_dir(dir).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_fstab_that_is_a_link_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(dir.path()).unwrap();
+        fs::write(dir.join("real"), "one\n").unwrap();
+        std::os::unix::fs::symlink("real", dir.join("fstab")).unwrap();
+        let error = host(dir).replace_fstab("one\n", "two\n").await.unwrap_err();
+        assert!(error.to_string().contains("no plain file"), "{error}");
+        assert_eq!(fs::read_to_string(dir.join("real")).unwrap(), "one\n");
+    }
+
+    #[test]
+    fn a_version_is_the_first_number_that_a_program_prints() {
+        let lvm = include_bytes!("../../../tests/fixtures/lvm-2.03.16/version.txt").to_vec();
+        assert_eq!(version(&Ok(lvm)), "2.03.16(2)");
+        let gluster = include_bytes!("../../../tests/fixtures/glusterfs-10.3/version.txt").to_vec();
+        assert_eq!(version(&Ok(gluster)), "10.3");
+        assert_eq!(version(&Err(HostError::Missing { program: "gluster".to_owned() })), "");
+    }
+}
