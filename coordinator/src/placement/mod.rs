@@ -25,7 +25,7 @@ use bricklayer_proto::space::BrickSpace;
 use bricklayer_proto::task::Layout;
 use serde::{Deserialize, Serialize};
 
-pub use ledger::DeviceSpace;
+pub use ledger::{DeviceSpace, Ledger};
 pub use refusal::{Cause, DeviceRefusal, Refusal, Rule};
 pub use search::{largest, place};
 pub use tags::TagMatch;

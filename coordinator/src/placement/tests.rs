@@ -257,19 +257,6 @@ mod arbiters {
         let short = Extents::new(5120 + 5 + 3 - 77).to_bytes(ONE).unwrap();
         assert_eq!(refusal.devices[0].rule, Rule::Space { role: BrickRole::Data, short });
     }
-
-    /// The choice that suits best at first takes the only node that is large enough for the data.
-    #[test]
-    fn data_and_arbiter_are_placed_even_where_the_first_choice_is_a_dead_end() {
-        let mut disks = nodes(3, gib(16));
-        disks[0] = tagged(disks[0].clone(), ARBITER_TAG, "disabled");
-        disks[0].space.free = Extents::new(600);
-        disks[1].space.free = Extents::new(2000);
-        disks[2] = tagged(disks[2].clone(), ARBITER_TAG, "disabled");
-        disks[2].space.free = Extents::new(600);
-        let placement = place(&Wish::new(gib(2), Layout::Arbiter), &disks).unwrap();
-        assert_eq!(placement.sets[0][2].device, disks[1].device);
-    }
 }
 
 mod zones {
@@ -316,6 +303,23 @@ mod zones {
 
 mod preferences {
     use super::*;
+
+    /// The emptiest two nodes have room for one brick each, the third for two. Taking the emptiest first leaves the
+    /// second set with one node.
+    #[test]
+    fn no_preference_leads_into_a_dead_end() {
+        let devices = [(1, 0, 260), (1, 1, 260), (2, 0, 460), (3, 0, 460)];
+        let disks: Vec<_> = devices
+            .into_iter()
+            .map(|(node, number, free)| {
+                let space = DeviceSpace { free: Extents::new(free), ..fresh(gib(16)) };
+                candidate(node, number, 1, space)
+            })
+            .collect();
+        let placement = place(&Wish::new(gib(2), Layout::Replicate { replica: 2 }), &disks).unwrap();
+        assert_eq!(placement.sets.len(), 2);
+        assert!(placement.sets.iter().all(|set| set.iter().any(|brick| brick.node == disks[0].node)));
+    }
 
     #[test]
     fn the_emptier_devices_are_taken() {
