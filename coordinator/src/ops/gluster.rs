@@ -1,7 +1,8 @@
 //! Which host of a cluster is asked when glusterd is to do something, and the wait for its turn.
 
 use bricklayer_proto::ids::{ClusterId, NodeId};
-use bricklayer_proto::task::{Done, Wanted};
+use bricklayer_proto::task::{Done, FailureKind, Wanted};
+use tokio::sync::broadcast::error::RecvError;
 
 use super::context::{Context, Run, Wait};
 use super::step::StepError;
@@ -20,15 +21,15 @@ pub fn is_able(context: &Context, node: NodeId) -> bool {
 
 /// Asks one host of the cluster, in turn with every other change of that cluster.
 ///
-/// If the host goes away while it is at it, the next one is asked: each looks at what there is before it acts, so a
-/// change that was made already is found made.
+/// If the host goes away while it is at it, or its glusterd does, the next one is asked: each looks at what there is
+/// before it acts, so a change that was made already is found made.
 pub async fn ask(context: &Context, run: &Run, cluster: ClusterId, wanted: Wanted) -> Result<Done, StepError> {
     let _turn = context.gluster_turn(cluster).await;
     let mut last = None;
-    for node in able(context, &context.state.read(), cluster) {
+    for node in await_able(context, cluster).await {
         match context.ask(run, node, wanted.clone(), Wait::NotAtAll).await {
             Ok(done) => return Ok(done),
-            Err(error @ (AgentError::Detached { .. } | AgentError::Revoked { .. })) => last = Some(error),
+            Err(error) if is_about_the_host(&error) => last = Some(error),
             Err(error) => return Err(error.into()),
         }
     }
@@ -36,4 +37,32 @@ pub async fn ask(context: &Context, run: &Run, cluster: ClusterId, wanted: Wante
         Some(error) => Err(error.into()),
         None => Err(StepError::NoHost("no node of the cluster has an agent attached and glusterd running".to_owned())),
     }
+}
+
+/// Whether another host may do what this one could not.
+fn is_about_the_host(error: &AgentError) -> bool {
+    match error {
+        AgentError::Detached { .. } | AgentError::Revoked { .. } => true,
+        AgentError::Failed { failure, .. } => failure.kind == FailureKind::Unavailable,
+        AgentError::Unknown { .. } | AgentError::Unanswered { .. } | AgentError::Stopping => false,
+    }
+}
+
+/// The able nodes; where there is none, waits a while for one: after a restart of the coordinator the agents come back
+/// one by one, and an operation that goes on must not fail because it was quicker.
+async fn await_able(context: &Context, cluster: ClusterId) -> Vec<NodeId> {
+    let mut events = context.agents.events();
+    let appearance = async {
+        loop {
+            let able = able(context, &context.state.read(), cluster);
+            if !able.is_empty() {
+                return able;
+            }
+            // What was missed is not missed: the state itself is read again.
+            if let Err(RecvError::Closed) = events.recv().await {
+                return Vec::new();
+            }
+        }
+    };
+    tokio::time::timeout(context.policy.absence, appearance).await.unwrap_or_default()
 }
