@@ -1,1 +1,10 @@
+//! Bricklayer's test harness: simulated hosts, whole clusters in one process, real hosts in the lab.
 
+pub mod cluster;
+#[cfg(feature = "lab")]
+pub mod lab;
+pub mod life;
+pub mod rig;
+#[cfg(feature = "lab")]
+pub mod scenario;
+pub mod sim;

@@ -8,7 +8,7 @@ use bricklayer_agent::host::{BrickVolumes, GlusterVolume, GroupReport, Host, Hos
 use bricklayer_proto::ids::BootId;
 use bricklayer_proto::inventory::{PeerSeen, Versions};
 use bricklayer_proto::names::{
-    BrickPath, DevicePath, HostName, LvName, LvmTag, MountPoint, OptionKey, OptionValue, VgName, VolumeName,
+    BrickPath, DevicePath, HostName, LvName, LvmTag, MountPoint, OptionKey, OptionValue, PvUuid, VgName, VolumeName,
 };
 use bricklayer_proto::size::{ByteSize, ExtentSize, MIB};
 use bricklayer_proto::task::{BrickAddress, Layout};
@@ -42,6 +42,32 @@ pub struct Footprint {
     /// Folders on the root file system.
     pub mount_points: Vec<Utf8PathBuf>,
     pub volumes: Vec<VolumeName>,
+}
+
+impl Footprint {
+    /// Without what LVM and the kernel choose anew each time: two hosts on which the same was done are equal then.
+    #[must_use]
+    pub fn anonymous(mut self) -> Self {
+        let by_pv_uuid = |link: &DevicePath| link.as_str().starts_with("/dev/disk/by-id/lvm-pv-uuid-");
+        let nobody: PvUuid = "000000-0000-0000-0000-0000-0000-000000".parse().expect("an LVM UUID");
+        for device in &mut self.view.block_devices {
+            device.links.retain(|link| !by_pv_uuid(link));
+            if device.mapping.is_some() {
+                device.device_number.1 = 0;
+                device.path = device.links[0].clone();
+            }
+            device.parents.clear();
+        }
+        for mount in &mut self.view.mounts {
+            mount.device_number.1 = 0;
+        }
+        for group in &mut self.view.groups {
+            group.uuid.clear();
+            group.physical_volumes.iter_mut().for_each(|pv| pv.uuid = nobody.clone());
+            group.volumes.iter_mut().for_each(|volume| volume.uuid.clear());
+        }
+        self
+    }
 }
 
 type Run<T> = Box<dyn FnOnce(&mut World, HostKey) -> Result<T, HostError> + Send>;
@@ -217,6 +243,16 @@ impl SimHost {
                 }
             }
         });
+    }
+
+    /// Whether everything that fstab mounts from a volume group is mounted.
+    #[must_use]
+    pub fn fstab_is_mounted(&self) -> bool {
+        self.on(|machine| {
+            let ours = machine.fstab.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+            ours.filter(|words| words.first().is_some_and(|source| source.starts_with("/dev/mapper/")))
+                .all(|words| words.get(1).is_some_and(|at| machine.mounted_at(Utf8Path::new(at)).is_some()))
+        })
     }
 
     pub fn stop_glusterd(&self) {

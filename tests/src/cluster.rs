@@ -1,0 +1,369 @@
+//! A whole installation in one process: the real coordinator, the real agents' sessions over real mTLS, simulated hosts.
+//!
+//! Each program lives in a thread of its own ([`Life`]), so that it can be killed and started again on what it left on
+//! the disk. Nothing waits for a time to pass: every `until_…` waits for a condition, and gives up with what it saw.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use bricklayer_agent::host::Host;
+use bricklayer_agent::identity::{self, Enrolment};
+use bricklayer_agent::session::{self, Timing};
+use bricklayer_api::client::{Client, ClientConfig};
+use bricklayer_api::v1::{AgentState, InvitationRequest};
+use bricklayer_coordinator::keys::RestKeys;
+use bricklayer_coordinator::ops::{Policy, UnknownNode};
+use bricklayer_coordinator::pki::{Clock, Trust};
+use bricklayer_coordinator::service::{Config, Coordinator, Layout};
+use bricklayer_coordinator::state::SCHEMA;
+use bricklayer_proto::names::HostName;
+use bricklayer_proto::size::ByteSize;
+use bricklayer_store::Store;
+use camino::Utf8PathBuf;
+
+use crate::life::Life;
+use crate::sim::{SimCluster, SimHost};
+
+/// How long a condition may take to come about, on a slow machine with much else to do.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What an installation is started with.
+#[derive(Clone)]
+pub struct Settings {
+    pub data_dir: PathBuf,
+    pub rest: SocketAddr,
+    pub agents: SocketAddr,
+    pub disable_auth: bool,
+    pub policy: Policy,
+    pub unknown_node: Option<Arc<dyn UnknownNode>>,
+}
+
+/// The coordinator and its clients.
+pub struct Installation {
+    settings: Settings,
+    life: Option<Life>,
+}
+
+/// An agent on a simulated host.
+pub struct Agent {
+    host: SimHost,
+    data_dir: Utf8PathBuf,
+    life: Option<Life>,
+}
+
+/// An installation with its agents, in a folder that goes with it.
+pub struct Cluster {
+    pub sim: SimCluster,
+    pub installation: Installation,
+    agents: BTreeMap<HostName, Agent>,
+    dir: tempfile::TempDir,
+}
+
+impl Settings {
+    /// On a loopback address that no other test uses, so that a port is free again after a restart.
+    #[must_use]
+    pub fn for_tests(dir: &Path) -> Self {
+        static CLUSTERS: AtomicU32 = AtomicU32::new(1);
+        let number = CLUSTERS.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        let process = std::process::id().to_be_bytes();
+        let address = IpAddr::V4(Ipv4Addr::new(127, process[2] | 1, process[3], number[3]));
+        Self {
+            data_dir: dir.join("coordinator"),
+            rest: SocketAddr::new(address, 0),
+            agents: SocketAddr::new(address, 0),
+            disable_auth: true,
+            policy: Policy { absence: Duration::from_secs(5), retry: Duration::from_millis(50), ..Policy::default() },
+            unknown_node: None,
+        }
+    }
+}
+
+impl Installation {
+    /// Founds the installation and starts its coordinator.
+    pub async fn start(settings: Settings) -> anyhow::Result<Self> {
+        let dir = settings.data_dir.clone();
+        tokio::task::spawn_blocking(move || found(&dir)).await??;
+        let mut installation = Self { settings, life: None };
+        installation.start_coordinator().await?;
+        Ok(installation)
+    }
+
+    /// Starts the coordinator on what it left, at the addresses that it had.
+    pub async fn start_coordinator(&mut self) -> anyhow::Result<()> {
+        let config = Config {
+            data_dir: self.settings.data_dir.clone(),
+            rest_listen: self.settings.rest,
+            agents_listen: self.settings.agents,
+            advertise: Vec::new(),
+            disable_auth: self.settings.disable_auth,
+            policy: self.settings.policy.clone(),
+            unknown_node: self.settings.unknown_node.clone(),
+        };
+        let (life, addresses) = Life::start("coordinator", |stop, ready| async move {
+            let coordinator = Coordinator::start(config).await?;
+            ready.tell((coordinator.rest, coordinator.agents_address));
+            stop.cancelled().await;
+            coordinator.stop().await;
+            Ok(())
+        })
+        .await?;
+        (self.settings.rest, self.settings.agents) = addresses;
+        self.life = Some(life);
+        Ok(())
+    }
+
+    pub async fn kill_coordinator(&mut self) {
+        if let Some(life) = self.life.take() {
+            life.kill().await;
+        }
+    }
+
+    pub async fn stop_coordinator(&mut self) {
+        if let Some(life) = self.life.take() {
+            life.stop().await;
+        }
+    }
+
+    /// Where REST is served.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.settings.rest)
+    }
+
+    /// A client with the administrator's rights.
+    pub fn client(&self) -> anyhow::Result<Client> {
+        let (user, key) = if self.settings.disable_auth {
+            (String::new(), String::new())
+        } else {
+            ("admin".to_owned(), std::fs::read_to_string(self.admin_key_file())?.trim().to_owned())
+        };
+        let config = ClientConfig {
+            server: self.url(),
+            user,
+            key: key.into(),
+            insecure_tls: false,
+            tls_certificates: Vec::new(),
+        };
+        Ok(Client::new(config)?)
+    }
+
+    pub async fn until_attached(&self, name: &HostName) -> anyhow::Result<()> {
+        let client = self.client()?;
+        let waiting = Waiting::until(&format!("the agent of {name} is attached"));
+        loop {
+            let seen = client.agents().await.map(|list| list.agents);
+            let attached =
+                |agent: &bricklayer_api::v1::Agent| agent.name == *name && agent.state == AgentState::Attached;
+            if seen.as_ref().is_ok_and(|agents| agents.iter().any(attached)) {
+                return Ok(());
+            }
+            waiting.again(seen.err().map(Into::into)).await?;
+        }
+    }
+
+    /// Where the administrator's key is.
+    #[must_use]
+    pub fn admin_key_file(&self) -> PathBuf {
+        bricklayer_coordinator::keys::admin_file(&Layout(&self.settings.data_dir).keys())
+    }
+
+    /// The line that enrols the host of that name.
+    pub async fn invite(&self, name: &HostName) -> anyhow::Result<String> {
+        let request = InvitationRequest { name: name.to_string(), ..InvitationRequest::default() };
+        let invitation = self.client()?.invite(&request).await?;
+        Ok(invitation.token.expose().to_owned())
+    }
+}
+
+fn found(data_dir: &Path) -> anyhow::Result<()> {
+    let layout = Layout(data_dir);
+    for dir in [data_dir.to_owned(), layout.keys()] {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&dir)
+            .with_context(|| format!("{} cannot be made", dir.display()))?;
+    }
+    let store = Store::open(&layout.store(), SCHEMA)?;
+    Trust::found(&store, &layout.authority(), &Clock::system())?;
+    store.close();
+    RestKeys::make(&layout.keys())?;
+    Ok(())
+}
+
+impl Agent {
+    /// Enrols the host with the invitation and starts its agent.
+    pub async fn enrol(host: SimHost, data_dir: Utf8PathBuf, invitation: &str) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(&data_dir)?;
+        let token = invitation.parse().context("the invitation cannot be read")?;
+        let enrolment = Enrolment {
+            token: &token,
+            data_dir: &data_dir,
+            machine_id: format!("simulated-{}", uuid::Uuid::new_v4().simple()),
+            replace: false,
+            clock: identity::Clock::system(),
+        };
+        identity::enrol(enrolment).await.with_context(|| format!("{} could not enrol", host.name()))?;
+        let mut agent = Self { host, data_dir, life: None };
+        agent.start().await?;
+        Ok(agent)
+    }
+
+    #[must_use]
+    pub fn host(&self) -> &SimHost {
+        &self.host
+    }
+
+    /// Starts the agent on what it left.
+    pub async fn start(&mut self) -> anyhow::Result<()> {
+        let config = session::Config {
+            journal_dir: self.data_dir.join("journal"),
+            data_dir: self.data_dir.clone(),
+            status_file: None,
+            notify_systemd: false,
+            timing: Timing {
+                first_pause: Duration::from_millis(20),
+                longest_pause: Duration::from_millis(500),
+                ..Timing::default()
+            },
+            clock: identity::Clock::system(),
+        };
+        let host: Arc<dyn Host> = Arc::new(self.host.clone());
+        let name = format!("agent-{}", self.host.name());
+        let (life, ()) = Life::start(&name, |stop, ready| async move {
+            ready.tell(());
+            session::run(config, host, stop).await?;
+            Ok(())
+        })
+        .await?;
+        self.life = Some(life);
+        Ok(())
+    }
+
+    pub async fn kill(&mut self) {
+        if let Some(life) = self.life.take() {
+            life.kill().await;
+        }
+    }
+
+    pub async fn stop(&mut self) {
+        if let Some(life) = self.life.take() {
+            life.stop().await;
+        }
+    }
+}
+
+impl Cluster {
+    /// Hosts `gfs1`, `gfs2`, ... with this many blank disks from `/dev/sdb` on, all enrolled and attached.
+    pub async fn start(hosts: usize, disks: usize, size: ByteSize) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let installation = Installation::start(Settings::for_tests(dir.path())).await?;
+        let mut cluster = Self { sim: SimCluster::new(), installation, agents: BTreeMap::new(), dir };
+        for number in 1..=hosts {
+            let host = cluster.sim.add_host(&[format!("gfs{number}").parse()?, format!("192.168.0.{number}").parse()?]);
+            host.plug_blank(disks, size);
+            cluster.enrol(host).await?;
+        }
+        Ok(cluster)
+    }
+
+    /// Invites the host, enrols it, and waits until its agent is attached.
+    pub async fn enrol(&mut self, host: SimHost) -> anyhow::Result<()> {
+        let name = host.name().clone();
+        let invitation = self.installation.invite(&name).await?;
+        let data_dir = Utf8PathBuf::try_from(self.dir.path().join("agents").join(name.as_str()))?;
+        self.agents.insert(name.clone(), Agent::enrol(host, data_dir, &invitation).await?);
+        self.installation.until_attached(&name).await
+    }
+
+    pub fn client(&self) -> anyhow::Result<Client> {
+        self.installation.client()
+    }
+
+    /// The host of that name.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn host(&self, name: &str) -> &SimHost {
+        self.agents.iter().find(|(known, _)| known.as_str() == name).map(|(_, agent)| agent.host()).expect("a host")
+    }
+
+    pub fn hosts(&self) -> impl Iterator<Item = &SimHost> {
+        self.agents.values().map(Agent::host)
+    }
+
+    /// The agent of that name.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn agent(&mut self, name: &str) -> &mut Agent {
+        self.agents.iter_mut().find(|(known, _)| known.as_str() == name).map(|(_, agent)| agent).expect("an agent")
+    }
+
+    /// The host dies at once, its agent with it.
+    pub async fn power_cut(&mut self, name: &str) {
+        self.host(name).power_cut();
+        self.agent(name).kill().await;
+    }
+
+    /// The kernel boots and the agent starts; glusterd is started once the bricks of fstab are mounted, as the units are
+    /// ordered on a real host.
+    pub async fn power_on(&mut self, name: &str) -> anyhow::Result<()> {
+        self.host(name).power_on();
+        self.agent(name).start().await?;
+        let host = self.host(name).clone();
+        until(&format!("the bricks of {name} are mounted"), async || Ok(host.fstab_is_mounted())).await?;
+        host.start_glusterd();
+        Ok(())
+    }
+
+    pub async fn until_all_attached(&self) -> anyhow::Result<()> {
+        for name in self.agents.keys() {
+            self.installation.until_attached(name).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Waits until the condition holds. An error is taken as "not yet", as programs may be restarting; the last one is told.
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    let waiting = Waiting::until(what);
+    loop {
+        match holds().await {
+            Ok(true) => return Ok(()),
+            Ok(false) => waiting.again(None).await?,
+            Err(error) => waiting.again(Some(error)).await?,
+        }
+    }
+}
+
+/// How long one condition is waited for.
+struct Waiting {
+    what: String,
+    deadline: Instant,
+}
+
+impl Waiting {
+    fn until(what: &str) -> Self {
+        Self { what: what.to_owned(), deadline: Instant::now() + PATIENCE }
+    }
+
+    /// A short pause, or an error when it has taken too long.
+    async fn again(&self, last: Option<anyhow::Error>) -> anyhow::Result<()> {
+        if Instant::now() > self.deadline {
+            match last {
+                Some(error) => return Err(error.context(format!("waited in vain: {}", self.what))),
+                None => bail!("waited in vain: {}", self.what),
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Ok(())
+    }
+}
