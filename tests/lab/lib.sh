@@ -27,7 +27,7 @@ die() {
 }
 
 require_root() {
-    [[ $(id -u) == 0 ]] || die "needs root: it makes a network namespace and tap devices; run it with sudo"
+    [[ $EUID == 0 ]] || die "needs root: it makes a network namespace and tap devices; run it with sudo"
 }
 
 check_names() {
