@@ -334,7 +334,11 @@ async fn topology(client: &Client, command: TopologyCommand) -> Done {
             if failed == 0 {
                 return Ok(ExitCode::SUCCESS);
             }
-            eprintln!("{} nodes and {} devices could not be added.", loaded.nodes_failed, loaded.devices_failed);
+            eprintln!(
+                "Not added: {} and {}.",
+                tables::count(loaded.nodes_failed, "node"),
+                tables::count(loaded.devices_failed, "device")
+            );
             Ok(if strict { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
         }
     }

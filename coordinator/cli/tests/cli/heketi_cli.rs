@@ -208,7 +208,7 @@ fn a_strict_load_fails_when_a_part_failed() {
     let script = Script::new(failing_load());
     let path = file("strict.json", SCENARIO);
     let ran = run("bricklayer", &script.address, &["topology", "load", "--strict", "-j", path.to_str().unwrap()]);
-    assert_eq!((ran.code, ran.stderr.as_str()), (1, "1 nodes and 1 devices could not be added.\n"));
+    assert_eq!((ran.code, ran.stderr.as_str()), (1, "Not added: 1 node and 1 device.\n"));
     script.bodies();
 }
 
