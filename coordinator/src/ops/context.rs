@@ -98,6 +98,8 @@ impl Context {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(60));
                 }
+                // Not a failure of the step: the operation is cut off here and goes on at the next start.
+                Err(AgentError::Stopping) => std::future::pending().await,
                 other => return other,
             }
         }
