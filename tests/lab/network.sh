@@ -55,9 +55,10 @@ network_down() {
     ip netns delete "$NETNS"
 }
 
-network_link() { # HOST up|down
-    ip -n "$NETNS" link set "lab$(host_number "$1")" "$2"
-}
+# Unplugs the cable, so to speak. The tap itself stays up: with it down, a host's write to it fails, and
+# user-mode Linux gives its network device up for good.
+network_cut() { ip -n "$NETNS" link set "lab$(host_number "$1")" nomaster; }
+network_join() { ip -n "$NETNS" link set "lab$(host_number "$1")" master lab; }
 
 inside_network() { nsenter --net="/run/netns/$NETNS" "$@"; }
 
