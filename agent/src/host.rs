@@ -193,8 +193,22 @@ pub trait Host: Send + Sync + 'static {
     /// between the pool is there alone, and a repeat makes the rest. Answers the group as it is then.
     async fn create_brick_volumes(&self, wanted: &BrickVolumes) -> Result<GroupReport, HostError>;
     async fn add_volume_tag(&self, group: &VgName, volume: &LvName, tag: &LvmTag) -> Result<(), HostError>;
+    /// The same for several, in one process where the tools can.
+    async fn add_volume_tags(&self, group: &VgName, volumes: &[LvName], tag: &LvmTag) -> Result<(), HostError> {
+        for volume in volumes {
+            self.add_volume_tag(group, volume, tag).await?;
+        }
+        Ok(())
+    }
     /// Removes a logical volume that nothing has open. For a pool: only an empty one.
     async fn remove_volume(&self, group: &VgName, volume: &LvName) -> Result<(), HostError>;
+    /// The same for several in this order, in one process where the tools can. Only a report tells what is left.
+    async fn remove_volumes(&self, group: &VgName, volumes: &[LvName]) -> Result<(), HostError> {
+        for volume in volumes {
+            self.remove_volume(group, volume).await?;
+        }
+        Ok(())
+    }
     /// Never overwrites a file system: a volume that carries one is refused.
     async fn make_xfs(&self, group: &VgName, volume: &LvName, arbiter: bool) -> Result<(), HostError>;
     /// Makes the empty folder, immutable, so that nothing can be written below it while nothing is mounted. Idempotent.

@@ -11,6 +11,7 @@ pub mod identity;
 pub mod journal;
 pub mod lock;
 pub mod observe;
+pub mod plan;
 pub mod session;
 pub mod status;
 pub mod tags;

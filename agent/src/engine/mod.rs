@@ -2,17 +2,26 @@
 //!
 //! [`Engine::carry_out`] takes what is wanted, looks at what is, has [`crate::plan`] say the steps, and does them one by
 //! one through [`Host`]. Every step may be repeated, so a task that was cut off anywhere is simply carried out again.
-//! Decides nothing that a plan does not say; knows no coordinator. [`Executor`] puts the journal before it.
+//! Destroys nothing that a plan does not say; knows no coordinator. [`Executor`] puts the journal before it, [`boot`]
+//! brings bricks up without either.
 
+pub mod boot;
+mod bricks;
+mod disks;
 mod executor;
+mod gluster;
+mod steps;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
-use bricklayer_proto::inventory::Inventory;
-use bricklayer_proto::task::{Done, Failure, FailureKind, Wanted};
+use bricklayer_proto::inventory::{GlusterSeen, Inventory};
+use bricklayer_proto::names::{DevicePath, VgName};
+use bricklayer_proto::task::{Done, Failure, FailureKind, Report, Wanted};
 
-use crate::host::{Host, HostError};
-use crate::lock::Locks;
+use crate::host::{BlockDevice, Host, HostError};
+use crate::lock::{Key, Locks};
+use crate::observe::{self, OnDisk};
 
 pub use executor::Executor;
 
@@ -22,12 +31,15 @@ pub type OnProgress<'a> = &'a (dyn Fn(&str) + Send + Sync);
 pub struct Engine {
     host: Arc<dyn Host>,
     locks: Locks,
+    /// What `wipefs` last said of each disk, and of which state of the disk: an inventory is made every minute, and a
+    /// disk of which the kernel says the same need not be read again for it. No task relies on this.
+    known_on_disk: Mutex<BTreeMap<DevicePath, (BlockDevice, OnDisk)>>,
 }
 
 impl Engine {
     #[must_use]
     pub fn new(host: Arc<dyn Host>) -> Self {
-        Self { host, locks: Locks::default() }
+        Self { host, locks: Locks::default(), known_on_disk: Mutex::default() }
     }
 
     #[must_use]
@@ -37,20 +49,113 @@ impl Engine {
 
     /// Everything that matters on this host, now.
     pub async fn inventory(&self) -> Result<Inventory, HostError> {
-        let _view = self.host.view().await?;
-        Ok(Inventory::default())
+        let (view, gluster) = tokio::join!(self.host.view(), self.gluster_seen());
+        let view = view?;
+        let mut on_disk = BTreeMap::new();
+        for device in observe::candidates(&view) {
+            on_disk.insert(device.path.clone(), self.on_disk_cached(&view, device).await);
+        }
+        let said = |device: &BlockDevice| on_disk.get(&device.path).cloned().unwrap_or_else(|| Ok(Vec::new()));
+        Ok(observe::inventory(&view, said, gluster))
     }
 
     /// Brings the wished state about; safe to repeat, also after a crash anywhere in it.
-    pub async fn carry_out(&self, _wanted: &Wanted, _progress: OnProgress<'_>) -> Result<Done, Failure> {
-        let _ = &self.locks;
-        Err(Failure {
-            kind: FailureKind::Unavailable,
-            message: "nothing can be done yet".into(),
-            cure: None,
-            obstacles: vec![],
-        })
+    pub async fn carry_out(&self, wanted: &Wanted, progress: OnProgress<'_>) -> Result<Done, Failure> {
+        let group = |device| Key::Group(VgName::of_device(device));
+        let keys = match wanted {
+            Wanted::Device(spec) => vec![Key::Disks, group(spec.device)],
+            Wanted::DeviceGone { device } => vec![Key::Disks, group(*device)],
+            Wanted::DeviceCondemned { device } => vec![group(*device)],
+            Wanted::DiskWiped { .. } => vec![Key::Disks],
+            Wanted::Brick(spec) => vec![group(spec.device)],
+            Wanted::BrickCondemned(key) | Wanted::BrickGone(key) => vec![group(key.device)],
+            Wanted::Peer { .. }
+            | Wanted::PeerGone { .. }
+            | Wanted::Volume(_)
+            | Wanted::VolumeStarted(_)
+            | Wanted::VolumeStopped(_)
+            | Wanted::VolumeGone(_) => vec![Key::Gluster],
+        };
+        let work = async {
+            match wanted {
+                Wanted::Device(spec) => self.device(spec, progress).await,
+                Wanted::DeviceCondemned { device } => self.device_condemned(*device, progress).await,
+                Wanted::DeviceGone { device } => self.device_gone(*device, progress).await,
+                Wanted::DiskWiped { path, confirm } => self.disk_wiped(path, confirm, progress).await,
+                Wanted::Brick(spec) => self.brick(spec, progress).await,
+                Wanted::BrickCondemned(key) => self.brick_condemned(key, progress).await,
+                Wanted::BrickGone(key) => self.brick_gone(key, progress).await,
+                Wanted::Peer { host } => self.peer(host, progress).await,
+                Wanted::PeerGone { host } => self.peer_gone(host, progress).await,
+                Wanted::Volume(spec) => self.volume(spec, progress).await,
+                Wanted::VolumeStarted(key) => self.volume_started(key, progress).await,
+                Wanted::VolumeStopped(key) => self.volume_stopped(key, progress).await,
+                Wanted::VolumeGone(key) => self.volume_gone(key, progress).await,
+            }
+        };
+        self.locks.holding(keys, work).await
     }
+
+    /// What is written on the disk, read now.
+    async fn on_disk(&self, device: &BlockDevice) -> OnDisk {
+        self.host.signatures(&device.path).await.map_err(|error| chain(&error))
+    }
+
+    async fn on_disk_cached(&self, view: &crate::host::HostView, device: &BlockDevice) -> OnDisk {
+        // Of a disk of ours it does not matter.
+        if observe::disk(view, device, &Ok(Vec::new())).device.is_some() {
+            return Ok(Vec::new());
+        }
+        let known = {
+            let known = self.known_on_disk.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            known.get(&device.path).filter(|(seen, _)| seen == device).map(|(_, on_disk)| on_disk.clone())
+        };
+        if let Some(Ok(on_disk)) = known {
+            return Ok(on_disk);
+        }
+        let on_disk = self.on_disk(device).await;
+        let mut known = self.known_on_disk.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.insert(device.path.clone(), (device.clone(), on_disk.clone()));
+        on_disk
+    }
+
+    async fn gluster_seen(&self) -> GlusterSeen {
+        // A glusterd that hangs must not keep the disks from being seen.
+        match self.host.gluster_is_running().await {
+            Ok(true) => match self.host.gluster_pool().await {
+                Ok((uuid, peers)) => GlusterSeen { running: true, uuid: Some(uuid), peers },
+                Err(error) => {
+                    tracing::warn!("glusterd runs and does not tell its peers: {}", chain(&error));
+                    GlusterSeen { running: true, uuid: None, peers: Vec::new() }
+                }
+            },
+            Ok(false) | Err(_) => GlusterSeen::default(),
+        }
+    }
+}
+
+fn done(changed: bool, report: Report) -> Done {
+    Done { changed, report }
+}
+
+/// What a failing tool means for the task. Nothing of it says whether something was changed before.
+fn failure(error: &HostError) -> Failure {
+    let kind = match error {
+        HostError::Missing { .. } => FailureKind::Unavailable,
+        HostError::NoSpace { .. } => FailureKind::NoSpace,
+        HostError::StillRunning { .. } => FailureKind::Unknown,
+        HostError::Failed { .. } | HostError::Unreadable { .. } | HostError::Io { .. } => FailureKind::Failed,
+    };
+    let cure = match error {
+        HostError::Missing { program } => Some(format!("Install the package that brings {program}")),
+        _ => None,
+    };
+    Failure { kind, message: chain(error), cure, obstacles: Vec::new() }
+}
+
+/// The wished state was brought about as far as the tools said, and is not there.
+fn not_so(message: impl Into<String>) -> Failure {
+    Failure { kind: FailureKind::Failed, message: message.into(), cure: None, obstacles: Vec::new() }
 }
 
 /// An error with all its causes, in one sentence.

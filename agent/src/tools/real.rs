@@ -243,8 +243,26 @@ impl Host for RealHost {
         self.lvm.add_volume_tag(group, &[volume], tag).run().await.map(drop)
     }
 
+    async fn add_volume_tags(&self, group: &VgName, volumes: &[LvName], tag: &LvmTag) -> Result<(), HostError> {
+        self.lvm.add_volume_tag(group, &volumes.iter().collect::<Vec<_>>(), tag).run().await.map(drop)
+    }
+
     async fn remove_volume(&self, group: &VgName, volume: &LvName) -> Result<(), HostError> {
         self.lvm.remove_volume(group, volume).run().await.map(drop)
+    }
+
+    async fn remove_volumes(&self, group: &VgName, volumes: &[LvName]) -> Result<(), HostError> {
+        let call = self.lvm.remove_volumes(group, volumes);
+        let said = call.run_whatever_comes().await?;
+        if said.status.success() {
+            // Where a line of the script failed, what it complained of is told if the volume turns out to be there.
+            return if said.complained() { Err(call.failed(&said)) } else { Ok(()) };
+        }
+        // This lvm was built without its command loop.
+        for volume in volumes {
+            self.remove_volume(group, volume).await?;
+        }
+        Ok(())
     }
 
     async fn make_xfs(&self, group: &VgName, volume: &LvName, arbiter: bool) -> Result<(), HostError> {

@@ -77,6 +77,14 @@ pub struct Said {
     pub stderr: String,
 }
 
+impl Said {
+    /// Whether it named anything that went wrong.
+    #[must_use]
+    pub fn complained(&self) -> bool {
+        complaint(&self.stderr).is_some()
+    }
+}
+
 impl Call {
     #[must_use]
     pub fn within(mut self, limit: Duration) -> Self {

@@ -1,0 +1,141 @@
+//! After a boot: every brick of this host comes up before glusterd starts, with or without a coordinator.
+//!
+//! systemd mounts what fstab says, as far as it can. This mounts what is left, puts lost lines of fstab back, and says
+//! which bricks are missing. It makes nothing and removes nothing else: a brick that does not come up stays down, and
+//! nothing is ever written below its bare mount point. Condemned bricks are left alone.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bricklayer_proto::ids::BrickId;
+use bricklayer_proto::inventory::{BrickTags, LogicalVolume};
+use bricklayer_proto::names::{MountPoint, mapper_path};
+use futures::future::join_all;
+
+use super::{Engine, chain};
+use crate::fstab;
+use crate::host::{GroupReport, HostError, HostView};
+use crate::journal::ManifestBrick;
+use crate::lock::Key;
+use crate::observe;
+use crate::plan::brick::RECORD;
+use crate::tags;
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Boot {
+    /// Mounted, be it by this or before.
+    pub up: Vec<BrickId>,
+    /// Not mounted, and why.
+    pub down: BTreeMap<BrickId, String>,
+}
+
+impl Engine {
+    /// Brings the bricks up. Disks that the manifest misses are waited for as long as `patience` lasts.
+    pub async fn boot(&self, manifest: &[(BrickId, ManifestBrick)], patience: Duration) -> Result<Boot, HostError> {
+        let start = tokio::time::Instant::now();
+        let view = loop {
+            let view = self.host.view().await?;
+            let missing = missing(&view, manifest);
+            if missing.is_empty() || start.elapsed() >= patience {
+                break view;
+            }
+            tracing::info!(bricks = missing.len(), "waiting for the disks of bricks");
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        };
+        let groups = view.groups.iter().filter(|group| matches!(tags::parse_group(&group.tags), Ok(Some(_))));
+        let results = join_all(groups.map(|group| self.boot_group(&view, group))).await;
+        let mut boot = Boot::default();
+        for (brick, result) in results.into_iter().flatten() {
+            match result {
+                Ok(()) => boot.up.push(brick),
+                Err(why) => {
+                    tracing::error!(brick.id = %brick, "a brick does not come up: {why}");
+                    boot.down.insert(brick, why);
+                }
+            }
+        }
+        for brick in missing(&view, manifest) {
+            let entry = manifest.iter().find(|(id, _)| *id == brick).map(|(_, entry)| entry);
+            let device = entry.map(|entry| entry.device.to_string()).unwrap_or_default();
+            let why = format!("its logical volume is not there; the disk of device {device} may be missing");
+            tracing::error!(brick.id = %brick, "a brick does not come up: {why}");
+            boot.down.insert(brick, why);
+        }
+        Ok(boot)
+    }
+
+    async fn boot_group(&self, view: &HostView, group: &GroupReport) -> Vec<(BrickId, Result<(), String>)> {
+        let work = async {
+            let mut results = Vec::new();
+            let bricks: Vec<_> = bricks(group).collect();
+            if bricks.iter().any(|(_, volume)| !volume.active)
+                && let Err(error) = self.host.activate_group(&group.name).await
+            {
+                // One broken pool fails the whole command; the bricks beside it may be there all the same.
+                tracing::error!(group = %group.name, "could not activate all of a group: {}", chain(&error));
+            }
+            for (tags, volume) in bricks {
+                let result = self.boot_brick(view, group, &tags, volume).await;
+                results.push((tags.brick, result.map_err(|error| chain(&error))));
+            }
+            results
+        };
+        self.locks.holding(vec![Key::Group(group.name.clone())], work).await
+    }
+
+    async fn boot_brick(
+        &self,
+        view: &HostView,
+        group: &GroupReport,
+        tags: &BrickTags,
+        volume: &LogicalVolume,
+    ) -> Result<(), HostError> {
+        let device = mapper_path(&group.name, &volume.name);
+        let in_fstab = fstab::of_brick(&view.fstab, tags.brick);
+        let at = in_fstab.as_ref().and_then(|entry| entry.at.as_str().parse::<MountPoint>().ok());
+        let mounts = self.host.mounts().await?;
+        let mounted = observe::mount_of(&mounts, &group.name, &volume.name);
+        let at = at.or_else(|| mounted?.at.as_str().parse().ok());
+        let at = at.unwrap_or_else(|| MountPoint::of_brick(&self.host.mount_root(), &group.name, &volume.name));
+        match observe::mounted_at(&mounts, at.as_path()) {
+            Some(mount) if mount.source == device => {}
+            Some(mount) => {
+                let said = format!("{} is mounted there", mount.source);
+                return Err(HostError::Failed { what: format!("mounting {device} at {at}"), said });
+            }
+            None => {
+                self.host.make_mount_point(&at).await?;
+                self.host.mount(&group.name, &volume.name, &at).await?;
+                tracing::info!(brick.id = %tags.brick, %at, "mounted a brick");
+            }
+        }
+        if in_fstab.is_none_or(|entry| entry.source != device) {
+            tracing::warn!(brick.id = %tags.brick, "putting the lost line of a brick back into fstab");
+            let line = fstab::line(&device, &at, tags.brick);
+            self.edit_fstab(|text| fstab::with_brick(text, tags.brick, &line)).await?;
+        }
+        // A brick whose making was cut off has no record yet: it is mounted and harmless, and its task goes on.
+        if self.host.read_record(&at, RECORD).await?.is_none() {
+            tracing::warn!(brick.id = %tags.brick, %at, "a brick without a record; its making was cut off");
+        }
+        Ok(())
+    }
+}
+
+/// The bricks of a group that are to be mounted.
+fn bricks(group: &GroupReport) -> impl Iterator<Item = (BrickTags, &LogicalVolume)> {
+    let there = group.volumes.iter().filter(|volume| !volume.condemned);
+    there.filter_map(|volume| Some((tags::parse_brick(&volume.tags).ok()??, volume)))
+}
+
+/// Bricks of the manifest whose logical volumes are not to be seen.
+fn missing(view: &HostView, manifest: &[(BrickId, ManifestBrick)]) -> Vec<BrickId> {
+    let seen: std::collections::BTreeSet<BrickId> = view
+        .groups
+        .iter()
+        .flat_map(|group| &group.volumes)
+        .filter_map(|volume| Some(tags::parse_brick(&volume.tags).ok()??.brick))
+        .collect();
+    manifest.iter().map(|(brick, _)| *brick).filter(|brick| !seen.contains(brick)).collect()
+}

@@ -1,0 +1,92 @@
+//! Bricks.
+
+use bricklayer_proto::names::{DevicePath, mapper_path};
+use bricklayer_proto::task::{BrickKey, BrickReport, BrickSpec, Done, Failure, Report};
+
+use super::steps::must_be;
+use super::{Engine, OnProgress, done, failure, not_so};
+use crate::host::{GroupReport, Mount};
+use crate::observe;
+use crate::plan::Step;
+use crate::plan::brick::{self, Facts, Found, RECORD};
+
+/// What was seen of the host, to be handed to the planner.
+struct Seen {
+    group: Option<GroupReport>,
+    mounts: Vec<Mount>,
+    fstab: String,
+}
+
+impl Engine {
+    pub(super) async fn brick(&self, spec: &BrickSpec, progress: OnProgress<'_>) -> Result<Done, Failure> {
+        progress("looking at the device");
+        let key = spec.key();
+        let seen = self.see(&key).await?;
+        let mut facts = self.facts(&seen);
+        if let Some(group) = facts.group
+            && let Some(volume) = Found::look(group, &key)?.volume
+        {
+            // Half done, or done: what is on the volume decides how far it came.
+            match observe::mount_of(&seen.mounts, &group.name, &volume.name) {
+                Some(_) => {
+                    let at = brick::place(&facts, group, &volume.name, &key);
+                    let record = self.host.read_record(&at, RECORD).await;
+                    facts.record = record.map_err(|error| failure(&error))?;
+                }
+                None => {
+                    if !volume.active {
+                        self.host.activate_group(&group.name).await.map_err(|error| failure(&error))?;
+                    }
+                    let device = mapper_path(&group.name, &volume.name);
+                    let device: DevicePath = device.as_str().parse().map_err(|error| not_so(format!("{error}")))?;
+                    let signatures = self.host.signatures(&device).await;
+                    facts.on_volume = Some(signatures.map_err(|error| failure(&error))?);
+                }
+            }
+        }
+        let steps = brick::ensure(spec, &facts)?;
+        let report = self.run(&steps, progress).await?.or_else(|| seen.group.clone());
+        let report = must_be(report, "the brick's group")?;
+        let found = Found::look(&report, &key)?;
+        let Some(volume) = found.volume else {
+            return Err(not_so(format!("LVM made brick {} and does not know it", key.brick)));
+        };
+        let path = brick::place(&facts, &report, &volume.name, &key).brick_path();
+        let changed = steps.iter().any(|step| !matches!(step, Step::MakeBrickDirectory { .. }));
+        Ok(done(changed, Report::Brick(BrickReport { path, size: volume.size, space: report.space })))
+    }
+
+    pub(super) async fn brick_condemned(&self, key: &BrickKey, progress: OnProgress<'_>) -> Result<Done, Failure> {
+        let group = self.group_of(key.device).await?;
+        let steps = brick::condemn(key, group.as_ref())?;
+        self.run(&steps, progress).await?;
+        Ok(done(!steps.is_empty(), Report::Nothing))
+    }
+
+    pub(super) async fn brick_gone(&self, key: &BrickKey, progress: OnProgress<'_>) -> Result<Done, Failure> {
+        let seen = self.see(key).await?;
+        let steps = brick::remove(key, &self.facts(&seen))?;
+        let after = self.run(&steps, progress).await?.or(seen.group);
+        let changed = steps.iter().any(|step| !matches!(step, Step::RemoveMountPoint { .. }));
+        let report = after.map_or(Report::Nothing, |group| Report::Group { space: group.space });
+        Ok(done(changed, report))
+    }
+
+    async fn see(&self, key: &BrickKey) -> Result<Seen, Failure> {
+        let group = self.group_of(key.device).await?;
+        let mounts = self.host.mounts().await.map_err(|error| failure(&error))?;
+        let fstab = self.host.fstab().await.map_err(|error| failure(&error))?;
+        Ok(Seen { group, mounts, fstab })
+    }
+
+    fn facts<'a>(&self, seen: &'a Seen) -> Facts<'a> {
+        Facts {
+            root: self.host.mount_root(),
+            group: seen.group.as_ref(),
+            mounts: &seen.mounts,
+            fstab: &seen.fstab,
+            on_volume: None,
+            record: None,
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Peers and volumes, through this host's glusterd.
+//!
+//! glusterd has no roll-back and its answers are not to be trusted alone: a command that failed may have been carried
+//! out, one that timed out may still be. So the state is looked at before and after, and only the state decides.
+
+use std::time::Duration;
+
+use bricklayer_proto::names::{HostName, OptionKey, OptionValue};
+use bricklayer_proto::task::{Done, Failure, FailureKind, Report, VOLUME_ID_OPTION, VolumeKey, VolumeSpec};
+
+use super::{Engine, OnProgress, done, failure, not_so};
+use crate::host::{GlusterVolume, HostError};
+use crate::observe;
+use crate::plan::{refused, refused_with_cure};
+use crate::tags;
+
+/// How long a peer may take from "probed" to "connected".
+const PEER_PATIENCE: Duration = Duration::from_secs(60);
+
+/// An option that stands for many, which glusterd takes only when it stands alone.
+const OPTION_GROUP: &str = "group";
+
+impl Engine {
+    pub(super) async fn peer(&self, host: &HostName, progress: OnProgress<'_>) -> Result<Done, Failure> {
+        self.glusterd_must_run().await?;
+        if self.peer_is_connected(host).await? == Some(true) {
+            return Ok(done(false, Report::Nothing));
+        }
+        progress("gluster peer probe");
+        let probed = self.host.gluster_peer_probe(host).await;
+        if self.peer_is_connected(host).await?.is_none() {
+            // Not there under this name. It may be this host itself, or known by another name; then the answer counts.
+            probed.map_err(|error| failure(&error))?;
+            return Ok(done(false, Report::Nothing));
+        }
+        // A volume made now would be refused as "not connected".
+        progress("waiting for the peer");
+        let start = tokio::time::Instant::now();
+        while self.peer_is_connected(host).await? != Some(true) {
+            if start.elapsed() > PEER_PATIENCE {
+                let message = format!("{host} is a peer now, but has not connected for {} s", PEER_PATIENCE.as_secs());
+                return Err(Failure { kind: FailureKind::Unknown, ..not_so(message) });
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Ok(done(true, Report::Nothing))
+    }
+
+    pub(super) async fn peer_gone(&self, host: &HostName, progress: OnProgress<'_>) -> Result<Done, Failure> {
+        self.glusterd_must_run().await?;
+        if self.peer_is_connected(host).await?.is_none() {
+            return Ok(done(false, Report::Nothing));
+        }
+        progress("gluster peer detach");
+        let detached = self.host.gluster_peer_detach(host).await;
+        if self.peer_is_connected(host).await?.is_some() {
+            detached.map_err(|error| failure(&error))?;
+            return Err(not_so(format!("{host} was detached and is still a peer")));
+        }
+        Ok(done(true, Report::Nothing))
+    }
+
+    pub(super) async fn volume(&self, spec: &VolumeSpec, progress: OnProgress<'_>) -> Result<Done, Failure> {
+        self.glusterd_must_run().await?;
+        let name = &spec.key.name;
+        let mut created = false;
+        let volume = match self.look_for(&spec.key).await? {
+            Some(volume) => volume,
+            None => {
+                created = true;
+                self.create(spec, progress).await?
+            }
+        };
+        if volume.bricks != spec.bricks {
+            return Err(refused(format!("there is a volume {name} with other bricks already")));
+        }
+        // The id is set in the last transaction, so a volume that has it has all the rest.
+        if id_of(&volume) == Some(spec.key.volume.to_string().as_str()) {
+            return Ok(done(created, Report::Nothing));
+        }
+        if let Some(other) = id_of(&volume) {
+            return Err(refused(format!("there is a volume {name} already, with the id {other}")));
+        }
+        progress("gluster volume set");
+        for options in in_transactions(spec) {
+            let set = self.host.gluster_volume_set(name, &options).await;
+            if let Err(error) = set {
+                let now = self.look_for(&spec.key).await?;
+                let is_set = |(key, value): &(OptionKey, OptionValue)| {
+                    now.as_ref().is_some_and(|volume| {
+                        volume.options.iter().any(|(found, to)| found == key.as_str() && to == value.as_str())
+                    })
+                };
+                if !options.iter().all(is_set) {
+                    return Err(failure(&error));
+                }
+            }
+        }
+        Ok(done(true, Report::Nothing))
+    }
+
+    pub(super) async fn volume_started(&self, key: &VolumeKey, progress: OnProgress<'_>) -> Result<Done, Failure> {
+        self.glusterd_must_run().await?;
+        let Some(volume) = self.look_for_ours(key).await? else {
+            return Err(refused(format!("there is no volume {}", key.name)));
+        };
+        if volume.started {
+            return Ok(done(false, Report::Nothing));
+        }
+        progress("gluster volume start");
+        let started = self.host.gluster_volume_start(&key.name).await;
+        match self.look_for(key).await? {
+            Some(volume) if volume.started => Ok(done(true, Report::Nothing)),
+            _ => {
+                started.map_err(|error| failure(&error))?;
+                Err(not_so(format!("volume {} was started and does not run", key.name)))
+            }
+        }
+    }
+
+    pub(super) async fn volume_stopped(&self, key: &VolumeKey, progress: OnProgress<'_>) -> Result<Done, Failure> {
+        self.glusterd_must_run().await?;
+        match self.look_for_ours(key).await? {
+            Some(volume) if volume.started => {}
+            _ => return Ok(done(false, Report::Nothing)),
+        }
+        progress("gluster volume stop");
+        let stopped = self.host.gluster_volume_stop(&key.name).await;
+        match self.look_for(key).await? {
+            Some(volume) if volume.started => {
+                stopped.map_err(|error| failure(&error))?;
+                Err(not_so(format!("volume {} was stopped and still runs", key.name)))
+            }
+            _ => Ok(done(true, Report::Nothing)),
+        }
+    }
+
+    pub(super) async fn volume_gone(&self, key: &VolumeKey, progress: OnProgress<'_>) -> Result<Done, Failure> {
+        self.glusterd_must_run().await?;
+        let Some(volume) = self.look_for_ours(key).await? else {
+            return Ok(done(false, Report::Nothing));
+        };
+        if volume.started {
+            return Err(refused_with_cure(format!("volume {} runs", key.name), "Stop it first"));
+        }
+        progress("gluster volume delete");
+        let deleted = self.host.gluster_volume_delete(&key.name).await;
+        if self.look_for(key).await?.is_some() {
+            deleted.map_err(|error| failure(&error))?;
+            return Err(not_so(format!("volume {} was deleted and is still there", key.name)));
+        }
+        Ok(done(true, Report::Nothing))
+    }
+
+    async fn create(&self, spec: &VolumeSpec, progress: OnProgress<'_>) -> Result<GlusterVolume, Failure> {
+        let name = &spec.key.name;
+        progress("gluster volume create");
+        let mut tried_again = false;
+        loop {
+            let created = self.host.gluster_volume_create(name, spec.layout, &spec.bricks).await;
+            if let Some(volume) = self.look_for(&spec.key).await? {
+                return Ok(volume);
+            }
+            match created {
+                // It failed, and it may have marked bricks as used on its way. Those of this host can be unmarked.
+                Err(HostError::Failed { .. }) if !tried_again && self.unmark(spec).await => tried_again = true,
+                Err(error) => return Err(failure(&error)),
+                Ok(()) => return Err(not_so(format!("GlusterFS made volume {name} and does not know it"))),
+            }
+        }
+    }
+
+    /// Takes the marks of a failed create off this host's bricks; whether there were bricks to try.
+    async fn unmark(&self, spec: &VolumeSpec) -> bool {
+        let Ok(mounts) = self.host.mounts().await else { return false };
+        let here = |brick: &&bricklayer_proto::task::BrickAddress| {
+            let root = brick.path.as_path().parent();
+            root.is_some_and(|root| observe::mounted_at(&mounts, root).is_some())
+        };
+        let mut any = false;
+        for brick in spec.bricks.iter().filter(here) {
+            match self.host.clear_brick_marks(&brick.path).await {
+                Ok(()) => any = true,
+                // Not empty, or not ours to clear: the second try will say what is wrong.
+                Err(error) => tracing::warn!("{}", super::chain(&error)),
+            }
+        }
+        any
+    }
+
+    async fn look_for(&self, key: &VolumeKey) -> Result<Option<GlusterVolume>, Failure> {
+        self.host.gluster_volume(&key.name).await.map_err(|error| failure(&error))
+    }
+
+    /// The volume, if it is the one that the key means. A stranger of the same name is never touched.
+    async fn look_for_ours(&self, key: &VolumeKey) -> Result<Option<GlusterVolume>, Failure> {
+        let Some(volume) = self.look_for(key).await? else { return Ok(None) };
+        match id_of(&volume) {
+            Some(id) if id == key.volume.to_string() => Ok(Some(volume)),
+            Some(other) => Err(refused(format!("volume {} is another one, with the id {other}", key.name))),
+            // Made, and cut off before its id was set: then the tags of its bricks say whose it is.
+            None if self.has_our_brick(&volume, key).await? => Ok(Some(volume)),
+            None => Err(refused(format!("volume {} does not say that it is volume {}", key.name, key.volume))),
+        }
+    }
+
+    async fn has_our_brick(&self, volume: &GlusterVolume, key: &VolumeKey) -> Result<bool, Failure> {
+        let view = self.host.view().await.map_err(|error| failure(&error))?;
+        let ours = view
+            .groups
+            .iter()
+            .flat_map(|group| group.volumes.iter().map(move |lv| (group, lv)))
+            .filter(|(_, lv)| matches!(tags::parse_brick(&lv.tags), Ok(Some(brick)) if brick.volume == key.volume));
+        let mut roots = ours
+            .filter_map(|(group, lv)| observe::mount_of(&view.mounts, &group.name, &lv.name))
+            .map(|mount| &mount.at);
+        Ok(roots.any(|root| volume.bricks.iter().any(|brick| brick.path.as_path().parent() == Some(root.as_path()))))
+    }
+
+    /// `None` where the pool has no such peer.
+    async fn peer_is_connected(&self, host: &HostName) -> Result<Option<bool>, Failure> {
+        let (_, peers) = self.host.gluster_pool().await.map_err(|error| failure(&error))?;
+        Ok(peers.iter().find(|peer| peer.host == host.as_str()).map(|peer| peer.connected))
+    }
+
+    async fn glusterd_must_run(&self) -> Result<(), Failure> {
+        match self.host.gluster_is_running().await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Failure {
+                kind: FailureKind::Unavailable,
+                message: "glusterd does not run on this host".to_owned(),
+                cure: Some("Start it: systemctl start glusterd".to_owned()),
+                obstacles: Vec::new(),
+            }),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+}
+
+fn id_of(volume: &GlusterVolume) -> Option<&str> {
+    volume.options.iter().find(|(key, _)| key == VOLUME_ID_OPTION).map(|(_, value)| value.as_str())
+}
+
+/// What is set together: groups of options each alone, everything else at once, and the id that says "complete" last.
+fn in_transactions(spec: &VolumeSpec) -> Vec<Vec<(OptionKey, OptionValue)>> {
+    let own = spec.options.iter().map(|(key, value)| (key.clone(), value.clone()));
+    let (groups, mut others): (Vec<_>, Vec<_>) = own.partition(|(key, _)| key.as_str() == OPTION_GROUP);
+    others.retain(|(key, _)| key.as_str() != VOLUME_ID_OPTION);
+    let key: OptionKey = VOLUME_ID_OPTION.parse().expect("a key of ours is a key");
+    let id: OptionValue = spec.key.volume.to_string().parse().expect("an id is a value");
+    others.push((key, id));
+    let mut transactions: Vec<_> = groups.into_iter().map(|option| vec![option]).collect();
+    transactions.push(others);
+    transactions
+}

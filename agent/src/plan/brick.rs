@@ -1,0 +1,280 @@
+//! A brick comes to be, is condemned, and goes.
+
+use bricklayer_proto::inventory::{BrickRole, LogicalVolume, LvKind};
+use bricklayer_proto::names::{LvName, MountPoint, mapper_path};
+use bricklayer_proto::space::spare_growth;
+use bricklayer_proto::task::{BrickKey, BrickSpec, Failure, FailureKind};
+
+use super::doomed::DoomedVolumes;
+use super::{Step, device, refused, refused_with_cure};
+use crate::fstab;
+use crate::host::{BrickVolumes, GroupReport, Mount, Signature};
+use crate::observe;
+use crate::tags;
+
+/// The file beside the brick directory from which the volume can be told, whoever holds the disk.
+pub const RECORD: &str = "bricklayer-volume.json";
+
+/// What has to be known of a host to make or remove a brick on it.
+#[derive(Clone, Debug)]
+pub struct Facts<'a> {
+    pub root: MountPoint,
+    /// `None` where the device's group is not there.
+    pub group: Option<&'a GroupReport>,
+    pub mounts: &'a [Mount],
+    pub fstab: &'a str,
+    /// What is written on the thin volume; looked for only where it is there and not mounted.
+    pub on_volume: Option<Vec<Signature>>,
+    /// The record on the mounted file system; looked for only there.
+    pub record: Option<Vec<u8>>,
+}
+
+/// The volumes of one brick that its group holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'a> {
+    pub group: &'a GroupReport,
+    pub volume: Option<&'a LogicalVolume>,
+    pub pool: Option<&'a LogicalVolume>,
+}
+
+impl<'a> Found<'a> {
+    /// Looks for the volumes whose tags name the brick. Tags that name it and disagree in anything else of `key`, or
+    /// that cannot be read, are a reason to touch nothing.
+    pub fn look(group: &'a GroupReport, key: &BrickKey) -> Result<Self, Failure> {
+        device::ours(group, key.device)?;
+        let mut found = Self { group, volume: None, pool: None };
+        let (volume_name, pool_name) = (LvName::of_brick(key.brick), LvName::of_pool(key.brick));
+        for volume in &group.volumes {
+            let full_name = format!("{}/{}", group.name, volume.name);
+            let (place, of) = match (tags::parse_brick(&volume.tags), tags::parse_pool(&volume.tags)) {
+                (Ok(Some(brick)), _) if brick.brick == key.brick => (&mut found.volume, brick.volume),
+                (_, Ok(Some(pool))) if pool.brick == key.brick => (&mut found.pool, pool.volume),
+                (Err(damaged), _) | (_, Err(damaged)) if volume.name == volume_name || volume.name == pool_name => {
+                    return Err(refused(format!("{full_name} has tags that cannot be read: {damaged}")));
+                }
+                _ if volume.name == volume_name || volume.name == pool_name => {
+                    return Err(refused(format!(
+                        "{full_name} is there and its tags do not say it is brick {}",
+                        key.brick
+                    )));
+                }
+                _ => continue,
+            };
+            if of != key.volume {
+                return Err(refused(format!("{full_name} says that it belongs to volume {of}, not {}", key.volume)));
+            }
+            if let Some(first) = place {
+                return Err(refused(format!(
+                    "both {} and {} say that they are brick {}",
+                    first.name, volume.name, key.brick
+                )));
+            }
+            *place = Some(volume);
+        }
+        Ok(found)
+    }
+
+    #[must_use]
+    pub fn volume_name(&self, key: &BrickKey) -> LvName {
+        self.volume.map_or_else(|| LvName::of_brick(key.brick), |volume| volume.name.clone())
+    }
+}
+
+/// Where the brick is mounted, or is to be: its line of fstab knows best, as an adopted brick keeps its place.
+#[must_use]
+pub fn place(facts: &Facts<'_>, group: &GroupReport, volume: &LvName, key: &BrickKey) -> MountPoint {
+    let in_fstab = fstab::of_brick(facts.fstab, key.brick).and_then(|entry| entry.at.as_str().parse().ok());
+    let mounted = || observe::mount_of(facts.mounts, &group.name, volume)?.at.as_str().parse().ok();
+    in_fstab.or_else(mounted).unwrap_or_else(|| MountPoint::of_brick(&facts.root, &group.name, volume))
+}
+
+/// The brick is there, whole.
+pub fn ensure(spec: &BrickSpec, facts: &Facts<'_>) -> Result<Vec<Step>, Failure> {
+    let key = spec.key();
+    let Some(group) = facts.group else {
+        return Err(refused(format!("device {} is not on this host", spec.device)));
+    };
+    let found = Found::look(group, &key)?;
+    if tags::is_condemned(&group.tags) {
+        return Err(refused(format!("device {} is condemned: it is being removed", spec.device)));
+    }
+    let volume = found.volume_name(&key);
+    let at = place(facts, group, &volume, &key);
+    let mut steps = Vec::new();
+
+    match found.volume {
+        Some(there) => {
+            same_shape(spec, group, there)?;
+            if !there.active {
+                steps.push(Step::ActivateGroup { group: group.name.clone() });
+            }
+        }
+        None => {
+            if let Some(pool) = found.pool.filter(|pool| pool.condemned) {
+                return Err(refused(format!("{}/{} is condemned: it is being removed", group.name, pool.name)));
+            }
+            if found.pool.is_none() {
+                enough_space(spec, group)?;
+            }
+            steps.push(Step::CreateVolumes(Box::new(BrickVolumes {
+                group: group.name.clone(),
+                pool: found.pool.map_or_else(|| LvName::of_pool(key.brick), |pool| pool.name.clone()),
+                volume: volume.clone(),
+                space: spec.space,
+                extent_size: group.space.extent_size,
+                pool_tags: tags::print_pool(&spec.tags),
+                volume_tags: tags::print_brick(&spec.tags),
+            })));
+        }
+    }
+
+    let device = mapper_path(&group.name, &volume);
+    let mounted = match observe::mounted_at(facts.mounts, at.as_path()) {
+        Some(mount) if mount.source == device => true,
+        Some(mount) => return Err(refused(format!("{} is mounted at {at}, where the brick is to be", mount.source))),
+        None => false,
+    };
+    if !mounted {
+        let signatures = facts.on_volume.as_deref().unwrap_or_default();
+        match signatures {
+            [] => steps.push(Step::MakeXfs {
+                group: group.name.clone(),
+                volume: volume.clone(),
+                arbiter: spec.tags.role == BrickRole::Arbiter,
+            }),
+            [only] if only.what == "xfs" => {}
+            [other, ..] => {
+                return Err(refused(format!("{}/{volume} carries a signature of {}", group.name, other.what)));
+            }
+        }
+        steps.push(Step::MakeMountPoint { at: at.clone() });
+    }
+    let line = fstab::line(&device, &at, key.brick);
+    if fstab::of_brick(facts.fstab, key.brick).is_none_or(|entry| entry.source != device || entry.at != at.as_path()) {
+        steps.push(Step::SetLine { brick: key.brick, line });
+    }
+    if !mounted {
+        steps.push(Step::Mount { group: group.name.clone(), volume, at: at.clone() });
+    }
+    let content = record(spec);
+    if facts.record.as_ref() != Some(&content) {
+        steps.push(Step::WriteRecord { at: at.clone(), content });
+    }
+    steps.push(Step::MakeBrickDirectory { path: at.brick_path(), gid: spec.gid });
+    Ok(steps)
+}
+
+/// The brick's volumes carry the mark; nothing to do where there are none.
+pub fn condemn(key: &BrickKey, group: Option<&GroupReport>) -> Result<Vec<Step>, Failure> {
+    let Some(group) = group else { return Ok(Vec::new()) };
+    let found = Found::look(group, key)?;
+    let there = [found.volume, found.pool];
+    let volumes: Vec<LvName> =
+        there.into_iter().flatten().filter(|volume| !volume.condemned).map(|volume| volume.name.clone()).collect();
+    if volumes.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Step::CondemnVolumes { group: group.name.clone(), volumes }])
+}
+
+/// The condemned brick is gone: mount, line of fstab, volumes, mount point.
+pub fn remove(key: &BrickKey, facts: &Facts<'_>) -> Result<Vec<Step>, Failure> {
+    let in_fstab = fstab::of_brick(facts.fstab, key.brick);
+    let Some(group) = facts.group else {
+        // The disk is gone or was given back. What is left of the brick is a line that would mount nothing.
+        return Ok(in_fstab.map(|_| Step::DropLine { brick: key.brick }).into_iter().collect());
+    };
+    let found = Found::look(group, key)?;
+    let doomed = DoomedVolumes::of_brick(&found, key)?;
+    if let Some(pool) = found.pool {
+        only_its_own(group, pool, found.volume)?;
+    }
+    let volume = found.volume_name(key);
+    let at = place(facts, group, &volume, key);
+    let mut steps = Vec::new();
+    for mount in facts.mounts.iter().rev().filter(|mount| mount.source == mapper_path(&group.name, &volume)) {
+        let at = mount.at.as_str().parse().map_err(|_| {
+            refused_with_cure(
+                format!("brick {} is mounted at {:?} too", key.brick, mount.at),
+                "Unmount it there by hand",
+            )
+        })?;
+        steps.push(Step::Unmount { at });
+    }
+    // Before the volumes: a boot in between must not wait for a device that is gone.
+    if in_fstab.is_some() {
+        steps.push(Step::DropLine { brick: key.brick });
+    }
+    if !doomed.volumes().is_empty() {
+        steps.push(Step::RemoveVolumes(doomed));
+    }
+    steps.push(Step::RemoveMountPoint { at });
+    Ok(steps)
+}
+
+/// What stands in the brick's record.
+#[must_use]
+pub fn record(spec: &BrickSpec) -> Vec<u8> {
+    let mut json = serde_json::to_vec_pretty(&spec.record).expect("a record has only string keys");
+    json.push(b'\n');
+    json
+}
+
+fn same_shape(spec: &BrickSpec, group: &GroupReport, there: &LogicalVolume) -> Result<(), Failure> {
+    let name = format!("{}/{}", group.name, there.name);
+    if there.condemned {
+        return Err(refused(format!("{name} is condemned: it is being removed")));
+    }
+    let tags = tags::parse_brick(&there.tags).ok().flatten();
+    let same_place = tags.as_ref().is_some_and(|tags| {
+        (tags.set, tags.position, tags.role) == (spec.tags.set, spec.tags.position, spec.tags.role)
+    });
+    if !same_place {
+        return Err(refused(format!("{name} is brick {} in another place of its volume", spec.tags.brick)));
+    }
+    let wanted = spec.space.volume.to_bytes(group.space.extent_size);
+    if wanted != Some(there.size) {
+        let wanted = wanted.map_or_else(|| "more than can be".to_owned(), |size| size.to_string());
+        return Err(refused(format!("{name} has {}, not the {wanted} that were asked for", there.size)));
+    }
+    Ok(())
+}
+
+fn enough_space(spec: &BrickSpec, group: &GroupReport) -> Result<(), Failure> {
+    let growth = spare_growth(group.space.spare, spec.space.metadata);
+    let needed = spec.space.taken().and_then(|taken| taken.checked_add(growth));
+    let free = group.space.free;
+    let short = match needed {
+        Some(needed) if needed <= free => return Ok(()),
+        Some(needed) => {
+            let one = group.space.extent_size;
+            let size = |extents: bricklayer_proto::size::Extents| {
+                extents.to_bytes(one).map_or_else(|| extents.to_string(), |size| size.to_string())
+            };
+            let missing = needed.checked_sub(free).unwrap_or(needed);
+            format!("{} are needed, {} are free, {} are missing", size(needed), size(free), size(missing))
+        }
+        None => "what is needed does not fit into 64 bits".to_owned(),
+    };
+    Err(Failure {
+        kind: FailureKind::NoSpace,
+        message: format!("No space for brick {} on device {}: {short}", spec.tags.brick, spec.device),
+        cure: None,
+        obstacles: Vec::new(),
+    })
+}
+
+/// A pool goes with its brick; somebody else's snapshot in it does not.
+fn only_its_own(group: &GroupReport, pool: &LogicalVolume, own: Option<&LogicalVolume>) -> Result<(), Failure> {
+    let other = group.volumes.iter().find(|volume| {
+        matches!(&volume.kind, LvKind::Thin { pool: of } if *of == pool.name)
+            && own.is_none_or(|own| own.name != volume.name)
+    });
+    match other {
+        Some(other) => Err(refused_with_cure(
+            format!("{}/{} lies in the brick's pool {} and is not ours", group.name, other.name, pool.name),
+            "Delete the snapshots of the volume first",
+        )),
+        None => Ok(()),
+    }
+}

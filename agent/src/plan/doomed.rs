@@ -1,0 +1,109 @@
+//! What may be destroyed. Each type here can be made in one way only, which checks that it may.
+
+use bricklayer_proto::ids::DeviceId;
+use bricklayer_proto::names::{DevicePath, LvName, VgName};
+use bricklayer_proto::task::{BrickKey, Failure};
+
+use super::brick::Found;
+use super::refused;
+use crate::host::{BlockDevice, GroupReport};
+use crate::tags;
+
+/// The condemned volumes of one brick, in the order in which they go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DoomedVolumes {
+    group: VgName,
+    volumes: Vec<LvName>,
+}
+
+impl DoomedVolumes {
+    /// The thin volume of `key`, then its pool; whichever is still there. Both must carry tags that match all of `key`
+    /// (that is what [`Found`] holds) and the mark.
+    pub fn of_brick(found: &Found<'_>, key: &BrickKey) -> Result<Self, Failure> {
+        let there = [found.volume, found.pool];
+        for volume in there.into_iter().flatten() {
+            if !volume.condemned {
+                return Err(refused(format!(
+                    "{}/{} of brick {} is not condemned, so it is not removed",
+                    found.group.name, volume.name, key.brick
+                )));
+            }
+        }
+        let volumes = there.into_iter().flatten().map(|volume| volume.name.clone()).collect();
+        Ok(Self { group: found.group.name.clone(), volumes })
+    }
+
+    #[must_use]
+    pub fn group(&self) -> &VgName {
+        &self.group
+    }
+
+    #[must_use]
+    pub fn volumes(&self) -> &[LvName] {
+        &self.volumes
+    }
+}
+
+/// A condemned, empty volume group of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DoomedGroup {
+    group: VgName,
+    disk: DevicePath,
+}
+
+impl DoomedGroup {
+    pub fn of_device(report: &GroupReport, device: DeviceId) -> Result<Self, Failure> {
+        let name = &report.name;
+        match tags::parse_group(&report.tags) {
+            Ok(Some(ours)) if ours.device == device => {}
+            Ok(_) => return Err(refused(format!("volume group {name} does not say that it is device {device}"))),
+            Err(damaged) => {
+                return Err(refused(format!("volume group {name} has tags that cannot be read: {damaged}")));
+            }
+        }
+        if !tags::is_condemned(&report.tags) {
+            return Err(refused(format!("volume group {name} is not condemned, so it is not removed")));
+        }
+        if let Some(volume) = report.volumes.first() {
+            return Err(refused(format!("volume group {name} still holds {}", volume.name)));
+        }
+        let [physical] = report.physical_volumes.as_slice() else {
+            return Err(refused(format!(
+                "volume group {name} has {} physical volumes, and a device of ours has one",
+                report.physical_volumes.len()
+            )));
+        };
+        match &physical.path {
+            Some(disk) => Ok(Self { group: name.clone(), disk: disk.clone() }),
+            None => Err(refused(format!("the disk of volume group {name} is missing"))),
+        }
+    }
+
+    #[must_use]
+    pub fn group(&self) -> &VgName {
+        &self.group
+    }
+
+    #[must_use]
+    pub fn disk(&self) -> &DevicePath {
+        &self.disk
+    }
+}
+
+/// A disk, or a part of one, that a person gave up: by confirming its identity, or by asking for its data to be
+/// destroyed as it is added. Made by [`super::wipe`] and [`super::device`] alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DoomedDisk {
+    path: DevicePath,
+}
+
+impl DoomedDisk {
+    pub(super) fn given_up(device: &BlockDevice) -> Self {
+        Self { path: device.path.clone() }
+    }
+
+    #[must_use]
+    pub fn path(&self) -> &DevicePath {
+        &self.path
+    }
+}

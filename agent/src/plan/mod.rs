@@ -1,0 +1,200 @@
+//! Plans what is to be done to this host so that it holds what it should.
+//!
+//! Reads facts, returns a list of [`Step`]s or says why there is no way; touches nothing, reads no clock and no store.
+//! A destructive step exists only in a plan, and only with both keys: the ids of the task match the tags on the disk,
+//! and the disk already carries the mark of what is condemned. See [`doomed`], where alone such steps can be made.
+//!
+//! Every step may be carried out again, and a plan made anew from the facts after a crash holds what is left to do.
+//!
+//! A refusal here means that nothing has been changed: all of a plan is made before any of it is done.
+
+pub mod brick;
+pub mod device;
+pub mod doomed;
+pub mod wipe;
+
+use std::fmt;
+
+use bricklayer_proto::ids::BrickId;
+use bricklayer_proto::inventory::Obstacle;
+use bricklayer_proto::names::{BrickPath, DevicePath, LvName, LvmTag, MountPoint, VgName};
+use bricklayer_proto::size::ExtentSize;
+use bricklayer_proto::task::{Failure, FailureKind};
+use camino::Utf8PathBuf;
+
+use crate::host::BrickVolumes;
+use doomed::{DoomedDisk, DoomedGroup, DoomedVolumes};
+
+/// One small change of the host.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    // Disks.
+    /// Unmounts what others mounted from a disk that is wiped.
+    UnmountForeign {
+        at: Utf8PathBuf,
+    },
+    /// Drops lines of fstab that name a disk that is wiped; each is given whole.
+    DropForeignLines {
+        lines: Vec<String>,
+    },
+    DeactivateGroup {
+        group: VgName,
+    },
+    /// Nothing happens where it is gone by then.
+    RemoveMapping {
+        name: String,
+    },
+    WipeSignatures(DoomedDisk),
+    CreateGroup {
+        disk: DevicePath,
+        group: VgName,
+        extent_size: ExtentSize,
+        tags: Vec<LvmTag>,
+    },
+    CondemnGroup {
+        group: VgName,
+    },
+    RemoveGroup(DoomedGroup),
+
+    // Bricks.
+    ActivateGroup {
+        group: VgName,
+    },
+    CreateVolumes(Box<BrickVolumes>),
+    MakeXfs {
+        group: VgName,
+        volume: LvName,
+        arbiter: bool,
+    },
+    MakeMountPoint {
+        at: MountPoint,
+    },
+    SetLine {
+        brick: BrickId,
+        line: String,
+    },
+    Mount {
+        group: VgName,
+        volume: LvName,
+        at: MountPoint,
+    },
+    WriteRecord {
+        at: MountPoint,
+        content: Vec<u8>,
+    },
+    MakeBrickDirectory {
+        path: BrickPath,
+        gid: u32,
+    },
+    CondemnVolumes {
+        group: VgName,
+        volumes: Vec<LvName>,
+    },
+    Unmount {
+        at: MountPoint,
+    },
+    DropLine {
+        brick: BrickId,
+    },
+    RemoveVolumes(DoomedVolumes),
+    RemoveMountPoint {
+        at: MountPoint,
+    },
+}
+
+impl Step {
+    /// In a word or two, for who waits.
+    #[must_use]
+    pub fn doing(&self) -> &'static str {
+        match self {
+            Self::UnmountForeign { .. } | Self::Unmount { .. } => "umount",
+            Self::DropForeignLines { .. } | Self::SetLine { .. } | Self::DropLine { .. } => "fstab",
+            Self::DeactivateGroup { .. } | Self::ActivateGroup { .. } | Self::CondemnGroup { .. } => "vgchange",
+            Self::RemoveMapping { .. } => "dmsetup remove",
+            Self::WipeSignatures(_) => "wipefs",
+            Self::CreateGroup { .. } => "vgcreate",
+            Self::RemoveGroup(_) => "vgremove",
+            Self::CreateVolumes(_) => "lvcreate",
+            Self::MakeXfs { .. } => "mkfs.xfs",
+            Self::MakeMountPoint { .. } | Self::RemoveMountPoint { .. } => "mount point",
+            Self::Mount { .. } => "mount",
+            Self::WriteRecord { .. } => "record",
+            Self::MakeBrickDirectory { .. } => "brick directory",
+            Self::CondemnVolumes { .. } => "lvchange",
+            Self::RemoveVolumes(_) => "lvremove",
+        }
+    }
+}
+
+/// A plan can be read before it is carried out.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnmountForeign { at } => write!(f, "unmount {at}"),
+            Self::DropForeignLines { lines } => write!(f, "drop from fstab: {}", lines.join(" | ")),
+            Self::DeactivateGroup { group } => write!(f, "deactivate volume group {group}"),
+            Self::RemoveMapping { name } => write!(f, "remove the mapping {name}"),
+            Self::WipeSignatures(disk) => write!(f, "wipe every signature off {}", disk.path()),
+            Self::CreateGroup { disk, group, .. } => write!(f, "make volume group {group} on {disk}"),
+            Self::CondemnGroup { group } => write!(f, "condemn volume group {group}"),
+            Self::RemoveGroup(doomed) => write!(f, "remove volume group {} from {}", doomed.group(), doomed.disk()),
+            Self::ActivateGroup { group } => write!(f, "activate volume group {group}"),
+            Self::CreateVolumes(wanted) => {
+                write!(
+                    f,
+                    "make thin pool {} ({}, metadata {}) and thin volume {} ({}) in {}",
+                    wanted.pool,
+                    wanted.space.pool,
+                    wanted.space.metadata,
+                    wanted.volume,
+                    wanted.space.volume,
+                    wanted.group
+                )
+            }
+            Self::MakeXfs { group, volume, .. } => write!(f, "make an XFS on {group}/{volume}"),
+            Self::MakeMountPoint { at } => write!(f, "make the mount point {at}"),
+            Self::SetLine { line, .. } => write!(f, "put into fstab: {line}"),
+            Self::Mount { group, volume, at } => write!(f, "mount {group}/{volume} at {at}"),
+            Self::WriteRecord { at, .. } => write!(f, "write the volume's record below {at}"),
+            Self::MakeBrickDirectory { path, .. } => write!(f, "make the brick directory {path}"),
+            Self::CondemnVolumes { group, volumes } => {
+                write!(f, "condemn")?;
+                volumes.iter().try_for_each(|volume| write!(f, " {group}/{volume}"))
+            }
+            Self::Unmount { at } => write!(f, "unmount {at}"),
+            Self::DropLine { brick } => write!(f, "drop the line of brick {brick} from fstab"),
+            Self::RemoveVolumes(doomed) => {
+                write!(f, "remove")?;
+                doomed.volumes().iter().try_for_each(|volume| write!(f, " {}/{volume}", doomed.group()))
+            }
+            Self::RemoveMountPoint { at } => write!(f, "remove the mount point {at}"),
+        }
+    }
+}
+
+/// Nothing was changed, and why.
+#[must_use]
+pub fn refused(message: impl Into<String>) -> Failure {
+    Failure { kind: FailureKind::Refused, message: message.into(), cure: None, obstacles: Vec::new() }
+}
+
+/// The same with what a person can do.
+#[must_use]
+pub fn refused_with_cure(message: impl Into<String>, cure: impl Into<String>) -> Failure {
+    Failure { cure: Some(cure.into()), ..refused(message) }
+}
+
+/// A disk that is not taken: the first obstacle in the message, all of them beside it.
+#[must_use]
+pub fn refused_disk(path: &DevicePath, obstacles: &[Obstacle], cure: Option<String>) -> Failure {
+    let mut message = match obstacles.first() {
+        Some(first) => format!("Can't use {path}: {first}"),
+        None => format!("Can't use {path}"),
+    };
+    match obstacles.len() {
+        0 | 1 => {}
+        2 => message.push_str(" (and one more obstacle)"),
+        more => message.push_str(&format!(" (and {} more obstacles)", more - 1)),
+    }
+    Failure { kind: FailureKind::Refused, message, cure, obstacles: obstacles.to_vec() }
+}
