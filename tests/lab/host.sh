@@ -46,8 +46,21 @@ ADDRESS=$(host_address "$host")
 MGMT_ADDRESS=$(mgmt_address "$host")
 MACHINE_ID=$(printf '%s' "$LAB_NAME/$host/machine" | sha256sum | cut -c1-32)
 DISKS="${list# }"
-PROGRAMS=$LAB_DIR/programs
 CONF
+    cat >"$dir/share/mounts" <<MOUNTS
+devtmpfs /dev devtmpfs defaults 0 0
+devpts /dev/pts devpts X-mount.mkdir,gid=5,mode=620,ptmxmode=666 0 0
+tmpfs /dev/shm tmpfs X-mount.mkdir,mode=1777 0 0
+sysfs /sys sysfs defaults 0 0
+tmpfs /run tmpfs mode=755 0 0
+tmpfs /tmp tmpfs mode=1777 0 0
+none /usr/local/lib/bricklayer hostfs $LAB_DIR/programs 0 0
+MOUNTS
+    mkdir "$dir/share/dev"
+    ln -s /proc/self/fd "$dir/share/dev/fd"
+    ln -s /proc/self/fd/0 "$dir/share/dev/stdin"
+    ln -s /proc/self/fd/1 "$dir/share/dev/stdout"
+    ln -s /proc/self/fd/2 "$dir/share/dev/stderr"
 }
 
 host_boot() { # HOST
