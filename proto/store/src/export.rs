@@ -184,7 +184,7 @@ fn fill(staging: &Path, schema: Schema, header: Header, rows: Vec<(RowKey, Vec<u
         return Err(ImportError::Open(Box::new(OpenError::FromTheFuture { dir: staging.to_owned(), found, known })));
     }
     // Numbers go on from the export's, so that nothing that remembers a commit's number sees it fall.
-    let mut engine = open::open(staging, as_exported, header.seq, open::TIME_LIMIT).map_err(Box::new)?;
+    let mut engine = open::open(staging, as_exported, header.seq, open::time_limit(staging)).map_err(Box::new)?;
     let mut chunk = Changes::new();
     let mut size = 0;
     for (at, json) in rows {

@@ -69,7 +69,7 @@ impl Store {
     ///
     /// Blocks for as long as the disk takes. What is damaged is neither opened nor changed: see [`crate::set_aside`].
     pub fn open(dir: &Path, schema: Schema) -> Result<Self, OpenError> {
-        let engine = open::open(dir, schema, 0, open::TIME_LIMIT)?;
+        let engine = open::open(dir, schema, 0, open::time_limit(dir))?;
         Self::start(dir, engine)
     }
 
