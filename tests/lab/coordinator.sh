@@ -82,15 +82,16 @@ cli() {
 enrol() { # HOST
     local host=$1 token
     token=$(cli agent invite "$host") || die "no invitation for $host"
-    "$LAB_SOURCE/lab" exec "$host" -- bricklayer-agent enroll "$token" --data-dir /var/lib/bricklayer >"$(host_dir "$host")/enroll.txt" 2>&1 || {
+    (host_exec "$host" sh -c "bricklayer-agent enroll '$token' && /lab/service start agent") \
+        >"$(host_dir "$host")/enroll.txt" 2>&1 </dev/null || {
         cat "$(host_dir "$host")/enroll.txt" >&2
         die "$host could not enrol"
     }
-    "$LAB_SOURCE/lab" exec "$host" -- /lab/service start agent
 }
 
 agent_is_attached() { # HOST
-    cli agent list --json 2>/dev/null | tr -d ' \n' | grep -Eq "\"name\":\"$1\"[^{}]*\"connected\":true"
+    # The two fields stand side by side in what it prints, so no JSON tool is needed on the machine.
+    cli agent list --json 2>/dev/null | tr -d ' \n' | grep -Fq "\"name\":\"$1\",\"state\":\"attached\""
 }
 
 await_agent() { # HOST
