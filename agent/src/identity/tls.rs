@@ -143,7 +143,7 @@ pub(super) fn verify_own(
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(authorities)?), provider)
         .build()
         .map_err(|error| rustls::Error::General(error.to_string()))?;
-    verifier.verify_client_cert(certificate, &[], at(claims)).map(drop)
+    verifier.verify_client_cert(certificate, &[], at(claims, claims.not_after)).map(drop)
 }
 
 fn roots(authorities: &[CertificateDer<'static>]) -> Result<RootCertStore, rustls::Error> {
@@ -154,9 +154,11 @@ fn roots(authorities: &[CertificateDer<'static>]) -> Result<RootCertStore, rustl
     Ok(roots)
 }
 
-/// A time at which the certificate is valid. Whether it is so now is a question of its own, answered in words.
-fn at(claims: &Claims) -> UnixTime {
-    UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(claims.not_after).unwrap_or(0)))
+/// The time, or the nearest at which the certificate is valid: whether it is so now is a question of its own, answered
+/// in words.
+fn at(claims: &Claims, now: i64) -> UnixTime {
+    let at = now.max(claims.not_before).min(claims.not_after);
+    UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(at).unwrap_or(0)))
 }
 
 #[derive(Debug)]
@@ -187,7 +189,9 @@ impl CoordinatorVerifier {
         let claims = Claims::read(certificate)?;
         let roots = roots(&authorities).map_err(Distrust::Authority)?;
         let parsed = ParsedCertificate::try_from(certificate).map_err(Distrust::Authority)?;
-        verify_server_cert_signed_by_trust_anchor(&parsed, &roots, chain, at(&claims), self.algorithms.all)
+        let now = self.clock.now();
+        let at = at(&claims, now.as_second());
+        verify_server_cert_signed_by_trust_anchor(&parsed, &roots, chain, at, self.algorithms.all)
             .map_err(Distrust::Authority)?;
         // Every agent has a certificate of the same authority; none of them may give orders to others.
         if claims.identity.role != Role::Coordinator {
@@ -198,7 +202,6 @@ impl CoordinatorVerifier {
         {
             return Err(Distrust::OtherInstallation { found: claims.identity, wanted: *id });
         }
-        let now = self.clock.now();
         let time = |second| Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH);
         let (from, until) = (time(claims.not_before), time(claims.not_after));
         if now < from {

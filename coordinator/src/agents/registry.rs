@@ -134,7 +134,11 @@ impl Registry {
         if let Some(record) = self.trust.agent(node)
             && let Some(at) = record.revoked
         {
-            self.with(node, |state| state.part(Parting::Unwelcome(Unwelcome::Revoked { name: record.name, at })));
+            self.with(node, |state| {
+                state.part(Parting::Unwelcome(Unwelcome::Revoked { name: record.name, at }));
+                // Whoever waits hears it by the end of his channel.
+                state.waiting.clear();
+            });
         }
         if changed {
             self.tell(AgentEvent::Revoked { node });
@@ -337,7 +341,7 @@ impl AgentApi for Registry {
             biased;
             answer = answered => match answer {
                 Ok(result) => result.map_err(failed),
-                Err(_) => Err(AgentError::Stopping),
+                Err(_) => self.gave_up(node, name, id),
             },
             () = self.stopping.cancelled() => Err(AgentError::Stopping),
             () = absent_for(&mut presence, patience.absence) => self.gave_up(node, name, id),

@@ -5,6 +5,7 @@
 //! refusal can be said in words; a handshake can only say a number.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bricklayer_proto::identity::Role;
@@ -147,8 +148,8 @@ impl ClientCertVerifier for AgentVerifier {
         };
         let caller = Caller::read(end_entity, self.trust.installation()).map_err(refuse)?;
         // At a time at which it was valid: signature, authority and purpose are checked here, its time at each call.
-        let at = u64::try_from(caller.not_after.as_second()).unwrap_or(0);
-        let at = UnixTime::since_unix_epoch(std::time::Duration::from_secs(at));
+        let at = self.trust.clock().now().clamp(caller.not_before, caller.not_after);
+        let at = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(at.as_second()).unwrap_or(0)));
         let verified = self.chain.verify_client_cert(end_entity, intermediates, at)?;
         // Only now is it certain whose it is, so that nobody's name is said to a stranger or put into the log.
         self.trust.knows(&caller).map_err(refuse)?;
