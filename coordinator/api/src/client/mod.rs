@@ -33,6 +33,10 @@ use crate::v1::Problem;
 /// How often work in progress is asked for; heketi's clients do the same.
 const POLL_INTERVAL: Duration = Duration::from_millis(400);
 
+/// The first pause is shorter by this, and each one after it twice as long, up to the interval: what is done at once
+/// is seen at once.
+const FIRST_POLL_SHARE: u32 = 8;
+
 /// How often a busy server is asked again before its refusal is taken as the answer.
 const BUSY_RETRIES: u32 = 6;
 
@@ -278,6 +282,7 @@ impl Client {
         mut on_pending: impl AsyncFnMut(&Accepted<T>),
     ) -> Result<T, ClientError> {
         let mut last_seen = Instant::now();
+        let mut pause = self.pace.poll / FIRST_POLL_SHARE;
         loop {
             match self.poll(work).await {
                 Ok(Poll::Done(result)) => return Ok(result),
@@ -288,7 +293,8 @@ impl Client {
                 Err(ClientError::Unreachable { .. }) if last_seen.elapsed() < self.pace.restart => {}
                 Err(error) => return Err(error),
             }
-            tokio::time::sleep(self.pace.poll).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(self.pace.poll);
         }
     }
 

@@ -87,10 +87,14 @@ fn stuck(operation: &Operation) -> String {
 pub fn line(operation: &Operation) -> String {
     let done = operation.steps.iter().filter(|step| step.state == StepState::Done).count();
     let all = operation.steps.len();
-    let now = operation.steps.iter().find(|step| step.state == StepState::Running);
+    let mut running = operation.steps.iter().filter(|step| step.state == StepState::Running);
+    let (now, others) = (running.next(), running.count());
     match (operation.state, now) {
-        (OperationState::Running, Some(step)) => format!("{} [{}/{all}]", step.name, done + 1),
+        (OperationState::Running, Some(step)) if others > 0 => {
+            format!("{} and {others} more at once [{done} of {all} done]", step.name)
+        }
+        (OperationState::Running, Some(step)) => format!("{} [{done} of {all} done]", step.name),
         (OperationState::Undoing, _) => format!("failed, taking back what was done [{done} left]"),
-        (state, _) => format!("{state} [{done}/{all}]"),
+        (state, _) => format!("{state} [{done} of {all} done]"),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use bricklayer_api::heketi::{
-    ClusterInfo, DeviceInfo, DurabilityKind, EntryState, NodeInfo, TopologyCluster, TopologyInfo, VolumeInfo,
+    Brick, ClusterInfo, DeviceInfo, DurabilityKind, EntryState, NodeInfo, TopologyCluster, TopologyInfo, VolumeInfo,
 };
 use bricklayer_api::ids::NodeId;
 use bricklayer_api::inventory::Disk;
@@ -23,6 +23,13 @@ pub fn node_names(nodes: &[NodeInfo]) -> NodeNames {
 
 fn manage_name(node: &NodeInfo) -> &str {
     node.hostnames.manage.first().map_or("", String::as_str)
+}
+
+/// By name: the order of ids means nothing to a person.
+fn by_name(nodes: &[NodeInfo]) -> Vec<&NodeInfo> {
+    let mut nodes: Vec<&NodeInfo> = nodes.iter().collect();
+    nodes.sort_by_key(|node| manage_name(node));
+    nodes
 }
 
 fn kib(kib: u64) -> String {
@@ -144,7 +151,7 @@ pub fn node_list(nodes: &[NodeInfo]) -> String {
         ]
     };
     let header = ["NODE", "STORAGE ADDRESS", "STATE", "ZONE", "DEVICES", "SIZE", "FREE", "BRICKS", "ID"];
-    table(&header, nodes.iter().map(row))
+    table(&header, by_name(nodes).into_iter().map(row))
 }
 
 pub fn node_info(node: &NodeInfo) -> String {
@@ -180,7 +187,7 @@ fn devices_of(devices: &[DeviceInfo]) -> String {
 }
 
 pub fn device_list(nodes: &[NodeInfo]) -> String {
-    let rows = nodes.iter().flat_map(|node| {
+    let rows = by_name(nodes).into_iter().flat_map(|node| {
         node.devices.iter().map(move |device| [vec![manage_name(node).to_owned()], device_cells(device)].concat())
     });
     table(&["NODE", "DEVICE", "STATE", "SIZE", "USED", "FREE", "BRICKS", "ID"], rows)
@@ -262,10 +269,12 @@ pub fn volume_info(volume: &VolumeInfo, nodes: &NodeNames) -> String {
     let mut text = facts(&lines);
     let _infallible = write!(text, "\nBricks ({})\n", volume.bricks.len());
     if !volume.bricks.is_empty() {
-        let rows = volume.bricks.iter().map(|brick| {
+        let row = |brick: &Brick| {
             let node = nodes.get(&brick.node).cloned().unwrap_or_else(|| brick.node.to_string());
             vec![node, kib(brick.size_kib), brick.path.clone()]
-        });
+        };
+        let mut rows: Vec<_> = volume.bricks.iter().map(row).collect();
+        rows.sort();
         text.push_str(&indented(&table(&["NODE", "SIZE", "PATH"], rows)));
     }
     text

@@ -3,7 +3,7 @@
 use bricklayer_api::client::ClientError;
 use bricklayer_api::heketi::{NodeInfo, TopologyCluster, TopologyInfo, VolumeInfo};
 use bricklayer_api::json::parse_body;
-use bricklayer_api::v1::{AgentList, DiskList, InvitationList, Operation, WipeRefusal};
+use bricklayer_api::v1::{AgentList, DiskList, InvitationList, Operation, StepState, WipeRefusal};
 use clap::CommandFactory as _;
 use serde::de::DeserializeOwned;
 
@@ -38,7 +38,7 @@ fn volume() -> VolumeInfo {
 
 #[test]
 fn tables_for_people() {
-    let nodes = [node(1, &brick(1)), node(2, &brick(2)), node(3, &brick(3))];
+    let nodes = [node(1, &brick(1)), node(3, &brick(3)), node(2, &brick(2))];
     insta::assert_snapshot!("node_list", tables::node_list(&nodes));
     insta::assert_snapshot!("node_info", tables::node_info(&nodes[0]));
     insta::assert_snapshot!("device_list", tables::device_list(&nodes));
@@ -109,7 +109,11 @@ fn an_operation_step_by_step() {
     );
     insta::assert_snapshot!("operation_info", tables::operation_info(&operation));
     insta::assert_snapshot!("operation_list", tables::operation_list(std::slice::from_ref(&operation)));
-    assert_eq!(progress::line(&operation), "gluster volume create [2/3]");
+    assert_eq!(progress::line(&operation), "gluster volume create [1 of 3 done]");
+
+    let mut at_once = operation;
+    at_once.steps.iter_mut().for_each(|step| step.state = StepState::Running);
+    assert_eq!(progress::line(&at_once), "bricks on gfs1, gfs2, gfs3 and 2 more at once [0 of 3 done]");
 }
 
 #[test]
