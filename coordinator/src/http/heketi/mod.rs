@@ -46,8 +46,8 @@ pub fn routes() -> Router<Service> {
         .at("/queue/{id}", get(queue::poll));
     let Paths(routes) = later::routes(routes);
     routes
-        .route_layer(from_fn(front::heketis_paths))
         .method_not_allowed_fallback(async || StatusCode::METHOD_NOT_ALLOWED)
+        .route_layer(from_fn(front::heketis_paths))
         .fallback(async || Failure::no_such_path().into_response())
 }
 

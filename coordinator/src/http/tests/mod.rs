@@ -1,0 +1,8 @@
+//! The routes over a real socket, on a real store, with agents that say yes to everything.
+
+mod auth;
+mod golden;
+mod heketi;
+mod ours;
+mod wire;
+mod world;
