@@ -8,15 +8,22 @@ readonly COORDINATOR_LOG=$LAB_DIR/coordinator.log
 
 program() { printf '%s/programs/%s' "$LAB_DIR" "$1"; }
 
+readonly PROGRAMS="bricklayer-coordinator bricklayer-agent bricklayer"
+
+programs_from() { printf '%s' "${BRICKLAYER_BIN:-$REPO/target/release}"; }
+
+require_programs() {
+    local name
+    for name in $PROGRAMS; do
+        [[ -x $(programs_from)/$name ]] ||
+            die "$(programs_from)/$name is missing: build it (cargo build --release), set BRICKLAYER_BIN to where it is, or ask for hosts without it (lab up --bare)"
+    done
+}
+
 # Copies: a build that replaces a program must not change it under a running test.
 programs_copy() {
-    local from=${BRICKLAYER_BIN:-$REPO/target/release} name
-    mkdir -p "$LAB_DIR/programs"
-    for name in bricklayer-coordinator bricklayer-agent bricklayer; do
-        [[ -x $from/$name ]] ||
-            die "$from/$name is missing: build it (cargo build --release), set BRICKLAYER_BIN to where it is, or ask for hosts without it (lab up --bare)"
-        cp --reflink=auto "$from/$name" "$LAB_DIR/programs/"
-    done
+    local name
+    for name in $PROGRAMS; do cp --reflink=auto "$(programs_from)/$name" "$LAB_DIR/programs/"; done
     ln -sf bricklayer "$LAB_DIR/programs/heketi-cli"
 }
 
@@ -56,32 +63,33 @@ coordinator_kill() {
     kill_group "$COORDINATOR_RECORD"
 }
 
-client_environment() {
-    local key=
+# NAME=VALUE, one a line.
+client_variables() {
+    local key= name
     [[ $AUTH != yes ]] || key=$(<"$COORDINATOR_DATA/keys/admin.key")
     say "LAB_NAME=$LAB_NAME"
     say "LAB_NETNS=$NETNS"
     say "LAB_DIR=$LAB_DIR"
     say "LAB_REST=http://$COORDINATOR_ADDRESS:$REST_PORT"
-    say "HEKETI_CLI_SERVER=http://$COORDINATOR_ADDRESS:$REST_PORT"
-    say "HEKETI_CLI_USER=admin"
-    say "HEKETI_CLI_KEY=$key"
-    say "BRICKLAYER_SERVER=http://$COORDINATOR_ADDRESS:$REST_PORT"
-    say "BRICKLAYER_USER=admin"
-    say "BRICKLAYER_KEY=$key"
+    for name in HEKETI_CLI BRICKLAYER; do
+        say "${name}_SERVER=http://$COORDINATOR_ADDRESS:$REST_PORT"
+        say "${name}_USER=admin"
+        say "${name}_KEY=$key"
+    done
 }
 
 cli() {
-    (
-        set -a
-        eval "$(client_environment)"
-        inside_network "$(program bricklayer)" "$@"
-    )
+    local variables
+    mapfile -t variables < <(client_variables)
+    inside_network env "${variables[@]}" "$(program bricklayer)" "$@"
 }
 
 enrol() { # HOST
     local host=$1 token
-    token=$(cli agent invite "$host") || die "no invitation for $host"
+    token=$(cli agent invite "$host" 2>"$(host_dir "$host")/invite.txt") || {
+        cat "$(host_dir "$host")/invite.txt" >&2
+        die "no invitation for $host"
+    }
     (host_exec "$host" sh -c "bricklayer-agent enroll '$token' && /lab/service start agent") \
         >"$(host_dir "$host")/enroll.txt" 2>&1 </dev/null || {
         cat "$(host_dir "$host")/enroll.txt" >&2
