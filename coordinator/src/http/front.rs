@@ -38,8 +38,8 @@ pub async fn no_panic(request: Request, next: Next) -> Response {
         Ok(response) => response,
         Err(_) => {
             tracing::error!(path, "A handler panicked; this is an error in the coordinator.");
-            let text = "internal error; the coordinator's log has the details\n";
-            (StatusCode::INTERNAL_SERVER_ERROR, [(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+            let text = "internal error; the coordinator's log has the details";
+            Failure::new(StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
         }
     }
 }

@@ -53,7 +53,7 @@ impl Service {
     }
 }
 
-/// All routes. Every request passes, from the outside: the log, the guard against panics, the writer of refusals, the
+/// All routes. Every request passes, from the outside: the log, the writer of refusals, the guard against panics, the
 /// two doors that need no token, authentication, and only then the routes.
 pub fn router(service: Service) -> Router {
     let routes = heketi::routes().merge(v1::routes()).with_state(service.clone());
@@ -64,7 +64,7 @@ pub fn router(service: Service) -> Router {
         .layer(from_fn(front::plain_path))
         .layer(from_fn_with_state(service, auth::authenticate))
         .layer(from_fn(front::open_doors))
-        .layer(from_fn(failure::write))
         .layer(from_fn(front::no_panic))
+        .layer(from_fn(failure::write))
         .layer(from_fn(front::log))
 }

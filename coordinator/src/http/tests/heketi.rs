@@ -100,7 +100,7 @@ async fn a_device_lists_its_bricks_and_what_they_take() {
     let volume = world.volume(REPLICA_3).await;
     let brick = volume.bricks.iter().find(|brick| brick.node == node_id(1)).unwrap();
     let device: DeviceInfo = world.get(&format!("/devices/{}", brick.device)).await.json();
-    assert_eq!(device.bricks, [brick.clone()]);
+    assert_eq!(device.bricks.as_slice(), std::slice::from_ref(brick));
     assert!(brick.path.ends_with(&format!("/vg_{}/brick_{}/brick", brick.device, brick.id)), "{}", brick.path);
     assert_eq!(device.storage.total_kib, device.storage.free_kib + device.storage.used_kib);
     assert_eq!(device.paths, ["/dev/sdb", "/dev/disk/by-id/scsi-1"]);
