@@ -8,3 +8,4 @@ pub mod rig;
 #[cfg(feature = "lab")]
 pub mod scenario;
 pub mod sim;
+pub mod story;

@@ -4,7 +4,13 @@
 
 use bricklayer_proto::task::{FailureKind, Report, Wanted};
 use bricklayer_tests::rig::{self, Rig, Scenario};
-use bricklayer_tests::sim::{Call, SimDisk};
+use bricklayer_tests::sim::{At, Call, Fault, SimDisk};
+
+/// LVM was cut off between the physical volume and its group: what is left on the disk says nothing of whose it is.
+const LEFT_OVER: &[(Call, Fault)] = &[(Call::CreateGroup, Fault::Halfway), (Call::RemoveGroup, Fault::Halfway)];
+
+/// glusterd was cut off after it had marked bricks of other hosts, which only their agents can clear.
+const MARKED: &[(Call, Fault)] = &[(Call::VolumeCreate, Fault::Halfway)];
 
 #[tokio::test(start_paused = true)]
 async fn a_brick_that_is_asked_for_twice_is_made_once() {
@@ -34,40 +40,48 @@ async fn a_device_reports_the_groups_own_numbers() {
 
 #[tokio::test(start_paused = true)]
 async fn a_device_failed_anywhere_is_made_by_a_repeat() {
-    let scenario = Scenario { hosts: 1, before: vec![], asked: vec![rig::device(0)], then: None };
+    let scenario = Scenario { hosts: 1, before: vec![], asked: vec![rig::device(0)], then: None, except: LEFT_OVER };
     scenario.fail_everywhere(&[rig::device(0)]).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_device_failed_anywhere_is_undone_without_a_trace() {
     let then = Some(rig::device_removal(0));
-    let scenario = Scenario { hosts: 1, before: vec![], asked: vec![rig::device(0)], then };
+    let scenario = Scenario { hosts: 1, before: vec![], asked: vec![rig::device(0)], then, except: LEFT_OVER };
     scenario.fail_everywhere(&[]).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn removing_a_device_that_failed_anywhere_is_finished_by_a_repeat() {
-    let scenario = Scenario { hosts: 1, before: vec![rig::device(0)], asked: rig::device_removal(0), then: None };
+    let scenario = Scenario {
+        hosts: 1,
+        before: vec![rig::device(0)],
+        asked: rig::device_removal(0),
+        then: None,
+        except: LEFT_OVER,
+    };
     scenario.fail_everywhere(&rig::device_removal(0)).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_brick_failed_anywhere_is_made_by_a_repeat() {
-    let scenario = Scenario { hosts: 1, before: vec![rig::device(0)], asked: vec![rig::brick(0, 1)], then: None };
+    let scenario =
+        Scenario { hosts: 1, before: vec![rig::device(0)], asked: vec![rig::brick(0, 1)], then: None, except: &[] };
     scenario.fail_everywhere(&[rig::brick(0, 1)]).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_brick_failed_anywhere_is_undone_without_a_trace() {
     let then = Some(rig::brick_removal(0));
-    let scenario = Scenario { hosts: 1, before: vec![rig::device(0)], asked: vec![rig::brick(0, 1)], then };
+    let scenario =
+        Scenario { hosts: 1, before: vec![rig::device(0)], asked: vec![rig::brick(0, 1)], then, except: &[] };
     scenario.fail_everywhere(&[]).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn removing_a_brick_that_failed_anywhere_is_finished_by_a_repeat() {
     let before = vec![rig::device(0), rig::brick(0, 1)];
-    let scenario = Scenario { hosts: 1, before, asked: rig::brick_removal(0), then: None };
+    let scenario = Scenario { hosts: 1, before, asked: rig::brick_removal(0), then: None, except: &[] };
     scenario.fail_everywhere(&rig::brick_removal(0)).await;
 }
 
@@ -76,7 +90,7 @@ async fn a_volume_failed_anywhere_is_made_and_started_by_a_repeat() {
     let mut before = rig::peers(3);
     before.extend((0..3).flat_map(|host| [rig::device(host), rig::brick(host, 3)]));
     let asked = vec![rig::volume(3), (0, Wanted::VolumeStarted(rig::volume_key()))];
-    let scenario = Scenario { hosts: 3, before, asked: asked.clone(), then: None };
+    let scenario = Scenario { hosts: 3, before, asked: asked.clone(), then: None, except: MARKED };
     scenario.fail_everywhere(&asked).await;
 }
 
@@ -89,16 +103,16 @@ async fn a_volume_failed_anywhere_is_undone_without_a_trace() {
     let mut then = vec![(0, Wanted::VolumeStopped(rig::volume_key())), (0, Wanted::VolumeGone(rig::volume_key()))];
     then.extend((0..3).flat_map(rig::brick_removal));
     then.extend((0..3).flat_map(rig::device_removal));
-    let scenario = Scenario { hosts: 3, before, asked, then: Some(then) };
+    let scenario = Scenario { hosts: 3, before, asked, then: Some(then), except: LEFT_OVER };
     scenario.fail_everywhere(&[]).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn peers_failed_anywhere_are_joined_and_parted_by_a_repeat() {
     let gone = vec![(0, Wanted::PeerGone { host: rig::storage(1) })];
-    let joining = Scenario { hosts: 2, before: vec![], asked: rig::peers(2), then: None };
+    let joining = Scenario { hosts: 2, before: vec![], asked: rig::peers(2), then: None, except: &[] };
     joining.fail_everywhere(&rig::peers(2)).await;
-    let parting = Scenario { hosts: 2, before: rig::peers(2), asked: gone.clone(), then: None };
+    let parting = Scenario { hosts: 2, before: rig::peers(2), asked: gone.clone(), then: None, except: &[] };
     parting.fail_everywhere(&gone).await;
 }
 
@@ -222,4 +236,36 @@ async fn a_brick_is_made_and_removed_by_every_effect_that_it_needs() {
     for needed in [Call::CreateBrickVolumes, Call::MakeXfs, Call::MakeMountPoint, Call::Mount, Call::Unmount] {
         assert!(seen.contains(&needed), "{} in {seen:?}", needed.name());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_physical_volume_that_lvm_left_without_a_group_is_refused_and_taken_once_it_is_wiped() {
+    let rig = Rig::new(1);
+    rig.hosts[0].faults().inject(At::Next(Call::CreateGroup), Fault::Halfway);
+    assert!(rig.ask(&rig::device(0)).await.is_err());
+    let refused = rig.ask(&rig::device(0)).await.unwrap_err();
+    assert_eq!(refused.kind, FailureKind::Refused);
+    assert!(refused.obstacles.iter().any(|obstacle| obstacle.to_string().contains("no volume group")), "{refused:?}");
+    let wipe = Wanted::DiskWiped { path: rig::sdb(), confirm: "SERIAL0".into() };
+    rig.ask_all(&[(0, wipe), rig::device(0)], &"wiped").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_that_left_marks_on_other_hosts_fails_and_its_bricks_can_be_removed() {
+    let rig = Rig::new(3);
+    rig.ask_all(&rig::peers(3), &"peers").await;
+    for host in 0..3 {
+        rig.ask_all(&[rig::device(host)], &"devices").await;
+    }
+    let before = rig.footprints();
+    for host in 0..3 {
+        rig.ask_all(&[rig::brick(host, 3)], &"bricks").await;
+    }
+    rig.hosts[0].faults().inject(At::Next(Call::VolumeCreate), Fault::Halfway);
+    assert!(rig.ask(&rig::volume(3)).await.is_err());
+    rig.ask_all(&[(0, Wanted::VolumeGone(rig::volume_key()))], &"undo").await;
+    for host in 0..3 {
+        rig.ask_all(&rig::brick_removal(host), &"undo").await;
+    }
+    assert_eq!(rig.footprints(), before);
 }

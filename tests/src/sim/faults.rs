@@ -106,6 +106,8 @@ pub enum Fault {
     HangsBefore,
     /// All is done and the call never comes back.
     HangsAfter,
+    /// The call waits for [`Faults::release`] and then goes on as if nothing had been.
+    Holds,
 }
 
 /// How long calls take. Nothing takes time unless a test asks for it.
@@ -174,6 +176,7 @@ impl fmt::Display for Entry {
 pub struct Faults {
     plan: Arc<Mutex<Plan>>,
     hanging: Arc<watch::Sender<u64>>,
+    released: Arc<watch::Sender<u64>>,
 }
 
 #[derive(Default)]
@@ -205,7 +208,8 @@ impl Plan {
 
 impl Default for Faults {
     fn default() -> Self {
-        Self { plan: Arc::default(), hanging: Arc::new(watch::Sender::new(0)) }
+        let channel = || Arc::new(watch::Sender::new(0));
+        Self { plan: Arc::default(), hanging: channel(), released: channel() }
     }
 }
 
@@ -247,7 +251,7 @@ impl Faults {
         self.plan().log.iter().map(|entry| entry.call).filter(|call| call.is_effect()).collect()
     }
 
-    /// Waits until a call hangs that has not been waited for before this one began.
+    /// Waits until a call hangs or is held. Each is reported once.
     pub async fn until_one_hangs(&self) {
         let mut hanging = self.hanging.subscribe();
         // The sender lives as long as `self`, so this cannot fail.
@@ -285,8 +289,21 @@ impl Faults {
         }
     }
 
-    pub(super) fn hang(&self) {
+    /// Lets every call go on that is held now.
+    pub fn release(&self) {
+        self.released.send_modify(|count| *count += 1);
+    }
+
+    pub(super) async fn hang<T>(&self) -> T {
         self.hanging.send_modify(|count| *count += 1);
+        std::future::pending().await
+    }
+
+    pub(super) async fn hold(&self) {
+        let mut released = self.released.subscribe();
+        self.hanging.send_modify(|count| *count += 1);
+        // The sender lives as long as `self`, so this cannot fail.
+        let _ = released.changed().await;
     }
 
     fn plan(&self) -> MutexGuard<'_, Plan> {

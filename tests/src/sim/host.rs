@@ -17,7 +17,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::disk::{Content, SimDisk, failed, new_pv_uuid};
 use super::faults::{Call, Fault, Faults};
 use super::lvm::{Group, Kind};
-use super::machine::{FileSystem, Kernel, Machine, Mapped, Mounted, Source, mapping_name, partition};
+use super::machine::{FileSystem, Kernel, Machine, Mapped, Mounted, Source, mapping_name};
 use super::{HostKey, SimCluster, World, ours};
 
 /// Where the agent mounts bricks, as on a real host.
@@ -45,13 +45,16 @@ pub struct Footprint {
 }
 
 impl Footprint {
-    /// Without what LVM and the kernel choose anew each time: two hosts on which the same was done are equal then.
+    /// Without what differs from host to host and what LVM and the kernel choose anew each time: two hosts on which the
+    /// same was done are equal then.
     #[must_use]
     pub fn anonymous(mut self) -> Self {
-        let by_pv_uuid = |link: &DevicePath| link.as_str().starts_with("/dev/disk/by-id/lvm-pv-uuid-");
+        let by_id = |link: &DevicePath| link.as_str().starts_with("/dev/disk/by-id/");
         let nobody: PvUuid = "000000-0000-0000-0000-0000-0000-000000".parse().expect("an LVM UUID");
         for device in &mut self.view.block_devices {
-            device.links.retain(|link| !by_pv_uuid(link));
+            device.links.retain(|link| !by_id(link));
+            device.serial = None;
+            device.wwn = None;
             if device.mapping.is_some() {
                 device.device_number.1 = 0;
                 device.path = device.links[0].clone();
@@ -67,6 +70,29 @@ impl Footprint {
             group.volumes.iter_mut().for_each(|volume| volume.uuid.clear());
         }
         self
+    }
+}
+
+impl Footprint {
+    /// The lines in which the two differ: `-` is in the other alone, `+` in this alone.
+    #[must_use]
+    pub fn differences_from(&self, other: &Self) -> String {
+        let (now, then) = (format!("{self:#?}"), format!("{other:#?}"));
+        let (now, then): (Vec<&str>, Vec<&str>) = (now.lines().collect(), then.lines().collect());
+        let only = |these: &[&str], those: &[&str], sign: char| -> Vec<String> {
+            let mut those: Vec<&str> = those.to_vec();
+            let mut left = Vec::new();
+            for line in these {
+                match those.iter().position(|other| other == line) {
+                    Some(at) => drop(those.swap_remove(at)),
+                    None => left.push(format!("{sign} {}", line.trim())),
+                }
+            }
+            left
+        };
+        let mut lines = only(&then, &now, '-');
+        lines.extend(only(&now, &then, '+'));
+        lines.join("\n")
     }
 }
 
@@ -361,10 +387,15 @@ impl SimHost {
                 });
                 Err(still_running())
             }
-            Some(Fault::HangsBefore) => self.hang().await,
+            Some(Fault::HangsBefore) => self.faults.hang().await,
             Some(Fault::HangsAfter) => {
-                let _ = self.act(run)?;
-                self.hang().await
+                self.act(run)?;
+                self.faults.hang().await
+            }
+            Some(Fault::Holds) => {
+                self.faults.hold().await;
+                self.until_power().await;
+                self.act(run)
             }
         };
         self.faults.end(&begun, result.is_ok());
@@ -373,11 +404,6 @@ impl SimHost {
 
     fn act<T>(&self, run: Run<T>) -> Result<T, HostError> {
         run(&mut self.cluster.lock(), self.key)
-    }
-
-    async fn hang<T>(&self) -> T {
-        self.faults.hang();
-        std::future::pending().await
     }
 
     async fn until_power(&self) {
@@ -446,6 +472,15 @@ impl World {
     fn wipe_signatures(&mut self, key: HostKey, path: &DevicePath) -> Result<(), HostError> {
         let what = format!("wipefs --all {path}");
         let busy = format!("error: {path}: probing initialization failed: Device or resource busy");
+        if let Some(in_use) = self.machine(key).partition_in_use(path) {
+            if in_use {
+                return Err(failed(&what, &busy));
+            }
+            if let Some(part) = self.machine_mut(key).partition_mut(path) {
+                part.signature = None;
+            }
+            return Ok(());
+        }
         self.refuse_busy(key, &what, path, &busy)?;
         let disk = self.machine_mut(key).find_disk(&what, path)?;
         let group = disk.hosts_group();
@@ -740,15 +775,13 @@ impl Host for SimHost {
         let path = disk.clone();
         self.fact(Call::Signatures, path.to_string(), move |world, key| {
             let machine = world.machine_mut(key);
-            let on_partition = machine.disks.iter().find_map(|disk| match &disk.content {
-                Content::Partitions { parts, .. } => {
-                    (1..).zip(parts).find(|(number, _)| partition(&disk.path, *number) == path).map(|(_, part)| part)
-                }
-                _ => None,
-            });
-            if let Some(part) = on_partition {
+            if let Some(part) = machine.partition_mut(&path) {
                 let one = |what: &String| Signature { what: what.clone(), offset: 0 };
                 return Ok(part.signature.iter().map(one).collect());
+            }
+            if let Some(volume) = machine.volume_at(&path) {
+                let one = |_| Signature { what: "xfs".into(), offset: 0 };
+                return Ok(volume.file_system.iter().map(one).collect());
             }
             Ok(machine.find_disk(&format!("wipefs {path}"), &path)?.signatures())
         })

@@ -8,8 +8,8 @@ use bricklayer_proto::names::{DevicePath, HostName, LvName, MountPoint, VgName, 
 use bricklayer_proto::size::ByteSize;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::disk::{Content, SimDisk, failed};
-use super::lvm::{Group, Kind};
+use super::disk::{Content, Partition, SimDisk, failed};
+use super::lvm::{Group, Kind, Volume};
 
 /// A fresh host's fstab, with lines that are nobody's business but the host's.
 const FSTAB: &str = "# /etc/fstab: made by the installer\n\
@@ -250,6 +250,35 @@ impl Machine {
         };
         let mapped = kernel.mappings.iter().find(|(_, mapping)| on_it(mapping)).map(|(name, _)| name.clone());
         mounted.or(swap).or(mapped)
+    }
+
+    /// A partition by the kernel's name for it.
+    pub fn partition_mut(&mut self, path: &DevicePath) -> Option<&mut Partition> {
+        self.disks.iter_mut().find_map(|disk| match &mut disk.content {
+            Content::Partitions { parts, .. } => {
+                let disk = disk.path.clone();
+                (1..).zip(parts).find(|(number, _)| partition(&disk, *number) == *path).map(|(_, part)| part)
+            }
+            _ => None,
+        })
+    }
+
+    /// An active logical volume by its device node.
+    pub fn volume_at(&self, path: &DevicePath) -> Option<&Volume> {
+        let name = path.as_str().strip_prefix("/dev/mapper/")?;
+        match &self.kernel().mappings.get(name)?.of {
+            Mapped::Volume { group, volume } => self.group(group)?.volumes.get(volume),
+            _ => None,
+        }
+    }
+
+    /// `None` where the path is no partition.
+    pub fn partition_in_use(&self, path: &DevicePath) -> Option<bool> {
+        let of = self.disks.iter().find(|disk| match &disk.content {
+            Content::Partitions { parts, .. } => (1..=parts.len()).any(|number| partition(&disk.path, number) == *path),
+            _ => false,
+        });
+        of.map(|_| self.is_in_use(path))
     }
 
     /// The folder of a mounted brick file system, by its full path.

@@ -170,9 +170,10 @@ impl Machine {
         }
     }
 
-    fn is_in_use(&self, path: &DevicePath) -> bool {
+    pub fn is_in_use(&self, path: &DevicePath) -> bool {
         let kernel = self.kernel();
         kernel.swaps.contains(path)
+            || kernel.mappings.values().any(|mapping| matches!(&mapping.of, Mapped::Stale { disk, .. } if disk == path))
             || kernel.mounts.iter().any(|mount| matches!(&mount.what, Source::Block { path: of, .. } if of == path))
     }
 

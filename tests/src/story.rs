@@ -1,0 +1,132 @@
+//! The words of the clusters' scenarios: what a client asks for over REST, and what is true afterwards on every host.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, ensure};
+use bricklayer_api::client::{Accepted, Client, ClientError};
+use bricklayer_api::heketi::{
+    ClusterFlags, DeviceAddRequest, DurabilityRequest, HostAddresses, NodeAddRequest, Replicate, VolumeCreateRequest,
+    VolumeInfo,
+};
+use bricklayer_proto::ids::VolumeId;
+use bricklayer_proto::names::VgName;
+use bricklayer_proto::size::ByteSize;
+use bricklayer_proto::task::BrickAddress;
+
+use crate::cluster::{Cluster, until};
+use crate::sim::Footprint;
+
+impl Cluster {
+    /// Makes one heketi cluster of all hosts, with `/dev/sdb` of each.
+    pub async fn load_topology(&self) -> anyhow::Result<()> {
+        let client = self.client()?;
+        let cluster = client.cluster_create(ClusterFlags { block: true, file: true }).await?;
+        let mut nodes = Vec::new();
+        for (number, host) in (1..).zip(self.hosts()) {
+            let hostnames =
+                HostAddresses { manage: vec![host.name().to_string()], storage: vec![format!("192.168.0.{number}")] };
+            let request =
+                NodeAddRequest { zone: 1, hostnames, cluster: cluster.id.to_string(), ..NodeAddRequest::default() };
+            let accepted = client.node_add(&request).await?;
+            nodes.push(done(&client, accepted).await?);
+        }
+        for node in nodes {
+            let request =
+                DeviceAddRequest { name: "/dev/sdb".into(), node: node.id.to_string(), ..DeviceAddRequest::default() };
+            let accepted = client.device_add(&request).await?;
+            done(&client, accepted).await?;
+        }
+        Ok(())
+    }
+
+    /// Every host as it looks now, by name.
+    #[must_use]
+    pub fn footprints(&self) -> BTreeMap<String, Footprint> {
+        self.hosts().map(|host| (host.name().to_string(), host.footprint())).collect()
+    }
+
+    /// Every device's total and free bytes at REST are what LVM says on the host, to the byte.
+    pub async fn ledger_is_lvms(&self) -> anyhow::Result<()> {
+        let client = self.client()?;
+        let topology = client.topology().await?;
+        for cluster in topology.clusters {
+            for node in cluster.nodes {
+                let name = node.hostnames.manage.first().context("a node has a name")?;
+                let groups = self.host(name).footprint().view.groups;
+                for device in node.devices {
+                    let group = groups.iter().find(|group| group.name == VgName::of_device(device.id));
+                    let space = group.with_context(|| format!("{name} has no group of {}", device.id))?.space;
+                    let kib = |extents: bricklayer_proto::size::Extents| {
+                        extents.to_bytes(space.extent_size).map(ByteSize::whole_kib)
+                    };
+                    let storage = device.storage;
+                    ensure!(
+                        (Some(storage.total_kib), Some(storage.free_kib)) == (kib(space.total), kib(space.free))
+                            && storage.used_kib == storage.total_kib - storage.free_kib,
+                        "{name}: REST says {storage:?}, LVM says {space:?}"
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`Self::ledger_is_lvms`], once reports under way have arrived.
+    pub async fn until_ledger_is_lvms(&self) -> anyhow::Result<()> {
+        until("the ledger is LVM's", async || self.ledger_is_lvms().await.map(|()| true)).await
+    }
+
+    /// The volume is whole: glusterd runs a process for each of its bricks, each is mounted by a line of fstab, and REST
+    /// lists it.
+    pub async fn volume_is_whole(&self, id: VolumeId) -> anyhow::Result<()> {
+        let client = self.client()?;
+        let volume = client.volume(id).await?;
+        ensure!(client.volumes().await?.volumes.contains(&id), "{id} is not listed");
+        let topology = client.topology().await?;
+        let nodes = topology.clusters.iter().flat_map(|cluster| &cluster.nodes);
+        let nodes: BTreeMap<_, _> = nodes.map(|node| (node.id, node.hostnames.clone())).collect();
+        for brick in &volume.bricks {
+            let names = nodes.get(&brick.node).context("the node of a brick is in the topology")?;
+            let host = self.host(&names.manage[0]);
+            let address = BrickAddress { host: names.storage[0].parse()?, path: brick.path.clone().try_into()? };
+            ensure!(host.brick_is_online(&address), "{}: no process for {}", host.name(), brick.path);
+            ensure!(host.fstab_is_mounted(), "{}: not all of fstab is mounted", host.name());
+            let fstab = host.footprint().view.fstab;
+            let at = brick.path.trim_end_matches("/brick");
+            ensure!(fstab.contains(at), "{}: no line of fstab mounts {at}", host.name());
+        }
+        Ok(())
+    }
+}
+
+/// Waits for work that was taken on.
+pub async fn done<T: bricklayer_api::client::WorkResult>(
+    client: &Client,
+    accepted: Accepted<T>,
+) -> Result<T, ClientError> {
+    client.wait(&accepted, async |_| {}).await
+}
+
+#[must_use]
+pub fn replicated(size_gib: i64, replica: i64) -> VolumeCreateRequest {
+    VolumeCreateRequest {
+        size_gib,
+        durability: DurabilityRequest {
+            kind: "replicate".into(),
+            replicate: Replicate { replica },
+            ..DurabilityRequest::default()
+        },
+        ..VolumeCreateRequest::default()
+    }
+}
+
+/// Creates a volume and waits for it.
+pub async fn create(client: &Client, request: &VolumeCreateRequest) -> Result<VolumeInfo, ClientError> {
+    let accepted = client.volume_create(request).await?;
+    done(client, accepted).await
+}
+
+pub async fn delete(client: &Client, id: VolumeId) -> Result<(), ClientError> {
+    let accepted = client.volume_delete(id).await?;
+    done(client, accepted).await
+}

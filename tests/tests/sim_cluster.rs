@@ -1,0 +1,346 @@
+//! Whole clusters: REST, the real coordinator, real agents over mutual TLS, simulated hosts.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+use bricklayer_api::heketi::VolumeCreateRequest;
+use bricklayer_proto::size::ByteSize;
+use bricklayer_tests::cluster::{Cluster, until};
+use bricklayer_tests::sim::{At, Call, Fault, SimDisk};
+use bricklayer_tests::story::{create, delete, done, replicated};
+
+fn disk() -> ByteSize {
+    ByteSize::from_gib(16).unwrap()
+}
+
+async fn three() -> Cluster {
+    let cluster = Cluster::start(3, 1, disk()).await.unwrap();
+    cluster.load_topology().await.unwrap();
+    cluster
+}
+
+fn nothing_was_violated(cluster: &Cluster) {
+    assert_eq!(cluster.sim.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_story_of_the_first_user() {
+    let cluster = three().await;
+    let client = cluster.client().unwrap();
+    for node in &client.topology().await.unwrap().clusters[0].nodes {
+        let storage = node.devices[0].storage;
+        assert_eq!((storage.total_kib >> 20, storage.used_kib, storage.free_kib), (15, 0, storage.total_kib));
+    }
+    let empty = cluster.footprints();
+
+    let eight = create(&client, &replicated(8, 3)).await.unwrap();
+    assert_eq!(eight.name, format!("vol_{}", eight.id));
+    assert_eq!(eight.size_gib, 8);
+    assert_eq!(eight.durability.replicate.replica, 3);
+    let mount = &eight.mount.glusterfs;
+    assert_eq!(mount.device, format!("{}:{}", mount.hosts[0], eight.name));
+    assert_eq!(mount.options["backup-volfile-servers"], mount.hosts[1..].join(","));
+    assert_eq!(eight.bricks.len(), 3);
+    cluster.volume_is_whole(eight.id).await.unwrap();
+    cluster.ledger_is_lvms().await.unwrap();
+
+    let refused = create(&client, &replicated(8, 3)).await.unwrap_err().to_string();
+    for name in ["gfs1", "gfs2", "gfs3", "/dev/sdb"] {
+        assert!(refused.contains(name), "{refused}");
+    }
+    assert!(refused.contains('7'), "the largest size that fits is told: {refused}");
+    cluster.ledger_is_lvms().await.unwrap();
+
+    let seven = create(&client, &replicated(7, 3)).await.unwrap();
+    cluster.volume_is_whole(seven.id).await.unwrap();
+    cluster.ledger_is_lvms().await.unwrap();
+
+    delete(&client, eight.id).await.unwrap();
+    cluster.volume_is_whole(seven.id).await.unwrap();
+    cluster.until_ledger_is_lvms().await.unwrap();
+    delete(&client, seven.id).await.unwrap();
+    assert_eq!(cluster.footprints(), empty);
+    cluster.until_ledger_is_lvms().await.unwrap();
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
+async fn nodes_and_devices_go_without_a_trace() {
+    let cluster = Cluster::start(3, 1, disk()).await.unwrap();
+    let before = cluster.footprints();
+    cluster.load_topology().await.unwrap();
+    let client = cluster.client().unwrap();
+    let topology = client.topology().await.unwrap();
+    for node in &topology.clusters[0].nodes {
+        let refused = client.node_delete(node.id).await.map(|_| ()).unwrap_err();
+        assert_eq!(refused.status(), Some(409), "a node with a device stays: {refused}");
+        let accepted = client.device_delete(node.devices[0].id, Default::default()).await.unwrap();
+        done(&client, accepted).await.unwrap();
+        let accepted = client.node_delete(node.id).await.unwrap();
+        done(&client, accepted).await.unwrap();
+    }
+    client.cluster_delete(topology.clusters[0].id).await.unwrap();
+    assert_eq!(cluster.footprints(), before);
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
+async fn a_disk_that_carries_something_is_refused_with_what_and_taken_once_it_is_wiped() {
+    let cluster = Cluster::start(1, 1, disk()).await.unwrap();
+    let host = cluster.host("gfs1");
+    let path = "/dev/sdb".parse().unwrap();
+    host.unplug(&path);
+    host.plug(SimDisk::new(&path, disk()).serial("S1").loose_physical_volume());
+    let refused = cluster.load_topology().await.unwrap_err().to_string();
+    assert!(refused.contains("physical volume"), "{refused}");
+    let client = cluster.client().unwrap();
+    let wipe = |confirm: &str| bricklayer_api::v1::WipeRequest {
+        node: "gfs1".parse().unwrap(),
+        device: "/dev/sdb".parse().unwrap(),
+        confirm: Some(confirm.into()),
+    };
+    let unconfirmed = client.device_wipe(&wipe("S2")).await.unwrap();
+    assert!(matches!(unconfirmed, bricklayer_api::client::Wipe::Unconfirmed(_)), "{unconfirmed:?}");
+    let bricklayer_api::client::Wipe::Accepted(accepted) = client.device_wipe(&wipe("S1")).await.unwrap() else {
+        panic!("it was confirmed")
+    };
+    done(&client, accepted).await.unwrap();
+    let node = client.topology().await.unwrap().clusters[0].nodes[0].id;
+    let request = bricklayer_api::heketi::DeviceAddRequest {
+        name: "/dev/sdb".into(),
+        node: node.to_string(),
+        ..Default::default()
+    };
+    let accepted = client.device_add(&request).await.unwrap();
+    done(&client, accepted).await.unwrap();
+    cluster.ledger_is_lvms().await.unwrap();
+}
+
+/// How many effects each host sees when a volume of three replicas is created on a cluster of three.
+async fn effects_of_a_create(cluster: &Cluster) -> Vec<(String, u64)> {
+    let client = cluster.client().unwrap();
+    cluster.hosts().for_each(|host| host.faults().count_anew());
+    let volume = create(&client, &replicated(1, 3)).await.unwrap();
+    let counts = cluster.hosts().map(|host| (host.name().to_string(), host.faults().effects())).collect();
+    delete(&client, volume.id).await.unwrap();
+    counts
+}
+
+#[tokio::test]
+async fn a_coordinator_killed_at_any_effect_of_a_create_finishes_it_after_its_restart() {
+    let mut cluster = three().await;
+    let empty = cluster.footprints();
+    for (name, effects) in effects_of_a_create(&cluster).await {
+        for effect in 1..=effects {
+            let when = format!("killed at effect {effect} of {name}");
+            let client = cluster.client().unwrap();
+            let faults = cluster.host(&name).faults().clone();
+            faults.count_anew();
+            faults.inject(At::Effect(effect), Fault::Holds);
+            let accepted = client.volume_create(&replicated(1, 3)).await.unwrap();
+            faults.until_one_hangs().await;
+            cluster.installation.kill_coordinator().await;
+            faults.release();
+            cluster.installation.start_coordinator().await.unwrap();
+            match done(&client, accepted).await {
+                Ok(volume) => {
+                    cluster.volume_is_whole(volume.id).await.unwrap_or_else(|error| panic!("{when}: {error:#}"));
+                    delete(&client, volume.id).await.unwrap_or_else(|error| panic!("{when}: {error}"));
+                }
+                Err(error) => assert_eq!(error.status(), Some(500), "{when}: {error}"),
+            }
+            assert_eq!(cluster.footprints(), empty, "{when}");
+            cluster.until_ledger_is_lvms().await.unwrap();
+        }
+    }
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
+async fn an_agent_killed_at_any_effect_of_a_create_goes_on_after_its_restart() {
+    let mut cluster = three().await;
+    let empty = cluster.footprints();
+    let client = cluster.client().unwrap();
+    for (name, effects) in effects_of_a_create(&cluster).await {
+        for effect in 1..=effects {
+            for fault in [Fault::HangsBefore, Fault::HangsAfter] {
+                let when = format!("{fault:?} at effect {effect} of {name}");
+                let faults = cluster.host(&name).faults().clone();
+                faults.count_anew();
+                faults.inject(At::Effect(effect), fault);
+                let accepted = client.volume_create(&replicated(1, 3)).await.unwrap();
+                faults.until_one_hangs().await;
+                cluster.agent(&name).kill().await;
+                cluster.agent(&name).start().await.unwrap();
+                let volume = done(&client, accepted).await.unwrap_or_else(|error| panic!("{when}: {error}"));
+                cluster.volume_is_whole(volume.id).await.unwrap_or_else(|error| panic!("{when}: {error:#}"));
+                delete(&client, volume.id).await.unwrap_or_else(|error| panic!("{when}: {error}"));
+                assert_eq!(cluster.footprints(), empty, "{when}");
+            }
+        }
+    }
+    cluster.until_ledger_is_lvms().await.unwrap();
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
+async fn a_create_that_fails_at_any_effect_ends_whole_or_without_a_trace() {
+    let cluster = three().await;
+    let empty = cluster.footprints();
+    let client = cluster.client().unwrap();
+    for (name, effects) in effects_of_a_create(&cluster).await {
+        for effect in 1..=effects {
+            for fault in [Fault::Before, Fault::After, Fault::Halfway, Fault::TimesOutUndone, Fault::TimesOutDone] {
+                let when = format!("{fault:?} at effect {effect} of {name}");
+                let faults = cluster.host(&name).faults();
+                faults.count_anew();
+                faults.inject(At::Effect(effect), fault);
+                match create(&client, &replicated(1, 3)).await {
+                    Ok(volume) => {
+                        cluster.volume_is_whole(volume.id).await.unwrap_or_else(|error| panic!("{when}: {error:#}"));
+                        faults.clear();
+                        delete(&client, volume.id).await.unwrap_or_else(|error| panic!("{when}: {error}"));
+                    }
+                    Err(error) => assert_eq!(error.status(), Some(500), "{when}: {error}"),
+                }
+                faults.clear();
+                assert_eq!(cluster.footprints(), empty, "{when}");
+                cluster.until_ledger_is_lvms().await.unwrap_or_else(|error| panic!("{when}: {error:#}"));
+            }
+        }
+    }
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
+async fn a_delete_that_fails_at_any_effect_is_finished() {
+    let cluster = three().await;
+    let empty = cluster.footprints();
+    let client = cluster.client().unwrap();
+    let hosts: Vec<String> = cluster.hosts().map(|host| host.name().to_string()).collect();
+    for name in hosts {
+        for effect in 1.. {
+            let faults = cluster.host(&name).faults();
+            let volume = create(&client, &replicated(1, 3)).await.unwrap();
+            faults.count_anew();
+            faults.inject(At::Effect(effect), Fault::Before);
+            delete(&client, volume.id).await.unwrap_or_else(|error| panic!("effect {effect} of {name}: {error}"));
+            faults.clear();
+            assert_eq!(cluster.footprints(), empty, "effect {effect} of {name}");
+            if faults.effects() < effect {
+                break;
+            }
+        }
+    }
+    cluster.until_ledger_is_lvms().await.unwrap();
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
+async fn bricks_come_back_after_a_power_cut_without_a_coordinator() {
+    let mut cluster = three().await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(1, 3)).await.unwrap();
+    let before = cluster.host("gfs2").footprint().anonymous();
+    cluster.installation.kill_coordinator().await;
+    cluster.power_cut("gfs2").await;
+    cluster.power_on("gfs2").await.unwrap();
+    assert_eq!(cluster.host("gfs2").footprint().anonymous(), before);
+    cluster.installation.start_coordinator().await.unwrap();
+    cluster.until_all_attached().await.unwrap();
+    cluster.volume_is_whole(volume.id).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_power_cut_in_the_middle_of_a_create_is_overcome_when_the_host_is_back() {
+    let mut cluster = three().await;
+    let client = cluster.client().unwrap();
+    let empty = cluster.footprints().into_keys().count();
+    for call in [Call::CreateBrickVolumes, Call::MakeXfs, Call::Mount, Call::ReplaceFstab] {
+        let faults = cluster.host("gfs2").faults().clone();
+        faults.inject(At::Next(call), Fault::HangsAfter);
+        let accepted = client.volume_create(&replicated(1, 3)).await.unwrap();
+        faults.until_one_hangs().await;
+        cluster.power_cut("gfs2").await;
+        cluster.power_on("gfs2").await.unwrap();
+        let volume = done(&client, accepted).await.unwrap_or_else(|error| panic!("{}: {error}", call.name()));
+        cluster.volume_is_whole(volume.id).await.unwrap_or_else(|error| panic!("{}: {error:#}", call.name()));
+        delete(&client, volume.id).await.unwrap();
+    }
+    assert_eq!(cluster.footprints().len(), empty);
+    cluster.until_ledger_is_lvms().await.unwrap();
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
+async fn a_create_that_waits_for_a_lost_host_in_vain_leaves_nothing_on_any_host() {
+    let mut cluster = three().await;
+    let before = cluster.footprints();
+    let client = cluster.client().unwrap();
+    let faults = cluster.host("gfs3").faults().clone();
+    faults.inject(At::Next(Call::MakeXfs), Fault::HangsAfter);
+    let accepted = client.volume_create(&replicated(1, 3)).await.unwrap();
+    faults.until_one_hangs().await;
+    cluster.agent("gfs3").kill().await;
+    until("the others are clean", async || {
+        let now = cluster.footprints();
+        Ok(["gfs1", "gfs2"].iter().all(|name| now[*name] == before[*name]))
+    })
+    .await
+    .unwrap();
+    cluster.agent("gfs3").start().await.unwrap();
+    let error = done(&client, accepted).await.unwrap_err();
+    assert_eq!(error.status(), Some(500), "{error}");
+    assert!(error.to_string().contains("gfs3"), "{error}");
+    assert_eq!(cluster.footprints(), before);
+    cluster.until_ledger_is_lvms().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_delete_waits_for_a_peer_that_is_down_and_ends_when_it_is_back() {
+    let mut cluster = three().await;
+    let before = cluster.footprints();
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(1, 3)).await.unwrap();
+    cluster.power_cut("gfs3").await;
+    let accepted = client.volume_delete(volume.id).await.unwrap();
+    until("the volume is stopped", async || Ok(cluster.host("gfs1").faults().effect_log().contains(&Call::VolumeStop)))
+        .await
+        .unwrap();
+    cluster.power_on("gfs3").await.unwrap();
+    done(&client, accepted).await.unwrap();
+    let mut after = cluster.footprints();
+    let mut before = before;
+    // It booted in between, so that the kernel's numbers may differ.
+    for all in [&mut before, &mut after] {
+        let host = all.remove("gfs3").unwrap();
+        all.insert("gfs3".into(), host.anonymous());
+    }
+    assert_eq!(after, before);
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
+async fn volumes_created_at_once_never_share_an_extent_and_the_last_one_is_refused() {
+    let cluster = three().await;
+    let client = cluster.client().unwrap();
+    // Seven volumes of 2 GiB fit into 15 GiB and some MiB, an eighth does not.
+    let request = replicated(2, 3);
+    let all = futures::future::join_all((0..8).map(|_| create(&client, &request))).await;
+    let made: Vec<_> = all.iter().flatten().collect();
+    assert_eq!(made.len(), 7);
+    for volume in made {
+        cluster.volume_is_whole(volume.id).await.unwrap();
+    }
+    cluster.ledger_is_lvms().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_name_is_taken_once() {
+    let cluster = three().await;
+    let client = cluster.client().unwrap();
+    let request = VolumeCreateRequest { name: "data".into(), ..replicated(1, 3) };
+    create(&client, &request).await.unwrap();
+    let refused = create(&client, &request).await.unwrap_err().to_string();
+    assert!(refused.contains("data"), "{refused}");
+    cluster.ledger_is_lvms().await.unwrap();
+}
