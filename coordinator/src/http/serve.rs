@@ -59,7 +59,8 @@ async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, shutdow
     }
     let router = router.layer(Extension(Peer(peer)));
     let mut http = Builder::new(TokioExecutor::new()).http1_only();
-    http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_LIMIT);
+    // As Go writes them: scripts look for `Location:` in what curl prints.
+    http.http1().title_case_headers(true).timer(TokioTimer::new()).header_read_timeout(HEADER_LIMIT);
     let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {

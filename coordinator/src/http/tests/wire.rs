@@ -32,7 +32,7 @@ async fn one_connection_carries_many_requests_with_unread_bodies_between_them() 
         stream.write_all(b"GET /clusters HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}").await.unwrap();
         let answer = read_until(&mut stream, "{\"clusters\":[]}\n").await;
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-        assert!(answer.contains("content-length: 16\r\n"), "{answer}");
+        assert!(answer.contains("\r\nContent-Length: 16\r\n"), "{answer}");
     }
 }
 
