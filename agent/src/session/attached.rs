@@ -111,6 +111,7 @@ impl Attached {
         let mut changes = executor.changes();
         let mut inventory = tokio::time::interval(agent.config.timing.inventory);
         inventory.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut settling = Settling { pause: agent.config.timing.settle, since: None, until: None };
         let mut identity_check = tokio::time::interval(IDENTITY);
         let wait = Agent::renew_at(identity).duration_since(agent.config.clock.now());
         let mut renew_at = Instant::now() + Duration::try_from(wait).unwrap_or_default();
@@ -138,7 +139,11 @@ impl Attached {
                     Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => return Ok(Ended::Shutdown),
                 },
-                Ok(()) = changes.changed() => self.look(agent),
+                Ok(()) = changes.changed() => settling.put_off(Instant::now()),
+                () = settling.over() => {
+                    settling = Settling { since: None, until: None, ..settling };
+                    self.look(agent);
+                }
                 _ = inventory.tick() => {
                     self.last = None;
                     self.look(agent);
@@ -238,6 +243,27 @@ impl Attached {
     }
 }
 
+/// When to look after changes that may go on.
+struct Settling {
+    pause: Duration,
+    since: Option<Instant>,
+    until: Option<Instant>,
+}
+
+impl Settling {
+    fn put_off(&mut self, now: Instant) {
+        let since = *self.since.get_or_insert(now);
+        self.until = Some((now + self.pause).min(since + self.pause * 10));
+    }
+
+    async fn over(&self) {
+        match self.until {
+            Some(until) => tokio::time::sleep_until(until).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
 fn check(welcome: &Welcome, identity: &Identity) -> Result<(), SessionError> {
     if welcome.installation != identity.installation {
         let (theirs, ours) = (welcome.installation, identity.installation);
@@ -247,4 +273,22 @@ fn check(welcome: &Welcome, identity: &Identity) -> Result<(), SessionError> {
         return Err(SessionError::Greeting(format!("it chose protocol {}, which was not offered", welcome.protocol)));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_row_of_tasks_puts_the_inventory_off_and_not_for_ever() {
+        let begun = Instant::now();
+        let mut settling = Settling { pause: Duration::from_secs(1), since: None, until: None };
+        for seconds in [0, 1, 2] {
+            settling.put_off(begun + Duration::from_secs(seconds));
+        }
+        assert_eq!(settling.until, Some(begun + Duration::from_secs(3)));
+        settling.put_off(begun + Duration::from_millis(9500));
+        settling.over().await;
+        assert_eq!(begun.elapsed(), Duration::from_secs(10));
+    }
 }

@@ -55,6 +55,9 @@ pub struct Timing {
     pub longest_pause: Duration,
     /// An inventory goes out at least this often.
     pub inventory: Duration,
+    /// After a task has ended, so long a silence comes before the next inventory: an operation is a row of tasks, and
+    /// the tools that look need the same locks as those that work. Ten times as long at most.
+    pub settle: Duration,
     /// How often a host that has not enrolled looks whether it has.
     pub enrolment: Duration,
 }
@@ -65,6 +68,7 @@ impl Default for Timing {
             first_pause: Duration::from_millis(500),
             longest_pause: Duration::from_secs(30),
             inventory: Duration::from_secs(60),
+            settle: Duration::from_millis(500),
             enrolment: Duration::from_secs(2),
         }
     }
@@ -74,7 +78,7 @@ impl Default for Timing {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error("the agent's journal could not be opened")]
-    Journal(#[from] OpenError),
+    Journal(#[from] Box<OpenError>),
     #[error("the host does not answer the agent")]
     Host(#[from] HostError),
 }
@@ -113,7 +117,7 @@ enum SessionError {
 /// Runs an agent until `shutdown`; then tasks that have begun are finished, and this returns.
 pub async fn run(config: Config, host: Arc<dyn Host>, shutdown: CancellationToken) -> Result<(), RunError> {
     let journal_dir = config.journal_dir.clone();
-    let opened = tokio::task::spawn_blocking(move || Journal::open(journal_dir.as_std_path())).await;
+    let opened = tokio::task::spawn_blocking(move || Journal::open(journal_dir.as_std_path()).map_err(Box::new)).await;
     let journal = match opened {
         Ok(journal) => Arc::new(journal?),
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),

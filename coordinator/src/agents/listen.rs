@@ -13,6 +13,7 @@ use bricklayer_proto::wire::{MAX_ENROL, MAX_FROM_AGENT, MAX_TO_AGENT};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
@@ -29,6 +30,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Strangers can open connections, so the number of unfinished handshakes is limited.
 const HANDSHAKES: usize = 256;
+
+/// Whoever has no certificate comes to enrol, which takes a second; nobody else holds a connection open.
+const STRANGER: Duration = Duration::from_secs(60);
 
 /// A peer that is gone without a word is noticed within twice this.
 const KEEPALIVE: Duration = Duration::from_secs(10);
@@ -105,7 +109,8 @@ async fn accept(
                     match shake_hands(&acceptor, stream, address, &tls).await {
                         // The server that would take it may have stopped meanwhile.
                         Ok(connection) => drop(connections.send(Ok(connection)).await),
-                        Err(error) => tracing::warn!(from = %address, %error, "a handshake failed"),
+                        // Port scanners, mostly. What our verifier refuses it says aloud itself.
+                        Err(error) => tracing::info!(from = %address, %error, "a handshake failed"),
                     }
                     drop(permit);
                 });
@@ -130,13 +135,16 @@ async fn shake_hands(
         .map(|certificate| Caller::read(certificate, tls.installation()))
         .transpose()
         .map_err(io::Error::other)?;
-    Ok(Connection { stream, peer: Peer { address, caller } })
+    let limit = caller.is_none().then(|| Box::pin(tokio::time::sleep(STRANGER)));
+    Ok(Connection { stream, peer: Peer { address, caller }, limit })
 }
 
 /// A connection that has shaken hands, and with whom.
 struct Connection {
     stream: TlsStream<TcpStream>,
     peer: Peer,
+    /// When it is closed, whatever goes on.
+    limit: Option<Pin<Box<Sleep>>>,
 }
 
 impl Connected for Connection {
@@ -149,6 +157,11 @@ impl Connected for Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let Some(limit) = &mut self.limit
+            && limit.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use bricklayer_store::Store;
 use clap::Args;
 
+use crate::pki::Trust;
 use crate::service::Layout;
 use crate::state::SCHEMA;
 
@@ -15,6 +16,7 @@ pub struct Import {
 impl Import {
     pub fn run(&self, data_dir: &Path) -> anyhow::Result<()> {
         let store = Store::import(&self.file, &Layout(data_dir).store(), SCHEMA)?;
+        Trust::restored(&store)?;
         let verified = store.verify()?;
         store.close();
         let records: u64 = verified.tables.values().sum();

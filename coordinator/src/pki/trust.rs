@@ -37,6 +37,9 @@ pub const GRACE: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// The longest life of an invitation that may be asked for.
 const LONGEST_INVITATION_LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
+/// More than any coordinator starts between an export and its import.
+const STARTS_SINCE_AN_EXPORT: u64 = 1_000_000;
+
 /// Invitations that nobody can use any more are kept this long, so that a late try is told why it fails.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(7 * 24);
 
@@ -299,6 +302,17 @@ impl Trust {
             durable: ArcSwap::from_pointee(known),
             deciding: Mutex::new(()),
         }))
+    }
+
+    /// The store was made of an export: agents may have met later starts than it knows of, and would refuse this one.
+    /// Whoever imports has decided that this is the coordinator; a copied directory that starts by accident has not.
+    pub fn restored(store: &Store) -> Result<(), TrustError> {
+        let Some(mut installation) = store.get(&INSTALLATION, &())? else { return Err(TrustError::NotFounded) };
+        installation.epoch += STARTS_SINCE_AN_EXPORT;
+        let mut batch = Batch::new();
+        batch.put(&INSTALLATION, &(), &installation);
+        store.commit_blocking(batch)?;
+        Ok(())
     }
 
     #[must_use]

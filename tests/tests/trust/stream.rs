@@ -130,6 +130,22 @@ async fn a_coordinator_that_is_behind_the_agents_epoch_is_refused_by_both() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_was_made_of_an_export_is_ahead_of_every_start_since() {
+    let world = World::start().await;
+    let home = world.enrolled("gfs1").await;
+    let export = world.dir.path().join("export");
+    world.store.export(&export).unwrap();
+    let world = world.restart().await.restart().await;
+    let running = home.run();
+    world.until_attached(home.node()).await;
+    let met = world.trust.epoch();
+    let world = world.restart_from(&export).await;
+    assert!(world.trust.epoch() > met);
+    world.until_attached(home.node()).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_cuts_the_stream_and_the_next_handshake_is_refused_in_words() {
     let world = World::start().await;
     let home = world.enrolled("gfs1").await;

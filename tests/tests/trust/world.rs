@@ -1,6 +1,7 @@
 //! A coordinator's trust and agents' sessions over real mutual TLS on 127.0.0.1, each with a clock that tests set.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -54,7 +55,7 @@ pub struct World {
     pub address: SocketAddr,
     stop: CancellationToken,
     served: JoinHandle<()>,
-    store: Store,
+    pub store: Store,
 }
 
 impl World {
@@ -81,13 +82,28 @@ impl World {
 
     /// The coordinator's program ends and starts again, with what is on its disk.
     pub async fn restart(self) -> Self {
+        let (dir, clock, address) = self.stop().await;
+        let store = Store::open(&dir.path().join("store"), SCHEMA).unwrap();
+        Self::open(dir, store, clock, Some(address)).await
+    }
+
+    /// The coordinator's store is lost, and made again of an export.
+    pub async fn restart_from(self, export: &Path) -> Self {
+        let (dir, clock, address) = self.stop().await;
+        let place = dir.path().join("store");
+        std::fs::remove_dir_all(&place).unwrap();
+        let store = Store::import(export, &place, SCHEMA).unwrap();
+        Trust::restored(&store).unwrap();
+        Self::open(dir, store, clock, Some(address)).await
+    }
+
+    async fn stop(self) -> (TempDir, Shift, SocketAddr) {
         let Self { dir, clock, trust, registry, address, stop, served, store } = self;
         stop.cancel();
         served.await.unwrap();
         drop((trust, registry));
         store.close();
-        let store = Store::open(&dir.path().join("store"), SCHEMA).unwrap();
-        Self::open(dir, store, clock, Some(address)).await
+        (dir, clock, address)
     }
 
     pub async fn invite(&self, name: &str) -> Invitation {
