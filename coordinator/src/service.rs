@@ -75,7 +75,7 @@ impl Coordinator {
         let (rest_address, agents_address) = (rest.local_addr()?, agents_listener.local_addr()?);
 
         let store_dir = layout.store();
-        let store = tokio::task::spawn_blocking(move || Store::open(&store_dir, SCHEMA)).await??;
+        let store = tokio::task::spawn_blocking(move || Store::open(&store_dir, SCHEMA).map_err(Box::new)).await??;
         let addresses = if config.advertise.is_empty() { vec![agents_address.to_string()] } else { config.advertise };
         let start = Start { addresses, epoch_at_least: 0, clock: Clock::system() };
         let trust = Trust::open(store.clone(), &layout.authority(), start)?;

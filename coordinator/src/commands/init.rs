@@ -1,8 +1,10 @@
 use std::fs::DirBuilder;
+use std::io::Write;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
+use bricklayer_proto::ids::InstallationId;
 use bricklayer_store::Store;
 use clap::Args;
 
@@ -35,11 +37,16 @@ impl Init {
         let installation = Trust::found(&store, &layout.authority(), &Clock::system())?;
         store.close();
         RestKeys::make(&layout.keys())?;
-        println!("Made installation {installation} in {}.", data_dir.display());
-        println!("The administrator's key is in {}.", keys::admin_file(&layout.keys()).display());
-        println!("Keep a copy of {}: who has it can speak as this installation.", layout.authority().display());
-        println!();
-        println!("Next: bricklayer-coordinator run, and for each host: bricklayer agent invite NAME");
+        // A reader that has seen enough (`| head`) is no failure of what was made.
+        let _ = Self::tell(&mut std::io::stdout(), data_dir, installation);
         Ok(())
+    }
+
+    fn tell(out: &mut impl Write, data_dir: &Path, installation: InstallationId) -> std::io::Result<()> {
+        let layout = Layout(data_dir);
+        writeln!(out, "Made installation {installation} in {}.", data_dir.display())?;
+        writeln!(out, "The administrator's key is in {}.", keys::admin_file(&layout.keys()).display())?;
+        writeln!(out, "Keep a copy of {}: who has it can speak as this installation.", layout.authority().display())?;
+        writeln!(out, "\nNext: bricklayer-coordinator run, and for each host: bricklayer agent invite NAME")
     }
 }

@@ -79,9 +79,8 @@ impl Topology {
     #[must_use]
     pub fn free(&self, device: &Device) -> Extents {
         let taken = self.brick_spaces(device.id).filter_map(|space| space.taken());
-        let used = taken
-            .chain([device.foreign, self.spare(device)])
-            .fold(Some(Extents::ZERO), |sum, extents| sum?.checked_add(extents));
+        let mut used = taken.chain([device.foreign, self.spare(device)]);
+        let used = used.try_fold(Extents::ZERO, Extents::checked_add);
         used.and_then(|used| device.space.total.checked_sub(used)).unwrap_or(Extents::ZERO)
     }
 

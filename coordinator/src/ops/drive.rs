@@ -1,10 +1,12 @@
 //! Drives one operation to its end: forward through its stages, or back from the stage that failed.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bricklayer_proto::ids::OperationId;
 use bricklayer_store::StoreError;
+use futures::FutureExt as _;
 use futures::future::join_all;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -25,8 +27,22 @@ pub async fn drive(context: Arc<Context>, id: OperationId) {
     let Some(operation) = context.state.read().operations.get(&id).cloned() else { return };
     let span = tracing::info_span!("operation", operation.id = %id, operation.kind = operation.plan.kind());
     async {
-        if let Err(error) = Drive::new(&context, operation).to_the_end().await {
-            tracing::error!(error = %error, "The state cannot be written; the operation goes on after a restart.");
+        let mut pause = context.policy.retry;
+        loop {
+            // The record may be further than it was when a panic cut this off.
+            let Some(operation) = context.state.read().operations.get(&id).cloned() else { return };
+            match AssertUnwindSafe(Drive::new(&context, operation).to_the_end()).catch_unwind().await {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => {
+                    tracing::error!(error = %error, "The state cannot be written; the operation goes on after a restart.");
+                    return;
+                }
+                Err(_) => {
+                    tracing::error!("A step panicked, which is a fault of Bricklayer's; the operation goes on from the start.");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
         }
     }
     .instrument(span)
