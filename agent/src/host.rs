@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use bricklayer_proto::ids::BootId;
 use bricklayer_proto::inventory::{GroupSpace, LogicalVolume, PeerSeen, PhysicalVolume, Versions};
 use bricklayer_proto::names::{
-    BrickPath, DevicePath, HostName, LvName, LvmTag, MountPoint, OptionKey, OptionValue, PvUuid, VgName, VolumeName,
+    BrickPath, DevicePath, HostName, LvName, LvmTag, MountPoint, NotAName, OptionKey, OptionValue, PvUuid, VgName,
+    VolumeName,
 };
 use bricklayer_proto::size::{ByteSize, ExtentSize};
 use bricklayer_proto::space::BrickSpace;
@@ -217,6 +218,14 @@ pub trait Host: Send + Sync + 'static {
     async fn remove_mount_point(&self, at: &MountPoint) -> Result<(), HostError>;
     async fn mount(&self, group: &VgName, volume: &LvName, at: &MountPoint) -> Result<(), HostError>;
     async fn unmount(&self, at: &MountPoint) -> Result<(), HostError>;
+    /// Unmounts what others mounted, at a place of any name.
+    async fn unmount_foreign(&self, at: &Utf8Path) -> Result<(), HostError> {
+        let at = at.as_str().parse().map_err(|error: NotAName| HostError::Failed {
+            what: format!("unmounting {at}"),
+            said: error.to_string(),
+        })?;
+        self.unmount(&at).await
+    }
     /// Replaces fstab by `new` in one step, if it still reads `old`; `false` where somebody else has changed it.
     async fn replace_fstab(&self, old: &str, new: &str) -> Result<bool, HostError>;
     /// Writes a file in the root of a mounted brick file system, durably and in one step.

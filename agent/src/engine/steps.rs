@@ -31,13 +31,7 @@ impl Engine {
     async fn step(&self, step: &Step) -> Result<Option<GroupReport>, HostError> {
         let host = &self.host;
         match step {
-            Step::UnmountForeign { at } => {
-                let at = at.as_str().parse().map_err(|_| HostError::Failed {
-                    what: format!("unmounting {at:?}"),
-                    said: "its name has characters that are not passed on; unmount it by hand".to_owned(),
-                })?;
-                host.unmount(&at).await?;
-            }
+            Step::UnmountForeign { at } => host.unmount_foreign(at).await?,
             Step::DropForeignLines { lines } => {
                 self.edit_fstab(|text| fstab::without(text, |entry| lines.iter().any(|line| line == entry.line)))
                     .await?;

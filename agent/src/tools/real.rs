@@ -288,6 +288,11 @@ impl Host for RealHost {
         mount::unmount(at.as_path(), UNMOUNT_PATIENCE).await
     }
 
+    async fn unmount_foreign(&self, at: &Utf8Path) -> Result<(), HostError> {
+        // Nothing was stopped just now, so there is nobody to wait for.
+        mount::unmount(at, Duration::ZERO).await
+    }
+
     async fn replace_fstab(&self, old: &str, new: &str) -> Result<bool, HostError> {
         let (file, old, new) = (self.fstab.clone(), old.to_owned(), new.to_owned());
         self.blocking(move || {
