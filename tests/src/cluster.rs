@@ -7,21 +7,25 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use bricklayer_agent::engine::{Engine, Executor};
 use bricklayer_agent::host::Host;
 use bricklayer_agent::identity::{self, Enrolment};
+use bricklayer_agent::journal::Journal;
 use bricklayer_agent::session::{self, Timing};
 use bricklayer_api::client::{Client, ClientConfig};
 use bricklayer_api::v1::{AgentState, InvitationRequest};
+use bricklayer_coordinator::agents::{AgentApi as _, Registry};
 use bricklayer_coordinator::keys::RestKeys;
 use bricklayer_coordinator::ops::{Policy, UnknownNode};
 use bricklayer_coordinator::pki::{Clock, Trust};
 use bricklayer_coordinator::service::{Config, Coordinator, Layout};
 use bricklayer_coordinator::state::SCHEMA;
+use bricklayer_proto::inventory::Inventory;
 use bricklayer_proto::names::HostName;
 use bricklayer_proto::size::ByteSize;
 use bricklayer_store::Store;
@@ -32,6 +36,9 @@ use crate::sim::{SimCluster, SimHost};
 
 /// How long a condition may take to come about, on a slow machine with much else to do.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a starting agent waits for disks that its manifest names.
+const BOOT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What an installation is started with.
 #[derive(Clone)]
@@ -48,6 +55,8 @@ pub struct Settings {
 pub struct Installation {
     settings: Settings,
     life: Option<Life>,
+    /// Of the coordinator that was started last.
+    registry: Option<Weak<Registry>>,
 }
 
 /// An agent on a simulated host.
@@ -89,7 +98,7 @@ impl Installation {
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         let dir = settings.data_dir.clone();
         tokio::task::spawn_blocking(move || found(&dir)).await??;
-        let mut installation = Self { settings, life: None };
+        let mut installation = Self { settings, life: None, registry: None };
         installation.start_coordinator().await?;
         Ok(installation)
     }
@@ -105,15 +114,17 @@ impl Installation {
             policy: self.settings.policy.clone(),
             unknown_node: self.settings.unknown_node.clone(),
         };
-        let (life, addresses) = Life::start("coordinator", |stop, ready| async move {
+        let (life, (rest, agents, registry)) = Life::start("coordinator", |stop, ready| async move {
             let coordinator = Coordinator::start(config).await?;
-            ready.tell((coordinator.rest, coordinator.agents_address));
+            let registry = Arc::downgrade(&coordinator.registry);
+            ready.tell((coordinator.rest, coordinator.agents_address, registry));
             stop.cancelled().await;
             coordinator.stop().await;
             Ok(())
         })
         .await?;
-        (self.settings.rest, self.settings.agents) = addresses;
+        (self.settings.rest, self.settings.agents) = (rest, agents);
+        self.registry = Some(registry);
         self.life = Some(life);
         Ok(())
     }
@@ -164,6 +175,26 @@ impl Installation {
                 return Ok(());
             }
             waiting.again(seen.err().map(Into::into)).await?;
+        }
+    }
+
+    /// Waits until the coordinator has seen of that host what it is looked for.
+    pub async fn until_seen(
+        &self,
+        name: &HostName,
+        what: &str,
+        is_seen: impl Fn(&Inventory) -> bool + Send,
+    ) -> anyhow::Result<()> {
+        let waiting = Waiting::until(&format!("the coordinator sees of {name} that {what}"));
+        loop {
+            let registry = self.registry.as_ref().and_then(Weak::upgrade).context("the coordinator does not run")?;
+            let node = registry.by_name(name.as_str());
+            let seen = node.and_then(|node| registry.inventory(node));
+            drop(registry);
+            if seen.is_some_and(|(inventory, _)| is_seen(&inventory)) {
+                return Ok(());
+            }
+            waiting.again(None).await?;
         }
     }
 
@@ -220,7 +251,7 @@ impl Agent {
         &self.host
     }
 
-    /// Starts the agent on what it left.
+    /// Starts the agent on what it left. Back when the bricks of the host are up, as far as they can be.
     pub async fn start(&mut self) -> anyhow::Result<()> {
         let config = session::Config {
             journal_dir: self.data_dir.join("journal"),
@@ -230,15 +261,24 @@ impl Agent {
             timing: Timing {
                 first_pause: Duration::from_millis(20),
                 longest_pause: Duration::from_millis(500),
+                inventory: Duration::from_millis(500),
                 ..Timing::default()
             },
             clock: identity::Clock::system(),
         };
         let host: Arc<dyn Host> = Arc::new(self.host.clone());
         let name = format!("agent-{}", self.host.name());
+        // As the program's own `run` does it: bricks first, then the coordinator.
         let (life, ()) = Life::start(&name, |stop, ready| async move {
+            let engine = Arc::new(Engine::new(Arc::clone(&host)));
+            let journal_dir = config.journal_dir.clone();
+            let open = move || Journal::open(journal_dir.as_std_path()).map_err(anyhow::Error::from);
+            let journal = tokio::task::spawn_blocking(open).await??;
+            engine.boot(&journal.manifest()?, BOOT_PATIENCE).await?;
             ready.tell(());
-            session::run(config, host, stop).await?;
+            let executor = Executor::new(engine, Arc::new(journal));
+            session::serve(config, host, Arc::clone(&executor), stop).await;
+            executor.drain().await;
             Ok(())
         })
         .await?;
@@ -313,15 +353,20 @@ impl Cluster {
         self.agent(name).kill().await;
     }
 
-    /// The kernel boots and the agent starts; glusterd is started once the bricks of fstab are mounted, as the units are
-    /// ordered on a real host.
+    /// The kernel boots and the agent starts; glusterd is started once the bricks are up, as the units are ordered on a
+    /// real host.
     pub async fn power_on(&mut self, name: &str) -> anyhow::Result<()> {
         self.host(name).power_on();
         self.agent(name).start().await?;
-        let host = self.host(name).clone();
-        until(&format!("the bricks of {name} are mounted"), async || Ok(host.fstab_is_mounted())).await?;
-        host.start_glusterd();
+        self.host(name).start_glusterd();
         Ok(())
+    }
+
+    /// Waits until the host can be used for new volumes: attached, its glusterd seen.
+    pub async fn until_able(&self, name: &str) -> anyhow::Result<()> {
+        let name = name.parse()?;
+        self.installation.until_attached(&name).await?;
+        self.installation.until_seen(&name, "its glusterd runs", |seen| seen.gluster.running).await
     }
 
     pub async fn until_all_attached(&self) -> anyhow::Result<()> {
