@@ -1,10 +1,10 @@
 //! Bricks.
 
-use bricklayer_proto::names::{DevicePath, mapper_path};
-use bricklayer_proto::task::{BrickKey, BrickReport, BrickSpec, Done, Failure, Report};
+use bricklayer_proto::names::{DevicePath, VgName, mapper_path};
+use bricklayer_proto::task::{BrickKey, BrickReport, BrickSpec, Done, Failure, FailureKind, Report};
 
 use super::steps::must_be;
-use super::{Engine, OnProgress, done, failure, not_so};
+use super::{Engine, OnProgress, done, failure, locked, not_so};
 use crate::host::{GroupReport, Mount};
 use crate::observe;
 use crate::plan::Step;
@@ -18,11 +18,38 @@ struct Seen {
 }
 
 impl Engine {
+    /// Makes the brick, first by what is remembered of its group: LVM itself refuses what does not fit or is there
+    /// already, and reports the group afterwards, so a memory that was wrong costs one attempt and a look.
     pub(super) async fn brick(&self, spec: &BrickSpec, progress: OnProgress<'_>) -> Result<Done, Failure> {
-        progress("looking at the device");
         let key = spec.key();
+        let remembered = locked(&self.remembered).get(&VgName::of_device(spec.device)).cloned();
+        let new_there = |group: &GroupReport| {
+            Found::look(group, &key).is_ok_and(|found| found.volume.is_none() && found.pool.is_none())
+        };
+        let mut begun = false;
+        if let Some(group) = remembered.filter(new_there) {
+            let seen = self.see_around(Some(group)).await?;
+            match self.brick_from(spec, &seen, progress).await {
+                Err(failure) if failure.kind != FailureKind::Unknown => {
+                    tracing::debug!("not by what is remembered of the group: {failure}");
+                    self.forget(&VgName::of_device(spec.device));
+                    begun = failure.kind == FailureKind::Failed;
+                }
+                done => return done,
+            }
+        }
+        progress("looking at the device");
         let seen = self.see(&key).await?;
-        let mut facts = self.facts(&seen);
+        self.brick_from(spec, &seen, progress).await.map_err(|failure| match failure.kind {
+            // Nothing was changed by the second attempt; by the first something may have been.
+            FailureKind::Refused | FailureKind::NoSpace if begun => Failure { kind: FailureKind::Failed, ..failure },
+            _ => failure,
+        })
+    }
+
+    async fn brick_from(&self, spec: &BrickSpec, seen: &Seen, progress: OnProgress<'_>) -> Result<Done, Failure> {
+        let key = spec.key();
+        let mut facts = self.facts(seen);
         if let Some(group) = facts.group
             && let Some(volume) = Found::look(group, &key)?.volume
         {
@@ -74,6 +101,13 @@ impl Engine {
 
     async fn see(&self, key: &BrickKey) -> Result<Seen, Failure> {
         let group = self.group_of(key.device).await?;
+        if let Some(group) = &group {
+            self.remember(group);
+        }
+        self.see_around(group).await
+    }
+
+    async fn see_around(&self, group: Option<GroupReport>) -> Result<Seen, Failure> {
         let mounts = self.host.mounts().await.map_err(|error| failure(&error))?;
         let fstab = self.host.fstab().await.map_err(|error| failure(&error))?;
         Ok(Seen { group, mounts, fstab })

@@ -21,6 +21,7 @@ impl Engine {
         let report = plan::device::group_of(&view.groups, spec.device).cloned();
         let report = must_be(report, "the volume group")?;
         plan::device::ours(&report, spec.device)?;
+        self.remember(&report);
         let Some(physical) = report.physical_volumes.first() else {
             return Err(not_so(format!("volume group {} has no physical volume", report.name)));
         };

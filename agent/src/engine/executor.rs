@@ -4,7 +4,9 @@
 //! `lvcreate` and the `mkfs.xfs` after it: every task runs detached from whoever asked for it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bricklayer_proto::ids::TaskId;
 use bricklayer_proto::task::{Done, Failure, FailureKind, Outcome, Progress, Report, Task, Wanted};
@@ -23,8 +25,14 @@ pub struct Executor {
     running: Mutex<BTreeMap<TaskId, watch::Receiver<Option<Outcome>>>>,
     progress: broadcast::Sender<Progress>,
     changes: watch::Sender<u64>,
+    ended: AtomicU64,
     tracker: TaskTracker,
 }
+
+/// After a brick's task the host is examined anew only when it has been left alone for this long. Outcomes carry the
+/// space of their group already, and a host that makes bricks, or serves glusterd for a volume of them, has better
+/// things to do than to read all its disks again.
+const BRICKS_SETTLE: Duration = Duration::from_secs(5);
 
 impl Executor {
     #[must_use]
@@ -35,6 +43,7 @@ impl Executor {
             running: Mutex::default(),
             progress: broadcast::Sender::new(64),
             changes: watch::Sender::new(0),
+            ended: AtomicU64::new(0),
             tracker: TaskTracker::new(),
         })
     }
@@ -55,7 +64,7 @@ impl Executor {
         self.progress.subscribe()
     }
 
-    /// Changes whenever a task has ended, so that a fresh inventory is worth sending.
+    /// Changes when tasks have ended and a fresh inventory is worth sending.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
@@ -91,14 +100,34 @@ impl Executor {
         running.insert(task.id, answer.clone());
         let this = Arc::clone(self);
         self.tracker.spawn(async move {
-            let id = task.id;
+            let (id, settles) = (task.id, settles(&task.wanted));
             // Also when the work panics: an entry that stays would answer "unknown" until the next restart.
             let _entry = Entry { executor: &this, id };
             let outcome = this.journalled(task).await;
             tell.send_replace(Some(outcome));
-            this.changes.send_modify(|count| *count += 1);
+            if let Some(quiet) = settles {
+                this.announce_after(quiet);
+            }
         });
         answer
+    }
+
+    /// Announces a change once no task has ended for `quiet`, and none runs.
+    fn announce_after(self: &Arc<Self>, quiet: Duration) {
+        let ended = self.ended.fetch_add(1, Ordering::Relaxed) + 1;
+        if quiet.is_zero() {
+            self.changes.send_modify(|count| *count += 1);
+            return;
+        }
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(quiet).await;
+            // A task that runs, or has ended since, announces the change when it is done itself.
+            let idle = this.running.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+            if idle && this.ended.load(Ordering::Relaxed) == ended {
+                this.changes.send_modify(|count| *count += 1);
+            }
+        });
     }
 
     async fn journalled(&self, task: Task) -> Outcome {
@@ -153,6 +182,20 @@ impl Executor {
     fn journal_failed(&self, task: TaskId, kind: FailureKind, error: &StoreError) -> Outcome {
         tracing::error!(task.id = %task, "the journal failed: {}", super::chain(error));
         failed(task, kind, format!("the agent's journal failed: {}", super::chain(error)))
+    }
+}
+
+/// How long to let the host settle before it is examined anew; `None` for tasks that leave an inventory as it was.
+fn settles(wanted: &Wanted) -> Option<Duration> {
+    match wanted {
+        Wanted::Device(_)
+        | Wanted::DeviceCondemned { .. }
+        | Wanted::DeviceGone { .. }
+        | Wanted::DiskWiped { .. }
+        | Wanted::Peer { .. }
+        | Wanted::PeerGone { .. } => Some(Duration::ZERO),
+        Wanted::Brick(_) | Wanted::BrickCondemned(_) | Wanted::BrickGone(_) => Some(BRICKS_SETTLE),
+        Wanted::Volume(_) | Wanted::VolumeStarted(_) | Wanted::VolumeStopped(_) | Wanted::VolumeGone(_) => None,
     }
 }
 

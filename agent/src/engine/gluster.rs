@@ -5,10 +5,12 @@
 
 use std::time::Duration;
 
-use bricklayer_proto::names::{HostName, OptionKey, OptionValue};
-use bricklayer_proto::task::{Done, Failure, FailureKind, Report, VOLUME_ID_OPTION, VolumeKey, VolumeSpec};
+use bricklayer_proto::names::{BrickPath, HostName, OptionKey, OptionValue};
+use bricklayer_proto::task::{
+    BrickAddress, Done, Failure, FailureKind, Report, VOLUME_ID_OPTION, VolumeKey, VolumeSpec,
+};
 
-use super::{Engine, OnProgress, done, failure, not_so};
+use super::{Engine, OnProgress, done, failure, locked, not_so};
 use crate::host::{GlusterVolume, HostError};
 use crate::observe;
 use crate::plan::{refused, refused_with_cure};
@@ -30,7 +32,10 @@ impl Engine {
         let probed = self.host.gluster_peer_probe(host).await;
         if self.peer_is_connected(host).await?.is_none() {
             // Not there under this name. It may be this host itself, or known by another name; then the answer counts.
-            probed.map_err(|error| failure(&error))?;
+            probed.map_err(|error| {
+                let cure = format!("See that glusterd runs on {host} and that this host reaches its port 24007");
+                Failure { cure: Some(cure), ..failure(&error) }
+            })?;
             return Ok(done(false, Report::Nothing));
         }
         // A volume made now would be refused as "not connected".
@@ -63,23 +68,19 @@ impl Engine {
     pub(super) async fn volume(&self, spec: &VolumeSpec, progress: OnProgress<'_>) -> Result<Done, Failure> {
         self.glusterd_must_run().await?;
         let name = &spec.key.name;
-        let mut created = false;
-        let volume = match self.look_for(&spec.key).await? {
-            Some(volume) => volume,
-            None => {
-                created = true;
-                self.create(spec, progress).await?
+        // Without a look first: GlusterFS refuses a name or a brick that is in use, and forces nothing.
+        if let Some(volume) = self.create(spec, progress).await? {
+            if volume.bricks != spec.bricks {
+                return Err(refused(format!("there is a volume {name} with other bricks already")));
             }
-        };
-        if volume.bricks != spec.bricks {
-            return Err(refused(format!("there is a volume {name} with other bricks already")));
-        }
-        // The id is set in the last transaction, so a volume that has it has all the rest.
-        if id_of(&volume) == Some(spec.key.volume.to_string().as_str()) {
-            return Ok(done(created, Report::Nothing));
-        }
-        if let Some(other) = id_of(&volume) {
-            return Err(refused(format!("there is a volume {name} already, with the id {other}")));
+            match id_of(&volume) {
+                // The id is set in the last transaction, so a volume that has it has all the rest.
+                Some(id) if id == spec.key.volume.to_string() => return Ok(done(false, Report::Nothing)),
+                Some(other) => {
+                    return Err(refused(format!("there is a volume {name} already, with the id {other}")));
+                }
+                None => {}
+            }
         }
         progress("gluster volume set");
         for options in in_transactions(spec) {
@@ -96,25 +97,27 @@ impl Engine {
                 }
             }
         }
+        locked(&self.known_volumes).insert((name.clone(), spec.key.volume));
         Ok(done(true, Report::Nothing))
     }
 
     pub(super) async fn volume_started(&self, key: &VolumeKey, progress: OnProgress<'_>) -> Result<Done, Failure> {
         self.glusterd_must_run().await?;
-        let Some(volume) = self.look_for_ours(key).await? else {
-            return Err(refused(format!("there is no volume {}", key.name)));
-        };
-        if volume.started {
-            return Ok(done(false, Report::Nothing));
+        let known = locked(&self.known_volumes).contains(&(key.name.clone(), key.volume));
+        if !known {
+            match self.look_for_ours(key).await? {
+                Some(volume) if volume.started => return Ok(done(false, Report::Nothing)),
+                Some(_) => {}
+                None => return Err(refused(format!("there is no volume {}", key.name))),
+            }
         }
         progress("gluster volume start");
-        let started = self.host.gluster_volume_start(&key.name).await;
-        match self.look_for(key).await? {
+        let Err(error) = self.host.gluster_volume_start(&key.name).await else {
+            return Ok(done(true, Report::Nothing));
+        };
+        match self.look_for_ours(key).await? {
             Some(volume) if volume.started => Ok(done(true, Report::Nothing)),
-            _ => {
-                started.map_err(|error| failure(&error))?;
-                Err(not_so(format!("volume {} was started and does not run", key.name)))
-            }
+            _ => Err(failure(&error)),
         }
     }
 
@@ -144,6 +147,7 @@ impl Engine {
             return Err(refused_with_cure(format!("volume {} runs", key.name), "Stop it first"));
         }
         progress("gluster volume delete");
+        locked(&self.known_volumes).remove(&(key.name.clone(), key.volume));
         let deleted = self.host.gluster_volume_delete(&key.name).await;
         if self.look_for(key).await?.is_some() {
             deleted.map_err(|error| failure(&error))?;
@@ -152,40 +156,63 @@ impl Engine {
         Ok(done(true, Report::Nothing))
     }
 
-    async fn create(&self, spec: &VolumeSpec, progress: OnProgress<'_>) -> Result<GlusterVolume, Failure> {
+    /// Creates the volume; the one that is there already, where it could not.
+    async fn create(&self, spec: &VolumeSpec, progress: OnProgress<'_>) -> Result<Option<GlusterVolume>, Failure> {
         let name = &spec.key.name;
         progress("gluster volume create");
         let mut tried_again = false;
         loop {
-            let created = self.host.gluster_volume_create(name, spec.layout, &spec.bricks).await;
+            let Err(error) = self.host.gluster_volume_create(name, spec.layout, &spec.bricks).await else {
+                return Ok(None);
+            };
             if let Some(volume) = self.look_for(&spec.key).await? {
-                return Ok(volume);
+                return Ok(Some(volume));
             }
-            match created {
-                // It failed, and it may have marked bricks as used on its way. Those of this host can be unmarked.
-                Err(HostError::Failed { .. }) if !tried_again && self.unmark(spec).await => tried_again = true,
-                Err(error) => return Err(failure(&error)),
-                Ok(()) => return Err(not_so(format!("GlusterFS made volume {name} and does not know it"))),
+            // It may have marked bricks as used on its way. Those of this host can be unmarked.
+            let again = matches!(error, HostError::Failed { .. }) && !tried_again && self.unmark(spec).await;
+            if !again {
+                return Err(failure(&error));
             }
+            tried_again = true;
         }
     }
 
     /// Takes the marks of a failed create off this host's bricks; whether there were bricks to try.
     async fn unmark(&self, spec: &VolumeSpec) -> bool {
-        let Ok(mounts) = self.host.mounts().await else { return false };
-        let here = |brick: &&bricklayer_proto::task::BrickAddress| {
-            let root = brick.path.as_path().parent();
-            root.is_some_and(|root| observe::mounted_at(&mounts, root).is_some())
+        let bricks = match self.own_free_bricks(spec).await {
+            Ok(bricks) => bricks,
+            Err(error) => {
+                tracing::warn!("bricks are not unmarked, as it is not known whose they are: {}", super::chain(&error));
+                return false;
+            }
         };
         let mut any = false;
-        for brick in spec.bricks.iter().filter(here) {
-            match self.host.clear_brick_marks(&brick.path).await {
+        for brick in bricks {
+            match self.host.clear_brick_marks(brick).await {
                 Ok(()) => any = true,
-                // Not empty, or not ours to clear: the second try will say what is wrong.
+                // Not empty: the second try will say what is wrong.
                 Err(error) => tracing::warn!("{}", super::chain(&error)),
             }
         }
         any
+    }
+
+    /// Those bricks of a volume to be made that lie on this host and are in no volume that glusterd knows. The brick of
+    /// a new volume is as empty as one that a failed create has marked, and would not start without its marks.
+    async fn own_free_bricks<'a>(&self, spec: &'a VolumeSpec) -> Result<Vec<&'a BrickPath>, HostError> {
+        let mounts = self.host.mounts().await?;
+        let here = |brick: &&BrickAddress| {
+            let root = brick.path.as_path().parent();
+            root.is_some_and(|root| observe::mounted_at(&mounts, root).is_some())
+        };
+        let mut bricks: Vec<&BrickPath> = spec.bricks.iter().filter(here).map(|brick| &brick.path).collect();
+        for name in self.host.gluster_volumes().await? {
+            let volume = self.host.gluster_volume(&name).await?;
+            // By path alone: the host may be known by another of its names there.
+            let taken: Vec<_> = volume.iter().flat_map(|volume| &volume.bricks).map(|brick| &brick.path).collect();
+            bricks.retain(|brick| !taken.contains(brick));
+        }
+        Ok(bricks)
     }
 
     async fn look_for(&self, key: &VolumeKey) -> Result<Option<GlusterVolume>, Failure> {

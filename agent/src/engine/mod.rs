@@ -12,14 +12,15 @@ mod executor;
 mod gluster;
 mod steps;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bricklayer_proto::ids::VolumeId;
 use bricklayer_proto::inventory::{GlusterSeen, Inventory};
-use bricklayer_proto::names::{DevicePath, VgName};
+use bricklayer_proto::names::{DevicePath, VgName, VolumeName};
 use bricklayer_proto::task::{Done, Failure, FailureKind, Report, Wanted};
 
-use crate::host::{BlockDevice, Host, HostError};
+use crate::host::{BlockDevice, GroupReport, Host, HostError};
 use crate::lock::{Key, Locks};
 use crate::observe::{self, OnDisk};
 
@@ -34,12 +35,23 @@ pub struct Engine {
     /// What `wipefs` last said of each disk, and of which state of the disk: an inventory is made every minute, and a
     /// disk of which the kernel says the same need not be read again for it. No task relies on this.
     known_on_disk: Mutex<BTreeMap<DevicePath, (BlockDevice, OnDisk)>>,
+    /// Groups as LVM last reported them, for making bricks without looking first: see [`Engine::brick`]. Nothing is
+    /// condemned or destroyed by it.
+    remembered: Mutex<BTreeMap<VgName, GroupReport>>,
+    /// Volumes whose id this process has set or read, so that starting one need not ask whose it is.
+    known_volumes: Mutex<BTreeSet<(VolumeName, VolumeId)>>,
 }
 
 impl Engine {
     #[must_use]
     pub fn new(host: Arc<dyn Host>) -> Self {
-        Self { host, locks: Locks::default(), known_on_disk: Mutex::default() }
+        Self {
+            host,
+            locks: Locks::default(),
+            known_on_disk: Mutex::default(),
+            remembered: Mutex::default(),
+            known_volumes: Mutex::default(),
+        }
     }
 
     #[must_use]
@@ -96,6 +108,14 @@ impl Engine {
         self.locks.holding(keys, work).await
     }
 
+    fn remember(&self, report: &GroupReport) {
+        locked(&self.remembered).insert(report.name.clone(), report.clone());
+    }
+
+    fn forget(&self, group: &VgName) {
+        locked(&self.remembered).remove(group);
+    }
+
     /// What is written on the disk, read now.
     async fn on_disk(&self, device: &BlockDevice) -> OnDisk {
         self.host.signatures(&device.path).await.map_err(|error| chain(&error))
@@ -107,15 +127,14 @@ impl Engine {
             return Ok(Vec::new());
         }
         let known = {
-            let known = self.known_on_disk.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let known = locked(&self.known_on_disk);
             known.get(&device.path).filter(|(seen, _)| seen == device).map(|(_, on_disk)| on_disk.clone())
         };
         if let Some(Ok(on_disk)) = known {
             return Ok(on_disk);
         }
         let on_disk = self.on_disk(device).await;
-        let mut known = self.known_on_disk.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        known.insert(device.path.clone(), (device.clone(), on_disk.clone()));
+        locked(&self.known_on_disk).insert(device.path.clone(), (device.clone(), on_disk.clone()));
         on_disk
     }
 
@@ -132,6 +151,11 @@ impl Engine {
             Ok(false) | Err(_) => GlusterSeen::default(),
         }
     }
+}
+
+/// What stands behind these locks is whole after every statement, so a panic elsewhere does not spoil it.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn done(changed: bool, report: Report) -> Done {

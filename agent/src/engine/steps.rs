@@ -20,7 +20,14 @@ impl Engine {
         for step in steps {
             tracing::info!("{step}");
             progress(step.doing());
-            match self.step(step).await {
+            let done = self.step(step).await;
+            if let Some(group) = step.changes_group() {
+                match &done {
+                    Ok(Some(report)) => self.remember(report),
+                    Ok(None) | Err(_) => self.forget(group),
+                }
+            }
+            match done {
                 Ok(report) => last = report.or(last),
                 Err(error) => return Err(failure(&error)),
             }

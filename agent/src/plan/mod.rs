@@ -103,6 +103,34 @@ pub enum Step {
 }
 
 impl Step {
+    /// The volume group whose LVM metadata this changes.
+    #[must_use]
+    pub fn changes_group(&self) -> Option<&VgName> {
+        match self {
+            Self::CreateGroup { group, .. }
+            | Self::CondemnGroup { group }
+            | Self::DeactivateGroup { group }
+            | Self::ActivateGroup { group }
+            | Self::CondemnVolumes { group, .. } => Some(group),
+            Self::CreateVolumes(wanted) => Some(&wanted.group),
+            Self::RemoveGroup(doomed) => Some(doomed.group()),
+            Self::RemoveVolumes(doomed) => Some(doomed.group()),
+            Self::UnmountForeign { .. }
+            | Self::DropForeignLines { .. }
+            | Self::RemoveMapping { .. }
+            | Self::WipeSignatures(_)
+            | Self::MakeXfs { .. }
+            | Self::MakeMountPoint { .. }
+            | Self::SetLine { .. }
+            | Self::Mount { .. }
+            | Self::WriteRecord { .. }
+            | Self::MakeBrickDirectory { .. }
+            | Self::Unmount { .. }
+            | Self::DropLine { .. }
+            | Self::RemoveMountPoint { .. } => None,
+        }
+    }
+
     /// In a word or two, for who waits.
     #[must_use]
     pub fn doing(&self) -> &'static str {

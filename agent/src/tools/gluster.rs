@@ -39,8 +39,9 @@ impl Gluster {
     }
 
     fn changes<W: Into<String>>(&self, words: impl IntoIterator<Item = W>) -> Call {
-        let words = FIRST.iter().map(|word| (*word).to_owned()).chain(words.into_iter().map(Into::into));
-        self.0.writes(words).within(LIMIT)
+        let words: Vec<String> = words.into_iter().map(Into::into).collect();
+        let title = format!("gluster {}", words[..words.len().min(3)].join(" "));
+        self.0.writes(FIRST.iter().map(|word| (*word).to_owned()).chain(words)).within(LIMIT).titled(title)
     }
 
     #[must_use]
@@ -136,18 +137,34 @@ pub async fn ask(call: &Call) -> Result<Answer, HostError> {
                 pause = (pause * 2).min(Duration::from_secs(10));
             }
             Judged::Busy(said) | Judged::Failed(said) => {
-                return Err(HostError::Failed { what: call.words(), said });
+                return Err(HostError::Failed { what: call.title(), said });
+            }
+            Judged::NoSuchVolume => {
+                return Err(HostError::Failed { what: call.title(), said: "there is no such volume".to_owned() });
             }
             Judged::Unknown => {
-                return Err(HostError::StillRunning { what: call.words(), seconds: start.elapsed().as_secs() });
+                return Err(HostError::StillRunning { what: call.title(), seconds: start.elapsed().as_secs() });
             }
         }
+    }
+}
+
+/// As [`ask`], for a question about one volume: `None` where GlusterFS says by its number that there is none.
+pub async fn ask_of_volume(call: &Call) -> Result<Option<Answer>, HostError> {
+    let said = call.run_whatever_comes().await?;
+    match judge(call, &said.stdout, &said.stderr) {
+        Judged::Answer(answer) => Ok(Some(answer)),
+        Judged::NoSuchVolume => Ok(None),
+        // Such questions need no lock of the cluster.
+        Judged::Busy(said) | Judged::Failed(said) => Err(HostError::Failed { what: call.title(), said }),
+        Judged::Unknown => Err(HostError::Failed { what: call.title(), said: "no answer in time".to_owned() }),
     }
 }
 
 #[derive(Debug)]
 enum Judged {
     Answer(Answer),
+    NoSuchVolume,
     /// The lock of this volume or of the cluster is taken. Nothing was done.
     Busy(String),
     Failed(String),
@@ -157,6 +174,8 @@ enum Judged {
 
 /// `EG_ANOTRANS` of GlusterFS.
 const ANOTHER_TRANSACTION: i64 = 30802;
+/// `EG_NOVOL`. Of its numbers only few are kept to everywhere; `volume info` keeps to this one.
+const NO_SUCH_VOLUME: i64 = 30806;
 
 fn judge(call: &Call, stdout: &[u8], stderr: &str) -> Judged {
     let text = String::from_utf8_lossy(stdout);
@@ -181,6 +200,9 @@ fn judge(call: &Call, stdout: &[u8], stderr: &str) -> Judged {
     if output.op_errno == ANOTHER_TRANSACTION || said.contains("Another transaction") || said.contains("Locking failed")
     {
         return Judged::Busy(said);
+    }
+    if output.op_errno == NO_SUCH_VOLUME {
+        return Judged::NoSuchVolume;
     }
     if said.contains("timed out") {
         return Judged::Unknown;
@@ -372,7 +394,6 @@ mod tests {
             ("volume-create-one-down", "Host 192.168.0.173 not connected"),
             ("volume-start-again", "Volume vol_0001 already started"),
             ("volume-delete-missing", "Volume vol_0001 does not exist"),
-            ("volume-info-missing", "Volume does not exist"),
             ("peer-probe-dead", "Probe returned with Transport endpoint is not connected"),
             ("peer-detach-in-use", "Peer 192.168.0.173 hosts one or more bricks."),
             ("volume-set-unknown", "option : no.such.option does not exist Did you mean"),
@@ -381,6 +402,11 @@ mod tests {
             let Judged::Failed(said) = judged(name) else { panic!("{name} was taken for a success") };
             assert!(said.starts_with(words), "{name}: {said}");
         }
+    }
+
+    #[test]
+    fn a_volume_that_is_not_there_is_known_by_its_number() {
+        assert!(matches!(judged("volume-info-missing"), Judged::NoSuchVolume));
     }
 
     #[test]

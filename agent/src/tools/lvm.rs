@@ -49,7 +49,8 @@ impl Lvm {
             words.extend(["--configreport", report, "--options", fields]);
         }
         words.extend(group.map(VgName::as_str));
-        self.0.reads(words)
+        let of = group.map_or_else(|| "all volume groups".to_owned(), |group| format!("volume group {group}"));
+        self.0.reads(words).titled(format!("LVM's report of {of}"))
     }
 
     #[must_use]
@@ -66,7 +67,7 @@ impl Lvm {
         words.extend(option("--physicalextentsize", format!("{}b", extent.bytes())));
         words.extend(add_tags(tags));
         words.extend([group.to_string(), disk.to_string()]);
-        self.0.writes(words)
+        self.0.writes(words).titled(format!("vgcreate {group} {disk}"))
     }
 
     #[must_use]
@@ -78,7 +79,7 @@ impl Lvm {
     #[must_use]
     pub fn remove_group(&self, group: &VgName) -> Call {
         let condemned = format!("vg_tags={}", tags::condemned());
-        self.0.writes(["vgremove", "--select", &condemned, group.as_str()])
+        self.0.writes(["vgremove", "--select", &condemned, group.as_str()]).titled(format!("vgremove {group}"))
     }
 
     #[must_use]
@@ -94,13 +95,13 @@ impl Lvm {
     /// Makes the thin pool of a brick.
     #[must_use]
     pub fn create_pool(&self, wanted: &BrickVolumes) -> Call {
-        self.0.writes(create_pool(wanted))
+        self.0.writes(create_pool(wanted)).titled(format!("lvcreate {}/{}", wanted.group, wanted.pool))
     }
 
     /// Makes the thin volume of a brick in its pool.
     #[must_use]
     pub fn create_volume(&self, wanted: &BrickVolumes) -> Call {
-        self.0.writes(create_volume(wanted))
+        self.0.writes(create_volume(wanted)).titled(format!("lvcreate {}/{}", wanted.group, wanted.volume))
     }
 
     /// Both in one process, which spares reading the configuration and all disks again. `lvm` takes command lines from
@@ -108,7 +109,8 @@ impl Lvm {
     /// It goes on after a failure and ends well, so only a report tells what is there afterwards.
     #[must_use]
     pub fn create_pool_and_volume(&self, wanted: &BrickVolumes) -> Call {
-        self.script([create_pool(wanted), create_volume(wanted)])
+        let title = format!("lvcreate {}/{}", wanted.group, wanted.volume);
+        self.script([create_pool(wanted), create_volume(wanted)]).titled(title)
     }
 
     #[must_use]
@@ -122,13 +124,14 @@ impl Lvm {
     /// ends well and the volume is still there.
     #[must_use]
     pub fn remove_volume(&self, group: &VgName, volume: &LvName) -> Call {
-        self.0.writes(remove_volume(group, volume))
+        self.0.writes(remove_volume(group, volume)).titled(format!("lvremove {group}/{volume}"))
     }
 
     /// Several in one process, in this order; see [`Self::create_pool_and_volume`] for what that means.
     #[must_use]
     pub fn remove_volumes<'a>(&self, group: &VgName, volumes: impl IntoIterator<Item = &'a LvName>) -> Call {
         self.script(volumes.into_iter().map(|volume| remove_volume(group, volume)))
+            .titled(format!("lvremove in {group}"))
     }
 
     fn script(&self, lines: impl IntoIterator<Item = Vec<String>>) -> Call {

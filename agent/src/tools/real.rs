@@ -201,7 +201,7 @@ impl Host for RealHost {
         call.run().await?;
         if self.group(group).await?.is_some() {
             let said = "it does not carry the mark of a condemned group".to_owned();
-            return Err(HostError::Failed { what: call.words(), said });
+            return Err(HostError::Failed { what: call.title(), said });
         }
         self.lvm.remove_physical_volume(disk).run().await.map(drop)
     }
@@ -350,11 +350,9 @@ impl Host for RealHost {
     }
 
     async fn gluster_volume(&self, name: &VolumeName) -> Result<Option<GlusterVolume>, HostError> {
-        // Of a volume that is not there the answer is a failure like any other; the list decides.
-        match gluster::ask(&self.gluster.volume_info(name)).await {
-            Ok(answer) => answer.volume().map(Some),
-            Err(HostError::Failed { .. }) if !self.gluster_volumes().await?.contains(name) => Ok(None),
-            Err(error) => Err(error),
+        match gluster::ask_of_volume(&self.gluster.volume_info(name)).await? {
+            Some(answer) => answer.volume().map(Some),
+            None => Ok(None),
         }
     }
 

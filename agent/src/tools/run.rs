@@ -49,7 +49,7 @@ impl Program {
 
     fn call<W: Into<String>>(&self, args: impl IntoIterator<Item = W>, effect: Effect, limit: Duration) -> Call {
         let args = args.into_iter().map(Into::into).collect();
-        Call { program: self.clone(), args, script: None, effect, limit }
+        Call { program: self.clone(), args, script: None, effect, limit, title: None }
     }
 }
 
@@ -67,6 +67,7 @@ pub struct Call {
     script: Option<String>,
     effect: Effect,
     limit: Duration,
+    title: Option<String>,
 }
 
 /// What a program said, whatever its exit status.
@@ -99,7 +100,20 @@ impl Call {
         self
     }
 
-    /// The program and its words, as tests and messages show them.
+    /// What messages call it, where its words are too many for a sentence.
+    #[must_use]
+    pub fn titled(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
+        self
+    }
+
+    /// What messages call it.
+    #[must_use]
+    pub fn title(&self) -> String {
+        self.title.clone().unwrap_or_else(|| self.words())
+    }
+
+    /// The program and all its words, as tests and the log show them.
     #[must_use]
     pub fn words(&self) -> String {
         let mut words = self.program.name.to_owned();
@@ -144,14 +158,15 @@ impl Call {
             }
         };
         let output = match output {
-            Ok(output) => output.map_err(|source| HostError::Io { what: words.clone(), source })?,
+            Ok(output) => output.map_err(|source| HostError::Io { what: self.title(), source })?,
             Err(_) => {
                 tracing::warn!(command = %words, seconds = limit.as_secs(), "no end in time");
                 return Err(match self.effect {
-                    Effect::Reads => {
-                        HostError::Failed { what: words, said: format!("no answer within {} s", limit.as_secs()) }
-                    }
-                    Effect::Writes => HostError::StillRunning { what: words, seconds: limit.as_secs() },
+                    Effect::Reads => HostError::Failed {
+                        what: self.title(),
+                        said: format!("no answer within {} s", limit.as_secs()),
+                    },
+                    Effect::Writes => HostError::StillRunning { what: self.title(), seconds: limit.as_secs() },
                 });
             }
         };
@@ -164,7 +179,7 @@ impl Call {
     #[must_use]
     pub fn failed(&self, said: &Said) -> HostError {
         let complaint = complaint(&said.stderr).or_else(|| complaint(&String::from_utf8_lossy(&said.stdout)));
-        HostError::Failed { what: self.words(), said: complaint.unwrap_or_else(|| said.status.to_string()) }
+        HostError::Failed { what: self.title(), said: complaint.unwrap_or_else(|| said.status.to_string()) }
     }
 
     fn start(&self) -> Result<Child, HostError> {
@@ -187,7 +202,7 @@ impl Call {
             // A signal to the agent's group, such as Ctrl-C at a terminal, is not meant for a running lvcreate.
             .process_group(0)
             .kill_on_drop(self.effect == Effect::Reads);
-        command.spawn().map_err(|source| HostError::Io { what: self.words(), source })
+        command.spawn().map_err(|source| HostError::Io { what: self.title(), source })
     }
 }
 
@@ -235,7 +250,7 @@ mod tests {
     fn shell(effect: Effect, line: &str, limit: Duration) -> Call {
         // The one shell in Bricklayer: a stand-in for programs that are slow, talkative or rude.
         let program = Program::find("sh");
-        Call { program, args: vec!["-c".into(), line.into()], script: None, effect, limit }
+        Call { program, args: vec!["-c".into(), line.into()], script: None, effect, limit, title: None }
     }
 
     const LONG: Duration = Duration::from_secs(60);
