@@ -7,7 +7,7 @@ use bricklayer_proto::wire::token::Token;
 use clap::Args;
 
 use super::Settings;
-use crate::identity::{self, Clock, Enrolment};
+use crate::identity::{self, Clock, Enrolment, Identity};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -35,8 +35,15 @@ pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<(
         replace: arguments.replace,
         clock: Clock::system(),
     };
+    let before = Identity::load(&settings.data_dir).ok();
     let identity = identity::enrol(wanted).await?;
     println!("This host is {} (node {}) of installation {}.", identity.name, identity.node, identity.installation);
-    println!("A running bricklayer-agent attaches by itself; else: systemctl enable --now bricklayer-agent");
+    if before.is_some_and(|before| before.uri() != identity.uri()) {
+        println!(
+            "The journal of what it was before is set aside; restart the agent: systemctl restart bricklayer-agent"
+        );
+    } else {
+        println!("A running bricklayer-agent attaches by itself; else: systemctl enable --now bricklayer-agent");
+    }
     Ok(())
 }

@@ -28,6 +28,9 @@ const GREETING: Duration = Duration::from_secs(20);
 /// How often is looked whether the identity on the disk has changed: this host may have enrolled anew.
 const IDENTITY: Duration = Duration::from_secs(10);
 
+/// Larger differences of the two clocks, in milliseconds, are said aloud: certificates and logs depend on them.
+const CLOCKS_DIFFER: i64 = 60_000;
+
 /// A renewal that failed is tried again after this; there are weeks left.
 const RENEW_AGAIN: Duration = Duration::from_secs(600);
 
@@ -79,6 +82,11 @@ impl Attached {
             return Err(SessionError::Greeting("its first message is something else".to_owned()));
         };
         check(&welcome, identity)?;
+        let ahead = agent.config.clock.now().as_millisecond().saturating_sub(welcome.clock_ms);
+        if ahead.abs() > CLOCKS_DIFFER {
+            let seconds = ahead / 1000;
+            tracing::warn!(seconds, "this host's clock is ahead of the coordinator's (behind, if negative)");
+        }
         let epoch = journal.greet(welcome.epoch).await?;
         if epoch > welcome.epoch {
             return Err(SessionError::Stale { welcome: Box::new(welcome), seen: epoch });

@@ -11,7 +11,7 @@ mod board;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bricklayer_proto::inventory::AgentSeen;
+use bricklayer_proto::inventory::{AgentSeen, Versions};
 use bricklayer_proto::wire::v1::agents_client::AgentsClient;
 use bricklayer_proto::wire::{Credentials, MAX_FROM_AGENT, MAX_TO_AGENT, NotUnderstood, Welcome, v1};
 use bricklayer_store::{OpenError, StoreError};
@@ -212,7 +212,11 @@ impl Agent {
         let seen = AgentSeen {
             host_name: self.host.host_name().await?,
             boot: self.host.boot().await?,
-            versions: self.host.versions().await?,
+            // A tool that does not answer is a reason to be looked at, not one to stay away.
+            versions: self.host.versions().await.unwrap_or_else(|error| {
+                tracing::warn!("the versions of the host's tools are not known: {}", chain(&error));
+                Versions::default()
+            }),
         };
         let attached = match Attached::greet(client.clone(), identity, seen, self).await {
             Ok(attached) => attached,
