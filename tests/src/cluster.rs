@@ -313,13 +313,13 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Invites the host, enrols it, and waits until its agent is attached.
+    /// Invites the host, enrols it, and waits until the coordinator knows what it has.
     pub async fn enrol(&mut self, host: SimHost) -> anyhow::Result<()> {
         let name = host.name().clone();
         let invitation = self.installation.invite(&name).await?;
         let data_dir = Utf8PathBuf::try_from(self.dir.path().join("agents").join(name.as_str()))?;
         self.agents.insert(name.clone(), Agent::enrol(host, data_dir, &invitation).await?);
-        self.installation.until_attached(&name).await
+        self.until_able(name.as_str()).await
     }
 
     pub fn client(&self) -> anyhow::Result<Client> {
@@ -369,9 +369,10 @@ impl Cluster {
         self.installation.until_seen(&name, "its glusterd runs", |seen| seen.gluster.running).await
     }
 
-    pub async fn until_all_attached(&self) -> anyhow::Result<()> {
+    /// As [`Self::until_able`], of every host.
+    pub async fn until_all_able(&self) -> anyhow::Result<()> {
         for name in self.agents.keys() {
-            self.installation.until_attached(name).await?;
+            self.until_able(name.as_str()).await?;
         }
         Ok(())
     }

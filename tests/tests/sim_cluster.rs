@@ -153,7 +153,7 @@ async fn a_coordinator_killed_at_any_effect_of_a_create_finishes_it_after_its_re
             faults.release();
             cluster.installation.start_coordinator().await.unwrap();
             let volume = done(&client, accepted).await.unwrap_or_else(|error| panic!("{when}: {error}"));
-            cluster.until_all_attached().await.unwrap();
+            cluster.until_all_able().await.unwrap();
             cluster.volume_is_whole(volume.id).await.unwrap_or_else(|error| panic!("{when}: {error:#}"));
             delete(&client, volume.id).await.unwrap_or_else(|error| panic!("{when}: {error}"));
             assert_eq!(cluster.footprints(), empty, "{when}");
@@ -253,6 +253,132 @@ async fn a_delete_that_fails_at_any_effect_is_finished_or_has_changed_nothing() 
     nothing_was_violated(&cluster);
 }
 
+/// How many effects each host sees when such a volume is deleted.
+async fn effects_of_a_delete(cluster: &Cluster) -> Vec<(String, u64)> {
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(1, 3)).await.unwrap();
+    cluster.hosts().for_each(|host| host.faults().count_anew());
+    delete(&client, volume.id).await.unwrap();
+    cluster.hosts().map(|host| (host.name().to_string(), host.faults().effects())).collect()
+}
+
+#[tokio::test]
+async fn a_coordinator_killed_at_any_effect_of_a_delete_finishes_it_after_its_restart() {
+    let mut cluster = three().await;
+    let empty = cluster.footprints();
+    for (name, effects) in effects_of_a_delete(&cluster).await {
+        for effect in 1..=effects {
+            let when = format!("killed at effect {effect} of {name}");
+            let client = cluster.client().unwrap();
+            let volume = create(&client, &replicated(1, 3)).await.unwrap_or_else(|error| panic!("{when}: {error}"));
+            let faults = cluster.host(&name).faults().clone();
+            faults.count_anew();
+            faults.inject(At::Effect(effect), Fault::Holds);
+            let accepted = client.volume_delete(volume.id).await.unwrap();
+            // Which host speaks to glusterd may differ from run to run, and then this host sees fewer effects.
+            let met = tokio::select! {
+                () = faults.until_one_hangs() => true,
+                result = done(&client, accepted) => {
+                    result.unwrap_or_else(|error| panic!("{when}: {error}"));
+                    false
+                }
+            };
+            if met {
+                cluster.installation.kill_coordinator().await;
+                faults.release();
+                cluster.installation.start_coordinator().await.unwrap();
+                until("the volume is gone", async || Ok(cluster.footprints() == empty)).await.unwrap();
+            }
+            faults.clear();
+            cluster.until_all_able().await.unwrap();
+            assert_eq!(cluster.footprints(), empty, "{when}");
+            cluster.until_ledger_is_lvms().await.unwrap();
+        }
+    }
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
+async fn an_agent_killed_at_any_effect_of_a_delete_goes_on_after_its_restart() {
+    let mut cluster = three().await;
+    let empty = cluster.footprints();
+    let client = cluster.client().unwrap();
+    for (name, effects) in effects_of_a_delete(&cluster).await {
+        for effect in 1..=effects {
+            for fault in [Fault::HangsBefore, Fault::HangsAfter] {
+                let when = format!("{fault:?} at effect {effect} of {name}");
+                let volume = create(&client, &replicated(1, 3)).await.unwrap_or_else(|error| panic!("{when}: {error}"));
+                let faults = cluster.host(&name).faults().clone();
+                faults.count_anew();
+                faults.inject(At::Effect(effect), fault);
+                let accepted = client.volume_delete(volume.id).await.unwrap();
+                let deleted = done(&client, accepted);
+                tokio::pin!(deleted);
+                let early = tokio::select! {
+                    () = faults.until_one_hangs() => None,
+                    result = &mut deleted => Some(result),
+                };
+                let result = match early {
+                    Some(result) => result,
+                    None => {
+                        cluster.agent(&name).kill().await;
+                        cluster.agent(&name).start().await.unwrap();
+                        deleted.await
+                    }
+                };
+                faults.clear();
+                cluster.until_all_able().await.unwrap();
+                if let Err(error) = result {
+                    panic!("{when}: {error}");
+                }
+                assert_eq!(cluster.footprints(), empty, "{when}");
+            }
+        }
+    }
+    cluster.until_ledger_is_lvms().await.unwrap();
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
+async fn a_device_that_is_added_while_its_agent_or_the_coordinator_is_killed_is_there_afterwards() {
+    for killed in ["agent", "coordinator"] {
+        for fault in [Fault::HangsBefore, Fault::HangsAfter, Fault::Holds] {
+            if (killed == "agent") == (fault == Fault::Holds) {
+                continue;
+            }
+            let mut cluster = Cluster::start(1, 1, disk()).await.unwrap();
+            let faults = cluster.host("gfs1").faults().clone();
+            faults.inject(At::Next(Call::CreateGroup), fault);
+            let work = {
+                let (loading, hanging) = (cluster.load_topology(), faults.until_one_hangs());
+                tokio::pin!(loading);
+                tokio::select! {
+                    () = hanging => Ok(()),
+                    result = &mut loading => result,
+                }
+            };
+            work.unwrap();
+            if killed == "agent" {
+                cluster.agent("gfs1").kill().await;
+                cluster.agent("gfs1").start().await.unwrap();
+            } else {
+                cluster.installation.kill_coordinator().await;
+                faults.release();
+                cluster.installation.start_coordinator().await.unwrap();
+            }
+            let client = cluster.client().unwrap();
+            until(
+                "the device is listed",
+                async || Ok(client.topology().await?.clusters[0].nodes[0].devices.len() == 1),
+            )
+            .await
+            .unwrap_or_else(|error| panic!("{killed} {fault:?}: {error:#}"));
+            cluster.until_ledger_is_lvms().await.unwrap();
+            nothing_was_violated(&cluster);
+        }
+    }
+}
+
 #[tokio::test]
 async fn bricks_come_back_after_a_power_cut_without_a_coordinator() {
     let mut cluster = three().await;
@@ -264,7 +390,7 @@ async fn bricks_come_back_after_a_power_cut_without_a_coordinator() {
     cluster.power_on("gfs2").await.unwrap();
     assert_eq!(cluster.host("gfs2").footprint().anonymous(), before);
     cluster.installation.start_coordinator().await.unwrap();
-    cluster.until_all_attached().await.unwrap();
+    cluster.until_all_able().await.unwrap();
     cluster.volume_is_whole(volume.id).await.unwrap();
 }
 

@@ -192,7 +192,7 @@ impl Hosts {
         let agent = Agent::enrol(host, self.dir.join(name.as_str()), &invitation).await?;
         agents.insert(name.clone(), agent);
         drop(agents);
-        installation.until_attached(&name).await
+        installation.until_seen(&name, "its glusterd runs", |seen| seen.gluster.running).await
     }
 
     async fn host(&self, name: &HostName) -> Option<SimHost> {
