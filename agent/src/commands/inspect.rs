@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::Settings;
 use crate::engine::Engine;
+use crate::plan;
 use crate::tools::RealHost;
 
 #[derive(Debug, Args)]
@@ -47,11 +48,8 @@ fn write_text(out: &mut String, inventory: &Inventory) -> std::fmt::Result {
                 for obstacle in obstacles {
                     writeln!(out, "    cannot be used: {obstacle}")?;
                 }
-                let confirm = disk.confirmations();
-                if obstacles.iter().all(bricklayer_proto::inventory::Obstacle::can_be_wiped)
-                    && let Some(first) = confirm.first()
-                {
-                    writeln!(out, "    to free it: bricklayer device wipe NODE {} --confirm {first}", disk.path)?;
+                if let Some(cure) = plan::device::cure(&disk.path, disk) {
+                    writeln!(out, "    {cure}")?;
                 }
             }
         }
@@ -128,7 +126,7 @@ mod tests {
              /dev/sdb  16 GiB, serial 5c8b, IBLOCK\n    \
              cannot be used: /dev/sdb is mounted at /data\n    \
              cannot be used: it carries a signature of xfs at byte 0\n    \
-             to free it: bricklayer device wipe NODE /dev/sdb --confirm 5c8b\n  \
+             If nothing on it is needed any more: `bricklayer device wipe NODE /dev/sdb --confirm 5c8b`, then add it again\n  \
              /dev/sdc  16 GiB, serial 5c8b, IBLOCK\n    \
              can be used\n\
              GlusterFS\n  does not run\n"

@@ -140,6 +140,9 @@ pub fn alone_on_its_disk(view: &HostView, group: &VgName) -> bool {
 pub fn cure(path: &DevicePath, disk: &Disk) -> Option<String> {
     for obstacle in &disk.obstacles {
         match obstacle {
+            Obstacle::Mounted { at, .. } if super::wipe::is_system(at) => {
+                return Some("This host lives on it: choose another disk".to_owned());
+            }
             Obstacle::Ours { device } => return Some(format!("Delete device {device} first, or choose another disk")),
             Obstacle::MultipathMember { map } => return Some(format!("Add the multipath device {map} instead")),
             Obstacle::TooSmall { .. } => return Some("Choose a larger disk".to_owned()),

@@ -13,6 +13,9 @@ pub mod device;
 pub mod doomed;
 pub mod wipe;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use bricklayer_proto::ids::BrickId;

@@ -14,6 +14,12 @@ use crate::tags;
 /// What the host itself lives on. Nobody gives that up by naming a serial.
 const SYSTEM: [&str; 9] = ["/", "/boot", "/boot/efi", "/etc", "/home", "/root", "/usr", "/var", "/var/lib"];
 
+/// Whether the host itself lives on what is mounted there.
+#[must_use]
+pub fn is_system(at: &str) -> bool {
+    SYSTEM.contains(&at)
+}
+
 /// The steps that leave nothing on the disk; none where nothing is on it.
 pub fn ensure(path: &DevicePath, confirm: &str, view: &HostView, on_disk: &OnDisk) -> Result<Vec<Step>, Failure> {
     let device = observe::device(view, path).ok_or_else(|| no_such_disk(path))?;
@@ -49,7 +55,7 @@ fn confirmed(path: &DevicePath, confirm: &str, disk: &Disk) -> Result<(), Failur
 /// What even a confirmed wipe does not take.
 fn still_needed(path: &DevicePath, obstacle: &Obstacle, view: &HostView, disk: &Disk) -> Result<(), Failure> {
     let (message, cure) = match obstacle {
-        Obstacle::Mounted { at, .. } if SYSTEM.contains(&at.as_str()) => {
+        Obstacle::Mounted { at, .. } if is_system(at) => {
             (format!("Can't wipe {path}: this host lives on it (mounted at {at})"), "Choose another disk".to_owned())
         }
         Obstacle::HeldBy { path: holder, .. } if is_raid(view, holder) => (
