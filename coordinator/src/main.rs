@@ -1,5 +1,6 @@
 //! The program `bricklayer-coordinator`.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use bricklayer_coordinator::commands::Arguments;
@@ -11,6 +12,8 @@ fn main() -> ExitCode {
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("BRICKLAYER_LOG").unwrap_or_else(|_| "info".into()),
         )
+        // Colours are for people; in a file they are noise.
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     match arguments.run() {

@@ -9,6 +9,7 @@ use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, InstallationId, NodeId
 use bricklayer_proto::inventory::GroupSpace;
 use bricklayer_proto::names::{BrickPath, DevicePath, HostName};
 use bricklayer_proto::task::{DeviceReport, Done, FailureKind, Progress, Task, Wanted};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 
 use super::progress::ProgressBoard;
@@ -48,6 +49,8 @@ pub struct Policy {
     pub most_volumes_per_cluster: usize,
     /// How long a step that can be undone waits for an agent that went away.
     pub absence: Duration,
+    /// How long a request waits for an agent that is just attaching, as all do after a start of the coordinator.
+    pub greeting: Duration,
     /// The first pause before a stuck step is tried again; it doubles up to a minute.
     pub retry: Duration,
 }
@@ -59,6 +62,7 @@ impl Default for Policy {
             zones: placement::ZoneRule::Preferred,
             most_volumes_per_cluster: 1000,
             absence: Duration::from_secs(60),
+            greeting: Duration::from_secs(10),
             retry: Duration::from_secs(1),
         }
     }
@@ -103,6 +107,23 @@ impl Context {
                 other => return other,
             }
         }
+    }
+
+    /// Looks again whenever something happens to an agent, until `look` finds what it seeks or `limit` has passed.
+    pub async fn await_agents<T>(&self, limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+        let mut events = self.agents.events();
+        let search = async {
+            loop {
+                if let Some(found) = look() {
+                    return Some(found);
+                }
+                // What was missed is not missed: the state itself is looked at again.
+                if let Err(RecvError::Closed) = events.recv().await {
+                    return None;
+                }
+            }
+        };
+        tokio::time::timeout(limit, search).await.ok().flatten()
     }
 
     /// GlusterFS takes one change of a cluster at a time; whoever comes second waits here and does not fail there.

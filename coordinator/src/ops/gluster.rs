@@ -2,7 +2,6 @@
 
 use bricklayer_proto::ids::{ClusterId, NodeId};
 use bricklayer_proto::task::{Done, FailureKind, Wanted};
-use tokio::sync::broadcast::error::RecvError;
 
 use super::context::{Context, Run, Wait};
 use super::step::StepError;
@@ -51,18 +50,9 @@ fn is_about_the_host(error: &AgentError) -> bool {
 /// The able nodes; where there is none, waits a while for one: after a restart of the coordinator the agents come back
 /// one by one, and an operation that goes on must not fail because it was quicker.
 async fn await_able(context: &Context, cluster: ClusterId) -> Vec<NodeId> {
-    let mut events = context.agents.events();
-    let appearance = async {
-        loop {
-            let able = able(context, &context.state.read(), cluster);
-            if !able.is_empty() {
-                return able;
-            }
-            // What was missed is not missed: the state itself is read again.
-            if let Err(RecvError::Closed) = events.recv().await {
-                return Vec::new();
-            }
-        }
-    };
-    tokio::time::timeout(context.policy.absence, appearance).await.unwrap_or_default()
+    let found = context.await_agents(context.policy.absence, || {
+        let able = able(context, &context.state.read(), cluster);
+        (!able.is_empty()).then_some(able)
+    });
+    found.await.unwrap_or_default()
 }

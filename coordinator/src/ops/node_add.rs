@@ -31,11 +31,12 @@ pub async fn check(context: &Context, wish: NodeWish) -> Result<Node, Rejected> 
         hook.appear(&wish.manage, &wish.storage).await;
     }
     let id = context.agents.by_name(name.as_str()).ok_or_else(|| Rejected::NoAgent { name: name.clone() })?;
-    if !context.agents.is_attached(id) {
-        return Err(Rejected::AgentAway { name: name.to_string() });
-    }
-    if !gluster::is_able(context, id) {
-        return Err(Rejected::NewNodeWithoutGluster { name: name.to_string() });
+    // An agent that has attached a moment ago has not said yet what it sees.
+    let able = context.await_agents(context.policy.greeting, || gluster::is_able(context, id).then_some(()));
+    if able.await.is_none() {
+        let name = name.to_string();
+        let away = !context.agents.is_attached(id);
+        return Err(if away { Rejected::AgentAway { name } } else { Rejected::NewNodeWithoutGluster { name } });
     }
     let others = topology.nodes_of(wish.cluster).next().is_some();
     if others && gluster::able(context, &topology, wish.cluster).is_empty() {

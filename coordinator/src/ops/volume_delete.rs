@@ -15,6 +15,11 @@ use crate::state::Change;
 const DATABASE_VOLUME: &str = "heketidbstorage";
 
 pub async fn submit(context: &Context, id: VolumeId) -> Result<Operation, Rejected> {
+    // After a start of the coordinator its agents are there within seconds; who is away longer is refused below.
+    if let Some(volume) = context.state.read().volumes.get(&id) {
+        let all_there = || volume.bricks.iter().all(|brick| context.agents.is_attached(brick.node)).then_some(());
+        context.await_agents(context.policy.greeting, all_there).await;
+    }
     context
         .state
         .change(|change| {
