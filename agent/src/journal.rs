@@ -48,7 +48,7 @@ pub enum Accepted {
     /// Written down before, with no outcome: this agent, or its host, went down in the middle of it.
     Resume,
     /// Done before; this is the answer, now and for ever after.
-    Done(Outcome),
+    Done(Box<Outcome>),
     /// It comes from a coordinator that has been replaced. Nothing was written.
     Stale { seen: u64 },
     /// The id belongs to another task. Nothing was written.
@@ -63,6 +63,7 @@ pub struct Journal {
 
 impl Journal {
     /// Blocks; sled reads its whole log.
+    #[expect(clippy::result_large_err, reason = "a store is opened once per start")]
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
         Ok(Self { store: Store::open(dir, SCHEMA)?, accepting: Mutex::new(()) })
     }
@@ -79,7 +80,7 @@ impl Journal {
             batch.put(&EPOCH, &(), &task.epoch);
         }
         let accepted = if let Some(outcome) = self.store.get(&OUTCOMES, &task.id)? {
-            Accepted::Done(outcome)
+            Accepted::Done(Box::new(outcome))
         } else if let Some(known) = self.store.get(&TASKS, &task.id)? {
             // A repeat comes with the epoch of the coordinator's present start; the rest may not differ.
             if known.wanted != task.wanted || known.operation != task.operation {
@@ -194,7 +195,7 @@ mod tests {
         let journal = Journal::open(dir.path()).unwrap();
         assert_eq!(journal.unfinished().unwrap(), []);
         assert_eq!(journal.unacknowledged().unwrap(), [outcome(1)]);
-        assert_eq!(journal.accept(&task(1, 2)).await.unwrap(), Accepted::Done(outcome(1)));
+        assert_eq!(journal.accept(&task(1, 2)).await.unwrap(), Accepted::Done(Box::new(outcome(1))));
     }
 
     #[tokio::test]

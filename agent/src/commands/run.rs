@@ -40,10 +40,11 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
     let host: Arc<dyn Host> = Arc::new(RealHost::new(settings.mount_root.clone(), settings.fstab.clone()));
     let engine = Arc::new(Engine::new(Arc::clone(&host)));
     let journal_dir = settings.journal_dir();
-    let journal = tokio::task::spawn_blocking(move || Journal::open(journal_dir.as_std_path())).await?;
+    let open = move || Journal::open(journal_dir.as_std_path()).context("the agent's journal could not be opened");
+    let journal = tokio::task::spawn_blocking(open).await?;
     // Bricks come up whatever the state of the journal: the disks themselves say what they hold.
     bring_up(&engine, journal.as_ref().ok(), &settings.bricks_ready_file()).await;
-    let journal = Arc::new(journal.context("the agent's journal could not be opened")?);
+    let journal = Arc::new(journal?);
 
     let config = Config {
         data_dir: settings.data_dir.clone(),

@@ -137,7 +137,7 @@ impl Executor {
             Ok(Accepted::Resume) => {
                 tracing::info!(task.id = %id, operation.id = %task.operation, "going on with a task")
             }
-            Ok(Accepted::Done(outcome)) => return outcome,
+            Ok(Accepted::Done(outcome)) => return *outcome,
             Ok(Accepted::Stale { seen }) => {
                 let message = format!(
                     "the task comes from start {} of the coordinator, and start {seen} has been seen since",
