@@ -42,7 +42,7 @@ pub fn add_node(lab: &Lab, manage: &str, storage: &str) -> anyhow::Result<String
         &format!("--management-host-name={manage}"),
         &format!("--storage-host-name={storage}"),
     ])?;
-    field(&said, "Id")
+    field(&said, "Node Id")
 }
 
 pub fn create_volume(lab: &Lab, options: &[&str]) -> anyhow::Result<Shown> {
