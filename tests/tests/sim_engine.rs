@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+use bricklayer_proto::size::{ByteSize, ExtentSize};
 use bricklayer_proto::task::{FailureKind, Report, Wanted};
 use bricklayer_tests::rig::{self, Rig, Scenario};
+use bricklayer_tests::sim::lvm::Group;
 use bricklayer_tests::sim::{At, Call, Fault, SimDisk};
 
 /// LVM was cut off between the physical volume and its group: what is left on the disk says nothing of whose it is.
@@ -167,10 +169,14 @@ async fn a_disk_with_anything_on_it_is_refused_with_the_reason_and_left_as_it_is
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_old_physical_volume_a_mounted_disk_and_a_stale_mapping_are_wiped_once_confirmed() {
-    let size = bricklayer_proto::size::ByteSize::from_gib(16).unwrap();
+async fn whatever_lies_on_a_disk_or_holds_it_is_refused_and_wiped_once_confirmed() {
+    let size = ByteSize::from_gib(16).unwrap();
     let new = || SimDisk::new(&rig::sdb(), size).serial("S1");
-    let cases: [(&str, SimDisk); 4] = [
+    let foreign = Group::new("data".parse().unwrap(), size, ExtentSize::FOUR_MIB, &[])
+        .with_linear_volume("home".parse().unwrap(), ByteSize::from_gib(1).unwrap());
+    let cases: [(&str, SimDisk); 6] = [
+        ("mounted file system", new().signature("xfs")),
+        ("foreign volume group", new().group(foreign.clone())),
         ("loose physical volume", new().loose_physical_volume()),
         ("file system", new().signature("xfs")),
         ("partitions", new().partitions("gpt", &[Some("ext4"), None])),
@@ -181,14 +187,20 @@ async fn an_old_physical_volume_a_mounted_disk_and_a_stale_mapping_are_wiped_onc
         let host = &rig.hosts[0];
         host.unplug(&rig::sdb());
         host.plug(disk);
-        if what == "stale mapping" {
-            host.leave_stale_mapping("old-brick", &rig::sdb(), false);
+        match what {
+            "stale mapping" => host.leave_stale_mapping("old-brick", &rig::sdb(), false),
+            "mounted file system" => {
+                host.mount_foreign(&rig::sdb(), "xfs", "/data");
+                host.edit_fstab(|fstab| fstab.push_str("/dev/sdb /data xfs defaults 0 0\n"));
+            }
+            _ => {}
         }
         assert!(rig.ask(&rig::device(0)).await.is_err(), "{what}");
         let wrong = Wanted::DiskWiped { path: rig::sdb(), confirm: "S2".into() };
         assert!(rig.ask(&(0, wrong)).await.is_err(), "{what}");
         let wipe = Wanted::DiskWiped { path: rig::sdb(), confirm: "S1".into() };
         rig.ask_all(&[(0, wipe), rig::device(0)], &what).await;
+        assert!(!rig.hosts[0].footprint().view.fstab.contains("/data"), "{what}: no line is left of it");
     }
 }
 

@@ -31,6 +31,7 @@ struct Arguments {
     /// Blank disks in each host: /dev/sdb, /dev/sdc, ...
     #[arg(long, default_value_t = 2, value_name = "COUNT")]
     devices: usize,
+    /// The size of each disk.
     #[arg(long, default_value = "500GiB", value_name = "SIZE")]
     device_size: ByteSize,
     /// A simulated host appears for every node that a client adds, with every disk that a client names.
@@ -155,6 +156,11 @@ fn welcome(arguments: &Arguments, installation: &Installation) -> String {
     lines.push(String::new());
     lines.push("Try:".into());
     lines.push(format!("  export BRICKLAYER_SERVER={url} HEKETI_CLI_SERVER={url}"));
+    if !arguments.disable_auth {
+        let key = installation.admin_key_file();
+        lines.push(format!("  export BRICKLAYER_USER=admin BRICKLAYER_KEY=$(cat {})", key.display()));
+        lines.push("  export HEKETI_CLI_USER=$BRICKLAYER_USER HEKETI_CLI_KEY=$BRICKLAYER_KEY".into());
+    }
     lines.push("  bricklayer topology load --json=topology.json".into());
     lines.push("  bricklayer volume create --size=8 --replica=3".into());
     lines.push("Ctrl-C ends it, and everything is gone.".into());

@@ -183,10 +183,6 @@ impl SimHost {
         self.on(|machine| machine.kernel_mut().mounts.push(Mounted { what, at: at.into() }));
     }
 
-    pub fn unmount_foreign(&self, at: &str) {
-        self.on(|machine| machine.kernel_mut().mounts.retain(|mount| mount.at != at));
-    }
-
     pub fn swap_on(&self, path: &DevicePath) {
         self.on(|machine| machine.kernel_mut().swaps.push(path.clone()));
     }
