@@ -555,6 +555,12 @@ fn a_wipe_never_takes_what_is_ours_or_what_the_host_or_other_disks_need() {
     multipath.block_devices.push(above("/dev/dm-9", "/dev/sdb", BlockKind::Multipath, Some("mpatha")));
     assert!(refused(&multipath).contains("multipath device mpatha"));
 
+    // LVM has lost sight of the group, and its brick is still to be mounted.
+    let mut unseen = busy();
+    unseen.groups.clear();
+    unseen.fstab = format!("{}\n", fstab::line("/dev/mapper/stale".into(), &at(), BRICK));
+    assert!(refused(&unseen).contains("of Bricklayer lies on it"));
+
     let mut torn = busy();
     torn.groups[0].tags = vec!["bricklayer.device=x".parse().unwrap()];
     assert!(refused(&torn).contains("carries tags of Bricklayer"));

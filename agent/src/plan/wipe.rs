@@ -30,6 +30,7 @@ pub fn ensure(path: &DevicePath, confirm: &str, view: &HostView, on_disk: &OnDis
         return Ok(Vec::new());
     }
     confirmed(path, confirm, &disk)?;
+    no_brick_of_ours(path, device, view, &disk)?;
     for obstacle in &in_the_way {
         if !obstacle.can_be_wiped() {
             return Err(refused_disk(path, &first(obstacle, &disk), cure(path, &disk)));
@@ -50,6 +51,19 @@ fn confirmed(path: &DevicePath, confirm: &str, disk: &Disk) -> Result<(), Failur
     }
     let message = format!("{confirm:?} is not the serial, the WWN or the UUID of the physical volume of {path}");
     Err(refused_with_cure(message, format!("Look at the disk and repeat one of: {}", accepted.join(", "))))
+}
+
+/// A disk of ours whose group LVM cannot read for the moment looks like somebody else's. Its bricks' lines in fstab
+/// still say whose it is.
+fn no_brick_of_ours(path: &DevicePath, device: &BlockDevice, view: &HostView, disk: &Disk) -> Result<(), Failure> {
+    let lines = observe::obstacle_lines(view, device);
+    let Some((brick, at)) = lines.iter().find_map(|line| line.brick.map(|brick| (brick, &line.at))) else {
+        return Ok(());
+    };
+    let message = format!("Can't wipe {path}: brick {brick} of Bricklayer lies on it ({at})");
+    let cure = "Delete its volume and its device first; if the disk is dead and gone from them, take the line out of \
+                /etc/fstab by hand";
+    Err(Failure { obstacles: disk.obstacles.clone(), ..refused_with_cure(message, cure) })
 }
 
 /// What even a confirmed wipe does not take.

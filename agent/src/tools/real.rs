@@ -51,8 +51,31 @@ impl RealHost {
         }
     }
 
-    async fn full_report(&self, group: Option<&VgName>) -> Result<lvm::FullReport, HostError> {
-        lvm::parse_full_report(&self.lvm.full_report(group).run().await?)
+    /// All groups. One that LVM cannot report must not hide the others: it is left out, and its disks then still carry
+    /// LVM's signature, which keeps everybody off them.
+    async fn full_report(&self) -> Result<lvm::FullReport, HostError> {
+        let call = self.lvm.full_report(None);
+        let said = call.run_whatever_comes().await?;
+        if said.status.success() {
+            return lvm::parse_full_report(&said.stdout);
+        }
+        let names = self.lvm.group_names().run_whatever_comes().await?;
+        let names = lvm::parse_group_names(&names.stdout).map_err(|_| call.failed(&said))?;
+        if names.is_empty() {
+            return Err(call.failed(&said));
+        }
+        let mut report = lvm::FullReport::default();
+        for name in names {
+            let group = match name.parse::<VgName>() {
+                Ok(name) => self.group(&name).await,
+                Err(error) => Err(HostError::Unreadable { what: "LVM's report".to_owned(), why: error.to_string() }),
+            };
+            match group {
+                Ok(group) => report.groups.extend(group),
+                Err(error) => tracing::error!(group = name, "a volume group is left out: {error}"),
+            }
+        }
+        Ok(report)
     }
 
     async fn existing_group(&self, group: &VgName) -> Result<GroupReport, HostError> {
@@ -116,7 +139,7 @@ impl Host for RealHost {
 
     async fn view(&self) -> Result<HostView, HostError> {
         let list = self.block.list();
-        let (devices, report) = tokio::join!(list.run(), self.full_report(None));
+        let (devices, report) = tokio::join!(list.run(), self.full_report());
         let (mut block_devices, report) = (blockdev::parse_lsblk(&devices?)?, report?);
         if block_devices.iter().any(|device| device.mapping.is_some()) {
             // Without dmsetup nobody can tell: then every mapping counts as open.
