@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use bricklayer_api::heketi::{StateRequest, VolumeCreateRequest};
 use bricklayer_api::v1::AgentState;
 use bricklayer_proto::inventory::Inventory;
+use bricklayer_proto::names::BrickPath;
 use bricklayer_proto::size::ByteSize;
 use bricklayer_tests::cluster::{Cluster, until};
 use bricklayer_tests::sim::{At, Call, Fault, Footprint, SimDisk};
@@ -510,4 +511,41 @@ async fn a_name_is_taken_once() {
     let refused = create(&client, &request).await.unwrap_err().to_string();
     assert!(refused.contains("data"), "{refused}");
     cluster.ledger_is_lvms().await.unwrap();
+}
+
+#[tokio::test]
+async fn every_durability_is_made_as_it_is_asked_for_and_gives_all_back() {
+    let cluster = three().await;
+    let client = cluster.client().unwrap();
+    let empty = cluster.footprints();
+    let none = VolumeCreateRequest { size_gib: 2, gid: 2345, ..VolumeCreateRequest::default() };
+    let mut disperse = VolumeCreateRequest { size_gib: 2, ..VolumeCreateRequest::default() };
+    disperse.durability.kind = "disperse".into();
+    (disperse.durability.disperse.data, disperse.durability.disperse.redundancy) = (2, 1);
+    let arbiter =
+        VolumeCreateRequest { gluster_volume_options: vec!["user.heketi.arbiter true".into()], ..replicated(2, 3) };
+    let mut snapshots = replicated(2, 2);
+    snapshots.snapshot.enable = true;
+    snapshots.snapshot.factor.0 = 1.5;
+    let mut made = Vec::new();
+    for (request, bricks) in [(none, 1), (disperse, 3), (arbiter, 3), (snapshots, 2)] {
+        let volume = create(&client, &request).await.unwrap();
+        assert_eq!(volume.bricks.len(), bricks, "{volume:?}");
+        cluster.volume_is_whole(volume.id).await.unwrap();
+        made.push(volume);
+    }
+    cluster.ledger_is_lvms().await.unwrap();
+    let hosts: Vec<_> = cluster.hosts().collect();
+    let path = |brick: &bricklayer_api::heketi::Brick| BrickPath::try_from(brick.path.clone()).unwrap();
+    let gid = hosts.iter().find_map(|host| host.brick_gid(&path(&made[0].bricks[0])));
+    assert_eq!(gid, Some(2345));
+    let at = |brick: &bricklayer_api::heketi::Brick| brick.path.trim_end_matches("/brick").parse().unwrap();
+    let is_arbiter = |brick| hosts.iter().find_map(|host| host.brick_is_arbiter(&at(brick))).unwrap();
+    assert_eq!(made[2].bricks.iter().filter(|brick| is_arbiter(brick)).count(), 1);
+    for volume in made {
+        delete(&client, volume.id).await.unwrap();
+    }
+    assert_eq!(cluster.footprints(), empty);
+    cluster.until_ledger_is_lvms().await.unwrap();
+    nothing_was_violated(&cluster);
 }
