@@ -230,6 +230,8 @@ pub trait Host: Send + Sync + 'static {
     async fn replace_fstab(&self, old: &str, new: &str) -> Result<bool, HostError>;
     /// Writes a file in the root of a mounted brick file system, durably and in one step.
     async fn write_record(&self, at: &MountPoint, name: &str, content: &[u8]) -> Result<(), HostError>;
+    /// Returns when everything that anybody has written into the mounted file system is on the disk.
+    async fn sync_file_system(&self, at: &Utf8Path) -> Result<(), HostError>;
     async fn read_record(&self, at: &MountPoint, name: &str) -> Result<Option<Vec<u8>>, HostError>;
     /// Makes the brick directory with its group and set-gid bit, if it is not there. Idempotent.
     async fn make_brick_directory(&self, path: &BrickPath, gid: u32) -> Result<(), HostError>;

@@ -45,6 +45,9 @@ pub enum Wanted {
     },
     /// The brick exists: thin pool, thin volume, XFS, fstab line, mount, record, brick directory.
     Brick(BrickSpec),
+    /// What GlusterFS has written into the brick's file system is on the disk. It does not see to that itself when it
+    /// makes a volume: a power cut soon after would take the brick's marks away, and the brick would not start again.
+    BrickSynced(BrickKey),
     /// The brick's thin volume carries the mark without which it may not be destroyed.
     BrickCondemned(BrickKey),
     /// The condemned brick and all that belonged to it are gone.

@@ -56,9 +56,11 @@ pub fn create_volume(lab: &Lab, options: &[&str]) -> anyhow::Result<Shown> {
     })
 }
 
-/// Mounts it on the client with the words that the command line printed.
+/// Mounts it on the client with the words that the command line printed. heketi puts commas between the servers, which
+/// mount(8) takes for the end of the option, so a person puts colons there.
 pub fn mount(lab: &Lab, volume: &Shown) -> anyhow::Result<()> {
     let Shown { mount, options, .. } = volume;
+    let options = options.replace(',', ":");
     lab.on("client", &format!("mkdir -p /mnt/volume; mount -t glusterfs -o {options} {mount} /mnt/volume"))?;
     Ok(())
 }

@@ -28,10 +28,11 @@ fn a_host_that_lost_power_comes_back_with_its_bricks_before_glusterd_and_heals_w
         Ok(lab.on("gfs2", "findmnt -rn -t xfs -o TARGET")?.contains("/brick_"))
     })
     .unwrap();
-    let order = lab.on("gfs2", "cat /var/log/boot.log").unwrap();
-    let at = |what: &str| order.lines().position(|line| line.contains(what));
-    let (ready, glusterd) = (at("agent ready"), at("glusterd"));
-    assert!(ready.is_some() && ready < glusterd, "the bricks come before glusterd:\n{order}");
+    let log = lab.on("gfs2", "cat /var/log/boot.log").unwrap();
+    let (_, last_boot) = log.rsplit_once(" boot ").unwrap();
+    let at = |what: &str| last_boot.lines().position(|line| line.contains(what));
+    let (ready, glusterd) = (at("bricks ready"), at("glusterd starts; XFS mounts: 1"));
+    assert!(ready.is_some() && ready < glusterd, "the bricks come before glusterd:\n{last_boot}");
 
     let path = format!("{}/meanwhile", scenario::brick_path(&lab, "gfs2").unwrap());
     lab.wait_for("the brick of gfs2 to heal", HEAL, || Ok(lab.on("gfs2", &format!("sha256sum <{path}"))? == written))

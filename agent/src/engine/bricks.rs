@@ -7,8 +7,8 @@ use super::steps::must_be;
 use super::{Engine, OnProgress, done, failure, locked, not_so};
 use crate::host::{GroupReport, Mount};
 use crate::observe;
-use crate::plan::Step;
 use crate::plan::brick::{self, Facts, Found, RECORD};
+use crate::plan::{Step, refused};
 
 /// What was seen of the host, to be handed to the planner.
 struct Seen {
@@ -81,6 +81,27 @@ impl Engine {
         let path = brick::place(&facts, &report, &volume.name, &key).brick_path();
         let changed = steps.iter().any(|step| !matches!(step, Step::MakeBrickDirectory { .. }));
         Ok(done(changed, Report::Brick(BrickReport { path, size: volume.size, space: report.space })))
+    }
+
+    pub(super) async fn brick_synced(&self, key: &BrickKey, progress: OnProgress<'_>) -> Result<Done, Failure> {
+        progress("writing what GlusterFS has made to the disk");
+        let remembered = locked(&self.remembered).get(&VgName::of_device(key.device)).cloned();
+        let knows = |group: &GroupReport| Found::look(group, key).is_ok_and(|found| found.volume.is_some());
+        let group = match remembered.filter(knows) {
+            Some(group) => Some(group),
+            None => self.group_of(key.device).await?,
+        };
+        let mounts = self.host.mounts().await.map_err(|error| failure(&error))?;
+        let mount = match &group {
+            Some(group) => {
+                let volume = Found::look(group, key)?.volume;
+                volume.and_then(|volume| observe::mount_of(&mounts, &group.name, &volume.name))
+            }
+            None => None,
+        };
+        let Some(mount) = mount else { return Err(refused(format!("brick {} is not mounted here", key.brick))) };
+        self.host.sync_file_system(&mount.at).await.map_err(|error| failure(&error))?;
+        Ok(done(false, Report::Nothing))
     }
 
     pub(super) async fn brick_condemned(&self, key: &BrickKey, progress: OnProgress<'_>) -> Result<Done, Failure> {

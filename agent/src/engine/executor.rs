@@ -195,7 +195,11 @@ fn settles(wanted: &Wanted) -> Option<Duration> {
         | Wanted::Peer { .. }
         | Wanted::PeerGone { .. } => Some(Duration::ZERO),
         Wanted::Brick(_) | Wanted::BrickCondemned(_) | Wanted::BrickGone(_) => Some(BRICKS_SETTLE),
-        Wanted::Volume(_) | Wanted::VolumeStarted(_) | Wanted::VolumeStopped(_) | Wanted::VolumeGone(_) => None,
+        Wanted::BrickSynced(_)
+        | Wanted::Volume(_)
+        | Wanted::VolumeStarted(_)
+        | Wanted::VolumeStopped(_)
+        | Wanted::VolumeGone(_) => None,
     }
 }
 

@@ -80,7 +80,9 @@ impl Engine {
             Wanted::DeviceCondemned { device } => vec![group(*device)],
             Wanted::DiskWiped { .. } => vec![Key::Disks],
             Wanted::Brick(spec) => vec![group(spec.device)],
-            Wanted::BrickCondemned(key) | Wanted::BrickGone(key) => vec![group(key.device)],
+            Wanted::BrickSynced(key) | Wanted::BrickCondemned(key) | Wanted::BrickGone(key) => {
+                vec![group(key.device)]
+            }
             Wanted::Peer { .. }
             | Wanted::PeerGone { .. }
             | Wanted::Volume(_)
@@ -95,6 +97,7 @@ impl Engine {
                 Wanted::DeviceGone { device } => self.device_gone(*device, progress).await,
                 Wanted::DiskWiped { path, confirm } => self.disk_wiped(path, confirm, progress).await,
                 Wanted::Brick(spec) => self.brick(spec, progress).await,
+                Wanted::BrickSynced(key) => self.brick_synced(key, progress).await,
                 Wanted::BrickCondemned(key) => self.brick_condemned(key, progress).await,
                 Wanted::BrickGone(key) => self.brick_gone(key, progress).await,
                 Wanted::Peer { host } => self.peer(host, progress).await,

@@ -28,6 +28,10 @@ const GREETING: Duration = Duration::from_secs(20);
 /// How often is looked whether the identity on the disk has changed: this host may have enrolled anew.
 const IDENTITY: Duration = Duration::from_secs(10);
 
+/// How often is looked whether glusterd has come or gone: the agent starts before it, and bricks are placed only on
+/// hosts where it runs. The look is one connection to a local socket.
+const GLUSTERD: Duration = Duration::from_secs(1);
+
 /// Larger differences of the two clocks, in milliseconds, are said aloud: certificates and logs depend on them.
 const CLOCKS_DIFFER: i64 = 60_000;
 
@@ -121,6 +125,9 @@ impl Attached {
         inventory.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut settling = Settling { pause: agent.config.timing.settle, since: None, until: None };
         let mut identity_check = tokio::time::interval(IDENTITY);
+        let mut glusterd_check = tokio::time::interval(GLUSTERD);
+        glusterd_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut glusterd_runs = None;
         let wait = Agent::renew_at(identity).duration_since(agent.config.clock.now());
         let mut renew_at = Instant::now() + Duration::try_from(wait).unwrap_or_default();
         // Kept over the turns of the loop: a request that is dropped half-way has been made in vain.
@@ -157,6 +164,12 @@ impl Attached {
                     self.look(agent);
                 }
                 Some(seen) = self.inventories.join_next() => self.seen(seen, agent)?,
+                _ = glusterd_check.tick() => {
+                    let runs = executor.engine().host().gluster_is_running().await.unwrap_or_default();
+                    if glusterd_runs.replace(runs).is_some_and(|before| before != runs) {
+                        self.look(agent);
+                    }
+                }
                 _ = identity_check.tick() => {
                     let now = Identity::load(&agent.config.data_dir);
                     if now.is_ok_and(|now| !now.is_same(identity)) {

@@ -345,6 +345,16 @@ impl Host for RealHost {
         self.blocking(move || mount::write_record(&at, &name, &content)).await
     }
 
+    async fn sync_file_system(&self, at: &Utf8Path) -> Result<(), HostError> {
+        let at = at.to_owned();
+        self.blocking(move || {
+            let failed = |source| HostError::Io { what: format!("writing {at} to its disk"), source };
+            let root = fs::File::open(&at).map_err(failed)?;
+            rustix::fs::syncfs(&root).map_err(|error| failed(error.into()))
+        })
+        .await
+    }
+
     async fn read_record(&self, at: &MountPoint, name: &str) -> Result<Option<Vec<u8>>, HostError> {
         let (at, name) = (at.clone(), name.to_owned());
         self.blocking(move || mount::read_record(&at, &name)).await

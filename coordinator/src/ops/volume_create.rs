@@ -258,8 +258,7 @@ pub fn stages(context: &Context, operation: OperationId, volume: &Volume) -> Vec
     let topology = context.state.read();
     let count = volume.bricks.len();
     let bricks = volume.bricks.iter().enumerate().map(|(at, brick)| {
-        let host =
-            topology.nodes.get(&brick.node).map_or_else(|| brick.node.to_string(), |node| node.name().to_owned());
+        let host = host_name(&topology, brick);
         Box::new(MakeBrick {
             name: format!("make brick {} of {count} on {host}", at + 1),
             node: brick.node,
@@ -267,11 +266,25 @@ pub fn stages(context: &Context, operation: OperationId, volume: &Volume) -> Vec
             key: volume.brick_key(brick),
         }) as Box<dyn Step>
     });
+    // Nobody is told of a volume that a power cut could still take the bricks from.
+    let synced = volume.bricks.iter().enumerate().map(|(at, brick)| {
+        Box::new(SyncBrick {
+            name: format!("sync brick {} of {count} on {}", at + 1, host_name(&topology, brick)),
+            node: brick.node,
+            key: volume.brick_key(brick),
+        }) as Box<dyn Step>
+    });
     vec![
         Stage::of(bricks),
         Stage::one(TellGluster { volume: volume.clone() }),
         Stage::one(StartVolume { volume: volume.clone() }),
+        Stage::of(synced),
     ]
+}
+
+/// The name that people use for a brick's node.
+pub fn host_name(topology: &Topology, brick: &Brick) -> String {
+    topology.nodes.get(&brick.node).map_or_else(|| brick.node.to_string(), |node| node.name().to_owned())
 }
 
 pub fn finish(change: &mut Change, run: &Run, volume: &Volume) -> Result<Option<Resource>, StepError> {
@@ -322,6 +335,28 @@ pub async fn remove_brick(context: &Context, run: &Run, node: NodeId, key: Brick
         run.learn_space(key.device, space);
     }
     Ok(())
+}
+
+struct SyncBrick {
+    name: String,
+    node: NodeId,
+    key: BrickKey,
+}
+
+#[async_trait]
+impl Step for SyncBrick {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        context.ask(run, self.node, Wanted::BrickSynced(self.key), Wait::WhileAway).await?;
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Context, _: &Run) -> Result<(), StepError> {
+        Ok(())
+    }
 }
 
 struct TellGluster {

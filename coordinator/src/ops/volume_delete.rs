@@ -34,8 +34,7 @@ pub async fn submit(context: &Context, id: VolumeId) -> Result<Operation, Reject
             }
             // glusterd refuses to delete while a peer is down, but stops the volume first: so this is asked before.
             if let Some(brick) = volume.bricks.iter().find(|brick| !context.agents.is_attached(brick.node)) {
-                let node = change.nodes.get(&brick.node);
-                let node = node.map_or_else(|| brick.node.to_string(), |node| node.name().to_owned());
+                let node = volume_create::host_name(change, brick);
                 return Err(Rejected::VolumeNodeAway { name: volume.name, node });
             }
             change.remove_volume(id);
@@ -56,8 +55,7 @@ pub fn stages(context: &Context, volume: &Volume) -> Vec<Stage> {
     let topology = context.state.read();
     let count = volume.bricks.len();
     let bricks = volume.bricks.iter().enumerate().map(|(at, brick)| {
-        let host =
-            topology.nodes.get(&brick.node).map_or_else(|| brick.node.to_string(), |node| node.name().to_owned());
+        let host = volume_create::host_name(&topology, brick);
         Box::new(RemoveBrick {
             name: format!("remove brick {} of {count} on {host}", at + 1),
             node: brick.node,

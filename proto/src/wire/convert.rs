@@ -428,6 +428,7 @@ mod tests {
                     snapshots: true,
                 },
             }),
+            Wanted::BrickSynced(brick),
             Wanted::BrickCondemned(brick),
             Wanted::BrickGone(brick),
             Wanted::Peer { host: "gfs2".parse().unwrap() },
@@ -450,6 +451,7 @@ mod tests {
                 | Wanted::DeviceGone { .. }
                 | Wanted::DiskWiped { .. }
                 | Wanted::Brick(_)
+                | Wanted::BrickSynced(_)
                 | Wanted::BrickCondemned(_)
                 | Wanted::BrickGone(_)
                 | Wanted::Peer { .. }

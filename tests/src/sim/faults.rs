@@ -63,6 +63,7 @@ calls! {
         Unmount = "unmount",
         ReplaceFstab = "replace_fstab",
         WriteRecord = "write_record",
+        SyncFileSystem = "sync_file_system",
         MakeBrickDirectory = "make_brick_directory",
         PeerProbe = "gluster_peer_probe",
         PeerDetach = "gluster_peer_detach",

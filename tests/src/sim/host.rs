@@ -953,6 +953,20 @@ impl Host for SimHost {
         .await
     }
 
+    /// What a simulated host writes is on its disk at once.
+    async fn sync_file_system(&self, at: &Utf8Path) -> Result<(), HostError> {
+        let at = at.to_owned();
+        self.effect(Call::SyncFileSystem, at.to_string(), move |world, key| {
+            match world.machine_mut(key).mounted_at(&at) {
+                Some(_) => Ok(()),
+                None => {
+                    Err(HostError::Failed { what: format!("sync {at}"), said: "nothing is mounted there".to_owned() })
+                }
+            }
+        })
+        .await
+    }
+
     async fn read_record(&self, at: &MountPoint, name: &str) -> Result<Option<Vec<u8>>, HostError> {
         let (at, name) = (at.clone(), name.to_owned());
         self.fact(Call::ReadRecord, format!("{at}/{name}"), move |world, key| {

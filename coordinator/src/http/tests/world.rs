@@ -279,6 +279,7 @@ impl Host {
             Wanted::DeviceCondemned { .. }
             | Wanted::DeviceGone { .. }
             | Wanted::DiskWiped { .. }
+            | Wanted::BrickSynced(_)
             | Wanted::BrickCondemned(_)
             | Wanted::Peer { .. }
             | Wanted::PeerGone { .. }
