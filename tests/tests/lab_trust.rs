@@ -29,7 +29,7 @@ fn a_used_token_a_cut_off_token_and_a_revoked_agent_get_nowhere() {
     .unwrap();
     lab.must(&["agent", "restart", "gfs2"]).unwrap();
     lab.wait_for("the agent of gfs2 to say why", Duration::from_secs(60), || {
-        Ok(lab.try_on("gfs2", "cat /var/log/agent.log")?.text().contains("revoked"))
+        Ok(lab.try_on("gfs2", "cat /var/log/bricklayer-agent.log")?.text().contains("revoked"))
     })
     .unwrap();
     let list = lab.bricklayer(&["agent", "list"]).unwrap();
