@@ -163,7 +163,7 @@ async fn an_operation_is_shown_with_its_steps_and_what_it_made() {
     let ended = world.end_of(&queue).await;
     let done: Operation = world.get(&path).await.json();
     assert_eq!((done.state, done.resource.as_deref()), (OperationState::Done, ended.header("location")));
-    assert_eq!(done.steps.len(), 5);
+    assert_eq!(done.steps.len(), 8, "three bricks, create, start, and three bricks synced");
     assert!(done.steps.iter().all(|step| step.state == StepState::Done), "{:?}", done.steps);
     assert!(done.finished.is_some());
 
