@@ -7,7 +7,8 @@ use bricklayer_tests::lab::Lab;
 use bricklayer_tests::scenario;
 
 const BOOT: Duration = Duration::from_secs(90);
-const HEAL: Duration = Duration::from_secs(180);
+/// Mostly seconds; where the self-heal daemon misses the brick's return, it looks again after ten minutes.
+const HEAL: Duration = Duration::from_secs(720);
 
 #[test]
 fn a_host_that_lost_power_comes_back_with_its_bricks_before_glusterd_and_heals_without_a_coordinator() {

@@ -146,6 +146,18 @@ pub enum OpState {
 }
 
 impl Operation {
+    /// A new one, to be written down before its first effect.
+    #[must_use]
+    pub fn begun(plan: Plan) -> Self {
+        Self {
+            id: OperationId::random(),
+            plan,
+            state: OpState::Running { committed: false },
+            started: Timestamp::now(),
+            finished: None,
+        }
+    }
+
     /// The record of something that is done as soon as it is written down.
     #[must_use]
     pub fn done_at_once(plan: Plan) -> Self {

@@ -1,7 +1,7 @@
 //! A raw disk becomes a device: a volume group of its own.
 
 use async_trait::async_trait;
-use bricklayer_proto::ids::{DeviceId, NodeId, OperationId};
+use bricklayer_proto::ids::{DeviceId, NodeId};
 use bricklayer_proto::inventory::Disk;
 use bricklayer_proto::names::DevicePath;
 use bricklayer_proto::size::{ExtentSize, Extents};
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::Rejected;
 use super::context::{Context, Run, Wait};
 use super::step::{Stage, Step, StepError};
-use crate::model::{AdminState, Device, DeviceAdd, DiskIdentity, OpState, Operation, Plan, Resource, Tags, Topology};
+use crate::model::{AdminState, Device, DeviceAdd, DiskIdentity, Operation, Plan, Resource, Tags, Topology};
 use crate::state::Change;
 
 /// What a client asks for.
@@ -44,13 +44,7 @@ pub async fn submit(context: &Context, wish: DeviceWish) -> Result<Operation, Re
             }
             let DeviceWish { node, name, destroy, tags } = wish;
             let device = DeviceId::random();
-            let operation = Operation {
-                id: OperationId::random(),
-                plan: Plan::DeviceAdd(DeviceAdd { device, node, name, destroy, tags }),
-                state: OpState::Running { committed: false },
-                started: Timestamp::now(),
-                finished: None,
-            };
+            let operation = Operation::begun(Plan::DeviceAdd(DeviceAdd { device, node, name, destroy, tags }));
             change.put_operation(operation.clone());
             Ok(operation)
         })

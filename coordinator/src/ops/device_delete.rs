@@ -1,14 +1,13 @@
 //! An empty device is given back: its volume group and physical volume go, and then its record.
 
 use async_trait::async_trait;
-use bricklayer_proto::ids::{DeviceId, OperationId};
+use bricklayer_proto::ids::DeviceId;
 use bricklayer_proto::task::Wanted;
-use jiff::Timestamp;
 
 use super::Rejected;
 use super::context::{Context, Run, Wait};
 use super::step::{Stage, Step, StepError};
-use crate::model::{AdminState, Device, DeviceDelete, OpState, Operation, Plan, Resource};
+use crate::model::{AdminState, Device, DeviceDelete, Operation, Plan, Resource};
 use crate::state::Change;
 
 pub async fn submit(context: &Context, id: DeviceId, forget: bool) -> Result<Operation, Rejected> {
@@ -25,13 +24,7 @@ pub async fn submit(context: &Context, id: DeviceId, forget: bool) -> Result<Ope
             if change.is_moving(id) {
                 return Err(Rejected::Busy);
             }
-            let operation = Operation {
-                id: OperationId::random(),
-                plan: Plan::DeviceDelete(DeviceDelete { device, forget }),
-                state: OpState::Running { committed: false },
-                started: Timestamp::now(),
-                finished: None,
-            };
+            let operation = Operation::begun(Plan::DeviceDelete(DeviceDelete { device, forget }));
             change.put_operation(operation.clone());
             Ok(operation)
         })

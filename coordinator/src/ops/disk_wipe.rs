@@ -1,16 +1,15 @@
 //! A disk that carries something is emptied, after a person has named it by what is printed on it.
 
 use async_trait::async_trait;
-use bricklayer_proto::ids::{NodeId, OperationId};
+use bricklayer_proto::ids::NodeId;
 use bricklayer_proto::inventory::Disk;
 use bricklayer_proto::names::DevicePath;
 use bricklayer_proto::task::Wanted;
-use jiff::Timestamp;
 
 use super::context::{Context, Run, Wait};
 use super::step::{Stage, Step, StepError};
 use super::{Rejected, device_add};
-use crate::model::{DiskWipe, OpState, Operation, Plan};
+use crate::model::{DiskWipe, Operation, Plan};
 
 /// What would be lost, and what confirms it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,13 +58,7 @@ pub async fn submit(context: &Context, node: NodeId, name: DevicePath, confirm: 
             if busy {
                 return Err(Rejected::Busy);
             }
-            let operation = Operation {
-                id: OperationId::random(),
-                plan: Plan::DiskWipe(DiskWipe { node, name, confirm }),
-                state: OpState::Running { committed: false },
-                started: Timestamp::now(),
-                finished: None,
-            };
+            let operation = Operation::begun(Plan::DiskWipe(DiskWipe { node, name, confirm }));
             change.put_operation(operation.clone());
             Ok(operation)
         })

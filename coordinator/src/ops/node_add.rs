@@ -1,15 +1,14 @@
 //! A host becomes a node: its agent is known already, its glusterd joins the trusted storage pool.
 
 use async_trait::async_trait;
-use bricklayer_proto::ids::{ClusterId, OperationId};
+use bricklayer_proto::ids::ClusterId;
 use bricklayer_proto::names::HostName;
 use bricklayer_proto::task::Wanted;
-use jiff::Timestamp;
 
 use super::context::{Context, Run};
 use super::step::{Stage, Step, StepError};
 use super::{Rejected, gluster};
-use crate::model::{AdminState, Node, NodeAdd, OpState, Operation, Plan, Resource, Tags, Topology, Zone};
+use crate::model::{AdminState, Node, NodeAdd, Operation, Plan, Resource, Tags, Topology, Zone};
 use crate::state::Change;
 
 /// What a client asks for. Names in the order given; the first of each is the one that is used.
@@ -85,13 +84,7 @@ pub async fn submit(context: &Context, node: Node) -> Result<Operation, Rejected
             if let (Some(_), Some(host)) = (change.nodes.get(&node.id), node.manage.first()) {
                 return Err(Rejected::HostNameUsed { host: host.clone(), node: node.id });
             }
-            let operation = Operation {
-                id: OperationId::random(),
-                plan: Plan::NodeAdd(NodeAdd { node }),
-                state: OpState::Running { committed: false },
-                started: Timestamp::now(),
-                finished: None,
-            };
+            let operation = Operation::begun(Plan::NodeAdd(NodeAdd { node }));
             change.put_operation(operation.clone());
             Ok(operation)
         })

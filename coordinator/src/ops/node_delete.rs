@@ -1,14 +1,13 @@
 //! A node without devices leaves the trusted storage pool and our records. Its agent stays enrolled.
 
 use async_trait::async_trait;
-use bricklayer_proto::ids::{NodeId, OperationId};
+use bricklayer_proto::ids::NodeId;
 use bricklayer_proto::task::Wanted;
-use jiff::Timestamp;
 
 use super::context::{Context, Run, Wait};
 use super::step::{Stage, Step, StepError};
 use super::{Rejected, gluster};
-use crate::model::{Node, NodeDelete, OpState, Operation, Plan, Resource};
+use crate::model::{Node, NodeDelete, Operation, Plan, Resource};
 use crate::state::Change;
 
 pub async fn submit(context: &Context, id: NodeId) -> Result<Operation, Rejected> {
@@ -28,13 +27,7 @@ pub async fn submit(context: &Context, id: NodeId) -> Result<Operation, Rejected
             if change.devices_of(id).next().is_some() {
                 return Err(Rejected::NodeNotEmpty(id));
             }
-            let operation = Operation {
-                id: OperationId::random(),
-                plan: Plan::NodeDelete(NodeDelete { node }),
-                state: OpState::Running { committed: false },
-                started: Timestamp::now(),
-                finished: None,
-            };
+            let operation = Operation::begun(Plan::NodeDelete(NodeDelete { node }));
             change.put_operation(operation.clone());
             Ok(operation)
         })

@@ -9,7 +9,6 @@ use bricklayer_proto::ids::{BrickId, ClusterId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::names::VolumeName;
 use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::task::{BrickAddress, BrickKey, BrickSpec, Layout, Report, VolumeRecord, VolumeSpec, Wanted};
-use jiff::Timestamp;
 
 use super::context::{Context, Run, Wait};
 use super::rejected::ClusterRefusal;
@@ -17,8 +16,8 @@ use super::step::{Stage, Step, StepError};
 use super::volume_options::{self, VolumeOptions};
 use super::{Rejected, gluster};
 use crate::model::{
-    AdminState, Brick, Cluster, Device, Durability, Node, OpState, Operation, Plan, Resource, Snapshot, Topology,
-    Volume, VolumeCreate,
+    AdminState, Brick, Cluster, Device, Durability, Node, Operation, Plan, Resource, Snapshot, Topology, Volume,
+    VolumeCreate,
 };
 use crate::placement::{self, Candidate, DeviceSpace, Placement, Standing, Wish};
 use crate::state::Change;
@@ -82,13 +81,7 @@ pub async fn submit(context: &Context, wish: VolumeWish) -> Result<Operation, Re
                 snapshot: wish.snapshot,
                 bricks: bricks(&placement),
             };
-            let operation = Operation {
-                id: OperationId::random(),
-                plan: Plan::VolumeCreate(VolumeCreate { volume }),
-                state: OpState::Running { committed: false },
-                started: Timestamp::now(),
-                finished: None,
-            };
+            let operation = Operation::begun(Plan::VolumeCreate(VolumeCreate { volume }));
             change.put_operation(operation.clone());
             Ok(operation)
         })

@@ -1,14 +1,13 @@
 //! A volume goes: from GlusterFS first, and only then, past the point of no return, its bricks.
 
 use async_trait::async_trait;
-use bricklayer_proto::ids::{NodeId, OperationId, VolumeId};
+use bricklayer_proto::ids::{NodeId, VolumeId};
 use bricklayer_proto::task::{BrickKey, Wanted};
-use jiff::Timestamp;
 
 use super::context::{Context, Run};
 use super::step::{Stage, Step, StepError};
 use super::{Rejected, gluster, volume_create};
-use crate::model::{OpState, Operation, Plan, Resource, Volume, VolumeDelete};
+use crate::model::{Operation, Plan, Resource, Volume, VolumeDelete};
 use crate::state::Change;
 
 /// heketi's own database lived on a volume of this name; its clients expect that it cannot be deleted.
@@ -38,13 +37,7 @@ pub async fn submit(context: &Context, id: VolumeId) -> Result<Operation, Reject
                 return Err(Rejected::VolumeNodeAway { name: volume.name, node });
             }
             change.remove_volume(id);
-            let operation = Operation {
-                id: OperationId::random(),
-                plan: Plan::VolumeDelete(VolumeDelete { volume }),
-                state: OpState::Running { committed: false },
-                started: Timestamp::now(),
-                finished: None,
-            };
+            let operation = Operation::begun(Plan::VolumeDelete(VolumeDelete { volume }));
             change.put_operation(operation.clone());
             Ok(operation)
         })
