@@ -1,10 +1,13 @@
+//! The program `bricklayer-agent`.
+
 use std::io::IsTerminal as _;
+use std::process::ExitCode;
 
 use clap::Parser as _;
 
 use bricklayer_agent::commands::{self, CommandLine};
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let line = CommandLine::parse();
     tracing_subscriber::fmt()
         .with_env_filter(
@@ -14,5 +17,12 @@ fn main() -> anyhow::Result<()> {
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
-    commands::run(&line)
+    match commands::run(&line) {
+        Ok(()) => ExitCode::SUCCESS,
+        // One line with all causes; a backtrace tells the person at the host nothing.
+        Err(error) => {
+            eprintln!("bricklayer-agent: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

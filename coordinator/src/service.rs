@@ -48,6 +48,21 @@ impl Layout<'_> {
     pub fn keys(&self) -> PathBuf {
         self.0.join("keys")
     }
+
+    /// Opening a store makes one where there is none, so a mistyped directory is found out before: an empty store
+    /// would pass for the real one, and its export for a backup.
+    pub fn must_hold_an_installation(&self) -> anyhow::Result<()> {
+        let dir = self.0.display();
+        anyhow::ensure!(
+            self.authority().is_dir(),
+            "{dir} holds no installation; `bricklayer-coordinator init` makes one"
+        );
+        anyhow::ensure!(
+            self.store().is_dir(),
+            "{dir} has the authority of an installation and no store; `bricklayer-coordinator import` makes one of an export"
+        );
+        Ok(())
+    }
 }
 
 /// A running coordinator.
@@ -66,6 +81,7 @@ impl Coordinator {
     /// Opens the store, raises the epoch, takes up unfinished operations, and serves.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let layout = Layout(&config.data_dir);
+        layout.must_hold_an_installation()?;
         let rest = TcpListener::bind(config.rest_listen)
             .await
             .with_context(|| format!("REST cannot be served on {}", config.rest_listen))?;
@@ -113,5 +129,21 @@ impl Coordinator {
         self.operations.stop().await;
         self.tracker.wait().await;
         self.store.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_without_an_installation_is_refused_and_left_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let mistyped = dir.path().join("mistyped");
+        assert!(Layout(&mistyped).must_hold_an_installation().is_err());
+        std::fs::create_dir_all(Layout(&mistyped).authority()).unwrap();
+        let text = Layout(&mistyped).must_hold_an_installation().unwrap_err().to_string();
+        assert!(text.contains("no store"), "{text}");
+        assert!(!Layout(&mistyped).store().exists());
     }
 }

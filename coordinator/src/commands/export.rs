@@ -15,6 +15,7 @@ pub struct Export {
 impl Export {
     pub fn run(&self, data_dir: &Path) -> anyhow::Result<()> {
         anyhow::ensure!(!self.file.exists(), "{} is there already; name a new file", self.file.display());
+        Layout(data_dir).must_hold_an_installation()?;
         let store = Store::open(&Layout(data_dir).store(), SCHEMA)?;
         store.export(&self.file)?;
         let verified = store.verify()?;
