@@ -98,6 +98,8 @@ ids! {
     BrickId = "a brick id",
     /// A GlusterFS volume.
     VolumeId = "a volume id",
+    /// A block device whose file lies in a volume.
+    BlockVolumeId = "a block volume id",
     /// A durable operation; heketi's `/queue/<id>`.
     OperationId = "an operation id",
     /// One task given to one agent.

@@ -48,9 +48,18 @@ pub enum Wanted {
     /// What GlusterFS has written into the brick's file system is on the disk. It does not see to that itself when it
     /// makes a volume: a power cut soon after would take the brick's marks away, and the brick would not start again.
     BrickSynced(BrickKey),
+    /// The group has the free extents that [`Wanted::BrickGrown`] of the same spec would take, and the brick is there
+    /// and mounted. Changes nothing.
+    BrickCanGrow(BrickSpec),
+    /// The brick has at least the space of the spec: pool, pool metadata, thin volume and file system, and its tags and
+    /// record say so. Nothing is ever made smaller.
+    BrickGrown(BrickSpec),
+    /// A brick that GlusterFS itself made when it cloned a volume is one of ours: its thin volume carries our tags, its
+    /// file system our record.
+    CloneBrick(CloneBrickSpec),
     /// The brick's thin volume carries the mark without which it may not be destroyed.
     BrickCondemned(BrickKey),
-    /// The condemned brick and all that belonged to it are gone.
+    /// The condemned brick and all that belonged to it are gone. Its pool goes with the last thin volume in it.
     BrickGone(BrickKey),
     /// The host is in the same trusted storage pool as this one. Asked of a host that is in the pool.
     Peer {
@@ -58,6 +67,10 @@ pub enum Wanted {
     },
     PeerGone {
         host: HostName,
+        /// A person declared the host lost: it leaves the pool though it cannot be reached. GlusterFS still refuses
+        /// while a brick of it is in a volume.
+        #[serde(default)]
+        lost: bool,
     },
     /// The volume is known to glusterd and has its options; not yet started.
     Volume(VolumeSpec),
@@ -65,6 +78,44 @@ pub enum Wanted {
     VolumeStopped(VolumeKey),
     /// The stopped volume is not known to glusterd any more.
     VolumeGone(VolumeKey),
+    /// The volume has all bricks of the spec: those that it lacks, which are the last ones, are added.
+    VolumeExtended(VolumeSpec),
+    /// The second volume is a clone of the first as it is now, with our id, and not yet started. No snapshot is left
+    /// over. Reports [`Report::Volume`].
+    VolumeCloned(CloneSpec),
+    /// The brick has taken the place of another one in its set. Not for layouts without copies.
+    BrickReplaced(BrickSwap),
+    /// Data is being moved from the volume's old bricks to its new ones.
+    RebalanceStarted(VolumeKey),
+    /// Data is being moved off the brick of a volume without copies, or was moved already.
+    DrainStarted(BrickDrain),
+    /// Nothing is being moved off the brick; it stays in the volume.
+    DrainStopped(BrickDrain),
+    /// The drained brick is not in the volume any more. Refused while files are left on it.
+    DrainCommitted(BrickDrain),
+    /// What glusterd says of the volume: [`Report::Volume`]. A look, as all that follow.
+    VolumeSeen(VolumeKey),
+    /// What is left to heal: [`Report::Heal`].
+    HealSeen(VolumeKey),
+    /// How far the movement of data is: [`Report::Rebalance`].
+    RebalanceSeen(VolumeKey),
+    /// The same for a brick that is being drained.
+    DrainSeen(BrickDrain),
+}
+
+impl Wanted {
+    /// Whether it only looks: then it is carried out anew each time and nothing of it is kept.
+    #[must_use]
+    pub fn is_a_look(&self) -> bool {
+        matches!(
+            self,
+            Self::BrickCanGrow(_)
+                | Self::VolumeSeen(_)
+                | Self::HealSeen(_)
+                | Self::RebalanceSeen(_)
+                | Self::DrainSeen(_)
+        )
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +150,23 @@ pub struct BrickSpec {
 }
 
 impl BrickSpec {
+    #[must_use]
+    pub fn key(&self) -> BrickKey {
+        BrickKey { device: self.device, brick: self.tags.brick, volume: self.tags.volume }
+    }
+}
+
+/// A brick of a clone. It shares the pool of the brick it was cloned from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CloneBrickSpec {
+    pub device: DeviceId,
+    pub tags: BrickTags,
+    /// Where GlusterFS has put it.
+    pub path: BrickPath,
+    pub record: VolumeRecord,
+}
+
+impl CloneBrickSpec {
     #[must_use]
     pub fn key(&self) -> BrickKey {
         BrickKey { device: self.device, brick: self.tags.brick, volume: self.tags.volume }
@@ -184,6 +252,36 @@ pub struct BrickAddress {
     pub path: BrickPath,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloneSpec {
+    pub source: VolumeKey,
+    pub clone: VolumeKey,
+    /// Set on the clone; what it inherits from its source stays otherwise.
+    pub options: BTreeMap<OptionKey, OptionValue>,
+}
+
+impl CloneSpec {
+    /// The snapshot that the clone is made from, and that goes again: `tmpsnap_` and the clone's id, so that a repeat
+    /// finds it.
+    #[must_use]
+    pub fn snapshot(&self) -> String {
+        format!("tmpsnap_{}", self.clone.volume)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrickSwap {
+    pub volume: VolumeKey,
+    pub old: BrickAddress,
+    pub new: BrickAddress,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrickDrain {
+    pub volume: VolumeKey,
+    pub brick: BrickAddress,
+}
+
 /// The answer to one task, kept by the agent until the coordinator acknowledges it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -209,6 +307,72 @@ pub enum Report {
     Group {
         space: GroupSpace,
     },
+    /// `None` where glusterd has no such volume.
+    Volume {
+        seen: Option<VolumeReport>,
+    },
+    Heal(HealReport),
+    Rebalance(RebalanceReport),
+}
+
+/// A volume as glusterd has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeReport {
+    pub started: bool,
+    /// In glusterd's order.
+    pub bricks: Vec<BrickSeenInVolume>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrickSeenInVolume {
+    pub address: BrickAddress,
+    /// Whether its process serves; `None` where the volume does not run or nobody can say.
+    pub online: Option<bool>,
+}
+
+/// What `gluster volume heal NAME info` says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealReport {
+    pub bricks: Vec<BrickHeal>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrickHeal {
+    pub address: BrickAddress,
+    /// The brick answers.
+    pub online: bool,
+    /// Entries that it holds and others lack; `None` where it does not say.
+    pub pending: Option<u64>,
+}
+
+/// How far a movement of data is, over all hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RebalanceReport {
+    pub state: RebalanceState,
+    pub nodes: Vec<RebalanceNode>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RebalanceState {
+    NotStarted,
+    Running,
+    Completed,
+    Failed,
+    Stopped,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RebalanceNode {
+    /// As glusterd names it.
+    pub host: String,
+    pub state: RebalanceState,
+    pub files: u64,
+    pub moved: ByteSize,
+    pub scanned: u64,
+    pub failures: u64,
+    pub skipped: u64,
+    pub seconds: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -252,6 +416,8 @@ pub enum FailureKind {
     Stale,
     /// The host lacks what the task needs, such as a running glusterd.
     Unavailable,
+    /// glusterd refuses this change while a member of its pool is away; nothing was changed.
+    PeersDown,
 }
 
 /// How far a running task is.

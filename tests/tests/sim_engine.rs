@@ -111,7 +111,7 @@ async fn a_volume_failed_anywhere_is_undone_without_a_trace() {
 
 #[tokio::test(start_paused = true)]
 async fn peers_failed_anywhere_are_joined_and_parted_by_a_repeat() {
-    let gone = vec![(0, Wanted::PeerGone { host: rig::storage(1) })];
+    let gone = vec![(0, Wanted::PeerGone { host: rig::storage(1), lost: false })];
     let joining = Scenario { hosts: 2, before: vec![], asked: rig::peers(2), then: None, except: &[] };
     joining.fail_everywhere(&rig::peers(2)).await;
     let parting = Scenario { hosts: 2, before: rig::peers(2), asked: gone.clone(), then: None, except: &[] };

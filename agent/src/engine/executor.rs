@@ -194,8 +194,24 @@ fn settles(wanted: &Wanted) -> Option<Duration> {
         | Wanted::DiskWiped { .. }
         | Wanted::Peer { .. }
         | Wanted::PeerGone { .. } => Some(Duration::ZERO),
-        Wanted::Brick(_) | Wanted::BrickCondemned(_) | Wanted::BrickGone(_) => Some(BRICKS_SETTLE),
-        Wanted::BrickSynced(_)
+        Wanted::Brick(_)
+        | Wanted::BrickGrown(_)
+        | Wanted::CloneBrick(_)
+        | Wanted::BrickCondemned(_)
+        | Wanted::BrickGone(_) => Some(BRICKS_SETTLE),
+        Wanted::BrickCanGrow(_)
+        | Wanted::VolumeExtended(_)
+        | Wanted::VolumeCloned(_)
+        | Wanted::BrickReplaced(_)
+        | Wanted::RebalanceStarted(_)
+        | Wanted::DrainStarted(_)
+        | Wanted::DrainStopped(_)
+        | Wanted::DrainCommitted(_)
+        | Wanted::VolumeSeen(_)
+        | Wanted::HealSeen(_)
+        | Wanted::RebalanceSeen(_)
+        | Wanted::DrainSeen(_)
+        | Wanted::BrickSynced(_)
         | Wanted::Volume(_)
         | Wanted::VolumeStarted(_)
         | Wanted::VolumeStopped(_)

@@ -80,6 +80,8 @@ impl Engine {
             Wanted::DeviceCondemned { device } => vec![group(*device)],
             Wanted::DiskWiped { .. } => vec![Key::Disks],
             Wanted::Brick(spec) => vec![group(spec.device)],
+            Wanted::BrickCanGrow(spec) | Wanted::BrickGrown(spec) => vec![group(spec.device)],
+            Wanted::CloneBrick(spec) => vec![group(spec.device)],
             Wanted::BrickSynced(key) | Wanted::BrickCondemned(key) | Wanted::BrickGone(key) => {
                 vec![group(key.device)]
             }
@@ -88,7 +90,18 @@ impl Engine {
             | Wanted::Volume(_)
             | Wanted::VolumeStarted(_)
             | Wanted::VolumeStopped(_)
-            | Wanted::VolumeGone(_) => vec![Key::Gluster],
+            | Wanted::VolumeGone(_)
+            | Wanted::VolumeExtended(_)
+            | Wanted::VolumeCloned(_)
+            | Wanted::BrickReplaced(_)
+            | Wanted::RebalanceStarted(_)
+            | Wanted::DrainStarted(_)
+            | Wanted::DrainStopped(_)
+            | Wanted::DrainCommitted(_)
+            | Wanted::VolumeSeen(_)
+            | Wanted::HealSeen(_)
+            | Wanted::RebalanceSeen(_)
+            | Wanted::DrainSeen(_) => vec![Key::Gluster],
         };
         let work = async {
             match wanted {
@@ -101,11 +114,27 @@ impl Engine {
                 Wanted::BrickCondemned(key) => self.brick_condemned(key, progress).await,
                 Wanted::BrickGone(key) => self.brick_gone(key, progress).await,
                 Wanted::Peer { host } => self.peer(host, progress).await,
-                Wanted::PeerGone { host } => self.peer_gone(host, progress).await,
+                Wanted::PeerGone { host, lost: _ } => self.peer_gone(host, progress).await,
                 Wanted::Volume(spec) => self.volume(spec, progress).await,
                 Wanted::VolumeStarted(key) => self.volume_started(key, progress).await,
                 Wanted::VolumeStopped(key) => self.volume_stopped(key, progress).await,
                 Wanted::VolumeGone(key) => self.volume_gone(key, progress).await,
+                Wanted::BrickCanGrow(_)
+                | Wanted::BrickGrown(_)
+                | Wanted::CloneBrick(_)
+                | Wanted::VolumeExtended(_)
+                | Wanted::VolumeCloned(_)
+                | Wanted::BrickReplaced(_)
+                | Wanted::RebalanceStarted(_)
+                | Wanted::DrainStarted(_)
+                | Wanted::DrainStopped(_)
+                | Wanted::DrainCommitted(_)
+                | Wanted::VolumeSeen(_)
+                | Wanted::HealSeen(_)
+                | Wanted::RebalanceSeen(_)
+                | Wanted::DrainSeen(_) => {
+                    Err(crate::plan::refused("this agent does not know that task yet".to_owned()))
+                }
             }
         };
         self.locks.holding(keys, work).await

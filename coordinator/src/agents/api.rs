@@ -105,7 +105,7 @@ impl AgentError {
             Self::Detached { sent, .. } => !sent,
             Self::Failed { failure, .. } => match failure.kind {
                 FailureKind::Refused | FailureKind::NoSpace | FailureKind::Stale => true,
-                FailureKind::Failed | FailureKind::Unknown | FailureKind::Unavailable => false,
+                FailureKind::Failed | FailureKind::Unknown | FailureKind::Unavailable | FailureKind::PeersDown => false,
             },
             Self::Unanswered { .. } | Self::Revoked { .. } | Self::Stopping => false,
         }

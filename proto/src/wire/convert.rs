@@ -242,6 +242,7 @@ impl From<Failure> for v1::Failure {
             FailureKind::Unknown => v1::FailureKind::Unknown,
             FailureKind::Stale => v1::FailureKind::Stale,
             FailureKind::Unavailable => v1::FailureKind::Unavailable,
+            FailureKind::PeersDown => v1::FailureKind::PeersDown,
         };
         let obstacles_json = if failure.obstacles.is_empty() { Vec::new() } else { to_json(&failure.obstacles) };
         Self { kind: kind.into(), message: failure.message, cure: failure.cure, obstacles_json }
@@ -260,6 +261,7 @@ impl TryFrom<v1::Failure> for Failure {
             v1::FailureKind::Unknown | v1::FailureKind::Unspecified => FailureKind::Unknown,
             v1::FailureKind::Stale => FailureKind::Stale,
             v1::FailureKind::Unavailable => FailureKind::Unavailable,
+            v1::FailureKind::PeersDown => FailureKind::PeersDown,
         };
         let obstacles: Vec<Obstacle> = if failure.obstacles_json.is_empty() {
             Vec::new()
@@ -535,6 +537,7 @@ mod tests {
             FailureKind::Unknown,
             FailureKind::Stale,
             FailureKind::Unavailable,
+            FailureKind::PeersDown,
         ];
         let failed = kinds.into_iter().map(|kind| {
             let (message, cure) = ("/dev/sdb is mounted".to_owned(), Some(String::new()));

@@ -287,6 +287,7 @@ impl Host {
             | Wanted::VolumeStarted(_)
             | Wanted::VolumeStopped(_)
             | Wanted::VolumeGone(_) => Report::Nothing,
+            _ => Report::Nothing,
         })
     }
 
