@@ -1,6 +1,6 @@
 //! `/clusters`.
 
-use bricklayer_proto::ids::{ClusterId, NodeId, VolumeId};
+use bricklayer_proto::ids::{BlockVolumeId, ClusterId, NodeId, VolumeId};
 use serde::{Deserialize, Serialize};
 
 /// Body of `POST /clusters` and `POST /clusters/{id}/flags`. What is missing is false.
@@ -26,9 +26,9 @@ pub struct ClusterInfo {
     pub block: bool,
     #[serde(default)]
     pub file: bool,
-    /// We make no block volumes yet; the ids of those on an original heketi pass through.
+    /// Without those that are being made or deleted, too.
     #[serde(default, rename = "blockvolumes")]
-    pub block_volumes: Vec<VolumeId>,
+    pub block_volumes: Vec<BlockVolumeId>,
 }
 
 /// Answer of `GET /clusters`.

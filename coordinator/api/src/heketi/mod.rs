@@ -6,9 +6,14 @@
 //!
 //! Read a body with [`crate::json::parse_body`], write it with [`to_body`].
 
+mod block_volume;
+mod brick;
 mod cluster;
 mod device;
 mod node;
+mod operation;
+mod server;
+mod tags;
 mod topology;
 mod volume;
 
@@ -17,13 +22,25 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use block_volume::{
+    BlockVolumeAccess, BlockVolumeCreateRequest, BlockVolumeExpandRequest, BlockVolumeInfo, BlockVolumeList,
+    InitiatorPassword,
+};
+pub use brick::BrickEvictRequest;
 pub use cluster::{ClusterFlags, ClusterInfo, ClusterList};
 pub use device::{Brick, DeviceAddRequest, DeviceDeleteRequest, DeviceInfo, StorageSize};
 pub use node::{HostAddresses, NodeAddRequest, NodeInfo};
+pub use operation::{
+    OperationCounts, PendingChange, PendingCleanupRequest, PendingOperation, PendingOperationDetail,
+    PendingOperationList, PendingStatus, PendingSubStatus,
+};
+pub use server::{AdminStatus, DbCheck, DbCheckOf, LogLevels};
+pub use tags::{TagsChange, TagsChangeRequest};
 pub use topology::{TopologyCluster, TopologyInfo};
 pub use volume::{
-    BlockInfo, BlockRestriction, Disperse, Durability, DurabilityKind, DurabilityRequest, GlusterfsMount, Mount,
-    Replicate, Snapshot, SnapshotFactor, VolumeCreateRequest, VolumeInfo, VolumeList,
+    BlockInfo, BlockRestriction, BlockRestrictionRequest, Disperse, Durability, DurabilityKind, DurabilityRequest,
+    GlusterfsMount, Mount, Replicate, Snapshot, SnapshotFactor, VolumeCloneRequest, VolumeCreateRequest,
+    VolumeExpandRequest, VolumeInfo, VolumeList,
 };
 
 #[cfg(test)]
@@ -35,6 +52,15 @@ pub type Tags = BTreeMap<String, String>;
 /// A body as heketi sends it: compact, with one line feed at its end.
 pub fn to_body<T: Serialize>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
     let mut body = serde_json::to_vec(value)?;
+    body.push(b'\n');
+    Ok(body)
+}
+
+/// A body of `/db/*` and of the examination: indented by four spaces, with one line feed at its end.
+pub fn to_indented_body<T: Serialize>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
+    let mut body = Vec::new();
+    let indented = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+    value.serialize(&mut serde_json::Serializer::with_formatter(&mut body, indented))?;
     body.push(b'\n');
     Ok(body)
 }

@@ -5,7 +5,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{
-    BlockInfo, ClusterInfo, ClusterList, DeviceInfo, NodeInfo, SnapshotFactor, VolumeInfo, VolumeList, to_body,
+    AdminStatus, BlockInfo, BlockVolumeInfo, BlockVolumeList, ClusterInfo, ClusterList, DbCheckOf, DeviceInfo,
+    LogLevels, NodeInfo, OperationCounts, PendingOperationDetail, PendingOperationList, SnapshotFactor,
+    VolumeCreateRequest, VolumeExpandRequest, VolumeInfo, VolumeList, to_body, to_indented_body,
 };
 use crate::json::parse_body;
 
@@ -105,4 +107,65 @@ fn a_bare_create_request_has_heketis_defaults() {
     let request: super::VolumeCreateRequest = parse_body(br#"{"size":10}"#).unwrap();
     assert_eq!(request, super::VolumeCreateRequest { size_gib: 10, ..Default::default() });
     assert_eq!(request.durability.kind, "");
+}
+
+#[test]
+fn a_size_that_is_no_whole_number_of_gib_is_told_to_the_byte() {
+    comes_back_unchanged::<VolumeInfo>(
+        r#"{"size":1,"size_bytes":1610612736,"name":"v","durability":{"type":"none","replicate":{},"disperse":{}},
+"snapshot":{"enable":false,"factor":1},"id":"%V","cluster":"%C",
+"mount":{"glusterfs":{"hosts":["a"],"device":"a:v","options":{"backup-volfile-servers":""}}},"blockinfo":{},"bricks":[]}"#,
+    );
+}
+
+#[test]
+fn requests_without_our_own_fields_are_heketis() {
+    let create = VolumeCreateRequest { size_gib: 10, ..VolumeCreateRequest::default() };
+    let durability = r#""durability":{"replicate":{},"disperse":{}},"snapshot":{"enable":false,"factor":0}"#;
+    assert_eq!(serde_json::to_string(&create).unwrap(), format!(r#"{{"size":10,{durability}}}"#));
+    let expand = VolumeExpandRequest { expand_size_gib: 5, expand_size_bytes: 0 };
+    assert_eq!(serde_json::to_string(&expand).unwrap(), r#"{"expand_size":5}"#);
+}
+
+#[test]
+fn a_block_volume_is_written_as_heketi_writes_it_and_its_password_is_not_logged() {
+    let golden = golden(
+        r#"{"size":5,"name":"blk","hacount":2,"id":"%V","blockvolume":{"hosts":["10.0.0.3","10.0.0.1"],"iqn":"iqn.x","lun":0,
+"username":"u","password":"hush"},"cluster":"%C","blockhostingvolume":"%V","usablesize":5}"#,
+    );
+    let read: BlockVolumeInfo = parse_body(golden.as_bytes()).unwrap();
+    assert_eq!(to_body(&read).unwrap(), format!("{golden}\n").into_bytes());
+    assert!(!format!("{read:?}").contains("hush"));
+    comes_back_unchanged::<BlockVolumeList>(r#"{"blockvolumes":[]}"#);
+}
+
+#[test]
+fn operations_are_written_as_heketi_writes_them() {
+    comes_back_unchanged::<OperationCounts>(r#"{"total":0,"in_flight":0,"stale":0,"failed":0,"new":0}"#);
+    comes_back_unchanged::<PendingOperationList>(r#"{"pendingoperations":[]}"#);
+    comes_back_unchanged::<PendingOperationList>(
+        r#"{"pendingoperations":[{"id":"%V","type_name":"create-volume","status":"","sub_status":"in-flight"}]}"#,
+    );
+    comes_back_unchanged::<PendingOperationDetail>(
+        r#"{"id":"%V","type_name":"delete-volume","status":"stale","sub_status":"",
+"changes":[{"id":"%B","description":"Delete brick"}]}"#,
+    );
+}
+
+#[test]
+fn what_concerns_the_server_is_written_as_heketi_writes_it() {
+    comes_back_unchanged::<AdminStatus>(r#"{"state":"normal"}"#);
+    comes_back_unchanged::<LogLevels>(r#"{"loglevel":{"glusterfs":"debug"}}"#);
+}
+
+#[test]
+fn a_check_is_indented_by_four_and_has_null_for_no_inconsistency() {
+    let check = DbCheckOf { total: 1, ok: 1, ..DbCheckOf::default() };
+    let body = String::from_utf8(to_indented_body(&check).unwrap()).unwrap();
+    let wanted = "{\n    \"total\": 1,\n    \"pending\": 0,\n    \"ok\": 1,\n    \"notok\": 0,\n    \
+                  \"inconsistencies\": null\n}\n";
+    assert_eq!(body, wanted);
+    assert_eq!(parse_body::<DbCheckOf>(body.as_bytes()).unwrap(), check);
+    let odd = DbCheckOf { not_ok: 1, inconsistencies: vec!["x".into()], ..DbCheckOf::default() };
+    assert!(serde_json::to_string(&odd).unwrap().ends_with(r#""inconsistencies":["x"]}"#));
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use bricklayer_proto::ids::{ClusterId, VolumeId};
+use bricklayer_proto::ids::{BlockVolumeId, ClusterId, VolumeId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Brick, is_false, is_zero};
@@ -12,8 +12,12 @@ use super::{Brick, is_false, is_zero};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct VolumeCreateRequest {
+    /// With `size_bytes` it may be zero, or else must be that size in GiB, rounded up.
     #[serde(rename = "size")]
     pub size_gib: i64,
+    /// Ours: the size to the byte. Zero means that `size` alone says it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub size_bytes: i64,
     /// Clusters to choose from; all when empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub clusters: Vec<String>,
@@ -29,6 +33,35 @@ pub struct VolumeCreateRequest {
     #[serde(skip_serializing_if = "is_false")]
     pub block: bool,
     pub snapshot: Snapshot,
+}
+
+/// Body of `POST /volumes/{id}/expand`: what is to be added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VolumeExpandRequest {
+    /// With `expand_size_bytes` it may be zero, or else must be that size in GiB, rounded up.
+    #[serde(rename = "expand_size")]
+    pub expand_size_gib: i64,
+    /// Ours: to the byte. Zero means that `expand_size` alone says it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub expand_size_bytes: i64,
+}
+
+/// Body of `POST /volumes/{id}/clone`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VolumeCloneRequest {
+    /// Empty: `vol_` and the clone's id.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+}
+
+/// Body of `POST /volumes/{id}/block-restriction`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BlockRestrictionRequest {
+    /// Empty, which lifts it, or `locked`. `locked-by-update` is heketi's own to set.
+    pub restriction: String,
 }
 
 /// How a new volume is to be protected.
@@ -139,8 +172,12 @@ impl<'de> Deserialize<'de> for SnapshotFactor {
 /// Answer of `GET /volumes/{id}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VolumeInfo {
+    /// Whole GiB, rounded down: nobody is told of space that is not there.
     #[serde(rename = "size")]
     pub size_gib: u64,
+    /// Ours: the size to the byte, and only where it is no whole number of GiB, so that all others are heketi's bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
     pub name: String,
     pub durability: Durability,
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -188,7 +225,7 @@ pub struct BlockInfo {
     #[serde(rename = "reservedsize", skip_serializing_if = "is_zero")]
     pub reserved_size_gib: i64,
     #[serde(rename = "blockvolume", skip_serializing_if = "Vec::is_empty")]
-    pub block_volumes: Vec<VolumeId>,
+    pub block_volumes: Vec<BlockVolumeId>,
     #[serde(skip_serializing_if = "BlockRestriction::is_none")]
     pub restriction: BlockRestriction,
 }
@@ -206,6 +243,16 @@ pub enum BlockRestriction {
 }
 
 impl BlockRestriction {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Locked => "locked",
+            Self::LockedByUpdate => "locked-by-update",
+        }
+    }
+
     #[must_use]
     pub const fn is_none(&self) -> bool {
         matches!(self, Self::None)

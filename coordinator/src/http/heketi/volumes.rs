@@ -192,6 +192,7 @@ fn view(topology: &Topology, volume: &Volume) -> VolumeInfo {
     bricks.sort_unstable_by_key(|brick| brick.id);
     VolumeInfo {
         size_gib: volume.size.whole_gib(),
+        size_bytes: (!volume.size.bytes().is_multiple_of(GIB)).then_some(volume.size.bytes()),
         name: volume.name.to_string(),
         durability: durability_view(volume),
         gid: volume.gid.into(),

@@ -1,0 +1,52 @@
+//! The bodies of our own routes, all below `/v1`.
+//!
+//! | route | body | answer |
+//! |---|---|---|
+//! | `GET /v1/agents` | | 200 [`AgentList`] |
+//! | `POST /v1/agents/{node id or name}/revoke` | | 200 |
+//! | `GET /v1/invitations` | | 200 [`InvitationList`] |
+//! | `POST /v1/invitations` | [`InvitationRequest`] | 201 [`Invitation`] |
+//! | `DELETE /v1/invitations/{id}` | | 200 |
+//! | `GET /v1/nodes/{id or name}/disks` | | 200 [`DiskList`] |
+//! | `PATCH /v1/nodes/{id or name}` | [`NodeEdit`] | 202 and `/queue/{id}` |
+//! | `POST /v1/nodes/{id or name}/lost` | [`NodeLostRequest`] | 202 and `/queue/{id}` |
+//! | `POST /v1/devices/wipe` | [`WipeRequest`] | 202 and `/queue/{id}`; unconfirmed 409 [`WipeRefusal`] |
+//! | `POST /v1/bricks/{id}/replace` | [`BrickReplaceRequest`] | 202 and `/queue/{id}` |
+//! | `GET /v1/volumes/{id}/heal` | | 200 [`Heal`] |
+//! | `GET /v1/volumes/{id}/rebalance` | | 200 [`Rebalance`] |
+//! | `POST /v1/volumes/{id}/rebalance` | | 202 and `/queue/{id}` |
+//! | `GET /v1/operations` | | 200 [`OperationList`] |
+//! | `GET /v1/operations/{id}` | | 200 [`Operation`] |
+//!
+//! Every request that changes something, heketi's included, takes the query `?dry_run=true`: it is checked and planned
+//! as ever and answered 200 [`Plan`], and nothing is changed. A route that cannot plan must refuse such a request, never
+//! carry it out.
+//!
+//! Every error is a [`Problem`] with a fitting status.
+
+mod agents;
+mod disks;
+mod hardware;
+mod operations;
+mod volumes;
+
+use serde::{Deserialize, Serialize};
+
+pub use agents::{
+    Agent, AgentList, AgentState, Invitation, InvitationList, InvitationRequest, InvitationState, InvitationToken,
+    OpenInvitation,
+};
+pub use disks::{DiskIdentity, DiskList, WipeRefusal, WipeRequest};
+pub use hardware::{BrickReplaceRequest, NodeEdit, NodeLostRequest};
+pub use operations::{Operation, OperationList, OperationState, Plan, Step, StepState};
+pub use volumes::{BrickHeal, Heal, NodeRebalance, Rebalance, RebalanceState};
+
+/// Body of every error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// What went wrong, and with which thing.
+    pub error: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cure: Option<String>,
+}

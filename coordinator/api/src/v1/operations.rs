@@ -1,0 +1,100 @@
+//! `/v1/operations`, and what an operation would do before it is begun.
+
+use std::fmt;
+
+use bricklayer_proto::ids::OperationId;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Answer of `GET /v1/operations`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationList {
+    pub operations: Vec<Operation>,
+}
+
+/// A durable operation: the same id as in `/queue/{id}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operation {
+    pub id: OperationId,
+    /// Such as `volume-create`.
+    pub kind: String,
+    pub state: OperationState,
+    /// In the order in which they run.
+    pub steps: Vec<Step>,
+    pub started: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Path of what it made, such as `/volumes/{id}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+}
+
+/// Where an operation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OperationState {
+    Running,
+    /// A step failed; what was done is being taken back.
+    Undoing,
+    Done,
+    /// It failed, and nothing of it is left.
+    Failed,
+    /// It could not be taken back; it is tried again until it can.
+    Stuck,
+}
+
+impl OperationState {
+    /// Whether nothing more will happen.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Running | Self::Undoing | Self::Stuck => false,
+            Self::Done | Self::Failed => true,
+        }
+    }
+}
+
+impl fmt::Display for OperationState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Running => "running",
+            Self::Undoing => "undoing",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Stuck => "stuck",
+        })
+    }
+}
+
+/// One step of an operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    pub name: String,
+    pub state: StepState,
+}
+
+/// Where a step stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StepState {
+    Pending,
+    Running,
+    Done,
+    Failed,
+    Undone,
+}
+
+/// Answer (200) to a changing request with `?dry_run=true`: what it would do. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// That of the operation it would be, such as `volume-create`.
+    pub kind: String,
+    /// What would be different afterwards, a sentence each.
+    #[serde(default)]
+    pub changes: Vec<String>,
+    /// In the order in which they would run, such as `make brick 1 of 3 on gfs1`.
+    #[serde(default)]
+    pub steps: Vec<String>,
+}
