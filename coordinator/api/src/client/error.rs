@@ -37,6 +37,13 @@ pub enum ClientError {
     /// The server said no, in its own words.
     #[error("{text}")]
     Refused { status: u16, text: String, cure: Option<String> },
+    /// It would take a rehearsal for the thing itself.
+    #[error("the server greets with {greeting:?}: it can only do things, not say what it would do")]
+    NoRehearsal { greeting: String },
+    #[error(
+        "the server did not answer {path} with a plan, but with {status}: it may have done what was to be rehearsed"
+    )]
+    NotRehearsed { path: String, status: u16 },
     #[error("the answer to {path} is not what a coordinator or a heketi answers: {what}")]
     Protocol { path: String, what: String },
     #[error("the answer to {path} cannot be read")]
@@ -85,6 +92,8 @@ impl ClientError {
             Self::Protocol { .. } | Self::Unreadable { .. } => {
                 Some("see whether the address is a coordinator's, and of the same version".to_owned())
             }
+            Self::NoRehearsal { .. } => Some("leave out --dry-run, or ask a coordinator of Bricklayer".to_owned()),
+            Self::NotRehearsed { .. } => Some("look at `bricklayer operation list`".to_owned()),
             Self::SetUp(_) | Self::Token(_) | Self::Request(_) | Self::Refused { .. } => None,
         }
     }

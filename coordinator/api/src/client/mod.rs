@@ -4,8 +4,11 @@
 //! is busy (429) is asked again. Long work is answered with an [`Accepted`], which [`Client::poll`] and
 //! [`Client::wait`] turn into its result. The client decides nothing and prints nothing.
 
+mod answer;
+mod change;
 mod error;
 mod heketi;
+mod record;
 mod token;
 mod v1;
 
@@ -17,18 +20,19 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bricklayer_proto::ids::OperationId;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Method, StatusCode, Url};
 use secrecy::SecretString;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use change::{Change, Reply};
 pub use error::ClientError;
+pub use record::{Read, Record};
 pub use v1::Wipe;
 
-use crate::heketi::{NodeInfo, VolumeInfo};
-use crate::json::parse_body;
-use crate::v1::Problem;
+use answer::{Answer, read};
+
+use crate::heketi::{BlockVolumeInfo, NodeInfo, VolumeInfo};
 
 /// How often work in progress is asked for; heketi's clients do the same.
 const POLL_INTERVAL: Duration = Duration::from_millis(400);
@@ -71,6 +75,7 @@ pub struct Client {
     user: String,
     key: SecretString,
     pace: Pace,
+    record: Option<Record>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -143,64 +148,7 @@ macro_rules! resources {
     )+};
 }
 
-resources!(NodeInfo, VolumeInfo);
-
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    /// The path that the server points to. Only the path counts: a server is never trusted to send us elsewhere.
-    fn location(&self, path: &str) -> Result<String, ClientError> {
-        let missing =
-            || ClientError::Protocol { path: path.to_owned(), what: "it names no usable Location".to_owned() };
-        let location = self.headers.get(LOCATION).and_then(|value| value.to_str().ok()).ok_or_else(missing)?;
-        if location.starts_with('/') && !location.starts_with("//") {
-            return Ok(location.to_owned());
-        }
-        Url::parse(location).map(|url| url.path().to_owned()).map_err(|_| missing())
-    }
-
-    fn refusal(&self) -> ClientError {
-        let text = String::from_utf8_lossy(&self.body).trim().to_owned();
-        let json = self
-            .headers
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|kind| kind.starts_with("application/json"));
-        match parse_body::<Problem>(&self.body) {
-            Ok(problem) if json => {
-                ClientError::Refused { status: self.status.as_u16(), text: problem.error, cure: problem.cure }
-            }
-            _ if text.is_empty() => ClientError::Refused {
-                status: self.status.as_u16(),
-                text: format!("the server answered {} and gave no reason", self.status),
-                cure: None,
-            },
-            _ => ClientError::Refused { status: self.status.as_u16(), text, cure: None },
-        }
-    }
-
-    /// Itself where it has the status that the route promises.
-    fn expect(self, path: &str, status: StatusCode) -> Result<Self, ClientError> {
-        if self.status == status {
-            Ok(self)
-        } else if self.status.is_client_error() || self.status.is_server_error() {
-            Err(self.refusal())
-        } else {
-            Err(ClientError::Protocol {
-                path: path.to_owned(),
-                what: format!("its status is {}, {status} was expected", self.status),
-            })
-        }
-    }
-}
-
-fn read<T: DeserializeOwned>(path: &str, body: &[u8]) -> Result<T, ClientError> {
-    parse_body(body).map_err(|source| ClientError::Unreadable { path: path.to_owned(), source })
-}
+resources!(BlockVolumeInfo, NodeInfo, VolumeInfo);
 
 impl Client {
     /// Makes no connection yet.
@@ -242,13 +190,24 @@ impl Client {
         let http = builder.build().map_err(ClientError::SetUp)?;
         let server = config.server.trim_end_matches('/').to_owned();
         let pace = Pace { poll: POLL_INTERVAL, second: Duration::from_secs(1), restart: RESTART_LIMIT };
-        Ok(Self { http, server, user: config.user, key: config.key, pace })
+        Ok(Self { http, server, user: config.user, key: config.key, pace, record: None })
     }
 
     /// The address that requests go to.
     #[must_use]
     pub fn server(&self) -> &str {
         &self.server
+    }
+
+    /// The user in whose name requests go out; empty for a server without authentication.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// A token that opens this one method of this one path, for a few minutes.
+    pub fn token(&self, method: &str, path: &str) -> Result<String, ClientError> {
+        token::sign(&self.user, &self.key, method, path)
     }
 
     /// Asks once how far the work is.
@@ -307,18 +266,9 @@ impl Client {
         read(path, &answer.body)
     }
 
-    async fn post<B: Serialize>(&self, path: &str, body: &B) -> Result<Answer, ClientError> {
-        let body = serde_json::to_vec(body).map_err(ClientError::Request)?;
-        self.send(Method::POST, path, Some(body)).await
-    }
-
-    async fn delete(&self, path: &str) -> Result<Answer, ClientError> {
-        self.send(Method::DELETE, path, None).await
-    }
-
-    fn accepted<T>(path: &str, answer: Answer) -> Result<Accepted<T>, ClientError> {
-        let answer = answer.expect(path, StatusCode::ACCEPTED)?;
-        Ok(Accepted { queue: answer.location(path)?, result: PhantomData })
+    async fn get_text(&self, path: &str) -> Result<String, ClientError> {
+        let answer = self.get(path).await?.expect(path, StatusCode::OK)?;
+        Ok(String::from_utf8_lossy(&answer.body).into_owned())
     }
 
     /// Sends until the server is not busy.
@@ -336,6 +286,11 @@ impl Client {
 
     async fn send_once(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Answer, ClientError> {
         let unreachable = |source| ClientError::Unreachable { server: self.server.clone(), source };
+        if let Some(record) = &self.record
+            && method == Method::GET
+        {
+            record.add(path);
+        }
         let url = format!("{}{path}", self.server);
         let url = Url::parse(&url).map_err(|_| ClientError::NoServer { server: url, why: "it is no URL" })?;
         let token = token::sign(&self.user, &self.key, method.as_str(), url.path())?;

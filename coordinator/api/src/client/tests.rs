@@ -244,3 +244,41 @@ fn addresses_that_are_none_are_refused_before_any_request() {
         assert!(matches!(Client::new(config), Err(ClientError::NoServer { .. })), "{server}");
     }
 }
+
+#[tokio::test]
+async fn a_rehearsal_asks_for_a_plan_and_makes_nothing() {
+    let plan = r#"{"kind":"volume-create","changes":["3 bricks"],"steps":["make brick 1 of 3 on gfs1"]}"#;
+    let canned =
+        Canned::answering(&[&answer("200 OK", &[], "Hello from Bricklayer"), &answer("200 OK", &[], plan)]).await;
+    let plan = canned.client.rehearse(&Change::volume_create(&create()).unwrap()).await.unwrap();
+    assert_eq!(plan.steps, ["make brick 1 of 3 on gfs1"]);
+    assert_eq!(canned.request_lines(), ["GET /hello", "POST /volumes?dry_run=true"]);
+}
+
+#[tokio::test]
+async fn a_heketi_is_not_asked_to_rehearse_since_it_would_do_the_thing() {
+    let canned = Canned::answering(&[&answer("200 OK", &[], "Hello from Heketi")]).await;
+    let error = canned.client.rehearse(&Change::volume_create(&create()).unwrap()).await.unwrap_err();
+    assert!(matches!(error, ClientError::NoRehearsal { .. }));
+    assert_eq!(canned.request_lines(), ["GET /hello"]);
+}
+
+#[tokio::test]
+async fn a_rehearsal_that_was_done_in_earnest_is_told() {
+    let canned = Canned::answering(&[&answer("200 OK", &[], "Hello from Bricklayer"), &accepted()]).await;
+    let error = canned.client.rehearse(&Change::volume_create(&create()).unwrap()).await.unwrap_err();
+    assert!(matches!(error, ClientError::NotRehearsed { status: 202, .. }));
+}
+
+#[tokio::test]
+async fn reads_are_recorded_and_changes_can_be_shown_before_they_are_sent() {
+    let canned = Canned::answering(&[&answer("200 OK", &[], r#"{"volumes":[]}"#)]).await;
+    let record = Record::default();
+    let client = canned.client.clone().recorded_in(&record);
+    client.volumes().await.unwrap();
+    assert_eq!(record.take(), [Read { path: "/volumes".to_owned() }]);
+    assert_eq!(record.take(), []);
+    let change = Change::cluster_create(ClusterFlags { block: false, file: true }).unwrap();
+    assert_eq!((change.method(), change.path()), ("POST", "/clusters"));
+    assert_eq!(change.body(), br#"{"block":false,"file":true}"#);
+}

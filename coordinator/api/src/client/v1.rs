@@ -1,14 +1,16 @@
 //! Our own routes.
 
-use bricklayer_proto::ids::{InvitationId, OperationId};
+use bricklayer_proto::ids::{BrickId, InvitationId, OperationId, VolumeId};
 use bricklayer_proto::names::HostName;
 use reqwest::StatusCode;
 
-use super::{Accepted, Client, ClientError, read};
+use super::answer::Answer;
+use super::change::{Change, Reply, changes};
+use super::{Accepted, Client, ClientError};
 use crate::json::parse_body;
 use crate::v1::{
-    AgentList, DiskList, Invitation, InvitationList, InvitationRequest, Operation, OperationList, WipeRefusal,
-    WipeRequest,
+    AgentList, BrickReplaceRequest, DiskList, Heal, Invitation, InvitationList, InvitationRequest, NodeEdit,
+    NodeLostRequest, Operation, OperationList, Rebalance, WipeRefusal, WipeRequest,
 };
 
 /// What the server said to a wipe.
@@ -19,30 +21,47 @@ pub enum Wipe {
     Unconfirmed(WipeRefusal),
 }
 
+impl Reply for Wipe {
+    fn from_answer(path: &str, answer: Answer) -> Result<Self, ClientError> {
+        if answer.status == StatusCode::CONFLICT
+            && let Ok(refusal) = parse_body::<WipeRefusal>(&answer.body)
+        {
+            return Ok(Self::Unconfirmed(refusal));
+        }
+        Accepted::from_answer(path, answer).map(Self::Accepted)
+    }
+}
+
+/// A body for routes that take one and look at nothing in it.
+#[derive(serde::Serialize)]
+struct Nothing {}
+
+changes! {
+    /// Shuts the agent of a node (by name, or by id) out for good.
+    agent_revoke(node: &HostName) -> () = POST "/v1/agents/{node}/revoke" with Nothing {};
+    invite(request: &InvitationRequest) -> Invitation = POST "/v1/invitations" with request;
+    uninvite(id: InvitationId) -> () = DELETE "/v1/invitations/{id}";
+
+    device_wipe(request: &WipeRequest) -> Wipe = POST "/v1/devices/wipe" with request;
+
+    /// Gives a node (by name, or by id) another zone or other addresses.
+    node_edit(node: &HostName, edit: &NodeEdit) -> Accepted<()> = PATCH "/v1/nodes/{node}" with edit;
+    /// Gives a node (by name, or by id) up, with all that is on it.
+    node_lost(node: &HostName, request: &NodeLostRequest) -> Accepted<()> = POST "/v1/nodes/{node}/lost" with request;
+
+    brick_replace(id: BrickId, request: &BrickReplaceRequest) -> Accepted<()> =
+        POST "/v1/bricks/{id}/replace" with request;
+
+    volume_rebalance(id: VolumeId) -> Accepted<()> = POST "/v1/volumes/{id}/rebalance" with Nothing {};
+}
+
 impl Client {
     pub async fn agents(&self) -> Result<AgentList, ClientError> {
         self.get_json("/v1/agents").await
     }
 
-    /// Shuts the agent of a node (by name, or by id) out for good.
-    pub async fn agent_revoke(&self, node: &HostName) -> Result<(), ClientError> {
-        let path = format!("/v1/agents/{node}/revoke");
-        self.post(&path, &serde_json::Map::new()).await?.expect(&path, StatusCode::OK).map(drop)
-    }
-
-    pub async fn invite(&self, request: &InvitationRequest) -> Result<Invitation, ClientError> {
-        let path = "/v1/invitations";
-        let answer = self.post(path, request).await?.expect(path, StatusCode::CREATED)?;
-        read(path, &answer.body)
-    }
-
     pub async fn invitations(&self) -> Result<InvitationList, ClientError> {
         self.get_json("/v1/invitations").await
-    }
-
-    pub async fn uninvite(&self, id: InvitationId) -> Result<(), ClientError> {
-        let path = format!("/v1/invitations/{id}");
-        self.delete(&path).await?.expect(&path, StatusCode::OK).map(drop)
     }
 
     /// The disks of a node (by name, or by id), as its agent saw them last.
@@ -50,15 +69,14 @@ impl Client {
         self.get_json(&format!("/v1/nodes/{node}/disks")).await
     }
 
-    pub async fn device_wipe(&self, request: &WipeRequest) -> Result<Wipe, ClientError> {
-        let path = "/v1/devices/wipe";
-        let answer = self.post(path, request).await?;
-        if answer.status == StatusCode::CONFLICT
-            && let Ok(refusal) = parse_body::<WipeRefusal>(&answer.body)
-        {
-            return Ok(Wipe::Unconfirmed(refusal));
-        }
-        Self::accepted(path, answer).map(Wipe::Accepted)
+    /// What is left to heal.
+    pub async fn heal(&self, id: VolumeId) -> Result<Heal, ClientError> {
+        self.get_json(&format!("/v1/volumes/{id}/heal")).await
+    }
+
+    /// How far a rebalance is.
+    pub async fn rebalance(&self, id: VolumeId) -> Result<Rebalance, ClientError> {
+        self.get_json(&format!("/v1/volumes/{id}/rebalance")).await
     }
 
     pub async fn operations(&self) -> Result<OperationList, ClientError> {
