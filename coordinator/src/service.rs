@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::agents::{self, AgentApi, Registry};
 use crate::http;
-use crate::keys::RestKeys;
+use crate::keys::{KeySources, RestKeys};
 use crate::ops::{Context, Operations, Policy, UnknownNode};
 use crate::pki::{Clock, Start, Trust};
 use crate::reconcile;
@@ -28,6 +28,9 @@ pub struct Config {
     pub disable_auth: bool,
     pub policy: Policy,
     pub unknown_node: Option<Arc<dyn UnknownNode>>,
+    pub rest: http::Settings,
+    /// Keys of REST's users that are not read from the data directory.
+    pub keys: KeySources,
 }
 
 /// What lies where in the data directory.
@@ -99,7 +102,7 @@ impl Coordinator {
             tracing::warn!("REST takes every request as an administrator's: authentication is switched off.");
             http::Auth::disabled()
         } else {
-            http::Auth::with_keys(RestKeys::read(&layout.keys())?)
+            http::Auth::with_keys(RestKeys::read_with(&layout.keys(), config.keys)?)
         };
 
         let stop = CancellationToken::new();
@@ -108,8 +111,8 @@ impl Coordinator {
         let state = Arc::new(State::load(store.clone())?);
         let agents_api: Arc<dyn AgentApi> = Arc::clone(&registry) as Arc<dyn AgentApi>;
         let mut context =
-            Context::new(Arc::clone(&state), Arc::clone(&agents_api), trust.installation(), trust.epoch());
-        context.policy = config.policy;
+            Context::new(Arc::clone(&state), Arc::clone(&agents_api), trust.installation(), trust.epoch())
+                .with_policy(config.policy);
         context.unknown_node = config.unknown_node;
         let operations = Operations::new(context);
 
@@ -117,6 +120,7 @@ impl Coordinator {
         tracker.spawn(agents::serve(agents_listener, Arc::clone(&registry), stop.clone()));
         operations.resume();
         let service = http::Service::new(operations.clone(), Arc::clone(&trust), Arc::clone(&registry), auth);
+        let service = service.with(config.rest);
         tracker.spawn(http::serve(rest, service, stop.clone()));
         tracker.close();
         tracing::info!(rest = %rest_address, agents = %agents_address, installation.id = %trust.installation(), epoch = trust.epoch(), "The coordinator serves.");

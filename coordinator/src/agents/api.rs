@@ -104,8 +104,8 @@ impl AgentError {
             Self::Unknown { .. } => true,
             Self::Detached { sent, .. } => !sent,
             Self::Failed { failure, .. } => match failure.kind {
-                FailureKind::Refused | FailureKind::NoSpace | FailureKind::Stale => true,
-                FailureKind::Failed | FailureKind::Unknown | FailureKind::Unavailable | FailureKind::PeersDown => false,
+                FailureKind::Refused | FailureKind::NoSpace | FailureKind::Stale | FailureKind::PeersDown => true,
+                FailureKind::Failed | FailureKind::Unknown | FailureKind::Unavailable => false,
             },
             Self::Unanswered { .. } | Self::Revoked { .. } | Self::Stopping => false,
         }

@@ -90,6 +90,8 @@ impl Failure {
             | R::NotWipeable { .. }
             | R::WrongConfirmation { .. }
             | R::NothingToConfirm { .. }
+            | R::StorageHostInUse { .. }
+            | R::NodeIsThere { .. }
             | R::DatabaseVolume => StatusCode::CONFLICT,
             R::DeviceNotFailed(_)
             | R::NoAgent { .. }
@@ -99,16 +101,25 @@ impl Failure {
             | R::ClusterUnknown(_)
             | R::Option(BadOption::NoValue(_) | BadOption::Name(_))
             | R::Name(_)
+            | R::NoSuchDevice(_)
+            | R::DeviceOfOtherCluster(_)
+            | R::TooLarge
+            | R::TooManyTags { .. }
+            | R::WrongNodeName { .. }
             | R::ArbiterNeedsReplica3 => StatusCode::BAD_REQUEST,
-            R::AgentAway { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            R::AgentAway { .. } | R::NotSeen(_) => StatusCode::SERVICE_UNAVAILABLE,
             // heketi answers so; see docs/heketi-compat.md.
             R::NoEligibleCluster(_)
             | R::NoPlacement(_)
-            | R::VolumeNodeAway { .. }
+            | R::NoReplacement(_)
+            | R::CannotEmpty { .. }
+            | R::CannotEmptyNode { .. }
+            | R::BrickPending(_)
+            | R::VolumeHasPendingBricks { .. }
+            | R::CloneOfBlockVolume
             | R::Option(BadOption::TagMatch(_))
             | R::NotOffline { .. }
             | R::FailedForGood { .. }
-            | R::HoldsBricks { .. }
             | R::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
             R::Busy => match doing {
                 Doing::VolumeCreate | Doing::VolumeDelete => StatusCode::INTERNAL_SERVER_ERROR,

@@ -22,6 +22,9 @@ pub struct Device {
     pub foreign: Extents,
     pub state: AdminState,
     pub tags: Tags,
+    /// A person declared that its disk is gone for ever. Nothing waits for it any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost: bool,
     pub added: Timestamp,
 }
 

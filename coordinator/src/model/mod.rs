@@ -15,11 +15,11 @@ pub use cluster::Cluster;
 pub use device::{Device, DiskIdentity};
 pub use node::{Node, Zone};
 pub use operation::{
-    DeviceAdd, DeviceDelete, DeviceState, DiskWipe, NodeAdd, NodeDelete, NodeState, OpState, Operation, Plan, Resource,
-    VolumeCreate, VolumeDelete,
+    BrickMove, BrickReplace, DeviceAdd, DeviceDelete, DeviceRemove, DeviceState, DiskWipe, NodeAdd, NodeDelete,
+    NodeState, OpState, Operation, Plan, Resource, VolumeClone, VolumeCreate, VolumeDelete, VolumeExpand,
 };
 pub use topology::{Map, Topology};
-pub use volume::{Brick, Durability, Snapshot, Volume};
+pub use volume::{Brick, Durability, FIRST_GENERATION, Snapshot, Volume};
 
 use std::collections::BTreeMap;
 use std::fmt;

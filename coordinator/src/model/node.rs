@@ -41,6 +41,9 @@ pub struct Node {
     pub storage: Vec<HostName>,
     pub state: AdminState,
     pub tags: Tags,
+    /// A person declared that it will never come back. Nothing waits for it any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost: bool,
 }
 
 impl Node {

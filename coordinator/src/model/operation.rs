@@ -1,9 +1,9 @@
-use bricklayer_proto::ids::{ClusterId, DeviceId, NodeId, OperationId, VolumeId};
-use bricklayer_proto::names::DevicePath;
+use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, NodeId, OperationId, VolumeId};
+use bricklayer_proto::names::{BrickPath, DevicePath};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AdminState, Device, Node, Tags, Volume};
+use super::{AdminState, Brick, Device, Node, Tags, Topology, Volume};
 
 /// Something that changes the world, written down with every id and device it will use before its first effect.
 ///
@@ -28,6 +28,11 @@ pub enum Plan {
     DiskWipe(DiskWipe),
     VolumeCreate(VolumeCreate),
     VolumeDelete(VolumeDelete),
+    VolumeExpand(VolumeExpand),
+    VolumeClone(VolumeClone),
+    BrickReplace(BrickReplace),
+    /// The bricks of some devices are moved elsewhere, each by a [`BrickReplace`] of its own.
+    DeviceRemove(DeviceRemove),
     /// Done with its record: it touches no host. Kept because heketi's clients are given a queue id for it.
     NodeState(NodeState),
     /// As `NodeState`.
@@ -76,6 +81,80 @@ pub struct VolumeCreate {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VolumeDelete {
     pub volume: Volume,
+    /// A host was away when it began. The volume goes at once for its clients; GlusterFS forgets it, and the bricks of
+    /// that host go, when the host is back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub parked: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VolumeExpand {
+    pub before: Volume,
+    /// Its bricks are larger, or there are more of them.
+    pub after: Volume,
+}
+
+impl VolumeExpand {
+    /// Bricks that become larger where they are.
+    pub fn grown(&self) -> impl Iterator<Item = &Brick> {
+        self.after.bricks.iter().filter(|brick| self.before.brick(brick.id).is_some_and(|before| before != *brick))
+    }
+
+    /// Bricks of new sets.
+    pub fn added(&self) -> impl Iterator<Item = &Brick> {
+        self.after.bricks.iter().filter(|brick| self.before.brick(brick.id).is_none())
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VolumeClone {
+    pub source: Volume,
+    /// The clone. Each of its bricks lies in the pool of the brick in the same place of the source.
+    pub volume: Volume,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BrickReplace {
+    /// As it was when this began.
+    pub volume: Volume,
+    pub old: Brick,
+    pub new: Brick,
+    /// Whether the set must be healed before and after.
+    pub heal_check: bool,
+    /// The removal that this is a part of, which drives it.
+    pub parent: Option<OperationId>,
+}
+
+impl BrickReplace {
+    /// The volume with the new brick in the old one's place.
+    #[must_use]
+    pub fn after(&self, path: Option<BrickPath>) -> Volume {
+        let mut volume = self.volume.clone();
+        for brick in &mut volume.bricks {
+            if brick.id == self.old.id {
+                *brick = Brick { path: path.clone(), ..self.new.clone() };
+            }
+        }
+        volume
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeviceRemove {
+    /// Where all devices of a node are emptied and the node is to be out of service after that.
+    pub node: Option<NodeId>,
+    pub devices: Vec<DeviceId>,
+    pub moves: Vec<BrickMove>,
+    pub heal_check: bool,
+}
+
+/// One brick of a device that is being emptied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BrickMove {
+    pub volume: VolumeId,
+    pub brick: BrickId,
+    /// The id of the [`BrickReplace`] that moves it, chosen beforehand, so that a repeat finds it.
+    pub operation: OperationId,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -102,16 +181,116 @@ impl Plan {
             Self::DiskWipe(_) => "disk-wipe",
             Self::VolumeCreate(_) => "volume-create",
             Self::VolumeDelete(_) => "volume-delete",
+            Self::VolumeExpand(_) => "volume-expand",
+            Self::VolumeClone(_) => "volume-clone",
+            Self::BrickReplace(_) => "brick-replace",
+            Self::DeviceRemove(_) => "device-remove",
             Self::NodeState(_) => "node-state",
             Self::DeviceState(_) => "device-state",
         }
     }
 
-    /// The volume whose bricks it makes or takes away.
+    /// The volume that it makes or takes away.
     #[must_use]
     pub fn volume(&self) -> Option<&Volume> {
         match self {
-            Self::VolumeCreate(VolumeCreate { volume }) | Self::VolumeDelete(VolumeDelete { volume }) => Some(volume),
+            Self::VolumeCreate(VolumeCreate { volume })
+            | Self::VolumeDelete(VolumeDelete { volume, .. })
+            | Self::VolumeClone(VolumeClone { volume, .. }) => Some(volume),
+            _ => None,
+        }
+    }
+
+    /// Every brick whose extents it holds or is about to take, made or not yet made.
+    #[must_use]
+    pub fn bricks(&self) -> &[Brick] {
+        match self {
+            Self::VolumeExpand(expand) => &expand.after.bricks,
+            Self::BrickReplace(replace) => std::slice::from_ref(&replace.new),
+            _ => self.volume().map_or(&[], |volume| &volume.bricks),
+        }
+    }
+
+    /// Whether it changes this volume, so that nothing else may until it has ended.
+    #[must_use]
+    pub fn changes_volume(&self, id: VolumeId) -> bool {
+        match self {
+            Self::VolumeExpand(expand) => expand.after.id == id,
+            Self::BrickReplace(replace) => replace.volume.id == id,
+            Self::VolumeClone(clone) => clone.volume.id == id || clone.source.id == id,
+            _ => self.volume().is_some_and(|volume| volume.id == id),
+        }
+    }
+
+    /// Whether it makes, removes or empties the device, or makes or removes something on it.
+    #[must_use]
+    pub fn changes_device(&self, id: DeviceId) -> bool {
+        match self {
+            Self::DeviceAdd(add) => add.device == id,
+            Self::DeviceDelete(delete) => delete.device.id == id,
+            Self::DeviceRemove(remove) => remove.devices.contains(&id),
+            Self::BrickReplace(replace) => replace.old.device == id || replace.new.device == id,
+            _ => self.bricks().iter().any(|brick| brick.device == id),
+        }
+    }
+
+    /// What it changes, for people, a line each.
+    #[must_use]
+    pub fn in_words(&self, topology: &Topology) -> Vec<String> {
+        let at = |brick: &Brick| {
+            let node = topology.nodes.get(&brick.node).map_or_else(|| brick.node.to_string(), |n| n.name().to_owned());
+            let device = topology.devices.get(&brick.device);
+            let device = device.map_or_else(|| brick.device.to_string(), |device| device.name.to_string());
+            format!("{node}:{device}")
+        };
+        let of_volume = |volume: &Volume| format!("volume {} ({})", volume.name, volume.size);
+        let with_bricks = |volume: &Volume| {
+            let first = of_volume(volume);
+            let bricks =
+                volume.bricks.iter().map(|brick| format!("brick {} of {} on {}", brick.id, brick.asked, at(brick)));
+            std::iter::once(first).chain(bricks).collect()
+        };
+        match self {
+            Self::NodeAdd(add) => vec![format!("node {}", add.node.name())],
+            Self::NodeDelete(delete) => vec![format!("node {}", delete.node.name())],
+            Self::DeviceAdd(add) => vec![format!("device {}", add.name)],
+            Self::DeviceDelete(delete) => vec![format!("device {}", delete.device.name)],
+            Self::DiskWipe(wipe) => vec![format!("everything on {} is destroyed", wipe.name)],
+            Self::VolumeCreate(VolumeCreate { volume })
+            | Self::VolumeDelete(VolumeDelete { volume, .. })
+            | Self::VolumeClone(VolumeClone { volume, .. }) => with_bricks(volume),
+            Self::VolumeExpand(expand) => {
+                let (before, after) = (&expand.before, &expand.after);
+                let first = format!("volume {}: from {} to {}", after.name, before.size, after.size);
+                let grown =
+                    expand.grown().map(|brick| format!("brick {} on {} grows to {}", brick.id, at(brick), brick.asked));
+                let added =
+                    expand.added().map(|brick| format!("brick {} of {} on {}", brick.id, brick.asked, at(brick)));
+                std::iter::once(first).chain(grown).chain(added).collect()
+            }
+            Self::BrickReplace(replace) => {
+                let (old, new) = (&replace.old, &replace.new);
+                vec![format!("brick {} of volume {}: from {} to {}", old.id, replace.volume.name, at(old), at(new))]
+            }
+            Self::DeviceRemove(remove) => {
+                let moves = remove.moves.iter().map(|moving| match topology.brick(moving.brick) {
+                    Some((volume, brick)) => {
+                        format!("brick {} of volume {} leaves {}", brick.id, volume.name, at(brick))
+                    }
+                    None => format!("brick {} moves", moving.brick),
+                });
+                moves.collect()
+            }
+            Self::NodeState(state) => vec![format!("node {} becomes {}", state.node, state.to)],
+            Self::DeviceState(state) => vec![format!("device {} becomes {}", state.device, state.to)],
+        }
+    }
+
+    /// The operation that drives this one.
+    #[must_use]
+    pub fn parent(&self) -> Option<OperationId> {
+        match self {
+            Self::BrickReplace(replace) => replace.parent,
             _ => None,
         }
     }
@@ -164,6 +343,18 @@ impl Operation {
         let now = Timestamp::now();
         let state = OpState::Done { resource: None };
         Self { id: OperationId::random(), plan, state, started: now, finished: Some(now) }
+    }
+}
+
+impl Operation {
+    /// Whether its client may be told that it is done. A parked deletion goes on, for as long as a host is away, after
+    /// there is no way back any more.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        let parked = matches!(&self.plan, Plan::VolumeDelete(VolumeDelete { parked: true, .. }));
+        let no_way_back =
+            matches!(self.state, OpState::Running { committed: true } | OpState::Stuck { undoing: false, .. });
+        self.state.is_finished() || (parked && no_way_back)
     }
 }
 

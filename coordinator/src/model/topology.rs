@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
-use bricklayer_proto::ids::{ClusterId, DeviceId, NodeId, OperationId, VolumeId};
+use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::size::Extents;
 use bricklayer_proto::space::BrickSpace;
 
-use super::{Brick, Cluster, Device, Node, Operation, Plan, Volume};
+use super::{Brick, Cluster, Device, Node, Operation, Volume};
 
 /// A map whose copies share what they have in common, so that a change of one entry among many is cheap.
 pub type Map<K, V> = rpds::RedBlackTreeMapSync<K, V>;
@@ -24,7 +24,7 @@ pub struct Topology {
     pub unfinished: Map<OperationId, Arc<Operation>>,
     /// Every brick that has, or is about to have, extents on a device: those of whole volumes, and those of volumes
     /// that are being made or deleted.
-    pub bricks: Map<DeviceId, Map<bricklayer_proto::ids::BrickId, Arc<Brick>>>,
+    pub bricks: Map<DeviceId, Map<BrickId, Arc<Brick>>>,
 }
 
 impl Topology {
@@ -52,20 +52,38 @@ impl Topology {
         self.bricks.get(&device).into_iter().flat_map(|bricks| bricks.values().map(|brick| brick.space))
     }
 
+    /// Counts these bricks on their devices from now on; one that is counted already as it is now.
+    pub fn reserve(&mut self, bricks: &[Brick]) {
+        for brick in bricks {
+            let on_device = self.bricks.get(&brick.device).cloned().unwrap_or_else(Map::new_sync);
+            self.bricks.insert_mut(brick.device, on_device.insert(brick.id, Arc::new(brick.clone())));
+        }
+    }
+
     /// Whether an operation that is under way makes or takes away something on the device, so that what its agent
     /// reports of free space is on the move.
     #[must_use]
     pub fn is_moving(&self, device: DeviceId) -> bool {
-        self.unfinished.values().any(|operation| match &operation.plan {
-            Plan::VolumeCreate(_) | Plan::VolumeDelete(_) => {
-                operation.plan.volume().is_some_and(|volume| volume.bricks.iter().any(|brick| brick.device == device))
-            }
-            Plan::DeviceAdd(add) => add.device == device,
-            Plan::DeviceDelete(delete) => delete.device.id == device,
-            Plan::NodeAdd(_) | Plan::NodeDelete(_) | Plan::DiskWipe(_) | Plan::NodeState(_) | Plan::DeviceState(_) => {
-                false
-            }
-        })
+        self.unfinished.values().any(|operation| operation.plan.changes_device(device))
+    }
+
+    /// Whether an operation that is under way changes the volume.
+    #[must_use]
+    pub fn is_changing(&self, volume: VolumeId) -> bool {
+        self.unfinished.values().any(|operation| operation.plan.changes_volume(volume))
+    }
+
+    /// The whole volume that a brick belongs to.
+    #[must_use]
+    pub fn brick(&self, id: BrickId) -> Option<(&Arc<Volume>, &Brick)> {
+        self.volumes.values().find_map(|volume| volume.brick(id).map(|brick| (volume, brick)))
+    }
+
+    /// Whether a person declared that the device, or the node that holds it, will never come back.
+    #[must_use]
+    pub fn is_lost(&self, device: DeviceId) -> bool {
+        let Some(device) = self.devices.get(&device) else { return true };
+        device.lost || self.nodes.get(&device.node).is_none_or(|node| node.lost)
     }
 
     /// The spare of pool metadata that the group has or is about to have.

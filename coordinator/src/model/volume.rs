@@ -1,4 +1,4 @@
-use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, NodeId, OperationId, VolumeId};
+use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, InstallationId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::inventory::{BrickRole, BrickTags};
 use bricklayer_proto::names::{BrickPath, VolumeName};
 use bricklayer_proto::size::ByteSize;
@@ -56,6 +56,32 @@ pub struct Brick {
     pub space: BrickSpace,
     /// As the agent that made it says; `None` until then.
     pub path: Option<BrickPath>,
+    /// Whose pool it lies in, where that is not its own: a clone's brick lies in the pool of the brick it was cloned
+    /// from. The pool's extents are counted in the `space` of one of the bricks in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<BrickId>,
+    /// Raised whenever the brick is made larger.
+    #[serde(default = "first_generation", skip_serializing_if = "is_first")]
+    pub generation: u64,
+}
+
+pub const FIRST_GENERATION: u64 = 1;
+
+fn first_generation() -> u64 {
+    FIRST_GENERATION
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_first(generation: &u64) -> bool {
+    *generation == FIRST_GENERATION
+}
+
+impl Brick {
+    /// The brick that its pool is named after.
+    #[must_use]
+    pub fn pool_of(&self) -> BrickId {
+        self.pool.unwrap_or(self.id)
+    }
 }
 
 impl Volume {
@@ -70,26 +96,55 @@ impl Volume {
         bricks / self.layout.bricks_per_set().max(1)
     }
 
+    /// What is written beside each of its bricks.
+    #[must_use]
+    pub fn record(&self, installation: InstallationId) -> VolumeRecord {
+        VolumeRecord {
+            format: VolumeRecord::FORMAT,
+            installation,
+            cluster: self.cluster,
+            volume: self.id,
+            name: self.name.clone(),
+            size: self.size,
+            layout: self.layout,
+            sets: self.sets(),
+            gid: self.gid,
+            options: self.options.clone(),
+            snapshot_factor_milli: self.snapshot.factor_milli,
+            snapshots: self.snapshot.enable,
+        }
+    }
+
+    #[must_use]
+    pub fn brick_tags(&self, brick: &Brick, operation: OperationId) -> BrickTags {
+        BrickTags {
+            brick: brick.id,
+            volume: self.id,
+            volume_name: self.name.clone(),
+            set: brick.set,
+            position: brick.position,
+            role: brick.role,
+            asked: brick.asked,
+            generation: brick.generation,
+            operation,
+        }
+    }
+
     /// What an agent is asked for, for one of this volume's bricks.
     #[must_use]
-    pub fn brick_spec(&self, brick: &Brick, record: VolumeRecord, operation: OperationId) -> BrickSpec {
+    pub fn brick_spec(&self, brick: &Brick, installation: InstallationId, operation: OperationId) -> BrickSpec {
         BrickSpec {
             device: brick.device,
-            tags: BrickTags {
-                brick: brick.id,
-                volume: self.id,
-                volume_name: self.name.clone(),
-                set: brick.set,
-                position: brick.position,
-                role: brick.role,
-                asked: brick.asked,
-                generation: 1,
-                operation,
-            },
+            tags: self.brick_tags(brick, operation),
             space: brick.space,
             gid: self.gid,
-            record,
+            record: self.record(installation),
         }
+    }
+
+    #[must_use]
+    pub fn brick(&self, id: BrickId) -> Option<&Brick> {
+        self.bricks.iter().find(|brick| brick.id == id)
     }
 
     #[must_use]

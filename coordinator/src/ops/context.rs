@@ -10,7 +10,7 @@ use bricklayer_proto::inventory::GroupSpace;
 use bricklayer_proto::names::{BrickPath, DevicePath, HostName};
 use bricklayer_proto::task::{DeviceReport, Done, FailureKind, Progress, Task, Wanted};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::progress::ProgressBoard;
 use super::step::StepError;
@@ -38,6 +38,8 @@ pub struct Context {
     pub policy: Policy,
     pub unknown_node: Option<Arc<dyn UnknownNode>>,
     pub progress: ProgressBoard,
+    /// Held by each brick that moves while devices are emptied: [`Policy::moves_at_once`].
+    pub moves: Semaphore,
     queues: GlusterQueues,
 }
 
@@ -53,6 +55,13 @@ pub struct Policy {
     pub greeting: Duration,
     /// The first pause before a stuck step is tried again; it doubles up to a minute.
     pub retry: Duration,
+    /// How often a heal or a movement of data is looked at.
+    pub look: Duration,
+    /// How long the replacement of a brick waits for its set to be healed before it is given up, nothing being changed
+    /// yet.
+    pub healing: Duration,
+    /// Bricks that are moved at the same time when a device is emptied; never two of one volume.
+    pub moves_at_once: usize,
 }
 
 impl Default for Policy {
@@ -64,6 +73,9 @@ impl Default for Policy {
             absence: Duration::from_secs(60),
             greeting: Duration::from_secs(10),
             retry: Duration::from_secs(1),
+            look: Duration::from_secs(2),
+            healing: Duration::from_secs(60),
+            moves_at_once: 4,
         }
     }
 }
@@ -71,34 +83,55 @@ impl Default for Policy {
 impl Context {
     #[must_use]
     pub fn new(state: Arc<State>, agents: Arc<dyn AgentApi>, installation: InstallationId, epoch: u64) -> Self {
+        let policy = Policy::default();
         Self {
             state,
             agents,
             installation,
             epoch,
-            policy: Policy::default(),
+            moves: Semaphore::new(policy.moves_at_once),
+            policy,
             unknown_node: None,
             progress: ProgressBoard::default(),
             queues: GlusterQueues::default(),
         }
     }
 
+    #[must_use]
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.moves = Semaphore::new(policy.moves_at_once.max(1));
+        self.policy = policy;
+        self
+    }
+
+    /// The same world, in which nothing that is decided is kept or done.
+    #[must_use]
+    pub fn rehearsal(&self) -> Self {
+        let state = Arc::new(self.state.rehearsal());
+        Self::new(state, Arc::clone(&self.agents), self.installation, self.epoch).with_policy(self.policy.clone())
+    }
+
     /// Asks a node for a state and waits. An outcome that is unknown is asked for again until it is known, as a tool
     /// that did not answer in time may yet succeed.
     pub async fn ask(&self, run: &Run, node: NodeId, wanted: Wanted, wait: Wait) -> Result<Done, AgentError> {
+        self.ask_as(&run.asker(), node, wanted, wait).await
+    }
+
+    pub async fn ask_as(&self, asker: &Asker, node: NodeId, wanted: Wanted, wait: Wait) -> Result<Done, AgentError> {
         let mut pause = self.policy.retry;
         loop {
             let task =
-                Task { id: TaskId::random(), operation: run.operation.id, epoch: self.epoch, wanted: wanted.clone() };
+                Task { id: TaskId::random(), operation: asker.operation, epoch: self.epoch, wanted: wanted.clone() };
             let patience = match wait {
                 Wait::ForEver => Patience::for_ever(),
                 Wait::WhileAway => Patience { absence: Some(self.policy.absence), ..Patience::default() },
                 Wait::NotAtAll => Patience::only_while_attached(),
             };
-            let answer = self.agents.carry_out(node, task, patience.with_progress(run.progress())).await;
+            let patience = Patience { progress: asker.progress.clone(), ..patience };
+            let answer = self.agents.carry_out(node, task, patience).await;
             match answer {
                 Err(AgentError::Failed { failure, .. }) if failure.kind == FailureKind::Unknown => {
-                    tracing::warn!(operation.id = %run.operation.id, node.id = %node, failure.message, "The outcome of a step is unknown; asking again.");
+                    tracing::warn!(operation.id = %asker.operation, node.id = %node, failure.message, "The outcome of a step is unknown; asking again.");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(60));
                 }
@@ -129,6 +162,20 @@ impl Context {
     /// GlusterFS takes one change of a cluster at a time; whoever comes second waits here and does not fail there.
     pub async fn gluster_turn(&self, cluster: ClusterId) -> tokio::sync::OwnedMutexGuard<()> {
         self.queues.of(cluster).lock_owned().await
+    }
+}
+
+/// On whose behalf agents are asked.
+#[derive(Clone)]
+pub struct Asker {
+    operation: OperationId,
+    progress: Option<mpsc::UnboundedSender<Progress>>,
+}
+
+impl Asker {
+    /// Somebody who only looks: there is no operation.
+    pub fn onlooker() -> Self {
+        Self { operation: OperationId::random(), progress: None }
     }
 }
 
@@ -177,8 +224,8 @@ impl Run {
         self.operation.id
     }
 
-    fn progress(&self) -> mpsc::UnboundedSender<Progress> {
-        self.progress.clone()
+    pub fn asker(&self) -> Asker {
+        Asker { operation: self.operation.id, progress: Some(self.progress.clone()) }
     }
 
     pub fn learn_brick_path(&self, brick: BrickId, path: BrickPath) {

@@ -98,6 +98,7 @@ pub fn finish(change: &mut Change, run: &Run, plan: &DeviceAdd) -> Result<Option
         foreign: Extents::ZERO,
         state: AdminState::Online,
         tags: plan.tags.clone(),
+        lost: false,
         added: Timestamp::now(),
     });
     Ok(None)

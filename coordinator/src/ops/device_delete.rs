@@ -61,6 +61,9 @@ impl Step for RemoveGroup {
     }
 
     async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        if context.state.read().is_lost(self.device.id) {
+            return Ok(());
+        }
         match self.remove(context, run).await {
             Err(error) if self.forget => {
                 tracing::warn!(device.id = %self.device.id, error = %error, "The disk could not be cleaned; its device is forgotten as asked.");

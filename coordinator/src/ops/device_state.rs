@@ -1,18 +1,22 @@
-//! Whether a device is used for new bricks.
+//! Whether a device is used for new bricks, and whether it is used at all: to remove it is to empty it.
 
-use bricklayer_proto::ids::{DeviceId, OperationId};
+use bricklayer_proto::ids::DeviceId;
 
 use super::context::Context;
-use super::{Rejected, drive};
+use super::{Begun, Rejected, device_remove, drive};
 use crate::model::{AdminState, Device, DeviceState, Operation, Plan};
 
-pub async fn set(context: &Context, id: DeviceId, wanted: AdminState) -> Result<OperationId, Rejected> {
+pub async fn set(context: &Context, id: DeviceId, wanted: AdminState, heal_check: bool) -> Result<Begun, Rejected> {
     context
         .state
         .change(|change| {
             let device = Device::clone(change.devices.get(&id).ok_or(Rejected::NotFound)?);
-            let bricks = change.brick_spaces(id).count();
+            let holds_bricks = change.brick_spaces(id).next().is_some();
             match (device.state, wanted) {
+                // What a lost disk has left behind still has to be made anew elsewhere.
+                (AdminState::Failed, AdminState::Failed) if holds_bricks => {
+                    return device_remove::begin(context, change, None, vec![id], heal_check).map(Begun::Running);
+                }
                 (from, to) if from == to => {}
                 (AdminState::Failed, AdminState::Online) => {
                     return Err(Rejected::FailedForGood { kind: "device", state: "online" });
@@ -20,8 +24,8 @@ pub async fn set(context: &Context, id: DeviceId, wanted: AdminState) -> Result<
                 (AdminState::Online, AdminState::Failed) => {
                     return Err(Rejected::NotOffline { kind: "Device", id: id.to_string() });
                 }
-                (AdminState::Offline, AdminState::Failed) if bricks > 0 => {
-                    return Err(Rejected::HoldsBricks { kind: "Device", id: id.to_string(), bricks });
+                (AdminState::Offline, AdminState::Failed) => {
+                    return device_remove::begin(context, change, None, vec![id], heal_check).map(Begun::Running);
                 }
                 _ => {}
             }
@@ -29,9 +33,9 @@ pub async fn set(context: &Context, id: DeviceId, wanted: AdminState) -> Result<
                 change.put_device(Device { state: wanted, ..device });
             }
             let operation = Operation::done_at_once(Plan::DeviceState(DeviceState { device: id, to: wanted }));
-            let operation_id = operation.id;
+            let id = operation.id;
             drive::put_finished(change, operation);
-            Ok(operation_id)
+            Ok(Begun::Done(id))
         })
         .await
 }

@@ -16,14 +16,17 @@ use super::KEEP_FINISHED;
 use super::context::{Context, Run};
 use super::progress::StepState;
 use super::step::{Stage, StepError};
-use super::{device_add, device_delete, disk_wipe, node_add, node_delete, volume_create, volume_delete};
+use super::{
+    brick_replace, device_add, device_delete, device_remove, disk_wipe, node_add, node_delete, volume_clone,
+    volume_create, volume_delete, volume_expand,
+};
 use crate::model::{OpState, Operation, Plan, Resource};
 use crate::state::Change;
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Drives the operation until it is done or undone. A store that cannot be written ends this; the next start goes on.
-pub async fn drive(context: Arc<Context>, id: OperationId) {
+pub async fn drive(context: &Context, id: OperationId) {
     let Some(operation) = context.state.read().operations.get(&id).cloned() else { return };
     let span = tracing::info_span!("operation", operation.id = %id, operation.kind = operation.plan.kind());
     async {
@@ -31,7 +34,7 @@ pub async fn drive(context: Arc<Context>, id: OperationId) {
         loop {
             // The record may be further than it was when a panic cut this off.
             let Some(operation) = context.state.read().operations.get(&id).cloned() else { return };
-            match AssertUnwindSafe(Drive::new(&context, operation).to_the_end()).catch_unwind().await {
+            match AssertUnwindSafe(Drive::new(context, operation).to_the_end()).catch_unwind().await {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => {
                     tracing::error!(error = %error, "The state cannot be written; the operation goes on after a restart.");
@@ -115,6 +118,10 @@ impl<'a> Drive<'a> {
         for number in (0..self.stages.len()).rev() {
             let mut pause = self.context.policy.retry;
             while let Err(failure) = self.undo_stage(number).await {
+                if let StepError::DoneAfterAll(what) = &failure {
+                    tracing::warn!(what, "A step has taken effect after all; the operation goes forward.");
+                    return self.record(OpState::Running { committed: true }).await;
+                }
                 tracing::error!(error = %failure, "A step could not be undone; it is tried again.");
                 let failure = failure.to_string();
                 self.record(OpState::Stuck { cause: cause.clone(), failure, undoing: true }).await?;
@@ -221,7 +228,7 @@ pub fn put_finished(change: &mut Change, operation: Operation) {
     forget_old(change);
 }
 
-fn stages(context: &Context, operation: &Operation) -> Vec<Stage> {
+pub fn stages(context: &Context, operation: &Operation) -> Vec<Stage> {
     match &operation.plan {
         Plan::NodeAdd(plan) => node_add::stages(plan),
         Plan::NodeDelete(plan) => node_delete::stages(plan),
@@ -229,7 +236,11 @@ fn stages(context: &Context, operation: &Operation) -> Vec<Stage> {
         Plan::DeviceDelete(plan) => device_delete::stages(plan),
         Plan::DiskWipe(plan) => disk_wipe::stages(plan),
         Plan::VolumeCreate(plan) => volume_create::stages(context, operation.id, &plan.volume),
-        Plan::VolumeDelete(plan) => volume_delete::stages(context, &plan.volume),
+        Plan::VolumeDelete(plan) => volume_delete::stages(context, plan),
+        Plan::VolumeExpand(plan) => volume_expand::stages(context, operation.id, plan),
+        Plan::VolumeClone(plan) => volume_clone::stages(context, operation.id, plan),
+        Plan::BrickReplace(plan) => brick_replace::stages(context, operation.id, plan),
+        Plan::DeviceRemove(plan) => device_remove::stages(context, plan),
         Plan::NodeState(_) | Plan::DeviceState(_) => Vec::new(),
     }
 }
@@ -243,6 +254,10 @@ fn finish(change: &mut Change, run: &Run) -> Result<Option<Resource>, StepError>
         Plan::DiskWipe(_) | Plan::NodeState(_) | Plan::DeviceState(_) => Ok(None),
         Plan::VolumeCreate(plan) => volume_create::finish(change, run, &plan.volume),
         Plan::VolumeDelete(plan) => Ok(volume_delete::finish(change, &plan.volume)),
+        Plan::VolumeExpand(plan) => volume_expand::finish(change, run, plan),
+        Plan::VolumeClone(plan) => volume_clone::finish(change, run, plan),
+        Plan::BrickReplace(plan) => brick_replace::finish(change, run, plan),
+        Plan::DeviceRemove(plan) => Ok(device_remove::finish(change, plan)),
     }
 }
 
@@ -252,11 +267,15 @@ fn undone(change: &mut Change, run: &Run) {
         Plan::VolumeCreate(plan) => change.release(&plan.volume.bricks),
         // It was hidden when its deletion began, and is whole again.
         Plan::VolumeDelete(plan) => change.put_volume(plan.volume.clone()),
+        Plan::VolumeExpand(plan) => volume_expand::undone(change, plan),
+        Plan::VolumeClone(plan) => change.release(&plan.volume.bricks),
+        Plan::BrickReplace(plan) => brick_replace::undone(change, plan),
         Plan::NodeAdd(_)
         | Plan::NodeDelete(_)
         | Plan::DeviceAdd(_)
         | Plan::DeviceDelete(_)
         | Plan::DiskWipe(_)
+        | Plan::DeviceRemove(_)
         | Plan::NodeState(_)
         | Plan::DeviceState(_) => {}
     }

@@ -1,12 +1,15 @@
 //! Which host of a cluster is asked when glusterd is to do something, and the wait for its turn.
 
 use bricklayer_proto::ids::{ClusterId, NodeId};
-use bricklayer_proto::task::{Done, FailureKind, Wanted};
+use bricklayer_proto::names::BrickPath;
+use bricklayer_proto::task::{
+    BrickAddress, Done, FailureKind, HealReport, RebalanceReport, Report, VolumeKey, VolumeReport, Wanted,
+};
 
-use super::context::{Context, Run, Wait};
+use super::context::{Asker, Context, Run, Wait};
 use super::step::StepError;
 use crate::agents::AgentError;
-use crate::model::Topology;
+use crate::model::{Brick, Topology};
 
 /// Nodes of the cluster whose agents are attached and see a running glusterd, by id.
 pub fn able(context: &Context, topology: &Topology, cluster: ClusterId) -> Vec<NodeId> {
@@ -23,10 +26,14 @@ pub fn is_able(context: &Context, node: NodeId) -> bool {
 /// If the host goes away while it is at it, or its glusterd does, the next one is asked: each looks at what there is
 /// before it acts, so a change that was made already is found made.
 pub async fn ask(context: &Context, run: &Run, cluster: ClusterId, wanted: Wanted) -> Result<Done, StepError> {
+    ask_as(context, &run.asker(), cluster, wanted).await
+}
+
+pub async fn ask_as(context: &Context, asker: &Asker, cluster: ClusterId, wanted: Wanted) -> Result<Done, StepError> {
     let _turn = context.gluster_turn(cluster).await;
     let mut last = None;
     for node in await_able(context, cluster).await {
-        match context.ask(run, node, wanted.clone(), Wait::NotAtAll).await {
+        match context.ask_as(asker, node, wanted.clone(), Wait::NotAtAll).await {
             Ok(done) => return Ok(done),
             Err(error) if is_about_the_host(&error) => last = Some(error),
             Err(error) => return Err(error.into()),
@@ -36,6 +43,59 @@ pub async fn ask(context: &Context, run: &Run, cluster: ClusterId, wanted: Wante
         Some(error) => Err(error.into()),
         None => Err(StepError::NoHost("no node of the cluster has an agent attached and glusterd running".to_owned())),
     }
+}
+
+/// What glusterd has of a volume; `None` where it has no such volume.
+pub async fn seen(
+    context: &Context,
+    asker: &Asker,
+    cluster: ClusterId,
+    volume: VolumeKey,
+) -> Result<Option<VolumeReport>, StepError> {
+    match ask_as(context, asker, cluster, Wanted::VolumeSeen(volume)).await?.report {
+        Report::Volume { seen } => Ok(seen),
+        _ => Err(StepError::Missing("GlusterFS's view of the volume".to_owned())),
+    }
+}
+
+/// What is left to heal in a volume.
+pub async fn heal(
+    context: &Context,
+    asker: &Asker,
+    cluster: ClusterId,
+    volume: VolumeKey,
+) -> Result<HealReport, StepError> {
+    match ask_as(context, asker, cluster, Wanted::HealSeen(volume)).await?.report {
+        Report::Heal(heal) => Ok(heal),
+        _ => Err(StepError::Missing("what is left to heal".to_owned())),
+    }
+}
+
+/// How far a movement of data is; `wanted` is the look for it.
+pub async fn movement(
+    context: &Context,
+    asker: &Asker,
+    cluster: ClusterId,
+    wanted: Wanted,
+) -> Result<RebalanceReport, StepError> {
+    match ask_as(context, asker, cluster, wanted).await?.report {
+        Report::Rebalance(report) => Ok(report),
+        _ => Err(StepError::Missing("how far the movement of data is".to_owned())),
+    }
+}
+
+/// `host:path` of a brick, as GlusterFS knows it.
+pub fn address(topology: &Topology, brick: &Brick, path: BrickPath) -> Result<BrickAddress, StepError> {
+    let node = topology.nodes.get(&brick.node);
+    let host = node.and_then(|node| node.storage_host()).cloned();
+    let host = host.ok_or_else(|| StepError::Missing(format!("the storage host of node {}", brick.node)))?;
+    Ok(BrickAddress { host, path })
+}
+
+/// The same for a brick whose volume is whole.
+pub fn address_of(topology: &Topology, brick: &Brick) -> Result<BrickAddress, StepError> {
+    let path = brick.path.clone().ok_or_else(|| StepError::Missing(format!("the path of brick {}", brick.id)))?;
+    address(topology, brick, path)
 }
 
 /// Whether another host may do what this one could not.

@@ -7,47 +7,84 @@
 //!
 //! Must never start a process or open a connection: the hosts are reached through [`crate::agents::AgentApi`] alone.
 
+mod brick_replace;
+mod bricks;
+mod candidates;
 mod cluster;
 mod context;
 mod device_add;
 mod device_delete;
+mod device_remove;
 mod device_state;
 mod disk_wipe;
 mod drive;
 mod gluster;
 mod node_add;
 mod node_delete;
+mod node_edit;
 mod node_state;
 mod progress;
+mod rehearsal;
 mod rejected;
 mod step;
+mod tags;
+mod volume_clone;
 mod volume_create;
 mod volume_delete;
+mod volume_expand;
 mod volume_options;
+mod volume_state;
 
+pub use brick_replace::ReplaceRequest;
 pub use cluster::{create as cluster_create, delete as cluster_delete, set_flags as cluster_set_flags};
 pub use context::{Context, Policy, UnknownNode};
 pub use device_add::DeviceWish;
 pub use disk_wipe::WipeOutlook;
 pub use node_add::NodeWish;
+pub use node_edit::NodeEdit;
 pub use progress::{StepState, StepView};
+pub use rehearsal::Rehearsal;
 pub use rejected::{ClusterRefusal, Rejected};
+pub use tags::{TagChange, Tagged};
 pub use volume_create::VolumeWish;
 pub use volume_options::{BadOption, read as read_volume_options};
+pub use volume_state::{BrickHealth, VolumeHealth};
 
 use std::sync::Arc;
 
 use bricklayer_proto::ids::{DeviceId, NodeId, OperationId, VolumeId};
-use bricklayer_proto::names::DevicePath;
+use bricklayer_proto::names::{DevicePath, VolumeName};
+use bricklayer_proto::size::ByteSize;
+use bricklayer_proto::task::RebalanceReport;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agents::AgentApi;
-use crate::model::{AdminState, Operation, Topology};
+use crate::model::{AdminState, Operation, Tags, Topology, Volume};
 use crate::state::State;
 
 /// How many finished operations are kept, so that a client can still read its answer.
 const KEEP_FINISHED: usize = 10_000;
+
+/// What became of a request.
+enum Begun {
+    /// To be driven.
+    Running(Operation),
+    /// It touched no host and is done.
+    Done(OperationId),
+}
+
+/// A volume that nothing else is changing.
+fn whole(topology: &Topology, id: VolumeId) -> Result<Volume, Rejected> {
+    let changing = topology.is_changing(id);
+    match topology.volumes.get(&id) {
+        Some(_) if changing => Err(Rejected::Busy),
+        Some(volume) => Ok(Volume::clone(volume)),
+        // It is being made or deleted, and hidden meanwhile.
+        None if changing => Err(Rejected::Busy),
+        None => Err(Rejected::NotFound),
+    }
+}
 
 /// The front door: what REST asks for.
 #[derive(Clone)]
@@ -55,12 +92,19 @@ pub struct Operations {
     context: Arc<Context>,
     tracker: TaskTracker,
     stop: CancellationToken,
+    /// Nothing is driven: see [`Operations::rehearsal`].
+    rehearsal: bool,
 }
 
 impl Operations {
     #[must_use]
     pub fn new(context: Context) -> Self {
-        Self { context: Arc::new(context), tracker: TaskTracker::new(), stop: CancellationToken::new() }
+        Self {
+            context: Arc::new(context),
+            tracker: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            rehearsal: false,
+        }
     }
 
     #[must_use]
@@ -85,7 +129,12 @@ impl Operations {
 
     /// Takes up every operation that a stop or a crash has left unfinished.
     pub fn resume(&self) {
-        for operation in self.topology().unfinished.values() {
+        let topology = self.topology();
+        for operation in topology.unfinished.values() {
+            // Driven by the operation that it is a part of, which is driven by this very loop.
+            if operation.plan.parent().is_some_and(|parent| topology.unfinished.contains_key(&parent)) {
+                continue;
+            }
             tracing::info!(
                 operation.id = %operation.id,
                 operation.kind = operation.plan.kind(),
@@ -117,8 +166,22 @@ impl Operations {
         self.begin(node_delete::submit(&self.context, id).await?)
     }
 
-    pub async fn node_state(&self, id: NodeId, state: AdminState) -> Result<OperationId, Rejected> {
-        node_state::set(&self.context, id, state).await
+    /// To `failed` is to empty all devices of the node first.
+    pub async fn node_state(&self, id: NodeId, state: AdminState, heal_check: bool) -> Result<OperationId, Rejected> {
+        self.begun(node_state::set(&self.context, id, state, heal_check).await?)
+    }
+
+    pub async fn node_edit(&self, id: NodeId, edit: NodeEdit) -> Result<(), Rejected> {
+        node_edit::edit(&self.context, id, edit).await
+    }
+
+    /// A person's word that the node will never come back; `confirm` is its name. Its agent has to be revoked besides.
+    pub async fn node_lost(&self, id: NodeId, confirm: &str) -> Result<(), Rejected> {
+        node_edit::declare_lost(&self.context, id, confirm).await
+    }
+
+    pub async fn tags(&self, of: Tagged, change: TagChange) -> Result<Tags, Rejected> {
+        tags::change(&self.context, of, change).await
     }
 
     pub async fn device_add(&self, wish: DeviceWish) -> Result<OperationId, Rejected> {
@@ -129,8 +192,14 @@ impl Operations {
         self.begin(device_delete::submit(&self.context, id, forget).await?)
     }
 
-    pub async fn device_state(&self, id: DeviceId, state: AdminState) -> Result<OperationId, Rejected> {
-        device_state::set(&self.context, id, state).await
+    /// To `failed` is to empty the device first.
+    pub async fn device_state(
+        &self,
+        id: DeviceId,
+        state: AdminState,
+        heal_check: bool,
+    ) -> Result<OperationId, Rejected> {
+        self.begun(device_state::set(&self.context, id, state, heal_check).await?)
     }
 
     /// What lies on a disk and what confirms its wiping. Changes nothing.
@@ -150,18 +219,56 @@ impl Operations {
         self.begin(volume_delete::submit(&self.context, id).await?)
     }
 
+    /// Makes the volume `more` larger.
+    pub async fn volume_expand(&self, id: VolumeId, more: ByteSize) -> Result<OperationId, Rejected> {
+        self.begin(volume_expand::submit(&self.context, id, more).await?)
+    }
+
+    pub async fn volume_clone(&self, id: VolumeId, name: Option<VolumeName>) -> Result<OperationId, Rejected> {
+        self.begin(volume_clone::submit(&self.context, id, name).await?)
+    }
+
+    pub async fn brick_replace(&self, request: ReplaceRequest) -> Result<OperationId, Rejected> {
+        self.begin(brick_replace::submit(&self.context, request, None).await?)
+    }
+
+    /// What is left to heal, brick by brick, as GlusterFS says now.
+    pub async fn volume_health(&self, id: VolumeId) -> Result<VolumeHealth, Rejected> {
+        volume_state::health(&self.context, id).await
+    }
+
+    /// How far the movement of data between the volume's bricks is.
+    pub async fn rebalance(&self, id: VolumeId) -> Result<RebalanceReport, Rejected> {
+        volume_state::rebalance(&self.context, id).await
+    }
+
+    /// Starts it, or finds it started.
+    pub async fn rebalance_start(&self, id: VolumeId) -> Result<RebalanceReport, Rejected> {
+        volume_state::rebalance_start(&self.context, id).await
+    }
+
+    fn begun(&self, begun: Begun) -> Result<OperationId, Rejected> {
+        match begun {
+            Begun::Running(operation) => self.begin(operation),
+            Begun::Done(id) => Ok(id),
+        }
+    }
+
     fn begin(&self, operation: Operation) -> Result<OperationId, Rejected> {
         self.drive(operation.id);
         Ok(operation.id)
     }
 
     fn drive(&self, id: OperationId) {
+        if self.rehearsal {
+            return;
+        }
         let (context, stop) = (Arc::clone(&self.context), self.stop.clone());
         self.tracker.spawn(async move {
             // Dropping the future is safe at any point: every step may be repeated, and the record says where to go on.
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = drive::drive(context, id) => {}
+                () = drive::drive(&context, id) => {}
             }
         });
     }

@@ -1,7 +1,7 @@
 //! A host becomes a node: its agent is known already, its glusterd joins the trusted storage pool.
 
 use async_trait::async_trait;
-use bricklayer_proto::ids::ClusterId;
+use bricklayer_proto::ids::{ClusterId, NodeId};
 use bricklayer_proto::names::HostName;
 use bricklayer_proto::task::Wanted;
 
@@ -49,6 +49,7 @@ pub async fn check(context: &Context, wish: NodeWish) -> Result<Node, Rejected> 
         storage: wish.storage,
         state: AdminState::Online,
         tags: wish.tags,
+        lost: false,
     })
 }
 
@@ -56,17 +57,21 @@ fn names_are_free(topology: &Topology, wish: &NodeWish) -> Result<(), Rejected> 
     if !topology.clusters.contains_key(&wish.cluster) {
         return Err(Rejected::NoSuchCluster(wish.cluster));
     }
+    wish.manage.iter().chain(&wish.storage).try_for_each(|host| host_name_is_free(topology, host, None))
+}
+
+/// No other node has it, nor one that is being added. `own`: the node that may have it.
+pub fn host_name_is_free(topology: &Topology, host: &HostName, own: Option<NodeId>) -> Result<(), Rejected> {
     let coming = topology.unfinished.values().filter_map(|operation| match &operation.plan {
         Plan::NodeAdd(add) => Some(&add.node),
         _ => None,
     });
-    let known: Vec<&Node> = topology.nodes.values().map(AsRef::as_ref).chain(coming).collect();
-    for host in wish.manage.iter().chain(&wish.storage) {
-        if let Some(node) = known.iter().find(|node| node.manage.contains(host) || node.storage.contains(host)) {
-            return Err(Rejected::HostNameUsed { host: host.clone(), node: node.id });
-        }
+    let mut known = topology.nodes.values().map(AsRef::as_ref).chain(coming);
+    let has_it = |node: &&Node| node.manage.contains(host) || node.storage.contains(host);
+    match known.find(|node| Some(node.id) != own && has_it(node)) {
+        Some(node) => Err(Rejected::HostNameUsed { host: host.clone(), node: node.id }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 pub async fn submit(context: &Context, node: Node) -> Result<Operation, Rejected> {

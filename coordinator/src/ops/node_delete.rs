@@ -59,7 +59,7 @@ impl Step for LeavePool {
         let _turn = context.gluster_turn(self.node.cluster).await;
         let others = gluster::able(context, &context.state.read(), self.node.cluster);
         let Some(other) = others.into_iter().find(|node| *node != self.node.id) else { return Ok(()) };
-        let wanted = Wanted::PeerGone { host: host.clone(), lost: false };
+        let wanted = Wanted::PeerGone { host: host.clone(), lost: self.node.lost };
         if let Err(error) = context.ask(run, other, wanted, Wait::NotAtAll).await {
             tracing::warn!(node.id = %self.node.id, error = %error, "The node could not be detached from its pool; its record goes all the same.");
         }

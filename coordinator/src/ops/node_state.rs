@@ -1,18 +1,23 @@
-//! Whether a node is used for new bricks.
+//! Whether a node is used for new bricks, and whether it is used at all: to remove it is to empty all its devices.
 
-use bricklayer_proto::ids::{NodeId, OperationId};
+use bricklayer_proto::ids::{DeviceId, NodeId};
 
 use super::context::Context;
-use super::{Rejected, drive};
+use super::{Begun, Rejected, device_remove, drive};
 use crate::model::{AdminState, Node, NodeState, Operation, Plan};
+use crate::state::Change;
 
-pub async fn set(context: &Context, id: NodeId, wanted: AdminState) -> Result<OperationId, Rejected> {
+pub async fn set(context: &Context, id: NodeId, wanted: AdminState, heal_check: bool) -> Result<Begun, Rejected> {
     context
         .state
         .change(|change| {
             let node = Node::clone(change.nodes.get(&id).ok_or(Rejected::NotFound)?);
-            let bricks = || change.devices_of(id).map(|device| change.brick_spaces(device.id).count()).sum::<usize>();
+            let holds_bricks = change.devices_of(id).any(|device| change.brick_spaces(device.id).next().is_some());
             match (node.state, wanted) {
+                // What a lost node has left behind still has to be made anew elsewhere.
+                (AdminState::Failed, AdminState::Failed) if holds_bricks => {
+                    return empty(context, change, id, heal_check);
+                }
                 (from, to) if from == to => {}
                 (AdminState::Failed, AdminState::Online) => {
                     return Err(Rejected::FailedForGood { kind: "node", state: "online" });
@@ -23,18 +28,25 @@ pub async fn set(context: &Context, id: NodeId, wanted: AdminState) -> Result<Op
                 (AdminState::Online, AdminState::Failed) => {
                     return Err(Rejected::NotOffline { kind: "Node", id: id.to_string() });
                 }
-                (AdminState::Offline, AdminState::Failed) if bricks() > 0 => {
-                    return Err(Rejected::HoldsBricks { kind: "Node", id: id.to_string(), bricks: bricks() });
-                }
+                (AdminState::Offline, AdminState::Failed) => return empty(context, change, id, heal_check),
                 _ => {}
             }
             if node.state != wanted {
                 change.put_node(Node { state: wanted, ..node });
             }
             let operation = Operation::done_at_once(Plan::NodeState(NodeState { node: id, to: wanted }));
-            let operation_id = operation.id;
+            let id = operation.id;
             drive::put_finished(change, operation);
-            Ok(operation_id)
+            Ok(Begun::Done(id))
         })
         .await
+}
+
+fn empty(context: &Context, change: &mut Change, node: NodeId, heal_check: bool) -> Result<Begun, Rejected> {
+    let devices: Vec<DeviceId> = change.devices_of(node).map(|device| device.id).collect();
+    let begun = device_remove::begin(context, change, Some(node), devices, heal_check);
+    begun.map(Begun::Running).map_err(|rejected| match rejected {
+        Rejected::CannotEmpty { device, why } => Rejected::CannotEmptyNode { node, device, why },
+        other => other,
+    })
 }

@@ -21,6 +21,8 @@ pub enum StepState {
 pub struct StepView {
     pub name: String,
     pub state: StepState,
+    /// How far it is, in words: `12 entries to heal`.
+    pub detail: Option<String>,
 }
 
 #[derive(Default)]
@@ -37,7 +39,7 @@ struct Shown {
 
 impl ProgressBoard {
     pub fn begin(&self, id: OperationId, names: impl Iterator<Item = String>) {
-        let steps = names.map(|name| StepView { name, state: StepState::Pending }).collect();
+        let steps = names.map(|name| StepView { name, state: StepState::Pending, detail: None }).collect();
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         if shown.by_operation.insert(id, steps).is_none() {
             shown.order.push_back(id);
@@ -53,6 +55,15 @@ impl ProgressBoard {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(view) = shown.by_operation.get_mut(&id).and_then(|steps| steps.get_mut(step)) {
             view.state = state;
+        }
+    }
+
+    /// Says of the step with this name how far it is.
+    pub fn note(&self, id: OperationId, step: &str, detail: impl Into<String>) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let steps = shown.by_operation.get_mut(&id);
+        if let Some(view) = steps.and_then(|steps| steps.iter_mut().find(|view| view.name == step)) {
+            view.detail = Some(detail.into());
         }
     }
 

@@ -1,12 +1,12 @@
 //! Why an operation did not begin. Nothing was changed.
 
-use bricklayer_proto::ids::{ClusterId, DeviceId, NodeId};
+use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, NodeId, VolumeId};
 use bricklayer_proto::inventory::Obstacle;
 use bricklayer_proto::names::{DevicePath, HostName, NotAName, VolumeName};
 use bricklayer_store::StoreError;
 
 use super::volume_options::BadOption;
-use crate::placement::Refusal;
+use crate::placement::{NoReplacement, Refusal};
 
 /// A refusal before anything was done. The texts are heketi's where heketi has one (`docs/heketi-compat.md`).
 #[derive(Debug, thiserror::Error)]
@@ -60,8 +60,6 @@ pub enum Rejected {
     NoPlacement(Vec<(ClusterId, Box<Refusal>)>),
     #[error("Cannot delete volume containing the Heketi database")]
     DatabaseVolume,
-    #[error("{name} cannot be deleted now: the agent of {node} is not attached, so its brick could not be removed")]
-    VolumeNodeAway { name: VolumeName, node: String },
     /// heketi's text for everything that another operation holds.
     #[error("The target exists, contains other items, or is in use.")]
     Busy,
@@ -69,10 +67,42 @@ pub enum Rejected {
     NotOffline { kind: &'static str, id: String },
     #[error("Cannot move a failed/removed {kind} to {state} state")]
     FailedForGood { kind: &'static str, state: &'static str },
+    /// Nothing can take the place of a brick.
+    #[error(transparent)]
+    NoReplacement(Box<NoReplacement>),
+    #[error("Unable to delete device [{device}] as no device was found to replace it: {why}")]
+    CannotEmpty { device: DeviceId, why: Box<NoReplacement> },
+    #[error("Unable to remove node [{node}] as no device was found to replace device [{device}]\n{why}")]
+    CannotEmptyNode { node: NodeId, device: DeviceId, why: Box<NoReplacement> },
+    #[error("Can not evict brick {0}: brick is pending")]
+    BrickPending(BrickId),
+    #[error("Can not evict brick {brick} from volume {volume}: volume has pending bricks")]
+    VolumeHasPendingBricks { brick: BrickId, volume: VolumeId },
+    #[error("Device id {0} not found")]
+    NoSuchDevice(DeviceId),
+    #[error("device {0} belongs to another cluster than the brick; a brick moves within its cluster")]
+    DeviceOfOtherCluster(DeviceId),
+    #[error("Cloning of block hosting volumes is not supported")]
+    CloneOfBlockVolume,
+    #[error("the volume would be larger than any number of bytes that fits into 64 bits")]
+    TooLarge,
     #[error(
-        "{kind} {id} still holds {bricks} bricks, and moving bricks away is not built yet; delete their volumes first"
+        "node {name} cannot be declared lost: its agent is attached\nTo empty a node that is there: `bricklayer node \
+         disable` and then `bricklayer node remove`"
     )]
-    HoldsBricks { kind: &'static str, id: String, bricks: usize },
+    NodeIsThere { name: String },
+    #[error("{given:?} is not the name of the node\nRepeat its name, {name}, to confirm")]
+    WrongNodeName { given: String, name: String },
+    #[error(
+        "node {name} holds bricks, which GlusterFS knows by {host}; another storage host name is refused\nLet {host} lead to \
+         the new address instead (in /etc/hosts or the DNS of all hosts and clients), or move its bricks away first"
+    )]
+    StorageHostInUse { name: String, host: HostName },
+    #[error("too many tags specified ({count}), up to {most} supported")]
+    TooManyTags { count: usize, most: usize },
+    /// What was to be looked at could not be seen.
+    #[error("{0}")]
+    NotSeen(String),
     #[error(transparent)]
     Option(#[from] BadOption),
     #[error(transparent)]

@@ -48,6 +48,13 @@ pub enum StepError {
     Missing(String),
     #[error("{0}")]
     NoHost(String),
+    /// A rule of ours that does not hold now. For people, as it is.
+    #[error("{0}")]
+    Refused(String),
+    /// Said by an undo: what was to be taken back has taken effect after all and cannot be, so the operation goes
+    /// forward from here.
+    #[error("{0} was done after all")]
+    DoneAfterAll(String),
     #[error("the state could not be written")]
     Store(#[from] StoreError),
 }

@@ -5,25 +5,23 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use bricklayer_proto::ids::{BrickId, ClusterId, NodeId, OperationId, VolumeId};
-use bricklayer_proto::names::VolumeName;
+use bricklayer_proto::ids::{BrickId, ClusterId, OperationId, VolumeId};
+use bricklayer_proto::names::{OptionKey, OptionValue, VolumeName};
 use bricklayer_proto::size::ByteSize;
-use bricklayer_proto::task::{BrickAddress, BrickKey, BrickSpec, Layout, Report, VolumeRecord, VolumeSpec, Wanted};
+use bricklayer_proto::task::{Layout, VolumeSpec, Wanted};
 
-use super::context::{Context, Run, Wait};
+use super::bricks::{MakeBrick, SyncBrick};
+use super::candidates::candidates;
+use super::context::{Context, Run};
 use super::rejected::ClusterRefusal;
 use super::step::{Stage, Step, StepError};
 use super::volume_options::{self, VolumeOptions};
 use super::{Rejected, gluster};
 use crate::model::{
-    AdminState, Brick, Cluster, Device, Durability, Node, Operation, Plan, Resource, Snapshot, Topology, Volume,
-    VolumeCreate,
+    Brick, Cluster, Durability, FIRST_GENERATION, Operation, Plan, Resource, Snapshot, Topology, Volume, VolumeCreate,
 };
-use crate::placement::{self, Candidate, DeviceSpace, Placement, Standing, Wish};
+use crate::placement::{self, Placement, Wish};
 use crate::state::Change;
-
-/// Agents report at least once a minute; after two a device's group has surely been in a report.
-const SETTLED_SECONDS: i64 = 120;
 
 /// What a client asks for, checked field by field.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,14 +57,7 @@ pub async fn submit(context: &Context, wish: VolumeWish) -> Result<Operation, Re
             };
             let clusters = candidates_of(change, &wish)?;
             let eligible = eligible(context, change, &clusters, &name, wish.block)?;
-            let placement_wish = Wish {
-                snapshot_factor_milli: wish.snapshot.factor_milli,
-                zones: options.zones.unwrap_or(context.policy.zones),
-                average_file_size: options.average_file_size,
-                limits: context.policy.limits,
-                tag_match: options.tag_match.clone(),
-                ..Wish::new(wish.size, layout)
-            };
+            let placement_wish = placing(context, wish.size, layout, wish.snapshot, &options);
             let (cluster, placement) = place(context, change, &eligible, &placement_wish)?;
             let volume = Volume {
                 id,
@@ -79,13 +70,25 @@ pub async fn submit(context: &Context, wish: VolumeWish) -> Result<Operation, Re
                 options: wish.options,
                 block: wish.block,
                 snapshot: wish.snapshot,
-                bricks: bricks(&placement),
+                bricks: bricks(&placement, 0),
             };
             let operation = Operation::begun(Plan::VolumeCreate(VolumeCreate { volume }));
             change.put_operation(operation.clone());
             Ok(operation)
         })
         .await
+}
+
+/// What placement is asked for: the size, and what the volume's options and the installation say about it.
+pub fn placing(context: &Context, size: ByteSize, layout: Layout, snapshot: Snapshot, options: &VolumeOptions) -> Wish {
+    Wish {
+        snapshot_factor_milli: snapshot.factor_milli,
+        zones: options.zones.unwrap_or(context.policy.zones),
+        average_file_size: options.average_file_size,
+        limits: context.policy.limits,
+        tag_match: options.tag_match.clone(),
+        ..Wish::new(size, layout)
+    }
 }
 
 fn candidates_of(topology: &Topology, wish: &VolumeWish) -> Result<Vec<ClusterId>, Rejected> {
@@ -99,7 +102,7 @@ fn candidates_of(topology: &Topology, wish: &VolumeWish) -> Result<Vec<ClusterId
     }
 }
 
-fn eligible(
+pub fn eligible(
     context: &Context,
     topology: &Topology,
     clusters: &[ClusterId],
@@ -110,6 +113,7 @@ fn eligible(
     let judge = |cluster: &Cluster| {
         let coming = topology.unfinished.values().filter(|operation| match &operation.plan {
             Plan::VolumeCreate(create) => create.volume.cluster == cluster.id,
+            Plan::VolumeClone(clone) => clone.volume.cluster == cluster.id,
             _ => false,
         });
         let count = topology.volumes_of(cluster.id).count() + coming.count();
@@ -152,70 +156,10 @@ fn place(
     Err(Rejected::NoPlacement(refusals))
 }
 
-/// Every device of the cluster as placement sees it, those that take no bricks included: a refusal names them too.
-fn candidates(context: &Context, topology: &Topology, cluster: ClusterId) -> Vec<Candidate> {
-    let mut candidates = Vec::new();
-    for node in topology.nodes_of(cluster) {
-        for device in topology.devices_of(node.id) {
-            let mut tags: BTreeMap<String, String> = node.tags.clone();
-            tags.extend(device.tags.clone());
-            candidates.push(Candidate {
-                device: device.id,
-                node: node.id,
-                zone: node.zone.get(),
-                standing: standing(context, topology, node, device),
-                space: DeviceSpace {
-                    extent_size: device.space.extent_size,
-                    total: device.space.total,
-                    free: topology.free(device),
-                    spare: topology.spare(device),
-                },
-                tags,
-                node_name: node.name().to_owned(),
-                device_name: device.name.to_string(),
-            });
-        }
-    }
-    candidates
-}
-
-fn standing(context: &Context, topology: &Topology, node: &Node, device: &Device) -> Standing {
-    match (node.state, device.state) {
-        (AdminState::Offline, _) => return Standing::NodeOffline,
-        (AdminState::Failed, _) => return Standing::NodeFailed,
-        (_, AdminState::Offline) => return Standing::DeviceOffline,
-        (_, AdminState::Failed) => return Standing::DeviceFailed,
-        (AdminState::Online, AdminState::Online) => {}
-    }
-    let leaving = topology.unfinished.values().any(|operation| match &operation.plan {
-        Plan::DeviceDelete(delete) => delete.device.id == device.id,
-        _ => false,
-    });
-    if leaving {
-        return Standing::Changing;
-    }
-    if !context.agents.is_attached(node.id) {
-        return Standing::AgentDetached;
-    }
-    let Some((inventory, received)) = context.agents.inventory(node.id) else { return Standing::AgentDetached };
-    if !inventory.gluster.running {
-        return Standing::GlusterDown;
-    }
-    let Some(group) = inventory.groups.iter().find(|group| group.tags.is_some_and(|tags| tags.device == device.id))
-    else {
-        // A report may have been on its way while the group was made, so a young device is taken at its own word.
-        let settled = (received - device.added).get_seconds() > SETTLED_SECONDS;
-        return if settled { Standing::GroupMissing } else { Standing::Ready };
-    };
-    if group.condemned || group.physical_volumes.iter().any(|volume| volume.missing) {
-        return Standing::GroupDamaged;
-    }
-    Standing::Ready
-}
-
-fn bricks(placement: &Placement) -> Vec<Brick> {
+/// `first`: the number of the first of these sets within its volume.
+pub fn bricks(placement: &Placement, first: u32) -> Vec<Brick> {
     let mut bricks = Vec::new();
-    for (set, placed) in (0_u32..).zip(&placement.sets) {
+    for (set, placed) in (first..).zip(&placement.sets) {
         for (position, placed) in (0_u32..).zip(placed) {
             bricks.push(Brick {
                 id: BrickId::random(),
@@ -227,6 +171,8 @@ fn bricks(placement: &Placement) -> Vec<Brick> {
                 asked: placed.asked,
                 space: placed.space,
                 path: None,
+                pool: None,
+                generation: FIRST_GENERATION,
             });
         }
     }
@@ -234,50 +180,14 @@ fn bricks(placement: &Placement) -> Vec<Brick> {
 }
 
 pub fn stages(context: &Context, operation: OperationId, volume: &Volume) -> Vec<Stage> {
-    let record = VolumeRecord {
-        format: VolumeRecord::FORMAT,
-        installation: context.installation,
-        cluster: volume.cluster,
-        volume: volume.id,
-        name: volume.name.clone(),
-        size: volume.size,
-        layout: volume.layout,
-        sets: volume.sets(),
-        gid: volume.gid,
-        options: volume.options.clone(),
-        snapshot_factor_milli: volume.snapshot.factor_milli,
-        snapshots: volume.snapshot.enable,
-    };
-    let topology = context.state.read();
-    let count = volume.bricks.len();
-    let bricks = volume.bricks.iter().enumerate().map(|(at, brick)| {
-        let host = host_name(&topology, brick);
-        Box::new(MakeBrick {
-            name: format!("make brick {} of {count} on {host}", at + 1),
-            node: brick.node,
-            spec: volume.brick_spec(brick, record.clone(), operation),
-            key: volume.brick_key(brick),
-        }) as Box<dyn Step>
-    });
     // Nobody is told of a volume that a power cut could still take the bricks from.
-    let synced = volume.bricks.iter().enumerate().map(|(at, brick)| {
-        Box::new(SyncBrick {
-            name: format!("sync brick {} of {count} on {}", at + 1, host_name(&topology, brick)),
-            node: brick.node,
-            key: volume.brick_key(brick),
-        }) as Box<dyn Step>
-    });
+    let bricks = &volume.bricks;
     vec![
-        Stage::of(bricks),
+        Stage::of(MakeBrick::each(context, operation, volume, bricks)),
         Stage::one(TellGluster { volume: volume.clone() }),
         Stage::one(StartVolume { volume: volume.clone() }),
-        Stage::of(synced),
+        Stage::of(SyncBrick::each(context, volume, bricks)),
     ]
-}
-
-/// The name that people use for a brick's node.
-pub fn host_name(topology: &Topology, brick: &Brick) -> String {
-    topology.nodes.get(&brick.node).map_or_else(|| brick.node.to_string(), |node| node.name().to_owned())
 }
 
 pub fn finish(change: &mut Change, run: &Run, volume: &Volume) -> Result<Option<Resource>, StepError> {
@@ -290,68 +200,6 @@ pub fn finish(change: &mut Change, run: &Run, volume: &Volume) -> Result<Option<
     Ok(Some(Resource::Volume(id)))
 }
 
-struct MakeBrick {
-    name: String,
-    node: NodeId,
-    spec: BrickSpec,
-    key: BrickKey,
-}
-
-#[async_trait]
-impl Step for MakeBrick {
-    fn name(&self) -> String {
-        self.name.clone()
-    }
-
-    async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
-        let done = context.ask(run, self.node, Wanted::Brick(self.spec.clone()), Wait::WhileAway).await?;
-        match done.report {
-            Report::Brick(report) => {
-                run.learn_brick_path(self.key.brick, report.path);
-                run.learn_space(self.key.device, report.space);
-                Ok(())
-            }
-            _ => Err(StepError::Missing(format!("the agent's report of brick {}", self.key.brick))),
-        }
-    }
-
-    async fn undo(&self, context: &Context, run: &Run) -> Result<(), StepError> {
-        remove_brick(context, run, self.node, self.key).await
-    }
-}
-
-/// Two keys: the mark is on the disk before anything goes.
-pub async fn remove_brick(context: &Context, run: &Run, node: NodeId, key: BrickKey) -> Result<(), StepError> {
-    context.ask(run, node, Wanted::BrickCondemned(key), Wait::ForEver).await?;
-    let done = context.ask(run, node, Wanted::BrickGone(key), Wait::ForEver).await?;
-    if let Report::Group { space } = done.report {
-        run.learn_space(key.device, space);
-    }
-    Ok(())
-}
-
-struct SyncBrick {
-    name: String,
-    node: NodeId,
-    key: BrickKey,
-}
-
-#[async_trait]
-impl Step for SyncBrick {
-    fn name(&self) -> String {
-        self.name.clone()
-    }
-
-    async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
-        context.ask(run, self.node, Wanted::BrickSynced(self.key), Wait::WhileAway).await?;
-        Ok(())
-    }
-
-    async fn undo(&self, _: &Context, _: &Run) -> Result<(), StepError> {
-        Ok(())
-    }
-}
-
 struct TellGluster {
     volume: Volume,
 }
@@ -359,22 +207,27 @@ struct TellGluster {
 impl TellGluster {
     fn spec(&self, context: &Context, run: &Run) -> Result<VolumeSpec, StepError> {
         let topology = context.state.read();
-        let bricks = self.volume.bricks.iter().map(|brick| {
-            let node = topology.nodes.get(&brick.node);
-            let host = node.and_then(|node| node.storage_host()).cloned();
-            let host = host.ok_or_else(|| StepError::Missing(format!("the storage host of node {}", brick.node)))?;
-            Ok(BrickAddress { host, path: run.brick_path(brick.id)? })
-        });
-        let bricks = bricks.collect::<Result<Vec<_>, StepError>>()?;
-        let missing = |what: &str| StepError::Missing(what.to_owned());
-        let VolumeOptions { set: mut options, .. } =
-            volume_options::read(&self.volume.options).map_err(|error| missing(&error.to_string()))?;
-        // What heketi's own tools look for; on the volume itself it outlives every store of ours.
-        let key = "user.heketi.id".parse().map_err(|_| missing("an option key"))?;
-        let value = self.volume.id.to_string().parse().map_err(|_| missing("an option value"))?;
-        options.insert(key, value);
+        let bricks = self
+            .volume
+            .bricks
+            .iter()
+            .map(|brick| gluster::address(&topology, brick, run.brick_path(brick.id)?))
+            .collect::<Result<Vec<_>, _>>()?;
+        let options = options_of(&self.volume)?;
         Ok(VolumeSpec { key: self.volume.key(), layout: self.volume.layout, bricks, options })
     }
+}
+
+/// What is set on the volume: what was asked for, and what heketi's own tools look for. On the volume itself that
+/// outlives every store of ours.
+pub fn options_of(volume: &Volume) -> Result<BTreeMap<OptionKey, OptionValue>, StepError> {
+    let missing = |what: &str| StepError::Missing(what.to_owned());
+    let read = volume_options::read(&volume.options).map_err(|error| missing(&error.to_string()))?;
+    let mut options = read.set;
+    let key = "user.heketi.id".parse().map_err(|_| missing("an option key"))?;
+    let value = volume.id.to_string().parse().map_err(|_| missing("an option value"))?;
+    options.insert(key, value);
+    Ok(options)
 }
 
 #[async_trait]
@@ -395,8 +248,8 @@ impl Step for TellGluster {
     }
 }
 
-struct StartVolume {
-    volume: Volume,
+pub struct StartVolume {
+    pub volume: Volume,
 }
 
 #[async_trait]

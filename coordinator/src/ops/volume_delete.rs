@@ -1,65 +1,86 @@
 //! A volume goes: from GlusterFS first, and only then, past the point of no return, its bricks.
+//!
+//! GlusterFS forgets no volume while a member of its pool is away. If one is when the deletion begins, the volume is
+//! stopped and, past the point of no return, everything else is done as each host is there: the deletion is *parked*.
+//! Its client is answered as soon as there is no way back.
 
 use async_trait::async_trait;
-use bricklayer_proto::ids::{NodeId, VolumeId};
-use bricklayer_proto::task::{BrickKey, Wanted};
+use bricklayer_proto::ids::VolumeId;
+use bricklayer_proto::task::{FailureKind, Wanted};
 
+use super::bricks::RemoveBrick;
 use super::context::{Context, Run};
 use super::step::{Stage, Step, StepError};
-use super::{Rejected, gluster, volume_create};
-use crate::model::{Operation, Plan, Resource, Volume, VolumeDelete};
+use super::{Rejected, gluster, whole};
+use crate::agents::{AgentError, Presence};
+use crate::model::{Operation, Plan, Resource, Topology, Volume, VolumeDelete};
 use crate::state::Change;
 
 /// heketi's own database lived on a volume of this name; its clients expect that it cannot be deleted.
 const DATABASE_VOLUME: &str = "heketidbstorage";
 
 pub async fn submit(context: &Context, id: VolumeId) -> Result<Operation, Rejected> {
-    // After a start of the coordinator its agents are there within seconds; who is away longer is refused below.
     if let Some(volume) = context.state.read().volumes.get(&id) {
-        let all_there = || volume.bricks.iter().all(|brick| context.agents.is_attached(brick.node)).then_some(());
-        context.await_agents(context.policy.greeting, all_there).await;
+        greet(context, volume).await;
     }
     context
         .state
         .change(|change| {
-            let Some(volume) = change.volumes.get(&id) else {
-                let changing = change.unfinished.values().filter_map(|operation| operation.plan.volume());
-                let known = changing.into_iter().any(|volume| volume.id == id);
-                return Err(if known { Rejected::Busy } else { Rejected::NotFound });
-            };
-            let volume = Volume::clone(volume);
+            let volume = whole(change, id)?;
             if volume.name.as_str() == DATABASE_VOLUME {
                 return Err(Rejected::DatabaseVolume);
             }
-            // glusterd refuses to delete while a peer is down, but stops the volume first: so this is asked before.
-            if let Some(brick) = volume.bricks.iter().find(|brick| !context.agents.is_attached(brick.node)) {
-                let node = volume_create::host_name(change, brick);
-                return Err(Rejected::VolumeNodeAway { name: volume.name, node });
+            // Two deletions would pass the same pool on to each other.
+            let shared = |other: &Volume| other.id != id && shares_a_pool(&volume, other);
+            let leaving = |operation: &Operation| match &operation.plan {
+                Plan::VolumeDelete(delete) => shared(&delete.volume),
+                Plan::VolumeClone(clone) => shared(&clone.volume),
+                _ => false,
+            };
+            if change.unfinished.values().any(|operation| leaving(operation)) {
+                return Err(Rejected::Busy);
             }
+            let parked = someone_is_away(context, change, &volume);
             change.remove_volume(id);
-            let operation = Operation::begun(Plan::VolumeDelete(VolumeDelete { volume }));
+            let operation = Operation::begun(Plan::VolumeDelete(VolumeDelete { volume, parked }));
             change.put_operation(operation.clone());
             Ok(operation)
         })
         .await
 }
 
-pub fn stages(context: &Context, volume: &Volume) -> Vec<Stage> {
-    let topology = context.state.read();
-    let count = volume.bricks.len();
-    let bricks = volume.bricks.iter().enumerate().map(|(at, brick)| {
-        let host = volume_create::host_name(&topology, brick);
-        Box::new(RemoveBrick {
-            name: format!("remove brick {} of {count} on {host}", at + 1),
-            node: brick.node,
-            key: volume.brick_key(brick),
-        }) as Box<dyn Step>
-    });
-    vec![
-        Stage::one(StopVolume { volume: volume.clone() }),
-        Stage::one(ForgetVolume { volume: volume.clone() }),
-        Stage::of(bricks).without_return(),
-    ]
+/// After a start of the coordinator its agents are there within seconds; who went away later is not waited for.
+pub async fn greet(context: &Context, volume: &Volume) {
+    let expected = |node| match context.agents.status(node) {
+        Some(status) => matches!(status.presence, Presence::Detached { since: None }),
+        None => false,
+    };
+    let all_there = || (!volume.bricks.iter().any(|brick| expected(brick.node))).then_some(());
+    context.await_agents(context.policy.greeting, all_there).await;
+}
+
+fn shares_a_pool(one: &Volume, other: &Volume) -> bool {
+    one.bricks.iter().any(|brick| {
+        other.bricks.iter().any(|there| there.device == brick.device && there.pool_of() == brick.pool_of())
+    })
+}
+
+fn someone_is_away(context: &Context, topology: &Topology, volume: &Volume) -> bool {
+    topology.nodes_of(volume.cluster).any(|node| !gluster::is_able(context, node.id))
+}
+
+pub fn stages(context: &Context, plan: &VolumeDelete) -> Vec<Stage> {
+    let volume = &plan.volume;
+    let stop = Stage::one(StopVolume { volume: volume.clone() });
+    let forget = ForgetVolume { volume: volume.clone(), parked: plan.parked };
+    let bricks = RemoveBrick::each(context, volume, &volume.bricks);
+    if plan.parked {
+        // Each as soon as its host is there; a stopped volume needs its bricks no more.
+        let all = bricks.into_iter().chain([Box::new(forget) as Box<dyn Step>]);
+        vec![stop, Stage::of(all).without_return()]
+    } else {
+        vec![stop, Stage::one(forget), Stage::of(bricks).without_return()]
+    }
 }
 
 pub fn finish(change: &mut Change, volume: &Volume) -> Option<Resource> {
@@ -91,6 +112,7 @@ impl Step for StopVolume {
 
 struct ForgetVolume {
     volume: Volume,
+    parked: bool,
 }
 
 #[async_trait]
@@ -100,8 +122,17 @@ impl Step for ForgetVolume {
     }
 
     async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
-        gluster::ask(context, run, self.volume.cluster, Wanted::VolumeGone(self.volume.key())).await?;
-        Ok(())
+        loop {
+            let wanted = Wanted::VolumeGone(self.volume.key());
+            match gluster::ask(context, run, self.volume.cluster, wanted).await {
+                Err(error) if self.parked && is_about_peers(&error) => {
+                    context.progress.note(run.id(), &self.name(), "waits until every host of the cluster is back");
+                    // Whoever comes back brings an event; glusterd takes a moment longer than the agent.
+                    context.await_agents(context.policy.look * 5, || None::<()>).await;
+                }
+                other => return other.map(|_| ()),
+            }
+        }
     }
 
     /// It failed, so the volume is still there.
@@ -110,24 +141,10 @@ impl Step for ForgetVolume {
     }
 }
 
-struct RemoveBrick {
-    name: String,
-    node: NodeId,
-    key: BrickKey,
-}
-
-#[async_trait]
-impl Step for RemoveBrick {
-    fn name(&self) -> String {
-        self.name.clone()
-    }
-
-    async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
-        volume_create::remove_brick(context, run, self.node, self.key).await
-    }
-
-    /// Never called: this stage is past the point of no return.
-    async fn undo(&self, _: &Context, _: &Run) -> Result<(), StepError> {
-        Ok(())
+fn is_about_peers(error: &StepError) -> bool {
+    match error {
+        StepError::Agent(AgentError::Failed { failure, .. }) => failure.kind == FailureKind::PeersDown,
+        StepError::NoHost(_) | StepError::Agent(AgentError::Detached { .. }) => true,
+        _ => false,
     }
 }

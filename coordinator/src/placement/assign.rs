@@ -59,7 +59,7 @@ impl Takes {
         }
     }
 
-    fn role(self, role: BrickRole) -> bool {
+    pub fn role(self, role: BrickRole) -> bool {
         match role {
             BrickRole::Data => self.data,
             BrickRole::Arbiter => self.arbiter,
@@ -149,10 +149,7 @@ impl SetShape {
 
     /// What a brick of this role takes from this group; `None` where no 64 bits can tell.
     pub fn space(&self, role: BrickRole, group: &DeviceSpace) -> Option<BrickSpace> {
-        let size = self.size(role);
-        let pool = u128::from(size.bytes()) * u128::from(self.snapshot_factor_milli);
-        let pool = u64::try_from(pool.div_ceil(1000)).ok()?;
-        BrickSpace::thin(size, ByteSize::from_bytes(pool), group.extent_size)
+        group.brick(self.size(role), self.snapshot_factor_milli)
     }
 }
 

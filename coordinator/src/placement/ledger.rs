@@ -16,6 +16,22 @@ pub struct DeviceSpace {
 }
 
 impl DeviceSpace {
+    /// The logical volumes of a brick of this size here; `None` where no 64 bits can tell. `snapshot_factor_milli`: the
+    /// pool's size in thousandths of the brick's.
+    #[must_use]
+    pub fn brick(&self, size: ByteSize, snapshot_factor_milli: u32) -> Option<BrickSpace> {
+        let pool = u128::from(size.bytes()) * u128::from(snapshot_factor_milli);
+        let pool = u64::try_from(pool.div_ceil(1000)).ok()?;
+        BrickSpace::thin(size, ByteSize::from_bytes(pool), self.extent_size)
+    }
+
+    /// What is left once a brick that is here has grown; `None` where it cannot.
+    #[must_use]
+    pub fn after_growth(&self, from: &BrickSpace, to: &BrickSpace) -> Option<Self> {
+        let more = to.taken()?.checked_sub(from.taken()?)?.checked_add(spare_growth(self.spare, to.metadata))?;
+        Some(Self { free: self.free.checked_sub(more)?, spare: self.spare.max(to.metadata), ..*self })
+    }
+
     /// What a brick would take from here: its pool, and by how much the group's spare grows for it.
     #[must_use]
     pub fn needed(&self, brick: &BrickSpace) -> Option<Extents> {

@@ -5,11 +5,14 @@
 //! It reads and returns values; reserving the space and making the bricks is `ops`' affair.
 //!
 //! Read this file first, then `search` (which brick sizes are tried), `assign` (which devices take the bricks of one
-//! attempt; exact), [`refusal`] and [`ledger`]. The rules for people: `docs/placement.md`.
+//! attempt; exact), `grow` (bricks that become larger where they are), `replace` (one brick moves), [`refusal`] and
+//! [`ledger`]. The rules for people: `docs/placement.md`.
 
 mod assign;
+mod grow;
 pub mod ledger;
 pub mod refusal;
+mod replace;
 mod search;
 pub mod tags;
 #[cfg(test)]
@@ -25,8 +28,10 @@ use bricklayer_proto::space::BrickSpace;
 use bricklayer_proto::task::Layout;
 use serde::{Deserialize, Serialize};
 
+pub use grow::{Growing, Grown, grow};
 pub use ledger::{DeviceSpace, Ledger};
 pub use refusal::{Cause, DeviceRefusal, Refusal, Rule};
+pub use replace::{NoReplacement, ReplaceWish, WhyNot, replace};
 pub use search::{largest, place};
 pub use tags::TagMatch;
 

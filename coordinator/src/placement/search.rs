@@ -91,7 +91,7 @@ impl Wish {
     }
 
     /// Among how many bricks of a set the data is divided.
-    fn data_bricks(&self) -> u64 {
+    pub(super) fn data_bricks(&self) -> u64 {
         match self.layout {
             Layout::Disperse { data, .. } => u64::from(data.max(1)),
             Layout::Distribute | Layout::Replicate { .. } | Layout::Arbiter => 1,

@@ -4,10 +4,11 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use bricklayer_proto::ids::{ClusterId, DeviceId, NodeId, OperationId, VolumeId};
+use bricklayer_proto::size::Extents;
 use bricklayer_store::Batch;
 
 use super::tables;
-use crate::model::{Brick, Cluster, Device, Map, Node, Operation, Topology, Volume};
+use crate::model::{Brick, Cluster, Device, Node, Operation, Topology, Volume};
 
 /// A topology that is being edited. Reads as a [`Topology`], with the edits in it.
 pub struct Change {
@@ -66,7 +67,7 @@ impl Change {
 
     pub fn put_volume(&mut self, volume: Volume) {
         self.batch.put(&tables::VOLUMES, &volume.id, &volume);
-        self.reserve(&volume.bricks);
+        self.topology.reserve(&volume.bricks);
         self.topology.volumes.insert_mut(volume.id, Arc::new(volume));
     }
 
@@ -76,14 +77,30 @@ impl Change {
         self.topology.volumes.remove_mut(&id);
     }
 
-    /// The bricks are gone from their devices.
+    /// The bricks are gone from their devices. A pool in which clones live on is counted with one of them from now on.
     pub fn release(&mut self, bricks: &[Brick]) {
         for brick in bricks {
             if let Some(on_device) = self.topology.bricks.get(&brick.device) {
                 let left = on_device.remove(&brick.id);
                 self.topology.bricks.insert_mut(brick.device, left);
             }
+            self.pass_on_pool(brick);
         }
+    }
+
+    fn pass_on_pool(&mut self, gone: &Brick) {
+        if gone.space.pool == Extents::ZERO {
+            return;
+        }
+        let shares = |brick: &Brick| brick.device == gone.device && brick.pool_of() == gone.pool_of();
+        let heir = self.topology.volumes.values().find(|volume| volume.bricks.iter().any(shares));
+        let Some(heir) = heir else { return };
+        let mut heir = Volume::clone(heir);
+        if let Some(brick) = heir.bricks.iter_mut().find(|brick| shares(brick)) {
+            brick.space.pool = gone.space.pool;
+            brick.space.metadata = gone.space.metadata;
+        }
+        self.put_volume(heir);
     }
 
     /// An operation that is not finished holds the extents of its volume's bricks, made or not yet made.
@@ -93,9 +110,7 @@ impl Change {
         if operation.state.is_finished() {
             self.topology.unfinished.remove_mut(&operation.id);
         } else {
-            if let Some(volume) = operation.plan.volume() {
-                self.reserve(&volume.bricks);
-            }
+            self.topology.reserve(operation.plan.bricks());
             self.topology.unfinished.insert_mut(operation.id, Arc::clone(&operation));
         }
         self.topology.operations.insert_mut(operation.id, operation);
@@ -105,13 +120,5 @@ impl Change {
         self.batch.remove(&tables::OPERATIONS, &id);
         self.topology.operations.remove_mut(&id);
         self.topology.unfinished.remove_mut(&id);
-    }
-
-    fn reserve(&mut self, bricks: &[Brick]) {
-        for brick in bricks {
-            let on_device = self.topology.bricks.get(&brick.device).cloned().unwrap_or_else(Map::new_sync);
-            let with = on_device.insert(brick.id, Arc::new(brick.clone()));
-            self.topology.bricks.insert_mut(brick.device, with);
-        }
     }
 }

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use bricklayer_store::{Migration, Schema, Store, StoreError};
+use tokio::sync::watch;
 
 pub use change::Change;
 
@@ -29,13 +30,42 @@ pub struct State {
     newest: Mutex<Arc<Topology>>,
     /// The newest state that is on the disk. Every reader sees this one.
     durable: ArcSwap<Topology>,
+    /// Told of every durable change.
+    changed: watch::Sender<u64>,
+    /// Nothing of it reaches the store: see [`State::rehearsal`].
+    rehearsal: bool,
 }
 
 impl State {
     /// Reads everything from the store.
     pub fn load(store: Store) -> Result<Self, StoreError> {
         let topology = Arc::new(load::topology(&store)?);
-        Ok(Self { store, newest: Mutex::new(Arc::clone(&topology)), durable: ArcSwap::new(topology) })
+        Ok(Self::of(store, topology, false))
+    }
+
+    /// A copy in which changes can be tried. They are decided as they would be in earnest, and nothing of them is kept.
+    #[must_use]
+    pub fn rehearsal(&self) -> Self {
+        let newest = Arc::clone(&self.newest.lock().unwrap_or_else(PoisonError::into_inner));
+        Self::of(self.store.clone(), newest, true)
+    }
+
+    fn of(store: Store, topology: Arc<Topology>, rehearsal: bool) -> Self {
+        let changed = watch::Sender::new(topology.version);
+        let newest = Mutex::new(Arc::clone(&topology));
+        Self { store, newest, durable: ArcSwap::new(topology), changed, rehearsal }
+    }
+
+    /// Returns as soon as the durable state is such that `look` finds what it seeks.
+    pub async fn until<T>(&self, mut look: impl FnMut(&Topology) -> Option<T>) -> T {
+        let mut changed = self.changed.subscribe();
+        loop {
+            if let Some(found) = look(&self.read()) {
+                return found;
+            }
+            // The sender is in `self`, so it cannot be gone.
+            let _ = changed.changed().await;
+        }
     }
 
     /// The state as of the last durable change.
@@ -64,6 +94,11 @@ impl State {
                 return Ok(answer);
             }
             let after = Arc::new(after);
+            if self.rehearsal {
+                self.durable.store(Arc::clone(&after));
+                *newest = after;
+                return Ok(answer);
+            }
             // Handed over while the lock is held, so that the store writes changes in the order in which they built
             // upon each other.
             let written = self.store.enqueue(batch)?;
@@ -73,6 +108,7 @@ impl State {
         written.await?;
         self.durable
             .rcu(|current| if current.version < after.version { Arc::clone(&after) } else { Arc::clone(current) });
+        self.changed.send_replace(after.version);
         Ok(answer)
     }
 }

@@ -15,6 +15,7 @@ pub async fn poll(State(service): State<Service>, Id(id): Id<OperationId>) -> Re
     let topology = service.operations.topology();
     let Some(operation) = topology.operations.get(&id) else { return Failure::unknown_id().into_response() };
     match &operation.state {
+        _ if operation.is_answered() && !operation.state.is_finished() => StatusCode::NO_CONTENT.into_response(),
         OpState::Running { .. } | OpState::Undoing { .. } | OpState::Stuck { .. } => answer::pending(),
         OpState::Done { resource: None } => StatusCode::NO_CONTENT.into_response(),
         OpState::Done { resource: Some(resource) } => answer::see_other(&path_of(resource)),

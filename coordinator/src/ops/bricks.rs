@@ -1,0 +1,239 @@
+//! The steps that make, grow, sync and remove single bricks on their hosts.
+
+use async_trait::async_trait;
+use bricklayer_proto::ids::{NodeId, OperationId};
+use bricklayer_proto::task::{BrickKey, BrickSpec, Report, Wanted};
+
+use super::context::{Context, Run, Wait};
+use super::step::{Step, StepError};
+use crate::model::{Brick, Topology, Volume};
+
+/// The name that people use for a brick's node.
+pub fn host_name(topology: &Topology, brick: &Brick) -> String {
+    topology.nodes.get(&brick.node).map_or_else(|| brick.node.to_string(), |node| node.name().to_owned())
+}
+
+/// A step for each brick, named for people: `make brick 1 of 3 on gfs1`.
+fn each(
+    context: &Context,
+    verb: &str,
+    bricks: &[Brick],
+    step: impl Fn(String, &Brick) -> Box<dyn Step>,
+) -> Vec<Box<dyn Step>> {
+    let topology = context.state.read();
+    let count = bricks.len();
+    let name = |at: usize, brick: &Brick| match count {
+        1 => format!("{verb} the brick on {}", host_name(&topology, brick)),
+        _ => format!("{verb} brick {} of {count} on {}", at + 1, host_name(&topology, brick)),
+    };
+    bricks.iter().enumerate().map(|(at, brick)| step(name(at, brick), brick)).collect()
+}
+
+pub struct MakeBrick {
+    name: String,
+    node: NodeId,
+    spec: BrickSpec,
+    key: BrickKey,
+}
+
+impl MakeBrick {
+    /// One step for each of these bricks of the volume.
+    pub fn each(context: &Context, operation: OperationId, volume: &Volume, bricks: &[Brick]) -> Vec<Box<dyn Step>> {
+        each(context, "make", bricks, |name, brick| {
+            let spec = volume.brick_spec(brick, context.installation, operation);
+            Box::new(Self { name, node: brick.node, spec, key: volume.brick_key(brick) })
+        })
+    }
+}
+
+#[async_trait]
+impl Step for MakeBrick {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        let done = context.ask(run, self.node, Wanted::Brick(self.spec.clone()), Wait::WhileAway).await?;
+        match done.report {
+            Report::Brick(report) => {
+                run.learn_brick_path(self.key.brick, report.path);
+                run.learn_space(self.key.device, report.space);
+                Ok(())
+            }
+            _ => Err(StepError::Missing(format!("the agent's report of brick {}", self.key.brick))),
+        }
+    }
+
+    async fn undo(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        remove_brick(context, run, self.node, self.key).await
+    }
+}
+
+/// Two keys: the mark is on the disk before anything goes. A brick whose host or disk a person declared lost counts as
+/// gone, also if that is said while its host is being waited for.
+pub async fn remove_brick(context: &Context, run: &Run, node: NodeId, key: BrickKey) -> Result<(), StepError> {
+    let remove = async {
+        context.ask(run, node, Wanted::BrickCondemned(key), Wait::ForEver).await?;
+        let done = context.ask(run, node, Wanted::BrickGone(key), Wait::ForEver).await?;
+        if let Report::Group { space } = done.report {
+            run.learn_space(key.device, space);
+        }
+        Ok(())
+    };
+    tokio::select! {
+        biased;
+        () = context.state.until(|topology| topology.is_lost(key.device).then_some(())) => {
+            tracing::warn!(brick.id = %key.brick, device.id = %key.device, "The brick is not removed: its host or its disk was declared lost.");
+            Ok(())
+        }
+        result = remove => result,
+    }
+}
+
+pub struct SyncBrick {
+    name: String,
+    node: NodeId,
+    key: BrickKey,
+}
+
+impl SyncBrick {
+    pub fn each(context: &Context, volume: &Volume, bricks: &[Brick]) -> Vec<Box<dyn Step>> {
+        each(context, "sync", bricks, |name, brick| {
+            Box::new(Self { name, node: brick.node, key: volume.brick_key(brick) })
+        })
+    }
+}
+
+#[async_trait]
+impl Step for SyncBrick {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        context.ask(run, self.node, Wanted::BrickSynced(self.key), Wait::WhileAway).await?;
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Context, _: &Run) -> Result<(), StepError> {
+        Ok(())
+    }
+}
+
+pub struct RemoveBrick {
+    name: String,
+    node: NodeId,
+    key: BrickKey,
+}
+
+impl RemoveBrick {
+    pub fn each(context: &Context, volume: &Volume, bricks: &[Brick]) -> Vec<Box<dyn Step>> {
+        each(context, "remove", bricks, |name, brick| {
+            Box::new(Self { name, node: brick.node, key: volume.brick_key(brick) })
+        })
+    }
+}
+
+#[async_trait]
+impl Step for RemoveBrick {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        remove_brick(context, run, self.node, self.key).await
+    }
+
+    /// It only runs past the point of no return, so there is nothing to take back.
+    async fn undo(&self, _: &Context, _: &Run) -> Result<(), StepError> {
+        Ok(())
+    }
+}
+
+/// Whether the growth that is about to begin can succeed, asked before the first brick grows: a brick never shrinks.
+pub struct CheckGrowth {
+    name: String,
+    node: NodeId,
+    spec: BrickSpec,
+}
+
+impl CheckGrowth {
+    pub fn each(context: &Context, operation: OperationId, volume: &Volume, bricks: &[Brick]) -> Vec<Box<dyn Step>> {
+        each(context, "look at", bricks, |name, brick| {
+            let spec = volume.brick_spec(brick, context.installation, operation);
+            Box::new(Self { name, node: brick.node, spec })
+        })
+    }
+}
+
+#[async_trait]
+impl Step for CheckGrowth {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        context.ask(run, self.node, Wanted::BrickCanGrow(self.spec.clone()), Wait::WhileAway).await?;
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Context, _: &Run) -> Result<(), StepError> {
+        Ok(())
+    }
+}
+
+/// Makes the brick as large as its record says, and lets the record beside it say what its volume is now.
+pub struct GrowBrick {
+    name: String,
+    node: NodeId,
+    spec: BrickSpec,
+}
+
+impl GrowBrick {
+    pub fn each(context: &Context, operation: OperationId, volume: &Volume, bricks: &[Brick]) -> Vec<Box<dyn Step>> {
+        Self::named("grow", context, operation, volume, bricks)
+    }
+
+    /// The same for bricks that keep their size.
+    pub fn each_record(
+        context: &Context,
+        operation: OperationId,
+        volume: &Volume,
+        bricks: &[Brick],
+    ) -> Vec<Box<dyn Step>> {
+        Self::named("write the record of", context, operation, volume, bricks)
+    }
+
+    fn named(
+        verb: &str,
+        context: &Context,
+        operation: OperationId,
+        volume: &Volume,
+        bricks: &[Brick],
+    ) -> Vec<Box<dyn Step>> {
+        each(context, verb, bricks, |name, brick| {
+            let spec = volume.brick_spec(brick, context.installation, operation);
+            Box::new(Self { name, node: brick.node, spec })
+        })
+    }
+}
+
+#[async_trait]
+impl Step for GrowBrick {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        let done = context.ask(run, self.node, Wanted::BrickGrown(self.spec.clone()), Wait::ForEver).await?;
+        if let Report::Brick(report) = done.report {
+            run.learn_space(self.spec.device, report.space);
+        }
+        Ok(())
+    }
+
+    /// It only runs past the point of no return, so there is nothing to take back.
+    async fn undo(&self, _: &Context, _: &Run) -> Result<(), StepError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,142 @@
+//! Devices are emptied: each brick moves elsewhere by an operation of its own, and then the devices are out of service.
+//!
+//! Several bricks move at a time, never two of one volume. A brick that cannot move keeps its place and fails the
+//! removal, after the others have moved; those stay where they went, and a repeat goes on with the rest.
+
+use async_trait::async_trait;
+use bricklayer_proto::ids::{DeviceId, NodeId, OperationId};
+
+use super::brick_replace::{self, PartOf, ReplaceRequest};
+use super::bricks::host_name;
+use super::context::{Context, Run};
+use super::step::{Stage, Step, StepError};
+use super::{Rejected, drive};
+use crate::model::{AdminState, BrickMove, Device, DeviceRemove, Node, OpState, Operation, Plan, Resource, Topology};
+use crate::state::Change;
+
+/// Decides within a change whether these devices can be emptied, and writes the operation down.
+pub fn begin(
+    context: &Context,
+    change: &mut Change,
+    node: Option<NodeId>,
+    devices: Vec<DeviceId>,
+    heal_check: bool,
+) -> Result<Operation, Rejected> {
+    if devices.iter().any(|device| change.is_moving(*device)) {
+        return Err(Rejected::Busy);
+    }
+    let moves = devices.iter().flat_map(|device| {
+        let bricks = change.bricks_of(*device);
+        bricks.map(|(volume, brick)| BrickMove { volume: volume.id, brick: brick.id, operation: OperationId::random() })
+    });
+    let moves: Vec<BrickMove> = moves.collect();
+    all_have_a_place(context, change, &devices, &moves)?;
+    let operation = Operation::begun(Plan::DeviceRemove(DeviceRemove { node, devices, moves, heal_check }));
+    change.put_operation(operation.clone());
+    Ok(operation)
+}
+
+/// Places all of them in a copy of the topology, so that nothing begins that cannot end.
+fn all_have_a_place(
+    context: &Context,
+    change: &Change,
+    devices: &[DeviceId],
+    moves: &[BrickMove],
+) -> Result<(), Rejected> {
+    let mut trial = Topology::clone(change);
+    for moving in moves {
+        let Some((volume, brick)) = change.brick(moving.brick) else { continue };
+        let placed =
+            brick_replace::choose(context, &trial, volume, brick, None).map_err(|rejected| match rejected {
+                Rejected::NoReplacement(why) => Rejected::CannotEmpty { device: brick.device, why },
+                other => other,
+            })?;
+        trial.reserve(&[brick_replace::moved(brick, &placed)]);
+    }
+    debug_assert!(!devices.is_empty() || moves.is_empty(), "moves belong to devices");
+    Ok(())
+}
+
+pub fn stages(context: &Context, plan: &DeviceRemove) -> Vec<Stage> {
+    let topology = context.state.read();
+    let count = plan.moves.len();
+    let steps = plan.moves.iter().enumerate().map(|(at, moving)| {
+        let what = match topology.brick(moving.brick) {
+            Some((volume, brick)) => format!("brick of volume {} off {}", volume.name, host_name(&topology, brick)),
+            None => format!("brick {}", moving.brick),
+        };
+        let name = format!("move {} of {count}: {what}", at + 1);
+        Box::new(MoveBrick { name, moving: moving.clone(), heal_check: plan.heal_check }) as Box<dyn Step>
+    });
+    vec![Stage::of(steps)]
+}
+
+pub fn finish(change: &mut Change, plan: &DeviceRemove) -> Option<Resource> {
+    for id in &plan.devices {
+        if let Some(device) = change.devices.get(id).cloned() {
+            change.put_device(Device { state: AdminState::Failed, ..Device::clone(&device) });
+        }
+    }
+    if let Some(node) = plan.node.and_then(|id| change.nodes.get(&id).cloned()) {
+        change.put_node(Node { state: AdminState::Failed, ..Node::clone(&node) });
+    }
+    None
+}
+
+struct MoveBrick {
+    name: String,
+    moving: BrickMove,
+    heal_check: bool,
+}
+
+impl MoveBrick {
+    /// Begins the replacement as soon as nothing else changes the volume.
+    async fn begin(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        let request = ReplaceRequest { brick: self.moving.brick, to: None, heal_check: self.heal_check };
+        loop {
+            context.progress.note(run.id(), &self.name, "waits for another change of the volume");
+            let volume = self.moving.volume;
+            context.state.until(|topology| (!topology.is_changing(volume)).then_some(())).await;
+            let part_of = PartOf { parent: run.id(), id: self.moving.operation };
+            match brick_replace::submit(context, request, Some(part_of)).await {
+                Ok(_) => return Ok(()),
+                // Somebody was quicker.
+                Err(Rejected::VolumeHasPendingBricks { .. } | Rejected::Busy) => {}
+                Err(Rejected::Store(error)) => return Err(error.into()),
+                Err(rejected) => return Err(StepError::Refused(rejected.to_string())),
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Step for MoveBrick {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        let id = self.moving.operation;
+        let _permit = context.moves.acquire().await;
+        let topology = context.state.read();
+        if !topology.operations.contains_key(&id) {
+            // Not there any more: its volume was deleted meanwhile, or it moved and the record of that is forgotten.
+            if topology.brick(self.moving.brick).is_none() && !topology.is_changing(self.moving.volume) {
+                return Ok(());
+            }
+            self.begin(context, run).await?;
+        }
+        context.progress.note(run.id(), &self.name, format!("see operation {id}"));
+        drive::drive(context, id).await;
+        match context.state.read().operations.get(&id).map(|operation| &operation.state) {
+            Some(OpState::Done { .. }) => Ok(()),
+            Some(OpState::Failed { cause }) => Err(StepError::Refused(cause.clone())),
+            _ => Err(StepError::Missing(format!("how operation {id} ended"))),
+        }
+    }
+
+    /// What has moved stays where it went.
+    async fn undo(&self, _: &Context, _: &Run) -> Result<(), StepError> {
+        Ok(())
+    }
+}

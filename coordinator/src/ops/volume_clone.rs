@@ -1,0 +1,162 @@
+//! A volume is cloned: GlusterFS takes a snapshot of every brick inside its own pool and makes a volume of these.
+//!
+//! The clone's bricks are thin volumes that GlusterFS makes, names and mounts. Once they are there they get our tags
+//! and records, so that they can be told, counted and removed like any other brick.
+
+use async_trait::async_trait;
+use bricklayer_proto::ids::{BrickId, NodeId, OperationId, VolumeId};
+use bricklayer_proto::names::VolumeName;
+use bricklayer_proto::size::Extents;
+use bricklayer_proto::space::BrickSpace;
+use bricklayer_proto::task::{CloneBrickSpec, CloneSpec, Report, VolumeReport, Wanted};
+
+use super::bricks::{SyncBrick, host_name};
+use super::context::{Context, Run, Wait};
+use super::step::{Stage, Step, StepError};
+use super::volume_create::{self, StartVolume};
+use super::{Rejected, gluster, volume_delete, whole};
+use crate::model::{Brick, FIRST_GENERATION, Operation, Plan, Resource, Volume, VolumeClone};
+use crate::state::Change;
+
+pub async fn submit(context: &Context, id: VolumeId, name: Option<VolumeName>) -> Result<Operation, Rejected> {
+    if let Some(volume) = context.state.read().volumes.get(&id) {
+        volume_delete::greet(context, volume).await;
+    }
+    context
+        .state
+        .change(|change| {
+            let source = whole(change, id)?;
+            if source.block {
+                return Err(Rejected::CloneOfBlockVolume);
+            }
+            let clone = VolumeId::random();
+            let name = match name {
+                Some(name) => name,
+                None => format!("vol_{clone}").parse()?,
+            };
+            volume_create::eligible(context, change, &[source.cluster], &name, source.block)?;
+            let bricks = source.bricks.iter().map(in_the_same_pool).collect();
+            let volume = Volume { id: clone, name, bricks, ..source.clone() };
+            let operation = Operation::begun(Plan::VolumeClone(VolumeClone { source, volume }));
+            change.put_operation(operation.clone());
+            Ok(operation)
+        })
+        .await
+}
+
+/// It takes no extents of its own: the pool is counted with the brick that it was made for.
+fn in_the_same_pool(origin: &Brick) -> Brick {
+    Brick {
+        id: BrickId::random(),
+        space: BrickSpace { volume: origin.space.volume, pool: Extents::ZERO, metadata: Extents::ZERO },
+        path: None,
+        pool: Some(origin.pool_of()),
+        generation: FIRST_GENERATION,
+        ..origin.clone()
+    }
+}
+
+pub fn stages(context: &Context, operation: OperationId, plan: &VolumeClone) -> Vec<Stage> {
+    let VolumeClone { source, volume } = plan;
+    let topology = context.state.read();
+    let count = volume.bricks.len();
+    let bricks = volume.bricks.iter().enumerate().map(|(at, brick)| {
+        Box::new(TakeBrick {
+            name: format!("mark brick {} of {count} on {}", at + 1, host_name(&topology, brick)),
+            node: brick.node,
+            volume: volume.clone(),
+            brick: brick.clone(),
+            operation,
+        }) as Box<dyn Step>
+    });
+    vec![
+        Stage::one(CloneVolume { source: source.clone(), volume: volume.clone() }),
+        Stage::of(bricks).without_return(),
+        Stage::one(StartVolume { volume: volume.clone() }).without_return(),
+        Stage::of(SyncBrick::each(context, volume, &volume.bricks)).without_return(),
+    ]
+}
+
+pub fn finish(change: &mut Change, run: &Run, plan: &VolumeClone) -> Result<Option<Resource>, StepError> {
+    volume_create::finish(change, run, &plan.volume)
+}
+
+struct CloneVolume {
+    source: Volume,
+    volume: Volume,
+}
+
+impl CloneVolume {
+    /// GlusterFS keeps the order of the bricks, so each is known by its place.
+    fn learn(&self, run: &Run, seen: &VolumeReport) -> Result<(), StepError> {
+        if seen.bricks.len() != self.volume.bricks.len() {
+            let (is, should) = (seen.bricks.len(), self.volume.bricks.len());
+            return Err(StepError::Refused(format!("the clone has {is} bricks and its source {should}")));
+        }
+        for (brick, seen) in self.volume.bricks.iter().zip(&seen.bricks) {
+            run.learn_brick_path(brick.id, seen.address.path.clone());
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Step for CloneVolume {
+    fn name(&self) -> String {
+        format!("clone volume {} as {} in GlusterFS", self.source.name, self.volume.name)
+    }
+
+    async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        let spec = CloneSpec {
+            source: self.source.key(),
+            clone: self.volume.key(),
+            options: volume_create::options_of(&self.volume)?,
+        };
+        let done = gluster::ask(context, run, self.volume.cluster, Wanted::VolumeCloned(spec)).await?;
+        match done.report {
+            Report::Volume { seen: Some(seen) } => self.learn(run, &seen),
+            _ => Err(StepError::Missing("the bricks of the clone".to_owned())),
+        }
+    }
+
+    /// The thin volumes of a clone cannot be told from others before they have our tags, so once it is there it is
+    /// finished; it can be deleted then.
+    async fn undo(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        let seen = gluster::seen(context, &run.asker(), self.volume.cluster, self.volume.key()).await?;
+        if seen.is_some() { Err(StepError::DoneAfterAll(self.name())) } else { Ok(()) }
+    }
+}
+
+struct TakeBrick {
+    name: String,
+    node: NodeId,
+    volume: Volume,
+    brick: Brick,
+    operation: OperationId,
+}
+
+#[async_trait]
+impl Step for TakeBrick {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        let spec = CloneBrickSpec {
+            device: self.brick.device,
+            tags: self.volume.brick_tags(&self.brick, self.operation),
+            path: run.brick_path(self.brick.id)?,
+            record: self.volume.record(context.installation),
+        };
+        let done = context.ask(run, self.node, Wanted::CloneBrick(spec), Wait::ForEver).await?;
+        if let Report::Brick(report) = done.report {
+            run.learn_space(self.brick.device, report.space);
+        }
+        Ok(())
+    }
+
+    /// It only runs past the point of no return, so there is nothing to take back.
+    async fn undo(&self, _: &Context, _: &Run) -> Result<(), StepError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,252 @@
+//! Chooses where one brick of a set moves to.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::fmt;
+
+use bricklayer_proto::ids::{DeviceId, NodeId};
+use bricklayer_proto::inventory::BrickRole;
+use bricklayer_proto::size::ByteSize;
+use bricklayer_proto::task::Layout;
+use serde::Serialize;
+
+use super::assign::Takes;
+use super::{Candidate, Placed, Standing, TagMatch, ZoneRule, ledger};
+
+/// The brick that moves, and what its set and its volume demand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplaceWish {
+    pub layout: Layout,
+    pub role: BrickRole,
+    pub asked: ByteSize,
+    pub snapshot_factor_milli: u32,
+    pub zones: ZoneRule,
+    pub tag_match: Option<TagMatch>,
+    /// Where it is now.
+    pub from: DeviceId,
+    /// Node and zone of the other bricks of its set.
+    pub others: Vec<(NodeId, u32)>,
+    /// The device that a person chose; all of them otherwise.
+    pub to: Option<DeviceId>,
+}
+
+/// There is no device for it; says of each why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NoReplacement {
+    pub size: ByteSize,
+    pub devices: Vec<(String, WhyNot)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "rule", rename_all = "kebab-case")]
+pub enum WhyNot {
+    /// The brick is there now.
+    Itself,
+    NotReady {
+        standing: Standing,
+    },
+    /// Another brick of the set is on its node.
+    NodeOfSet,
+    /// Another brick of the set is in its zone, and zones are strict.
+    ZoneOfSet {
+        zone: u32,
+    },
+    Tag {
+        wanted: TagMatch,
+    },
+    /// The tag `arbiter` keeps this role off it.
+    Role {
+        role: BrickRole,
+    },
+    Space {
+        needed: ByteSize,
+        free: ByteSize,
+    },
+}
+
+/// The device that suits best: in a zone of its own, with the most bytes free afterwards, the lowest id.
+///
+/// # Errors
+/// Where no device, or not the chosen one, may take the brick.
+pub fn replace(wish: &ReplaceWish, candidates: &[Candidate]) -> Result<Placed, NoReplacement> {
+    let zones: BTreeSet<u32> = wish.others.iter().map(|(_, zone)| *zone).collect();
+    let mut devices = Vec::new();
+    let mut fitting = Vec::new();
+    for candidate in candidates.iter().filter(|candidate| wish.to.is_none_or(|to| to == candidate.device)) {
+        match judge(wish, &zones, candidate) {
+            Ok((placed, left)) => {
+                let same_zone = zones.contains(&candidate.zone);
+                fitting.push(((same_zone, Reverse(left), candidate.zone, candidate.node, candidate.device), placed));
+            }
+            Err(why) => devices.push((format!("{} on {}", candidate.device_name, candidate.node_name), why)),
+        }
+    }
+    match fitting.into_iter().min_by_key(|(key, _)| *key) {
+        Some((_, placed)) => Ok(placed),
+        None => {
+            devices.sort_by(|(one, _), (other, _)| one.cmp(other));
+            Err(NoReplacement { size: wish.asked, devices })
+        }
+    }
+}
+
+fn judge(wish: &ReplaceWish, zones: &BTreeSet<u32>, candidate: &Candidate) -> Result<(Placed, ByteSize), WhyNot> {
+    if candidate.device == wish.from {
+        return Err(WhyNot::Itself);
+    }
+    if candidate.standing != Standing::Ready {
+        return Err(WhyNot::NotReady { standing: candidate.standing });
+    }
+    if wish.others.iter().any(|(node, _)| *node == candidate.node) {
+        return Err(WhyNot::NodeOfSet);
+    }
+    if wish.zones == ZoneRule::Strict && zones.contains(&candidate.zone) {
+        return Err(WhyNot::ZoneOfSet { zone: candidate.zone });
+    }
+    if let Some(wanted) = wish.tag_match.as_ref().filter(|rule| !rule.matches(&candidate.tags)) {
+        return Err(WhyNot::Tag { wanted: wanted.clone() });
+    }
+    if !Takes::of(wish.layout, candidate).role(wish.role) {
+        return Err(WhyNot::Role { role: wish.role });
+    }
+    let group = &candidate.space;
+    let brick = group.brick(wish.asked, wish.snapshot_factor_milli);
+    let needed = brick.as_ref().and_then(|brick| group.needed(brick));
+    let fits = brick.and_then(|space| Some((space, group.after(&space)?)));
+    let Some((space, left)) = fits else {
+        let needed = needed.map_or(ByteSize::from_bytes(u64::MAX), |needed| ledger::bytes(needed, group.extent_size));
+        return Err(WhyNot::Space { needed, free: group.free_bytes() });
+    };
+    let placed = Placed { device: candidate.device, node: candidate.node, role: wish.role, asked: wish.asked, space };
+    Ok((placed, left.free_bytes()))
+}
+
+impl std::error::Error for NoReplacement {}
+
+/// The first line is heketi's.
+impl fmt::Display for NoReplacement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "No Replacement was found for resource requested to be removed")?;
+        write!(f, "\nSought: a device for a brick of {}.", self.size)?;
+        if self.devices.is_empty() {
+            write!(f, " There is no other device in the cluster.")?;
+        }
+        for (device, why) in &self.devices {
+            write!(f, "\n{device}: {why}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for WhyNot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Itself => f.write_str("the brick is there now"),
+            Self::NotReady { standing } => write!(f, "not used: {standing}"),
+            Self::NodeOfSet => f.write_str("its node holds another brick of the set"),
+            Self::ZoneOfSet { zone } => {
+                write!(f, "its zone {zone} holds another brick of the set, and zone checking is strict")
+            }
+            Self::Tag { wanted } => write!(f, "not used: {wanted} is wanted"),
+            Self::Role { role: BrickRole::Data } => f.write_str("its tag `arbiter` reserves it for arbiter bricks"),
+            Self::Role { role: BrickRole::Arbiter } => f.write_str("its tag `arbiter` keeps arbiter bricks off it"),
+            Self::Space { needed, free } => write!(f, "needs {} bytes, {} free", needed.bytes(), free.bytes()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use bricklayer_proto::size::{ExtentSize, Extents};
+
+    use super::super::DeviceSpace;
+    use super::*;
+
+    fn candidate(id: u128, node: u128, zone: u32, gib: u64) -> Candidate {
+        let one = ExtentSize::FOUR_MIB;
+        let free = ByteSize::from_gib(gib).unwrap().to_extents(one);
+        Candidate {
+            device: DeviceId::from_u128(id),
+            node: NodeId::from_u128(node),
+            zone,
+            standing: Standing::Ready,
+            space: DeviceSpace { extent_size: one, total: free, free, spare: Extents::ZERO },
+            tags: BTreeMap::new(),
+            node_name: format!("n{node}"),
+            device_name: format!("/dev/sd{id}"),
+        }
+    }
+
+    /// A brick of 5 GiB on device 1 of node 1; its set also has nodes 2 and 3 in the zones 2 and 3.
+    fn wish() -> ReplaceWish {
+        ReplaceWish {
+            layout: Layout::Replicate { replica: 3 },
+            role: BrickRole::Data,
+            asked: ByteSize::from_gib(5).unwrap(),
+            snapshot_factor_milli: 1000,
+            zones: ZoneRule::Preferred,
+            tag_match: None,
+            from: DeviceId::from_u128(1),
+            others: vec![(NodeId::from_u128(2), 2), (NodeId::from_u128(3), 3)],
+            to: None,
+        }
+    }
+
+    fn chosen(wish: &ReplaceWish, candidates: &[Candidate]) -> Result<u128, NoReplacement> {
+        let ids = candidates.iter().map(|candidate| candidate.device);
+        let placed = replace(wish, candidates)?;
+        let at = ids.into_iter().position(|device| device == placed.device);
+        Ok(u128::try_from(at.unwrap_or_default()).unwrap())
+    }
+
+    #[test]
+    fn a_set_never_has_two_bricks_on_one_node_though_another_device_there_is_empty() {
+        let refused = replace(&wish(), &[candidate(1, 1, 1, 20), candidate(2, 2, 2, 900)]).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "No Replacement was found for resource requested to be removed\nSought: a device for a brick of 5 GiB.\n\
+             /dev/sd1 on n1: the brick is there now\n/dev/sd2 on n2: its node holds another brick of the set"
+        );
+    }
+
+    #[test]
+    fn another_device_of_the_bricks_own_node_will_do() {
+        assert_eq!(chosen(&wish(), &[candidate(1, 1, 1, 20), candidate(4, 1, 1, 20)]), Ok(1));
+    }
+
+    #[test]
+    fn a_zone_of_its_own_goes_before_a_roomier_device() {
+        let candidates = [candidate(4, 4, 2, 900), candidate(5, 5, 4, 20)];
+        assert_eq!(chosen(&wish(), &candidates), Ok(1));
+    }
+
+    #[test]
+    fn strict_zones_refuse_the_zones_of_the_set() {
+        let strict = ReplaceWish { zones: ZoneRule::Strict, ..wish() };
+        let refused = replace(&strict, &[candidate(4, 4, 2, 900)]).unwrap_err();
+        assert_eq!(refused.devices[0].1, WhyNot::ZoneOfSet { zone: 2 });
+    }
+
+    #[test]
+    fn a_chosen_device_is_taken_or_refused_and_no_other_instead() {
+        let candidates = [candidate(4, 4, 4, 900), candidate(5, 5, 4, 4)];
+        let to = |id| ReplaceWish { to: Some(DeviceId::from_u128(id)), ..wish() };
+        assert_eq!(chosen(&to(4), &candidates), Ok(0));
+        let refused = replace(&to(5), &candidates).unwrap_err();
+        assert!(matches!(refused.devices[..], [(_, WhyNot::Space { .. })]), "{refused}");
+    }
+
+    #[test]
+    fn a_device_for_arbiters_takes_no_data_brick() {
+        let mut reserved = candidate(4, 4, 4, 900);
+        reserved.tags.insert("arbiter".to_owned(), "required".to_owned());
+        let wish = ReplaceWish { layout: Layout::Arbiter, ..wish() };
+        assert_eq!(
+            replace(&wish, &[reserved.clone()]).unwrap_err().devices[0].1,
+            WhyNot::Role { role: BrickRole::Data }
+        );
+        assert!(replace(&ReplaceWish { role: BrickRole::Arbiter, ..wish }, &[reserved]).is_ok());
+    }
+}
