@@ -57,6 +57,7 @@ json_replies! {
     crate::heketi::LogLevels = OK,
     crate::heketi::Tags = OK,
     crate::v1::Invitation = CREATED,
+    crate::v1::Rebalance = OK,
 }
 
 impl<R> Change<R> {

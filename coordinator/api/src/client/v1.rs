@@ -45,14 +45,15 @@ changes! {
     device_wipe(request: &WipeRequest) -> Wipe = POST "/v1/devices/wipe" with request;
 
     /// Gives a node (by name, or by id) another zone or other addresses.
-    node_edit(node: &HostName, edit: &NodeEdit) -> Accepted<()> = PATCH "/v1/nodes/{node}" with edit;
+    node_edit(node: &HostName, edit: &NodeEdit) -> () = PATCH "/v1/nodes/{node}" with edit;
     /// Gives a node (by name, or by id) up, with all that is on it.
-    node_lost(node: &HostName, request: &NodeLostRequest) -> Accepted<()> = POST "/v1/nodes/{node}/lost" with request;
+    node_lost(node: &HostName, request: &NodeLostRequest) -> () = POST "/v1/nodes/{node}/lost" with request;
 
     brick_replace(id: BrickId, request: &BrickReplaceRequest) -> Accepted<()> =
         POST "/v1/bricks/{id}/replace" with request;
 
-    volume_rebalance(id: VolumeId) -> Accepted<()> = POST "/v1/volumes/{id}/rebalance" with Nothing {};
+    /// Starts it, or finds it started.
+    volume_rebalance(id: VolumeId) -> Rebalance = POST "/v1/volumes/{id}/rebalance" with Nothing {};
 }
 
 impl Client {

@@ -8,13 +8,13 @@
 //! | `POST /v1/invitations` | [`InvitationRequest`] | 201 [`Invitation`] |
 //! | `DELETE /v1/invitations/{id}` | | 200 |
 //! | `GET /v1/nodes/{id or name}/disks` | | 200 [`DiskList`] |
-//! | `PATCH /v1/nodes/{id or name}` | [`NodeEdit`] | 202 and `/queue/{id}` |
-//! | `POST /v1/nodes/{id or name}/lost` | [`NodeLostRequest`] | 202 and `/queue/{id}` |
+//! | `PATCH /v1/nodes/{id or name}` | [`NodeEdit`] | 200 |
+//! | `POST /v1/nodes/{id or name}/lost` | [`NodeLostRequest`] | 200 |
 //! | `POST /v1/devices/wipe` | [`WipeRequest`] | 202 and `/queue/{id}`; unconfirmed 409 [`WipeRefusal`] |
 //! | `POST /v1/bricks/{id}/replace` | [`BrickReplaceRequest`] | 202 and `/queue/{id}` |
 //! | `GET /v1/volumes/{id}/heal` | | 200 [`Heal`] |
 //! | `GET /v1/volumes/{id}/rebalance` | | 200 [`Rebalance`] |
-//! | `POST /v1/volumes/{id}/rebalance` | | 202 and `/queue/{id}` |
+//! | `POST /v1/volumes/{id}/rebalance` | | 200 [`Rebalance`] |
 //! | `GET /v1/operations` | | 200 [`OperationList`] |
 //! | `GET /v1/operations/{id}` | | 200 [`Operation`] |
 //!
