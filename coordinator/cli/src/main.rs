@@ -8,7 +8,9 @@ mod actions;
 mod bricklayer;
 mod connection;
 mod error;
+mod files;
 mod heketi;
+mod manifests;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -3,7 +3,7 @@
 pub mod topology;
 
 use bricklayer_api::client::{Accepted, Client, ClientError, WorkResult};
-use bricklayer_api::heketi::{ClusterFlags, EntryState, NodeInfo, StateRequest, VolumeInfo};
+use bricklayer_api::heketi::{BlockVolumeInfo, ClusterFlags, EntryState, NodeInfo, StateRequest, VolumeInfo};
 use bricklayer_api::ids::ClusterId;
 
 /// Told of work in progress, between two polls.
@@ -43,6 +43,19 @@ pub async fn volumes(client: &Client) -> Result<Vec<VolumeInfo>, ClientError> {
     let mut volumes = Vec::new();
     for id in client.volumes().await?.volumes {
         match client.volume(id).await {
+            Ok(volume) => volumes.push(volume),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(volumes)
+}
+
+/// Every block volume in full. One that is deleted while we look is left out.
+pub async fn block_volumes(client: &Client) -> Result<Vec<BlockVolumeInfo>, ClientError> {
+    let mut volumes = Vec::new();
+    for id in client.block_volumes().await?.block_volumes {
+        match client.block_volume(id).await {
             Ok(volume) => volumes.push(volume),
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error),

@@ -154,6 +154,16 @@ pub struct Loaded {
     pub devices_failed: usize,
 }
 
+impl Loaded {
+    /// What was not added, such as `1 node and 2 devices`; `None` where all was.
+    #[must_use]
+    pub fn missing(self) -> Option<String> {
+        let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+        (self != Self::default())
+            .then(|| format!("{} and {}", count(self.nodes_failed, "node"), count(self.devices_failed, "device")))
+    }
+}
+
 /// Why a load stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {

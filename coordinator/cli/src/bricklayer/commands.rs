@@ -330,15 +330,8 @@ async fn topology(client: &Client, command: TopologyCommand) -> Done {
                 LoadError::Topology(cause) | LoadError::Client(cause) => CliError::Client(cause),
                 LoadError::Output(cause) => CliError::Output(cause),
             })?;
-            let failed = loaded.nodes_failed + loaded.devices_failed;
-            if failed == 0 {
-                return Ok(ExitCode::SUCCESS);
-            }
-            eprintln!(
-                "Not added: {} and {}.",
-                tables::count(loaded.nodes_failed, "node"),
-                tables::count(loaded.devices_failed, "device")
-            );
+            let Some(missing) = loaded.missing() else { return Ok(ExitCode::SUCCESS) };
+            eprintln!("Not added: {missing}.");
             Ok(if strict { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
         }
     }
@@ -374,6 +367,7 @@ fn create_request(wanted: &VolumeCreate) -> VolumeCreateRequest {
     }
     VolumeCreateRequest {
         size_gib: wanted.size,
+        size_bytes: 0,
         clusters: wanted.clusters.iter().map(ToString::to_string).collect(),
         name: wanted.name.as_ref().map(ToString::to_string).unwrap_or_default(),
         durability: DurabilityRequest {

@@ -1,5 +1,4 @@
-//! The commands of heketi-cli that this server has routes for. A word that is not here is answered with the usage of
-//! its group, as heketi-cli answers it.
+//! The commands of heketi-cli. A word that is not here is answered with the usage of its group, as heketi-cli answers it.
 
 use std::fmt::Write as _;
 
@@ -8,34 +7,64 @@ use super::flags::{Flag, Kind};
 /// What a command does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
+    BlockVolumeCreate,
+    BlockVolumeDelete,
+    BlockVolumeExpand,
+    BlockVolumeInfo,
+    BlockVolumeList,
+    BrickEvict,
     ClusterCreate,
     ClusterDelete,
     ClusterInfo,
     ClusterList,
     ClusterSetFlags,
+    DbCheck,
+    DbDump,
     DeviceAdd,
     DeviceDelete,
     DeviceDisable,
     DeviceEnable,
     DeviceInfo,
+    DeviceRemove,
+    DeviceResync,
+    DeviceRmTags,
+    DeviceSetTags,
+    LogLevelGet,
+    LogLevelSet,
     NodeAdd,
     NodeDelete,
     NodeDisable,
     NodeEnable,
     NodeInfo,
     NodeList,
+    NodeRemove,
+    NodeRmTags,
+    NodeSetTags,
+    ServerExamine,
+    ServerModeGet,
+    ServerModeSet,
+    ServerOperationsCleanup,
+    ServerOperationsInfo,
+    ServerOperationsList,
+    SetUpDbStorage,
     TopologyInfo,
     TopologyLoad,
+    VolumeClone,
     VolumeCreate,
     VolumeDelete,
+    VolumeEndpointPatch,
+    VolumeExpand,
     VolumeInfo,
     VolumeList,
+    VolumeSetBlockRestriction,
 }
 
 /// A word of the command line and what may follow it.
 #[derive(Debug)]
 pub struct Command {
     pub name: &'static str,
+    /// Other words for it, which no usage shows.
+    aliases: &'static [&'static str],
     about: &'static str,
     /// What stands behind it, for the usage.
     arguments: &'static str,
@@ -47,7 +76,7 @@ pub struct Command {
 }
 
 const fn group(name: &'static str, about: &'static str, commands: &'static [Command]) -> Command {
-    Command { name, about, arguments: "", example: "", flags: &[], action: None, commands }
+    Command { name, aliases: &[], about, arguments: "", example: "", flags: &[], action: None, commands }
 }
 
 const fn command(
@@ -58,7 +87,11 @@ const fn command(
     flags: &'static [Flag],
     example: &'static str,
 ) -> Command {
-    Command { name, about, arguments, example, flags, action: Some(action), commands: &[] }
+    Command { name, aliases: &[], about, arguments, example, flags, action: Some(action), commands: &[] }
+}
+
+const fn with_aliases(aliases: &'static [&'static str], command: Command) -> Command {
+    Command { aliases, ..command }
 }
 
 const fn flag(name: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Flag {
@@ -77,6 +110,136 @@ const GLOBAL: &[Flag] = &[
     with_short('C', flag("tls-cert", Kind::Texts, "", "File with a CA's certificate in PEM to trust")),
     with_short('I', flag("insecure-tls", Kind::Bool, "false", "Take any TLS certificate of the server")),
     flag("user", Kind::Text, "", "Who asks: admin or user (or HEKETI_CLI_USER)"),
+];
+
+const NO_HEAL_CHECK: Flag =
+    flag("expert-option-disable-heal-check", Kind::Bool, "false", "Go on although copies of the data are being healed");
+
+const EXACT_TAGS: Flag = with_short('e', flag("exact", Kind::Bool, "false", "Let these be the only tags"));
+
+const ALL_TAGS: Flag = flag("all", Kind::Bool, "false", "Take all tags off");
+
+const REMOVE_TAGS: &[&str] = &["deltags", "removetags"];
+
+const BLOCK_VOLUME: &[Command] = &[
+    command(
+        "create",
+        "",
+        "Create a block volume",
+        Action::BlockVolumeCreate,
+        &[
+            flag("size", Kind::Int, "-1", "Size in GiB"),
+            flag("ha", Kind::Int, "0", "Hosts that serve it; 0 for all"),
+            flag("auth", Kind::Bool, "false", "Initiators must log in"),
+            flag("name", Kind::Text, "", "Name; blockvol_ID if none is given"),
+            flag("clusters", Kind::Text, "", "Ids of clusters to choose from, with commas; all if none is given"),
+        ],
+        "heketi-cli blockvolume create --size=10 --ha=3",
+    ),
+    command(
+        "delete",
+        "ID",
+        "Delete a block volume",
+        Action::BlockVolumeDelete,
+        &[],
+        "heketi-cli blockvolume delete ID",
+    ),
+    command(
+        "expand",
+        "ID",
+        "Make a block volume larger",
+        Action::BlockVolumeExpand,
+        &[
+            flag("blockvolume", Kind::Text, "", "Id of the block volume"),
+            flag("new-size", Kind::Int, "-1", "Size in GiB that it is to have"),
+        ],
+        "heketi-cli blockvolume expand ID --new-size=20",
+    ),
+    command("info", "ID", "Show a block volume", Action::BlockVolumeInfo, &[], "heketi-cli blockvolume info ID"),
+    command("list", "", "List the block volumes", Action::BlockVolumeList, &[], "heketi-cli blockvolume list"),
+];
+
+const BRICK: &[Command] = &[command(
+    "evict",
+    "ID",
+    "Move a brick to another device",
+    Action::BrickEvict,
+    &[NO_HEAL_CHECK],
+    "heketi-cli brick evict ID",
+)];
+
+const DB: &[Command] = &[
+    command("check", "", "Check the database", Action::DbCheck, &[], "heketi-cli db check"),
+    command("dump", "", "Print the database as JSON", Action::DbDump, &[], "heketi-cli db dump"),
+];
+
+const LOG_LEVEL: &[Command] = &[
+    command("get", "", "Show what the server logs", Action::LogLevelGet, &[], "heketi-cli loglevel get"),
+    command("set", "LEVEL", "Say what the server logs", Action::LogLevelSet, &[], "heketi-cli loglevel set debug"),
+];
+
+const SERVER: &[Command] = &[
+    group(
+        "mode",
+        "What the server takes requests for",
+        &[
+            command("get", "", "Show the mode", Action::ServerModeGet, &[], "heketi-cli server mode get"),
+            command(
+                "set",
+                "MODE",
+                "Set the mode: normal, read-only or local-client",
+                Action::ServerModeSet,
+                &[],
+                "heketi-cli server mode set read-only",
+            ),
+        ],
+    ),
+    group(
+        "operations",
+        "What the server works on",
+        &[
+            command(
+                "cleanup",
+                "[ID...]",
+                "Have operations that ended half-way cleaned up",
+                Action::ServerOperationsCleanup,
+                &[],
+                "heketi-cli server operations cleanup",
+            ),
+            command(
+                "info",
+                "[ID]",
+                "Count the operations, or show one",
+                Action::ServerOperationsInfo,
+                &[],
+                "heketi-cli server operations info",
+            ),
+            command(
+                "list",
+                "",
+                "List the operations that have not ended",
+                Action::ServerOperationsList,
+                &[],
+                "heketi-cli server operations list",
+            ),
+        ],
+    ),
+    group(
+        "state",
+        "What the server knows",
+        &[group(
+            "examine",
+            "Compare it with the hosts",
+            &[command(
+                "gluster",
+                "",
+                "Compare it with GlusterFS",
+                Action::ServerExamine,
+                &[],
+                "heketi-cli server state examine gluster",
+            )],
+        )],
+    ),
 ];
 
 const CLUSTER: &[Command] = &[
@@ -138,6 +301,41 @@ const DEVICE: &[Command] = &[
     command("disable", "ID", "Place no more bricks on it", Action::DeviceDisable, &[], "heketi-cli device disable ID"),
     command("enable", "ID", "Place bricks on it again", Action::DeviceEnable, &[], "heketi-cli device enable ID"),
     command("info", "ID", "Show a device", Action::DeviceInfo, &[], "heketi-cli device info ID"),
+    command(
+        "remove",
+        "ID",
+        "Move all bricks of a disabled device elsewhere",
+        Action::DeviceRemove,
+        &[NO_HEAL_CHECK],
+        "heketi-cli device remove ID",
+    ),
+    command(
+        "resync",
+        "ID",
+        "Read its size from its node again",
+        Action::DeviceResync,
+        &[flag("cluster", Kind::Bool, "false", "ID is a cluster's: resync all of its devices")],
+        "heketi-cli device resync ID\n  heketi-cli device resync --cluster CLUSTER",
+    ),
+    with_aliases(
+        REMOVE_TAGS,
+        command(
+            "rmtags",
+            "ID NAME...",
+            "Take tags off a device",
+            Action::DeviceRmTags,
+            &[ALL_TAGS],
+            "heketi-cli device rmtags ID arbiter",
+        ),
+    ),
+    command(
+        "settags",
+        "ID NAME:VALUE...",
+        "Tag a device",
+        Action::DeviceSetTags,
+        &[EXACT_TAGS],
+        "heketi-cli device settags ID arbiter:required",
+    ),
 ];
 
 const NODE: &[Command] = &[
@@ -159,6 +357,33 @@ const NODE: &[Command] = &[
     command("enable", "ID", "Place bricks on it again", Action::NodeEnable, &[], "heketi-cli node enable ID"),
     command("info", "ID", "Show a node", Action::NodeInfo, &[], "heketi-cli node info ID"),
     command("list", "", "List the nodes", Action::NodeList, &[], "heketi-cli node list"),
+    command(
+        "remove",
+        "ID",
+        "Move all bricks of a disabled node elsewhere",
+        Action::NodeRemove,
+        &[NO_HEAL_CHECK],
+        "heketi-cli node remove ID",
+    ),
+    with_aliases(
+        REMOVE_TAGS,
+        command(
+            "rmtags",
+            "ID NAME...",
+            "Take tags off a node",
+            Action::NodeRmTags,
+            &[ALL_TAGS],
+            "heketi-cli node rmtags ID arbiter",
+        ),
+    ),
+    command(
+        "settags",
+        "ID NAME:VALUE...",
+        "Tag a node",
+        Action::NodeSetTags,
+        &[EXACT_TAGS],
+        "heketi-cli node settags ID arbiter:required",
+    ),
 ];
 
 const TOPOLOGY: &[Command] = &[
@@ -175,7 +400,10 @@ const TOPOLOGY: &[Command] = &[
         "",
         "Add what a topology file names",
         Action::TopologyLoad,
-        &[with_short('j', flag("json", Kind::Text, "", "The topology file"))],
+        &[
+            with_short('j', flag("json", Kind::Text, "", "The topology file")),
+            flag("strict", Kind::Bool, "false", "Fail when a node or a device could not be added"),
+        ],
         "heketi-cli topology load --json=topology.json",
     ),
 ];
@@ -204,10 +432,67 @@ const VOLUME: &[Command] = &[
         ],
         "heketi-cli volume create --size=8\n  heketi-cli volume create --size=8 --durability=disperse --disperse-data=2 --redundancy=1",
     ),
+    command(
+        "clone",
+        "ID",
+        "Copy a volume, without its data being copied",
+        Action::VolumeClone,
+        &[flag("name", Kind::Text, "", "Name of the copy; vol_ID if none is given")],
+        "heketi-cli volume clone ID --name=copy",
+    ),
     command("delete", "ID", "Delete a volume", Action::VolumeDelete, &[], "heketi-cli volume delete ID"),
+    group(
+        "endpoint",
+        "Endpoints of Kubernetes",
+        &[command(
+            "patch",
+            "ID",
+            "Print what kubectl patch takes",
+            Action::VolumeEndpointPatch,
+            &[],
+            "heketi-cli volume endpoint patch ID",
+        )],
+    ),
+    command(
+        "expand",
+        "ID",
+        "Make a volume larger",
+        Action::VolumeExpand,
+        &[flag("volume", Kind::Text, "", "Id of the volume"), flag("expand-size", Kind::Int, "-1", "GiB to add")],
+        "heketi-cli volume expand --volume=ID --expand-size=10",
+    ),
     command("info", "ID", "Show a volume", Action::VolumeInfo, &[], "heketi-cli volume info ID"),
     command("list", "", "List the volumes", Action::VolumeList, &[], "heketi-cli volume list"),
+    command(
+        "set-block-hosting-restriction",
+        "locked|unlocked ID",
+        "Allow or refuse new block volumes in a volume",
+        Action::VolumeSetBlockRestriction,
+        &[],
+        "heketi-cli volume set-block-hosting-restriction locked ID",
+    ),
 ];
+
+/// Where heketi keeps its own database in Kubernetes.
+const SET_UP_DB_STORAGE: Command = with_aliases(
+    &["setup-heketi-db-storage", "setup-kubernetes-heketi-storage"],
+    command(
+        "setup-openshift-heketi-storage",
+        "",
+        "Make a volume for the database, and a job that copies it there",
+        Action::SetUpDbStorage,
+        &[
+            flag("listfile", Kind::Text, "heketi-storage.json", "File to write the objects of Kubernetes to"),
+            flag("image", Kind::Text, "heketi/heketi:dev", "Image that the job runs"),
+            flag("durability", Kind::Text, "replicate", "none or replicate"),
+            flag("replica", Kind::Int, "3", "Copies, for replicate"),
+            flag("gluster-volume-options", Kind::Text, "", "Options to set instead of the usual ones, with commas"),
+            flag("append-volume-options", Kind::Text, "", "Options to set besides, with commas"),
+            flag("node-selector", Kind::Text, "", "Label of the nodes that the job may run on, as key=value"),
+        ],
+        "heketi-cli setup-openshift-heketi-storage",
+    ),
+);
 
 /// The root of all commands.
 pub static ROOT: Command = Command {
@@ -216,9 +501,15 @@ pub static ROOT: Command = Command {
         "heketi-cli",
         "Manages GlusterFS volumes. This is Bricklayer, in heketi-cli's words.",
         &[
+            group("blockvolume", "Block volumes", BLOCK_VOLUME),
+            group("brick", "Bricks", BRICK),
             group("cluster", "Clusters", CLUSTER),
+            group("db", "The server's database", DB),
             group("device", "Devices", DEVICE),
+            group("loglevel", "What the server logs", LOG_LEVEL),
             group("node", "Nodes", NODE),
+            group("server", "The server itself", SERVER),
+            SET_UP_DB_STORAGE,
             group("topology", "Everything at once", TOPOLOGY),
             group("volume", "Volumes", VOLUME),
         ],
@@ -242,7 +533,7 @@ pub fn path_to(command: &Command) -> String {
 
 impl Command {
     pub fn step(&self, word: &str) -> Option<&'static Self> {
-        self.commands.iter().find(|command| command.name == word)
+        self.commands.iter().find(|command| command.name == word || command.aliases.contains(&word))
     }
 
     /// Its own flags, and those of every command that it does not hide by one of its own.
@@ -265,8 +556,9 @@ impl Command {
         }
         if !self.commands.is_empty() {
             text.push_str("\nAvailable Commands:\n");
+            let width = self.commands.iter().map(|command| command.name.len() + 1).max().unwrap_or(0).max(12);
             for command in self.commands {
-                let _infallible = writeln!(text, "  {:<12}{}", command.name, command.about);
+                let _infallible = writeln!(text, "  {:<width$}{}", command.name, command.about);
             }
         }
         let help = flag_line(Some('h'), "help", "", &format!("help for {}", self.name));

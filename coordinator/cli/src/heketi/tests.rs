@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::commands::{ROOT, path_to};
 use super::print;
+use crate::manifests::heketis_persistent_volume;
 
 const CLUSTER: &str = r#"{"id":"0000000000000000000000000000000c","nodes":["00000000000000000000000000000001","00000000000000000000000000000002"],"volumes":["00000000000000000000000000000005"],"block":true,"file":true,"blockvolumes":[]}"#;
 
@@ -191,7 +192,7 @@ Id:00000000000000000000000000000005    Cluster:0000000000000000000000000000000c 
 fn a_persistent_volume_of_kubernetes() {
     let volume = VolumeInfo { gid: 2000, ..volume(REPLICA_3, 3, NO_SNAPSHOTS) };
     assert_eq!(
-        print::persistent_volume(&volume, ""),
+        heketis_persistent_volume(&volume, "").unwrap(),
         r#"{
   "kind": "PersistentVolume",
   "apiVersion": "v1",
@@ -218,7 +219,7 @@ fn a_persistent_volume_of_kubernetes() {
   "status": {}
 }"#
     );
-    assert!(print::persistent_volume(&volume, "gluster-ep").contains(r#""endpoints": "gluster-ep""#));
+    assert!(heketis_persistent_volume(&volume, "gluster-ep").unwrap().contains(r#""endpoints": "gluster-ep""#));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The program called as `heketi-cli`: requests, output, errors and exit codes as heketi-cli has them.
 
-use crate::support::{Exchange, Script, accepted, file, finished, json, pending, refused, run, see};
+use crate::support::{Exchange, Script, accepted, file, finished, json, no_content, pending, refused, run, see};
 
 const SCENARIO: &str = r#"{"clusters":[{"nodes":[
  {"node":{"hostnames":{"manage":["gfs1"],"storage":["192.168.0.224"]},"zone":1},"devices":["/dev/sdb"]},
@@ -254,6 +254,24 @@ fn own_errors_come_in_heketis_order_and_words() {
         ("device add --name=/dev/sdb", "Missing node id"),
         ("cluster setflags", "Cluster id missing"),
         ("cluster setflags 0000000000000000000000000000000c", "At least one of --file or --block must be specified."),
+        ("volume expand", "Missing volume amount to expand"),
+        ("volume expand --expand-size=1", "Missing volume id"),
+        ("blockvolume create", "Missing volume size"),
+        ("blockvolume create --size=1 --ha=-1", "Invalid HA count"),
+        ("blockvolume expand", "Missing block volume id"),
+        ("blockvolume expand x", "Missing block volume net new size"),
+        ("node settags", "id required"),
+        ("node settags x", "at least one tag:value pair expected"),
+        ("device settags x a:b c", "expected colon (:) between tag name and value, got: c"),
+        ("device rmtags x", "at least one tag expected"),
+        ("node deltags x --all a", "--all may not be combined with named tags"),
+        ("loglevel set a b", "too many arguments"),
+        ("server mode set a b", "too many arguments"),
+        ("brick evict a b", "Too many arguments provided"),
+        (
+            "setup-heketi-db-storage --durability=disperse",
+            "Durability disperse is not supported for heketi database storage",
+        ),
         ("volume list --bogus", "unknown flag: --bogus"),
         ("bogus", "unknown command \"bogus\" for \"heketi-cli\"\nRun 'heketi-cli --help' for usage."),
     ] {
@@ -264,7 +282,14 @@ fn own_errors_come_in_heketis_order_and_words() {
 
 #[test]
 fn a_group_and_an_unknown_word_behind_it_print_usage_and_exit_with_0() {
-    for words in [vec![], vec!["volume"], vec!["volume", "bogus"], vec!["volume", "expand"], vec!["device", "--help"]] {
+    for words in [
+        vec![],
+        vec!["volume"],
+        vec!["volume", "bogus"],
+        vec!["volume", "endpoint"],
+        vec!["server", "state", "x"],
+        vec!["device", "--help"],
+    ] {
         let ran = run("heketi-cli", "http://127.0.0.1:1", &words);
         assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{words:?}");
         assert!(ran.stdout.contains("Usage:\n  heketi-cli"), "{words:?}");
@@ -284,7 +309,81 @@ fn small_commands_print_their_line() {
     let v = "00000000000000000000000000000005";
     let node_state = format!("POST /nodes/{n}/state");
     let device_state = format!("POST /devices/{d}/state");
+    let b = "0000000000000000000000000000000b";
     let cases: Vec<(String, Vec<Exchange>, String)> = vec![
+        (
+            format!("node remove {n}"),
+            vec![accepted(&node_state, &queue(1)), finished(&queue(1))],
+            format!("Node {n} is now removed\n"),
+        ),
+        (
+            format!("device remove {d}"),
+            vec![accepted(&device_state, &queue(1)), finished(&queue(1))],
+            format!("Device {d} is now removed\n"),
+        ),
+        (
+            format!("device resync {d}"),
+            vec![accepted(&format!("GET /devices/{d}/resync"), &queue(1)), finished(&queue(1))],
+            format!("Device {d} updated\n"),
+        ),
+        (
+            format!("brick evict {b}"),
+            vec![accepted(&format!("POST /bricks/to-evict/{b}"), &queue(1)), finished(&queue(1))],
+            format!("Brick {b} evicted\n"),
+        ),
+        (
+            format!("volume endpoint patch {v}"),
+            vec![json(&format!("GET /volumes/{v}"), VOLUME)],
+            r#"{"subsets": [{"addresses":[{"ip":"192.168.0.224"}],"ports":[{"port":1}]},{"addresses":[{"ip":"192.168.0.204"}],"ports":[{"port":1}]},{"addresses":[{"ip":"192.168.0.173"}],"ports":[{"port":1}]}]}"#.to_owned(),
+        ),
+        (
+            format!("blockvolume delete {v}"),
+            vec![accepted(&format!("DELETE /blockvolumes/{v}"), &queue(1)), finished(&queue(1))],
+            format!("Volume {v} deleted\n"),
+        ),
+        (
+            "db dump".to_owned(),
+            vec![json("GET /db/dump", "{\n    \"clusterentries\": {}\n}")],
+            "{\n    \"clusterentries\": {}\n}\n".to_owned(),
+        ),
+        (
+            "server state examine gluster".to_owned(),
+            vec![json("GET /internal/state/examine/gluster", "{}")],
+            "{}\n".to_owned(),
+        ),
+        (
+            "loglevel get".to_owned(),
+            vec![json("GET /internal/logging", r#"{"loglevel":{"glusterfs":"debug"}}"#)],
+            "debug\n".to_owned(),
+        ),
+        (
+            "loglevel set info".to_owned(),
+            vec![json("POST /internal/logging", r#"{"loglevel":{"glusterfs":"info"}}"#)],
+            "Server log level updated\n".to_owned(),
+        ),
+        ("server mode get".to_owned(), vec![json("GET /admin", r#"{"state":"normal"}"#)], "normal\n".to_owned()),
+        ("server mode set read-only".to_owned(), vec![no_content("POST /admin")], String::new()),
+        (
+            "server operations info".to_owned(),
+            vec![json("GET /operations", r#"{"total":3,"in_flight":1,"stale":1,"failed":0,"new":2}"#)],
+            "Operation Counts:\n  Total: 3\n  In-Flight: 1\n  New: 2\n  Failed: 0\n  Stale: 1\n".to_owned(),
+        ),
+        (
+            format!("server operations info {v}"),
+            vec![json(
+                &format!("GET /operations/pending/{v}"),
+                &format!(r#"{{"id":"{v}","type_name":"create-volume","status":"","sub_status":"in-flight","changes":[{{"id":"{b}","description":"Add brick"}}]}}"#),
+            )],
+            format!("\nId: {v}\nType: create-volume\nStatus: New in-flight\nChanges:\n    Add brick: {b}\n"),
+        ),
+        (
+            "server operations list".to_owned(),
+            vec![json(
+                "GET /operations/pending",
+                &format!(r#"{{"pendingoperations":[{{"id":"{v}","type_name":"delete-volume","status":"stale","sub_status":""}}]}}"#),
+            )],
+            format!("Id:{v}  Type:delete-volume  Status:stale\n"),
+        ),
         (
             "cluster create --block=false".to_owned(),
             vec![json("POST /clusters", &cluster(""))],
@@ -337,4 +436,172 @@ fn small_commands_print_their_line() {
         assert_eq!((ran.stdout, ran.stderr.as_str(), ran.code), (stdout, "", 0), "{line}");
         script.bodies();
     }
+}
+
+#[test]
+fn tags_are_updated_set_deleted_and_cleared_without_a_word() {
+    let n = "00000000000000000000000000000001";
+    for (words, sent) in [
+        (&["settags", n, "rack:1", "row:a:b"][..], r#"{"tags":{"rack":"1","row":"a:b"},"change_type":"update"}"#),
+        (&["settags", "--exact", n, "rack:1"], r#"{"tags":{"rack":"1"},"change_type":"set"}"#),
+        (&["rmtags", n, "rack"], r#"{"tags":{"rack":""},"change_type":"delete"}"#),
+        (&["removetags", n, "--all"], r#"{"tags":{},"change_type":"set"}"#),
+    ] {
+        let script = Script::new(vec![json(&format!("POST /nodes/{n}/tags"), "{}")]);
+        let ran = run("heketi-cli", &script.address, &[&["node"], words].concat());
+        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, "", ""));
+        assert_eq!(script.bodies(), [sent]);
+    }
+}
+
+#[test]
+fn a_resync_of_a_cluster_has_heketis_lines_and_says_on_stderr_what_failed() {
+    let devices = r#"{"name":"/dev/sdb","storage":{"total":1,"free":1,"used":0},"id":"0000000000000000000000000000000d","state":"online","bricks":[]}"#;
+    let script = Script::new(vec![
+        json(&format!("GET /clusters/{C}"), &cluster(r#""00000000000000000000000000000001""#)),
+        json("GET /nodes/00000000000000000000000000000001", &node(1, devices)),
+        refused("GET /devices/0000000000000000000000000000000d/resync", "500 Internal Server Error", "gfs1 is away"),
+    ]);
+    let ran = run("heketi-cli", &script.address, &["device", "resync", "--cluster", C]);
+    assert_eq!(
+        ran.stdout,
+        format!(
+            "Cluster-wide resync operation requested. Using object_id as cluster_id.\n\
+             Now resyncing device 0000000000000000000000000000000d..\n\
+             Device 0000000000000000000000000000000d (node 00000000000000000000000000000001) in cluster {C} updated\n"
+        )
+    );
+    let stderr = "Error: device 0000000000000000000000000000000d was not updated: gfs1 is away\n";
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, stderr));
+    script.bodies();
+}
+
+#[test]
+fn a_volume_is_expanded_cloned_and_restricted() {
+    let v = "00000000000000000000000000000005";
+    for (words, path, sent) in [
+        (vec!["expand", "--volume", v, "--expand-size=2"], "expand", r#"{"expand_size":2}"#),
+        (vec!["expand", v, "--expand-size=2"], "expand", r#"{"expand_size":2}"#),
+        (vec!["clone", v, "--name=copy"], "clone", r#"{"name":"copy"}"#),
+        (vec!["clone", v], "clone", "{}"),
+        (vec!["set-block-hosting-restriction", "locked", v], "block-restriction", r#"{"restriction":"locked"}"#),
+        (vec!["set-block-hosting-restriction", "unlocked", v], "block-restriction", r#"{"restriction":""}"#),
+    ] {
+        let script = Script::new(vec![
+            accepted(&format!("POST /volumes/{v}/{path}"), &queue(1)),
+            see(&queue(1), &format!("/volumes/{v}")),
+            json(&format!("GET /volumes/{v}"), VOLUME),
+        ]);
+        let ran = run("heketi-cli", &script.address, &[&["volume"], &words[..]].concat());
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+        assert!(ran.stdout.starts_with("Name: vol_"), "{}", ran.stdout);
+        assert_eq!(script.bodies()[0], sent);
+    }
+}
+
+const BLOCK_VOLUME: &str = r#"{"size":5,"name":"blk","hacount":2,"id":"0000000000000000000000000000000e","blockvolume":{"hosts":["10.0.0.3","10.0.0.1"],"iqn":"iqn.2016-12.org.gluster-block:x","lun":0,"username":"u","password":"p"},"cluster":"0000000000000000000000000000000c","blockhostingvolume":"00000000000000000000000000000005","usablesize":5}"#;
+
+#[test]
+fn a_block_volume_is_created_listed_and_shown() {
+    let e = "0000000000000000000000000000000e";
+    let script = Script::new(vec![
+        accepted("POST /blockvolumes", &queue(1)),
+        see(&queue(1), &format!("/blockvolumes/{e}")),
+        json(&format!("GET /blockvolumes/{e}"), BLOCK_VOLUME),
+    ]);
+    let words = ["blockvolume", "create", "--size=5", "--ha=2", "--auth", "--name=blk"];
+    let ran = run("heketi-cli", &script.address, &words);
+    assert_eq!(
+        ran.stdout,
+        "Name: blk
+Size: 5
+UsableSize: 5
+Volume Id: 0000000000000000000000000000000e
+Cluster Id: 0000000000000000000000000000000c
+Hosts: [10.0.0.3 10.0.0.1]
+IQN: iqn.2016-12.org.gluster-block:x
+LUN: 0
+Hacount: 2
+Username: u
+Password: p
+Block Hosting Volume: 00000000000000000000000000000005
+"
+    );
+    assert_eq!(script.bodies()[0], r#"{"size":5,"name":"blk","hacount":2,"auth":true}"#);
+
+    let script = Script::new(vec![
+        json("GET /blockvolumes", &format!(r#"{{"blockvolumes":["{e}"]}}"#)),
+        json(&format!("GET /blockvolumes/{e}"), BLOCK_VOLUME),
+    ]);
+    let ran = run("heketi-cli", &script.address, &["blockvolume", "list"]);
+    assert_eq!(ran.stdout, format!("Id:{e}    Cluster:{C}    Name:blk\n"));
+    script.bodies();
+
+    let script = Script::new(vec![json(&format!("GET /blockvolumes/{e}"), BLOCK_VOLUME)]);
+    let ran = run("heketi-cli", &script.address, &["blockvolume", "info", e, "--json"]);
+    assert_eq!(ran.stdout, BLOCK_VOLUME);
+    script.bodies();
+}
+
+#[test]
+fn the_objects_for_the_database_of_heketi_are_saved() {
+    let path = file("heketi-storage.json", "");
+    let script = Script::new(vec![
+        json("GET /volumes", r#"{"volumes":[]}"#),
+        accepted("POST /volumes", &queue(1)),
+        see(&queue(1), "/volumes/00000000000000000000000000000005"),
+        json("GET /volumes/00000000000000000000000000000005", VOLUME),
+        json("GET /backup/db", "store"),
+    ]);
+    let list_file = format!("--listfile={}", path.display());
+    let words = ["setup-kubernetes-heketi-storage", &list_file, "--node-selector=disk=ssd"];
+    let ran = run("heketi-cli", &script.address, &words);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    assert_eq!(ran.stdout, format!("Saving {}\n", path.display()));
+    assert_eq!(
+        script.bodies()[1],
+        r#"{"size":2,"name":"heketidbstorage","durability":{"type":"replicate","replicate":{"replica":3},"disperse":{}},"glustervolumeoptions":["performance.stat-prefetch off","performance.write-behind off","performance.open-behind off","performance.quick-read off","performance.strict-o-direct on","performance.read-ahead off","performance.io-cache off","performance.readdir-ahead off","user.heketi.dbstoragelevel 1"],"snapshot":{"enable":false,"factor":0}}"#
+    );
+    let list: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let kinds: Vec<_> = list["items"].as_array().unwrap().iter().map(|item| item["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["Secret", "Endpoints", "Service", "Job"]);
+    // "store" and its line feed.
+    assert_eq!(list["items"][0]["data"]["heketi.db"], "c3RvcmUK");
+    assert_eq!(list["items"][1]["subsets"][2]["addresses"][0]["ip"], "192.168.0.173");
+    assert_eq!(list["items"][3]["spec"]["template"]["spec"]["nodeSelector"]["disk"], "ssd");
+}
+
+#[test]
+fn a_volume_for_the_database_that_cannot_be_filled_is_deleted_again() {
+    let v = "00000000000000000000000000000005";
+    let script = Script::new(vec![
+        json("GET /volumes", r#"{"volumes":[]}"#),
+        accepted("POST /volumes", &queue(1)),
+        see(&queue(1), &format!("/volumes/{v}")),
+        json(&format!("GET /volumes/{v}"), VOLUME),
+        refused("GET /backup/db", "500 Internal Server Error", "Unable to access db"),
+        accepted(&format!("DELETE /volumes/{v}"), &queue(2)),
+        finished(&queue(2)),
+    ]);
+    let ran = run("heketi-cli", &script.address, &["setup-openshift-heketi-storage"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (255, "Cleaning up\nError: Unable to access db\n"));
+    script.bodies();
+
+    let named = VOLUME.replace(r#""name":"vol_00000000000000000000000000000005""#, r#""name":"heketidbstorage""#);
+    let script = Script::new(vec![
+        json("GET /volumes", &format!(r#"{{"volumes":["{v}"]}}"#)),
+        json(&format!("GET /volumes/{v}"), &named),
+    ]);
+    let ran = run("heketi-cli", &script.address, &["setup-openshift-heketi-storage"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (255, "Error: Volume heketidbstorage already exists\n"));
+    script.bodies();
+}
+
+#[test]
+fn a_strict_load_fails_as_heketi_cli_too() {
+    let script = Script::new(failing_load());
+    let path = file("strict_heketi.json", SCENARIO);
+    let ran = run("heketi-cli", &script.address, &["topology", "load", "--strict", "-j", path.to_str().unwrap()]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (255, "Error: Not added: 1 node and 1 device\n"));
+    script.bodies();
 }

@@ -40,6 +40,10 @@ pub fn finished(queue: &str) -> Exchange {
     exchange(&format!("GET {queue}"), "204 No Content", "", "")
 }
 
+pub fn no_content(request: &str) -> Exchange {
+    exchange(request, "204 No Content", "", "")
+}
+
 pub fn refused(request: &str, status: &str, text: &str) -> Exchange {
     exchange(request, status, "Content-Type: text/plain; charset=utf-8\r\n", &format!("{text}\n"))
 }
