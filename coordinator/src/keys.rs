@@ -45,9 +45,23 @@ fn user_file(dir: &Path) -> PathBuf {
     dir.join("user.key")
 }
 
+/// Keys that come from elsewhere than the files, as heketi's environment hands them over.
+#[derive(Clone, Debug, Default)]
+pub struct KeySources {
+    pub admin: Option<SecretString>,
+    pub user: Option<SecretString>,
+}
+
 impl RestKeys {
     pub fn read(dir: &Path) -> Result<Self, KeyError> {
-        Ok(Self { admin: read(admin_file(dir))?, user: read(user_file(dir))? })
+        Self::read_with(dir, KeySources::default())
+    }
+
+    /// What is given counts; the file of a key that is given need not be there.
+    pub fn read_with(dir: &Path, given: KeySources) -> Result<Self, KeyError> {
+        let admin = given.admin.map_or_else(|| read(admin_file(dir)), Ok)?;
+        let user = given.user.map_or_else(|| read(user_file(dir)), Ok)?;
+        Ok(Self { admin, user })
     }
 
     /// Makes those that are not there yet.

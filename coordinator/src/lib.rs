@@ -9,6 +9,8 @@ pub mod commands;
 pub mod config;
 pub mod http;
 pub mod keys;
+pub mod logging;
+pub mod metrics;
 pub mod model;
 pub mod ops;
 pub mod pki;

@@ -20,7 +20,8 @@ use bricklayer_agent::session::{self, Timing};
 use bricklayer_api::client::{Client, ClientConfig};
 use bricklayer_api::v1::{AgentState, InvitationRequest};
 use bricklayer_coordinator::agents::{AgentApi as _, Registry};
-use bricklayer_coordinator::keys::RestKeys;
+use bricklayer_coordinator::http;
+use bricklayer_coordinator::keys::{KeySources, RestKeys};
 use bricklayer_coordinator::ops::{Policy, UnknownNode};
 use bricklayer_coordinator::pki::{Clock, Trust};
 use bricklayer_coordinator::service::{Config, Coordinator, Layout};
@@ -113,6 +114,8 @@ impl Installation {
             disable_auth: self.settings.disable_auth,
             policy: self.settings.policy.clone(),
             unknown_node: self.settings.unknown_node.clone(),
+            rest: http::Settings::default(),
+            keys: KeySources::default(),
         };
         let (life, (rest, agents, registry)) = Life::start("coordinator", |stop, ready| async move {
             let coordinator = Coordinator::start(config).await?;

@@ -2,6 +2,7 @@
 
 mod export;
 mod import;
+mod import_config;
 mod init;
 mod run;
 
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::config::{ConfigFile, DEFAULT_DATA_DIR};
+use crate::logging::LogControl;
 
 /// Decides where GlusterFS bricks go, drives the agents on the hosts, and serves REST.
 ///
@@ -37,16 +39,23 @@ enum Command {
     Export(export::Export),
     /// Makes a store of an exported file, where there is none yet.
     Import(import::Import),
+    /// Turns heketi.json into our configuration, and names the keys that have no meaning any more.
+    ImportConfig(import_config::ImportConfig),
 }
 
 impl Arguments {
-    pub fn run(self) -> anyhow::Result<()> {
+    pub fn run(self, log: LogControl) -> anyhow::Result<()> {
+        // Comes before any configuration of ours is there.
+        if let Command::ImportConfig(command) = &self.command {
+            return command.run();
+        }
         let file = ConfigFile::read(self.config.as_deref())?;
         let data_dir =
             self.data_dir.or_else(|| file.data_dir.clone()).unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
         match self.command {
             Command::Init(command) => command.run(&data_dir),
-            Command::Run(command) => command.run(data_dir, &file),
+            Command::Run(command) => command.run(data_dir, &file, log),
+            Command::ImportConfig(command) => command.run(),
             Command::Export(command) => command.run(&data_dir),
             Command::Import(command) => command.run(&data_dir),
         }

@@ -1,10 +1,15 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use anyhow::Context as _;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::ConfigFile;
+use crate::config::{self, ConfigFile};
+use crate::http::{self, Mode, ModeSwitch};
+use crate::keys::KeySources;
+use crate::logging::LogControl;
 use crate::service::{Config, Coordinator};
 
 #[derive(Debug, Args)]
@@ -24,8 +29,12 @@ pub struct Run {
 }
 
 impl Run {
-    pub fn run(self, data_dir: PathBuf, file: &ConfigFile) -> anyhow::Result<()> {
+    pub fn run(self, data_dir: PathBuf, file: &ConfigFile, log: LogControl) -> anyhow::Result<()> {
         let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
+        let heketi = config::heketi::at_run(|name| std::env::var(name).ok()).context("heketi's environment")?;
+        if let Some(level) = file.log_level {
+            log.start_at(level)?;
+        }
         let agents_listen = self.agents_listen.or(file.agents_listen).unwrap_or(any(24010));
         let mut advertise = self.advertise;
         if advertise.is_empty() {
@@ -39,15 +48,31 @@ impl Run {
         }
         let config = Config {
             data_dir,
-            rest_listen: self.rest_listen.or(file.rest_listen).unwrap_or(any(8080)),
+            rest_listen: self.rest_listen.or(heketi.port.map(any)).or(file.rest_listen).unwrap_or(any(8080)),
             agents_listen,
             advertise,
             disable_auth: self.disable_auth || file.disable_auth.unwrap_or(false),
             policy: file.policy().map_err(anyhow::Error::msg)?,
             unknown_node: None,
+            rest: settings(file, &heketi, log)?,
+            keys: KeySources { admin: heketi.admin_key, user: heketi.user_key },
         };
+        if !heketi.idle.is_empty() {
+            tracing::warn!(
+                variables = heketi.idle.join(" "),
+                "Variables of heketi's are set that have no meaning here; `import-config` says why."
+            );
+        }
         tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
             let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+            let mode = Arc::clone(&config.rest.mode);
+            let mut normal = signal(SignalKind::user_defined2())?;
+            // As heketi takes it: the one way out of the mode in which nothing is taken.
+            tokio::spawn(async move {
+                while normal.recv().await.is_some() {
+                    mode.set(Mode::Normal);
+                }
+            });
             let coordinator = Coordinator::start(config).await?;
             // Not under systemd: nobody to tell.
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -61,4 +86,22 @@ impl Run {
             Ok(())
         })
     }
+}
+
+/// How REST is served, by the file and what heketi's environment says beyond it.
+fn settings(file: &ConfigFile, heketi: &config::heketi::AtRun, log: LogControl) -> anyhow::Result<http::Settings> {
+    let tls = match (&file.rest.certificate, &file.rest.private_key) {
+        (Some(certificate), Some(key)) => Some(http::Tls::read(certificate, key)?),
+        _ => None,
+    };
+    let default = http::Settings::default();
+    Ok(http::Settings {
+        mode: Arc::new(ModeSwitch::new(heketi.mode.unwrap_or(file.rest.mode))),
+        most_unfinished: file.rest.most_unfinished.unwrap_or(default.most_unfinished),
+        clock_leeway: heketi.clock_leeway_seconds.or(file.rest.clock_leeway_seconds).unwrap_or(default.clock_leeway),
+        options_first: file.volumes.options_first.clone(),
+        options_last: file.volumes.options_last.clone(),
+        log,
+        tls,
+    })
 }

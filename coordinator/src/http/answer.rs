@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use bricklayer_api::heketi::to_body;
+use bricklayer_api::heketi::{to_body, to_indented_body};
 use bricklayer_proto::ids::OperationId;
 use serde::Serialize;
 
@@ -26,10 +26,23 @@ pub fn ok(body: &impl Serialize) -> Response {
     json(StatusCode::OK, body)
 }
 
+/// Indented by four spaces, as heketi writes what people are to read.
+pub fn indented(body: &impl Serialize) -> Response {
+    match to_indented_body(body) {
+        Ok(bytes) => (StatusCode::OK, [(CONTENT_TYPE, JSON)], bytes).into_response(),
+        Err(error) => Failure::internal("the answer could not be written", &error).into_response(),
+    }
+}
+
 /// The work has begun; its outcome is asked for at the queue. The path is relative, as clients put it behind the
 /// address that they have.
 pub fn accepted(operation: OperationId) -> Response {
     (StatusCode::ACCEPTED, [(LOCATION, format!("/queue/{operation}"))]).into_response()
+}
+
+/// As [`accepted`], for heketi's one GET that begins work.
+pub fn accepted_get(operation: OperationId) -> Response {
+    redirect(StatusCode::ACCEPTED, &format!("/queue/{operation}"), true)
 }
 
 /// The work is not done yet.

@@ -40,12 +40,13 @@ impl Auth {
         Self { keys: None, begun_by_user: Mutex::default() }
     }
 
-    fn role(&self, request: &Request) -> Result<Role, TokenError> {
+    fn role(&self, request: &Request, clock_leeway: u32) -> Result<Role, TokenError> {
         let Some(keys) = &self.keys else { return Ok(Role::Admin) };
         // A value that is no text is no bearer's either.
         let header = request.headers().get(AUTHORIZATION).map(|value| value.to_str().unwrap_or("?"));
         let (method, path) = (request.method().as_str(), request.uri().path());
-        token::check(keys, token::in_header(header)?, method, path, Timestamp::now().as_second())
+        let now = token::Now { second: Timestamp::now().as_second(), clock_leeway };
+        token::check(keys, token::in_header(header)?, method, path, now)
     }
 
     fn remember(&self, operation: OperationId) {
@@ -80,7 +81,7 @@ impl Auth {
 
 /// Lets nobody through who may not ask for this.
 pub async fn authenticate(State(service): State<Service>, request: Request, next: Next) -> Response {
-    let role = match service.auth.role(&request) {
+    let role = match service.auth.role(&request, service.settings.clock_leeway) {
         Ok(role) => role,
         Err(error) => {
             let status = match error {

@@ -56,6 +56,19 @@ impl<T: DeserializeOwned + Default, S: Sync> FromRequest<S> for OptionalJson<T> 
     }
 }
 
+/// As [`Json`], for the two routes of heketi's that answer 400 and say what is wrong.
+pub struct PickyJson<T>(pub T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for PickyJson<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        let bytes = read(request.into_body()).await?;
+        let unreadable = |error| Failure::bad_request(format!("request unable to be parsed: {}", describe(&error)));
+        parse_body(&bytes).map(Self).map_err(unreadable)
+    }
+}
+
 /// As above, for our own routes: the text says what is wrong.
 pub struct OurJson<T>(pub T);
 

@@ -11,6 +11,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bricklayer_api::v1::Problem;
+use bricklayer_proto::ids::VolumeId;
 
 use super::answer;
 use crate::ops::Rejected;
@@ -30,16 +31,22 @@ pub struct Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doing {
     VolumeCreate,
+    VolumeExpand,
     VolumeDelete,
+    VolumeClone(VolumeId),
+    BrickEvict,
     Other,
 }
 
 impl Doing {
-    fn prefix(self) -> &'static str {
+    fn prefix(self) -> String {
         match self {
-            Self::VolumeCreate => "Failed to allocate new volume: ",
-            Self::VolumeDelete => "Failed to set up volume delete: ",
-            Self::Other => "",
+            Self::VolumeCreate => "Failed to allocate new volume: ".to_owned(),
+            Self::VolumeExpand => "Failed to allocate volume expansion: ".to_owned(),
+            Self::VolumeDelete => "Failed to set up volume delete: ".to_owned(),
+            Self::VolumeClone(id) => format!("Failed clone volume {id}: "),
+            Self::BrickEvict => "Failed to set up brick eviction: ".to_owned(),
+            Self::Other => String::new(),
         }
     }
 }
@@ -122,12 +129,12 @@ impl Failure {
             | R::FailedForGood { .. }
             | R::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
             R::Busy => match doing {
-                Doing::VolumeCreate | Doing::VolumeDelete => StatusCode::INTERNAL_SERVER_ERROR,
                 Doing::Other => StatusCode::CONFLICT,
+                _ => StatusCode::INTERNAL_SERVER_ERROR,
             },
         };
         // heketi's prefix goes before the causes of an operation, not before what is wrong with the request itself.
-        let prefix = if status == StatusCode::INTERNAL_SERVER_ERROR { doing.prefix() } else { "" };
+        let prefix = if status == StatusCode::INTERNAL_SERVER_ERROR { doing.prefix() } else { String::new() };
         match rejected {
             R::Store(error) => Self::internal(format!("{prefix}Unable to access db"), error),
             // heketi ends this one with an empty line.

@@ -3,8 +3,8 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
-use axum::extract::{RawPathParams, Request};
-use axum::http::header::CONTENT_TYPE;
+use axum::extract::{RawPathParams, Request, State};
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::uri::PathAndQuery;
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
@@ -12,16 +12,18 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt as _;
 
 use super::failure::Failure;
-use super::{answer, serve};
+use super::{Service, answer, serve};
 
 /// One line per request. Reads and polls are many, so they are for debugging only.
-pub async fn log(request: Request, next: Next) -> Response {
+pub async fn log(State(service): State<Service>, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let peer = request.extensions().get::<serve::Peer>().map(|peer| peer.0);
     let started = Instant::now();
     let response = next.run(request).await;
     let status = response.status().as_u16();
-    let ms = started.elapsed().as_millis();
+    let took = started.elapsed();
+    service.metrics.answered(method.as_str(), status, took);
+    let ms = took.as_millis();
     let peer = peer.map(tracing::field::display);
     if method == Method::GET || method == Method::HEAD {
         tracing::debug!(%method, path, status, ms, peer, "A request was answered.");
@@ -45,14 +47,29 @@ pub async fn no_panic(request: Request, next: Next) -> Response {
 }
 
 /// What needs no token.
-pub async fn open_doors(request: Request, next: Next) -> Response {
+pub async fn open_doors(State(service): State<Service>, request: Request, next: Next) -> Response {
     if request.method() != Method::GET {
         return next.run(request).await;
     }
     match request.uri().path() {
         "/hello" => ([(CONTENT_TYPE, "text/plain; charset=UTF-8")], "Hello from Bricklayer").into_response(),
-        "/metrics" => Failure::not_built_yet("the list of metrics").into_response(),
+        "/metrics" => metrics(&service, &request),
         _ => next.run(request).await,
+    }
+}
+
+/// The page is the same in both formats: a scraper that knows the newer one is told so.
+fn metrics(service: &Service, request: &Request) -> Response {
+    const NEWER: &str = "application/openmetrics-text";
+    let accepted = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let format = if accepted.contains(NEWER) {
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    } else {
+        "text/plain; version=0.0.4; charset=utf-8"
+    };
+    match service.metrics.page() {
+        Ok(page) => ([(CONTENT_TYPE, format)], page).into_response(),
+        Err(error) => Failure::internal("the metrics could not be written", &error).into_response(),
     }
 }
 

@@ -14,9 +14,12 @@ mod body;
 pub mod failure;
 mod front;
 pub mod heketi;
+mod mode;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod throttle;
+mod tls;
 mod token;
 pub mod v1;
 
@@ -26,15 +29,47 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 
 pub use auth::Auth;
+pub use mode::{Mode, ModeSwitch, NotAMode};
 pub use serve::serve;
+pub use throttle::MOST_UNFINISHED;
+pub use tls::{Tls, TlsError};
 
 use crate::agents::Registry;
+use crate::logging::LogControl;
+use crate::metrics::Metrics;
 use crate::ops::Operations;
 use crate::pki::Trust;
 
-/// Operations that may be under way at once before new volumes are refused for a while (429). They queue up by
-/// themselves; this only bounds how many.
-const MOST_UNFINISHED: usize = 500;
+/// How REST is served.
+#[derive(Clone)]
+pub struct Settings {
+    pub mode: Arc<ModeSwitch>,
+    /// Operations that may be under way at once before more are refused for a while (429). They queue up by themselves;
+    /// this only bounds how many.
+    pub most_unfinished: usize,
+    pub log: LogControl,
+    /// By how many seconds a client's clock may be ahead.
+    pub clock_leeway: u32,
+    /// Options of every new volume: those before and those after the ones that a request brings.
+    pub options_first: Vec<String>,
+    pub options_last: Vec<String>,
+    /// Plain HTTP without.
+    pub tls: Option<Tls>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            mode: Arc::default(),
+            most_unfinished: MOST_UNFINISHED,
+            log: LogControl::fixed(),
+            clock_leeway: token::ISSUE_LEEWAY,
+            options_first: Vec::new(),
+            options_last: Vec::new(),
+            tls: None,
+        }
+    }
+}
 
 /// What the handlers work with. Cheap to clone.
 #[derive(Clone)]
@@ -43,18 +78,25 @@ pub struct Service {
     trust: Arc<Trust>,
     registry: Arc<Registry>,
     auth: Arc<Auth>,
-    most_unfinished: usize,
+    settings: Settings,
+    metrics: Arc<Metrics>,
 }
 
 impl Service {
     #[must_use]
     pub fn new(operations: Operations, trust: Arc<Trust>, registry: Arc<Registry>, auth: Auth) -> Self {
-        Self { operations, trust, registry, auth: Arc::new(auth), most_unfinished: MOST_UNFINISHED }
+        let metrics = Arc::new(Metrics::new(operations.clone()));
+        Self { operations, trust, registry, auth: Arc::new(auth), settings: Settings::default(), metrics }
+    }
+
+    #[must_use]
+    pub fn with(self, settings: Settings) -> Self {
+        Self { settings, ..self }
     }
 }
 
 /// All routes. Every request passes, from the outside: the log, the writer of refusals, the guard against panics, the
-/// two doors that need no token, authentication, and only then the routes.
+/// doors that need no token, authentication, the mode of the server, and only then the routes.
 pub fn router(service: Service) -> Router {
     let routes = heketi::routes().merge(v1::routes()).with_state(service.clone());
     // A router around the router: what is set by `layer` runs after the route is chosen, and the path must be put right
@@ -62,9 +104,10 @@ pub fn router(service: Service) -> Router {
     Router::new()
         .fallback_service(routes)
         .layer(from_fn(front::plain_path))
-        .layer(from_fn_with_state(service, auth::authenticate))
-        .layer(from_fn(front::open_doors))
+        .layer(from_fn_with_state(service.clone(), mode::gate))
+        .layer(from_fn_with_state(service.clone(), auth::authenticate))
+        .layer(from_fn_with_state(service.clone(), front::open_doors))
         .layer(from_fn(front::no_panic))
         .layer(from_fn(failure::write))
-        .layer(from_fn(front::log))
+        .layer(from_fn_with_state(service, front::log))
 }

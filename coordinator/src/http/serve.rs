@@ -7,11 +7,12 @@ use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Service, router};
+use super::{Service, Tls, router};
 
 /// How long a client may take to send the head of a request; also how long an idle connection is kept.
 const HEADER_LIMIT: Duration = Duration::from_secs(60);
@@ -28,6 +29,7 @@ pub struct Peer(pub SocketAddr);
 
 /// Serves until `shutdown`, then lets the requests under way end.
 pub async fn serve(listener: TcpListener, service: Service, shutdown: CancellationToken) {
+    let tls = service.settings.tls.clone();
     let router = router(service);
     let connections = TaskTracker::new();
     loop {
@@ -37,7 +39,7 @@ pub async fn serve(listener: TcpListener, service: Service, shutdown: Cancellati
         };
         match accepted {
             Ok((stream, peer)) => {
-                connections.spawn(connection(stream, peer, router.clone(), shutdown.clone()));
+                connections.spawn(connection(stream, peer, tls.clone(), router.clone(), shutdown.clone()));
             }
             Err(error) => {
                 tracing::warn!(error = %error, "A REST connection could not be taken.");
@@ -52,11 +54,29 @@ pub async fn serve(listener: TcpListener, service: Service, shutdown: Cancellati
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, shutdown: CancellationToken) {
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<Tls>,
+    router: Router,
+    shutdown: CancellationToken,
+) {
     // Answers are small and clients wait for each.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(error = %error, "TCP_NODELAY could not be set.");
     }
+    let Some(tls) = tls else { return requests(stream, peer, router, shutdown).await };
+    match tokio::time::timeout(HEADER_LIMIT, tls.acceptor().accept(stream)).await {
+        Ok(Ok(stream)) => requests(stream, peer, router, shutdown).await,
+        Ok(Err(error)) => tracing::debug!(error = %error, peer = %peer, "A TLS handshake for REST failed."),
+        Err(_) => tracing::debug!(peer = %peer, "A TLS handshake for REST did not end in time."),
+    }
+}
+
+async fn requests<S>(stream: S, peer: SocketAddr, router: Router, shutdown: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let router = router.layer(Extension(Peer(peer)));
     let mut http = Builder::new(TokioExecutor::new()).http1_only();
     // As Go writes them: scripts look for `Location:` in what curl prints.

@@ -15,8 +15,8 @@ use crate::keys::RestKeys;
 /// heketi has none, and its Python client's tokens live for one second: they failed whenever clocks differed by more.
 const EXPIRY_LEEWAY: i64 = 30;
 
-/// heketi's: by how much a client's clock may be ahead.
-const ISSUE_LEEWAY: i64 = 120;
+/// heketi's default: by how many seconds a client's clock may be ahead.
+pub const ISSUE_LEEWAY: u32 = 120;
 
 /// heketi's two users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,8 +96,17 @@ pub fn in_header(header: Option<&str>) -> Result<&str, TokenError> {
     }
 }
 
-/// Who signed the token, if it is good for this method and path at this second.
-pub fn check(keys: &RestKeys, token: &str, method: &str, path: &str, now: i64) -> Result<Role, TokenError> {
+/// When a token is judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    pub second: i64,
+    /// By how many seconds a client's clock may be ahead.
+    pub clock_leeway: u32,
+}
+
+/// Who signed the token, if it is good for this method and path now.
+pub fn check(keys: &RestKeys, token: &str, method: &str, path: &str, now: Now) -> Result<Role, TokenError> {
+    let Now { second: now, clock_leeway } = now;
     let mut segments = token.split('.');
     let (Some(header), Some(claims), Some(signature), None) =
         (segments.next(), segments.next(), segments.next(), segments.next())
@@ -129,7 +138,7 @@ pub fn check(keys: &RestKeys, token: &str, method: &str, path: &str, now: i64) -
     if now > claims.exp.saturating_add(EXPIRY_LEEWAY) {
         return Err(TokenError::Expired(now.saturating_sub(claims.exp)));
     }
-    if claims.iat.is_some_and(|issued| now < issued.saturating_sub(ISSUE_LEEWAY)) {
+    if claims.iat.is_some_and(|issued| now < issued.saturating_sub(clock_leeway.into())) {
         return Err(TokenError::Future);
     }
     if claims.nbf.is_some_and(|from| now < from) {
@@ -160,6 +169,10 @@ mod tests {
         RestKeys { admin: "the admin's key".into(), user: "the user's key".into() }
     }
 
+    fn now() -> Now {
+        Now { second: NOW, clock_leeway: ISSUE_LEEWAY }
+    }
+
     fn qsh(method: &str, path: &str) -> String {
         hex::encode(Sha256::digest(format!("{method}&{path}")))
     }
@@ -185,7 +198,7 @@ mod tests {
     }
 
     fn judge(token: &str) -> Result<Role, String> {
-        check(&keys(), token, "GET", "/volumes", NOW).map_err(|error| error.to_string())
+        check(&keys(), token, "GET", "/volumes", now()).map_err(|error| error.to_string())
     }
 
     fn refusal(token: &str) -> String {
@@ -254,7 +267,7 @@ mod tests {
     fn a_token_is_good_for_one_method_and_one_path() {
         let token = with(json!({}));
         for (method, path) in [("POST", "/volumes"), ("GET", "/volumes/"), ("GET", "/clusters")] {
-            assert_eq!(check(&keys(), &token, method, path, NOW), Err(TokenError::Scope));
+            assert_eq!(check(&keys(), &token, method, path, now()), Err(TokenError::Scope));
         }
         assert_eq!(refusal(&with(json!({ "qsh": null }))), "Invalid qsh claim in token");
     }

@@ -11,6 +11,7 @@ use crate::model::AdminState;
 pub const BLANK: &str = "cannot be blank";
 pub const LESS_THAN_1: &str = "must be no less than 1";
 pub const BAD_FORMAT: &str = "must be in a valid format";
+pub const NO_SUCH_VALUE: &str = "must be a valid value";
 
 const MOST_TAGS: usize = 32;
 const LONGEST_TAG: usize = 32;
@@ -24,6 +25,15 @@ impl Faults {
     /// The first fault of a field is the one that counts.
     pub fn add(&mut self, field: &'static str, fault: impl Into<String>) {
         self.0.entry(field).or_insert_with(|| fault.into());
+    }
+
+    /// A whole number that must be there and be 1 at least.
+    pub fn number(&mut self, field: &'static str, number: i64) {
+        if number == 0 {
+            self.add(field, BLANK);
+        } else if number < 1 {
+            self.add(field, LESS_THAN_1);
+        }
     }
 
     /// Those of an object within the request.
@@ -54,6 +64,19 @@ pub fn id_fault(id: &str) -> Option<String> {
     }
     let valid = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     (!valid).then(|| format!("{id} is not a valid UUID"))
+}
+
+/// A name of a volume or of a block volume, which may be left out. heketi had no limit of length, and glusterd failed.
+pub fn name_fault(text: &str) -> Option<String> {
+    const LONGEST: usize = 233;
+    let valid = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    if !valid || text.starts_with('-') {
+        Some(BAD_FORMAT.to_owned())
+    } else if text.len() > LONGEST {
+        Some(format!("the length must be between 1 and {LONGEST}"))
+    } else {
+        None
+    }
 }
 
 pub fn tags_fault(tags: &Tags) -> Option<String> {
@@ -96,11 +119,28 @@ fn host(name: &str) -> Option<HostName> {
     valid.then(|| name.parse().ok()).flatten()
 }
 
-pub fn state(request: &StateRequest) -> Result<AdminState, Failure> {
+/// Whether a volume that is being healed stops what is asked for; it does where nothing is said.
+pub fn heal_check(word: &str) -> Result<bool, Failure> {
     let mut faults = Faults::default();
-    if !matches!(request.heal_check.as_str(), "" | "enable" | "disable") {
-        faults.add("healcheck", format!("{} is not valid heal info check", request.heal_check));
+    let check = heal_check_word(word, &mut faults);
+    faults.none().map(|()| check)
+}
+
+fn heal_check_word(word: &str, faults: &mut Faults) -> bool {
+    match word {
+        "" | "enable" => true,
+        "disable" => false,
+        other => {
+            faults.add("healcheck", format!("{other} is not valid heal info check"));
+            true
+        }
     }
+}
+
+/// The state that is wished, and whether healing stops its way there.
+pub fn state(request: &StateRequest) -> Result<(AdminState, bool), Failure> {
+    let mut faults = Faults::default();
+    let heal_check = heal_check_word(&request.heal_check, &mut faults);
     let state = match request.state.as_str() {
         "online" => AdminState::Online,
         "offline" => AdminState::Offline,
@@ -111,7 +151,7 @@ pub fn state(request: &StateRequest) -> Result<AdminState, Failure> {
             AdminState::Offline
         }
     };
-    faults.none().map(|()| state)
+    faults.none().map(|()| (state, heal_check))
 }
 
 #[cfg(test)]

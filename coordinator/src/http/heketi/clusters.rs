@@ -44,7 +44,7 @@ pub async fn delete(State(service): State<Service>, Id(id): Id<ClusterId>) -> Re
     Ok(StatusCode::OK)
 }
 
-fn view(topology: &Topology, cluster: &Cluster) -> ClusterInfo {
+pub fn view(topology: &Topology, cluster: &Cluster) -> ClusterInfo {
     ClusterInfo {
         id: cluster.id,
         nodes: topology.nodes_of(cluster.id).map(|node| node.id).collect(),

@@ -4,19 +4,19 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use bricklayer_api::heketi::{
-    Brick as BrickInfo, DeviceAddRequest, DeviceDeleteRequest, DeviceInfo, StateRequest, StorageSize,
+    Brick as BrickInfo, DeviceAddRequest, DeviceDeleteRequest, DeviceInfo, StateRequest, StorageSize, TagsChangeRequest,
 };
 use bricklayer_proto::ids::{DeviceId, VolumeId};
 use bricklayer_proto::names::DevicePath;
 use bricklayer_proto::size::{ByteSize, Extents};
 
 use super::check::{self, Faults};
-use super::{Id, entry_state};
+use super::{Id, entry_state, tags};
 use crate::http::body::{Json, OptionalJson};
 use crate::http::failure::Failure;
 use crate::http::{Service, answer};
-use crate::model::{Brick, Device, Topology};
-use crate::ops::DeviceWish;
+use crate::model::{AdminState, Brick, Device, Topology};
+use crate::ops::{DeviceWish, Tagged};
 
 pub async fn add(State(service): State<Service>, Json(request): Json<DeviceAddRequest>) -> Result<Response, Failure> {
     let operation = service.operations.device_add(wish(request)?).await?;
@@ -42,8 +42,20 @@ pub async fn set_state(
     Id(id): Id<DeviceId>,
     Json(request): Json<StateRequest>,
 ) -> Result<Response, Failure> {
-    let state = check::state(&request)?;
-    Ok(answer::accepted(service.operations.device_state(id, state).await?))
+    let (state, heal_check) = check::state(&request)?;
+    if state == AdminState::Failed {
+        service.has_room_for_one_more()?;
+    }
+    Ok(answer::accepted(service.operations.device_state(id, state, heal_check).await?))
+}
+
+pub async fn set_tags(
+    State(service): State<Service>,
+    Id(id): Id<DeviceId>,
+    Json(request): Json<TagsChangeRequest>,
+) -> Result<Response, Failure> {
+    let change = tags::change(request)?;
+    Ok(answer::ok(&service.operations.tags(Tagged::Device(id), change).await?))
 }
 
 fn wish(request: DeviceAddRequest) -> Result<DeviceWish, Failure> {

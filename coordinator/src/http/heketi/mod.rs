@@ -1,15 +1,20 @@
 //! heketi's routes.
 //!
 //! A file per kind of thing: each reads a request ([`check`] has the rules that several share), turns it into a wish of
-//! the model, hands it over, and writes the model as heketi would. What heketi has and we do not have yet is answered by
-//! [`later`], so that nobody takes it for a misspelt path.
+//! the model, hands it over, and writes the model as heketi would.
 
+mod block_volumes;
+mod bricks;
 mod check;
 mod clusters;
+mod db;
 mod devices;
 mod later;
 mod nodes;
+mod operations;
 mod queue;
+mod server;
+mod tags;
 mod volumes;
 
 use std::str::FromStr;
@@ -38,12 +43,30 @@ pub fn routes() -> Router<Service> {
         .at("/nodes", post(nodes::add))
         .at("/nodes/{id}", get(nodes::info).delete(nodes::delete))
         .at("/nodes/{id}/state", post(nodes::set_state))
+        .at("/nodes/{id}/tags", post(nodes::set_tags))
         .at("/devices", post(devices::add))
         .at("/devices/{id}", get(devices::info).delete(devices::delete))
         .at("/devices/{id}/state", post(devices::set_state))
+        .at("/devices/{id}/tags", post(devices::set_tags))
         .at("/volumes", get(volumes::list).post(volumes::create))
         .at("/volumes/{id}", get(volumes::info).delete(volumes::delete))
-        .at("/queue/{id}", get(queue::poll));
+        .at("/volumes/{id}/expand", post(volumes::expand))
+        .at("/volumes/{id}/clone", post(volumes::clone))
+        .at("/volumes/{id}/block-restriction", post(volumes::restrict))
+        .at("/blockvolumes", get(block_volumes::list).post(block_volumes::create))
+        .at("/blockvolumes/{id}", get(block_volumes::info).delete(block_volumes::delete))
+        .at("/blockvolumes/{id}/expand", post(block_volumes::expand))
+        .at("/bricks/to-evict/{id}", post(bricks::evict))
+        .at("/queue/{id}", get(queue::poll))
+        .at("/operations", get(operations::counts))
+        .at("/operations/pending", get(operations::list))
+        .at("/operations/pending/{id}", get(operations::info))
+        .at("/admin", get(server::mode).post(server::set_mode))
+        .at("/internal/logging", get(server::log_level).post(server::set_log_level))
+        .at("/internal/state/examine/gluster", get(db::examine))
+        .at("/db/dump", get(db::dump))
+        .at("/db/check", get(db::check))
+        .at("/backup/db", get(db::backup));
     let Paths(routes) = later::routes(routes);
     routes
         .method_not_allowed_fallback(async || StatusCode::METHOD_NOT_ALLOWED)

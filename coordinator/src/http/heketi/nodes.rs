@@ -2,17 +2,17 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use bricklayer_api::heketi::{HostAddresses, NodeAddRequest, NodeInfo, StateRequest};
+use bricklayer_api::heketi::{HostAddresses, NodeAddRequest, NodeInfo, StateRequest, TagsChangeRequest};
 use bricklayer_proto::ids::NodeId;
 use bricklayer_proto::names::HostName;
 
 use super::check::{self, Faults};
-use super::{Id, devices, entry_state};
+use super::{Id, devices, entry_state, tags};
 use crate::http::body::Json;
 use crate::http::failure::Failure;
 use crate::http::{Service, answer};
-use crate::model::{Node, Topology, Zone};
-use crate::ops::NodeWish;
+use crate::model::{AdminState, Node, Topology, Zone};
+use crate::ops::{NodeWish, Tagged};
 
 pub async fn add(State(service): State<Service>, Json(request): Json<NodeAddRequest>) -> Result<Response, Failure> {
     let operation = service.operations.node_add(wish(request)?).await?;
@@ -34,8 +34,20 @@ pub async fn set_state(
     Id(id): Id<NodeId>,
     Json(request): Json<StateRequest>,
 ) -> Result<Response, Failure> {
-    let state = check::state(&request)?;
-    Ok(answer::accepted(service.operations.node_state(id, state).await?))
+    let (state, heal_check) = check::state(&request)?;
+    if state == AdminState::Failed {
+        service.has_room_for_one_more()?;
+    }
+    Ok(answer::accepted(service.operations.node_state(id, state, heal_check).await?))
+}
+
+pub async fn set_tags(
+    State(service): State<Service>,
+    Id(id): Id<NodeId>,
+    Json(request): Json<TagsChangeRequest>,
+) -> Result<Response, Failure> {
+    let change = tags::change(request)?;
+    Ok(answer::ok(&service.operations.tags(Tagged::Node(id), change).await?))
 }
 
 fn wish(request: NodeAddRequest) -> Result<NodeWish, Failure> {
@@ -67,7 +79,7 @@ fn wish(request: NodeAddRequest) -> Result<NodeWish, Failure> {
     Ok(NodeWish { cluster, zone, manage, storage, tags: request.tags })
 }
 
-fn view(topology: &Topology, node: &Node) -> NodeInfo {
+pub fn view(topology: &Topology, node: &Node) -> NodeInfo {
     let names = |hosts: &[HostName]| hosts.iter().map(ToString::to_string).collect();
     NodeInfo {
         zone: node.zone.get().into(),

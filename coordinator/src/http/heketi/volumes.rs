@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 use bricklayer_api::heketi::{
-    BlockInfo, Disperse, Durability as DurabilityInfo, DurabilityKind, DurabilityRequest, GlusterfsMount, Mount,
-    Replicate, Snapshot as SnapshotInfo, SnapshotFactor, VolumeCreateRequest, VolumeInfo, VolumeList,
+    BlockInfo, BlockRestrictionRequest, Disperse, Durability as DurabilityInfo, DurabilityKind, DurabilityRequest,
+    GlusterfsMount, Mount, Replicate, Snapshot as SnapshotInfo, SnapshotFactor, VolumeCloneRequest,
+    VolumeCreateRequest, VolumeExpandRequest, VolumeInfo, VolumeList,
 };
 use bricklayer_proto::ids::VolumeId;
-use bricklayer_proto::names::VolumeName;
+use bricklayer_proto::names::{NotAName, VolumeName};
 use bricklayer_proto::size::{ByteSize, GIB};
 use bricklayer_proto::task::Layout;
 
@@ -38,6 +40,7 @@ pub async fn create(
     Json(request): Json<VolumeCreateRequest>,
 ) -> Result<Response, Failure> {
     let least_brick = service.operations.policy().limits.least_brick;
+    let request = service.with_options_of_all_volumes(request);
     let wish = wish(request, &service.operations.topology(), least_brick)?;
     service.has_room_for_one_more()?;
     let rejected = |error| Failure::rejected(Doing::VolumeCreate, &error);
@@ -57,32 +60,25 @@ pub async fn info(State(service): State<Service>, Id(id): Id<VolumeId>) -> Resul
 }
 
 pub async fn delete(State(service): State<Service>, Id(id): Id<VolumeId>) -> Result<Response, Failure> {
+    service.has_room_for_one_more()?;
     let rejected = |error| Failure::rejected(Doing::VolumeDelete, &error);
     let operation = service.operations.volume_delete(id).await.map_err(rejected)?;
     Ok(answer::accepted(operation))
 }
 
 impl Service {
-    /// Creates wait for each other by themselves; only past a bound is a client sent away, to come back later.
-    fn has_room_for_one_more(&self) -> Result<(), Failure> {
-        if self.operations.topology().unfinished.size() >= self.most_unfinished {
-            return Err(Failure::busy());
-        }
-        Ok(())
+    /// What the configuration has for every volume stands before and behind what the request brings.
+    fn with_options_of_all_volumes(&self, request: VolumeCreateRequest) -> VolumeCreateRequest {
+        let (first, last) = (&self.settings.options_first, &self.settings.options_last);
+        let options = first.iter().chain(&request.gluster_volume_options).chain(last).cloned().collect();
+        VolumeCreateRequest { gluster_volume_options: options, ..request }
     }
 }
 
 fn wish(request: VolumeCreateRequest, topology: &Topology, least_brick: ByteSize) -> Result<VolumeWish, Failure> {
     let mut faults = Faults::default();
-    let gib = u64::try_from(request.size_gib).unwrap_or(0);
-    if request.size_gib == 0 {
-        faults.add("size", check::BLANK);
-    } else if request.size_gib < 1 {
-        faults.add("size", check::LESS_THAN_1);
-    } else if gib > MOST_GIB {
-        faults.add("size", format!("must be no greater than {MOST_GIB}"));
-    }
-    let name = name(&request.name).map_err(|fault| faults.add("name", fault)).ok().flatten();
+    let size = size("size", request.size_gib, "size_bytes", request.size_bytes, &mut faults);
+    let name = name(&request.name, &mut faults);
     faults.none()?;
 
     let (layout, durability) = layout(&request.durability)?;
@@ -105,7 +101,6 @@ fn wish(request: VolumeCreateRequest, topology: &Topology, least_brick: ByteSize
         })
         .collect::<Result<Vec<_>, _>>()?;
 
-    let size = ByteSize::from_gib(gib).unwrap_or(ByteSize::from_bytes(u64::MAX));
     let data_bricks = match layout {
         Layout::Disperse { data, .. } => data,
         Layout::Distribute | Layout::Replicate { .. } | Layout::Arbiter => 1,
@@ -114,8 +109,9 @@ fn wish(request: VolumeCreateRequest, topology: &Topology, least_brick: ByteSize
     if size.whole_kib() < least_kib {
         // heketi names the one in GiB and the other in KiB; what it means stands below.
         return Err(Failure::bad_request(format!(
-            "Requested volume size ({gib} GB) is smaller than the minimum supported volume size ({least_kib})\n\
+            "Requested volume size ({} GB) is smaller than the minimum supported volume size ({least_kib})\n\
              With this durability a volume has at least {}.",
+            size.bytes().div_ceil(GIB),
             ByteSize::from_kib(least_kib).unwrap_or(size)
         )));
     }
@@ -123,17 +119,84 @@ fn wish(request: VolumeCreateRequest, topology: &Topology, least_brick: ByteSize
     Ok(VolumeWish { name, size, clusters, layout, durability, gid, options, block: false, snapshot })
 }
 
-/// heketi had no limit of length, and glusterd then failed.
-fn name(text: &str) -> Result<Option<VolumeName>, String> {
-    if text.is_empty() {
-        return Ok(None);
+/// heketi says how much is to be added.
+pub async fn expand(
+    State(service): State<Service>,
+    Id(id): Id<VolumeId>,
+    Json(request): Json<VolumeExpandRequest>,
+) -> Result<Response, Failure> {
+    let mut faults = Faults::default();
+    let VolumeExpandRequest { expand_size_gib, expand_size_bytes } = request;
+    let more = size("expand_size", expand_size_gib, "expand_size_bytes", expand_size_bytes, &mut faults);
+    faults.none()?;
+    service.has_room_for_one_more()?;
+    let rejected = |error| Failure::rejected(Doing::VolumeExpand, &error);
+    Ok(answer::accepted(service.operations.volume_expand(id, more).await.map_err(rejected)?))
+}
+
+pub async fn clone(
+    State(service): State<Service>,
+    Id(id): Id<VolumeId>,
+    Json(request): Json<VolumeCloneRequest>,
+) -> Result<Response, Failure> {
+    let mut faults = Faults::default();
+    let name = name(&request.name, &mut faults);
+    faults.none()?;
+    service.has_room_for_one_more()?;
+    let rejected = |error| Failure::rejected(Doing::VolumeClone(id), &error);
+    Ok(answer::accepted(service.operations.volume_clone(id, name).await.map_err(rejected)?))
+}
+
+/// A size in GiB, or to the byte in our own field beside it.
+fn size(gib_field: &'static str, gib: i64, bytes_field: &'static str, bytes: i64, faults: &mut Faults) -> ByteSize {
+    let whole = u64::try_from(gib).unwrap_or(0);
+    match u64::try_from(bytes) {
+        Err(_) => faults.add(bytes_field, check::LESS_THAN_1),
+        Ok(0) => {
+            faults.number(gib_field, gib);
+            if whole > MOST_GIB {
+                faults.add(gib_field, format!("must be no greater than {MOST_GIB}"));
+            }
+            return ByteSize::from_gib(whole).unwrap_or(ByteSize::from_bytes(0));
+        }
+        Ok(bytes) => {
+            let rounded = bytes.div_ceil(GIB);
+            if gib != 0 && whole != rounded {
+                faults.add(gib_field, format!("must be {rounded}, as {bytes_field} says, or be left out"));
+            }
+            return ByteSize::from_bytes(bytes);
+        }
     }
-    let valid = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
-    match text.parse() {
-        Ok(name) => Ok(Some(name)),
-        Err(_) if valid && !text.starts_with('-') => Err("the length must be between 1 and 233".to_owned()),
-        Err(_) => Err(check::BAD_FORMAT.to_owned()),
+    ByteSize::from_bytes(0)
+}
+
+fn name(text: &str, faults: &mut Faults) -> Option<VolumeName> {
+    match check::name_fault(text) {
+        Some(fault) => faults.add("name", fault),
+        None if text.is_empty() => {}
+        None => return text.parse().map_err(|error: NotAName| faults.add("name", error.to_string())).ok(),
     }
+    None
+}
+
+/// Only volumes that hold block volumes can be locked, and there is none yet.
+pub async fn restrict(
+    State(service): State<Service>,
+    Id(id): Id<VolumeId>,
+    Json(request): Json<BlockRestrictionRequest>,
+) -> Result<Response, Failure> {
+    let mut faults = Faults::default();
+    if !matches!(request.restriction.as_str(), "" | "locked") {
+        faults.add("restriction", check::NO_SUCH_VALUE);
+    }
+    faults.none()?;
+    let topology = service.operations.topology();
+    let volume = topology.volumes.get(&id).ok_or_else(Failure::unknown_id)?;
+    if volume.block {
+        return Err(Failure::not_built_yet("the restriction of a volume that holds block volumes"));
+    }
+    let text = "Failed to set block restriction: Block restrictions can only be set on block hosting volumes";
+    Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, text))
 }
 
 /// What a durability comes to, and what heketi would say of it later: the request's numbers, those of other kinds
@@ -187,7 +250,7 @@ fn snapshot(request: SnapshotInfo) -> Result<Snapshot, Failure> {
     Ok(Snapshot { enable: true, factor_milli })
 }
 
-fn view(topology: &Topology, volume: &Volume) -> VolumeInfo {
+pub fn view(topology: &Topology, volume: &Volume) -> VolumeInfo {
     let mut bricks: Vec<_> = volume.bricks.iter().map(|brick| devices::brick_view(volume.id, brick)).collect();
     bricks.sort_unstable_by_key(|brick| brick.id);
     VolumeInfo {

@@ -4,7 +4,7 @@ use bricklayer_api::heketi::{DeviceInfo, NodeInfo, VolumeList};
 use bricklayer_proto::inventory::Obstacle;
 
 use super::world::{World, node_id};
-use crate::http::{Auth, Service};
+use crate::http::{Auth, Service, Settings};
 
 const REPLICA_3: &str = r#"{"size":8,"durability":{"type":"replicate","replicate":{"replica":3}}}"#;
 
@@ -177,7 +177,7 @@ async fn a_host_without_an_agent_is_refused_with_what_to_do() {
 
 #[tokio::test]
 async fn past_the_bound_a_create_is_sent_away_for_a_while() {
-    let few = |service: Service| Service { most_unfinished: 1, ..service };
+    let few = |service: Service| service.with(Settings { most_unfinished: 1, ..Settings::default() });
     let world = World::with(Auth::disabled(), few).await;
     world.cluster(3).await;
     world.agents.hold(true);

@@ -1,4 +1,8 @@
 //! How a coordinator is set up: a TOML file, the environment, and arguments, the latter ones counting more.
+//!
+//! `docs/operations/config.md` lists the keys. What heketi's own file and environment come to is in [`heketi`].
+
+pub mod heketi;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -6,7 +10,9 @@ use std::path::{Path, PathBuf};
 use bricklayer_proto::size::ByteSize;
 use serde::Deserialize;
 
-use crate::ops::Policy;
+use crate::http::Mode;
+use crate::logging::LogLevel;
+use crate::ops::{self, Policy};
 use crate::placement::ZoneRule;
 
 pub const DEFAULT_FILE: &str = "/etc/bricklayer/coordinator.toml";
@@ -18,7 +24,7 @@ pub const DEFAULT_DATA_DIR: &str = "/var/lib/bricklayer-coordinator";
 pub struct ConfigFile {
     /// Where the store, the CA and the keys are.
     pub data_dir: Option<PathBuf>,
-    /// Where REST is served. Plain HTTP.
+    /// Where REST is served.
     pub rest_listen: Option<SocketAddr>,
     /// Where agents attach.
     pub agents_listen: Option<SocketAddr>,
@@ -26,7 +32,35 @@ pub struct ConfigFile {
     pub advertise: Option<Vec<String>>,
     /// Takes every REST request as an administrator's. heketi has it, so we have it.
     pub disable_auth: Option<bool>,
+    /// How much is logged, in heketi's words; `BRICKLAYER_LOG` counts more.
+    pub log_level: Option<LogLevel>,
+    pub rest: RestConfig,
     pub placement: PlacementConfig,
+    pub volumes: VolumesConfig,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RestConfig {
+    /// Which requests are taken after the start.
+    pub mode: Mode,
+    /// Operations under way, past which more are refused for a while.
+    pub most_unfinished: Option<usize>,
+    /// By how much a client's clock may be ahead.
+    pub clock_leeway_seconds: Option<u32>,
+    /// PEM files: the chain, the server's own first, and its key. Without them REST is plain HTTP.
+    pub certificate: Option<PathBuf>,
+    pub private_key: Option<PathBuf>,
+}
+
+/// What every new volume gets.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VolumesConfig {
+    /// `key value` each, before those of the request: of two for one key the latter counts.
+    pub options_first: Vec<String>,
+    /// After those of the request, which cannot override them.
+    pub options_last: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -38,6 +72,7 @@ pub struct PlacementConfig {
     pub smallest_brick: Option<String>,
     pub largest_brick: Option<String>,
     pub most_bricks_per_volume: Option<u32>,
+    /// 0: any number.
     pub most_volumes_per_cluster: Option<usize>,
 }
 
@@ -65,7 +100,18 @@ impl ConfigFile {
         let parse = |why: String| ConfigError::Parse { path: path.to_owned(), why };
         let file: Self = toml::from_str(&text).map_err(|error| parse(error.to_string()))?;
         file.policy().map_err(parse)?;
+        file.check().map_err(parse)?;
         Ok(file)
+    }
+
+    /// What can be told to be wrong before anything is started.
+    fn check(&self) -> Result<(), String> {
+        if self.rest.certificate.is_some() != self.rest.private_key.is_some() {
+            return Err("rest.certificate and rest.private_key are given together or not at all".to_owned());
+        }
+        let options: Vec<String> =
+            self.volumes.options_first.iter().chain(&self.volumes.options_last).cloned().collect();
+        ops::read_volume_options(&options).map(|_| ()).map_err(|error| error.to_string())
     }
 
     /// What operations follow.
@@ -81,7 +127,7 @@ impl ConfigFile {
             policy.limits.most_bricks = most;
         }
         if let Some(most) = self.placement.most_volumes_per_cluster {
-            policy.most_volumes_per_cluster = most;
+            policy.most_volumes_per_cluster = if most == 0 { usize::MAX } else { most };
         }
         Ok(policy)
     }
@@ -107,5 +153,23 @@ mod tests {
         let policy = ConfigFile::default().policy().unwrap();
         assert_eq!(policy.limits.most_bricks, 32);
         assert_eq!(policy.zones, ZoneRule::Preferred);
+    }
+
+    #[test]
+    fn half_a_certificate_is_an_error() {
+        let file: ConfigFile = toml::from_str("[rest]\ncertificate = \"/etc/bricklayer/rest.pem\"").unwrap();
+        assert!(file.check().unwrap_err().contains("private_key"));
+    }
+
+    #[test]
+    fn an_option_for_all_volumes_is_checked_at_the_start() {
+        let file: ConfigFile = toml::from_str("[volumes]\noptions_last = [\"nfs.disable\"]").unwrap();
+        assert!(file.check().unwrap_err().contains("nfs.disable"));
+    }
+
+    #[test]
+    fn no_volumes_at_all_is_not_what_zero_means() {
+        let file: ConfigFile = toml::from_str("[placement]\nmost_volumes_per_cluster = 0").unwrap();
+        assert_eq!(file.policy().unwrap().most_volumes_per_cluster, usize::MAX);
     }
 }

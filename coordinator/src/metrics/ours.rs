@@ -1,0 +1,81 @@
+//! Our own gauges: agents, operations by kind, and how full thin pools are, which nobody sees from above.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bricklayer_proto::ids::DeviceId;
+use bricklayer_proto::inventory::{Inventory, LvKind, VolumeGroup};
+
+use super::Gauges;
+use crate::agents::Presence;
+use crate::model::{OpState, Topology};
+use crate::ops::Operations;
+
+pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, topology: &Topology) -> fmt::Result {
+    let version = [([("version", env!("CARGO_PKG_VERSION"))], 1u64)];
+    gauges.each("bricklayer_build_info", "The version that runs.", version)?;
+    let agents = operations.agents().all();
+    let attached = agents.iter().map(|agent| {
+        let labels = [("node", agent.node.to_string()), ("name", agent.name.to_string())];
+        (labels, u64::from(matches!(agent.presence, Presence::Attached { .. })))
+    });
+    gauges.each("bricklayer_agent_attached", "Whether the agent of a node is attached.", attached)?;
+    let expiries = agents.iter().map(|agent| {
+        let labels = [("node", agent.node.to_string()), ("name", agent.name.to_string())];
+        (labels, agent.certificate_expires.as_second())
+    });
+    let help = "When the certificate of an agent ends, in seconds since 1970; agents renew theirs long before.";
+    gauges.each("bricklayer_agent_certificate_expiry_seconds", help, expiries)?;
+
+    let mut unfinished = BTreeMap::<(&str, &str), u64>::new();
+    for operation in topology.unfinished.values() {
+        *unfinished.entry((operation.plan.kind(), word(&operation.state))).or_default() += 1;
+    }
+    let unfinished = unfinished.into_iter().map(|((kind, state), count)| ([("kind", kind), ("state", state)], count));
+    gauges.each("bricklayer_operations_unfinished", "Operations that have not ended.", unfinished)?;
+
+    let sizes = topology.clusters.keys().map(|cluster| {
+        let sizes = topology.volumes_of(*cluster).map(|volume| volume.size.bytes());
+        ([("cluster", cluster.to_string())], sizes.fold(0, u64::saturating_add))
+    });
+    gauges.each("bricklayer_volumes_size_bytes", "What all volumes of a cluster were asked to hold.", sizes)?;
+    pools(gauges, operations, topology)
+}
+
+/// The fullest pool of each device: a pool that is full answers writes with errors.
+fn pools(gauges: &mut Gauges<'_>, operations: &Operations, topology: &Topology) -> fmt::Result {
+    let inventories: Vec<_> = topology.nodes.keys().filter_map(|node| operations.agents().inventory(*node)).collect();
+    let fullest = |percent: fn(&LvKind) -> Option<f64>| {
+        let groups = inventories.iter().flat_map(|(inventory, _)| our_groups(inventory));
+        let fill = move |group: &VolumeGroup| {
+            let fills = group.volumes.iter().filter_map(|volume| percent(&volume.kind));
+            fills.reduce(f64::max).map(|percent| percent / 100.0)
+        };
+        groups.filter_map(move |(device, group)| Some(([("device", device.to_string())], fill(group)?)))
+    };
+    let data = fullest(|kind| match kind {
+        LvKind::ThinPool { data_percent, .. } => *data_percent,
+        _ => None,
+    });
+    gauges.each("bricklayer_device_fullest_pool_data_ratio", "Fill of the fullest thin pool of a device.", data)?;
+    let metadata = fullest(|kind| match kind {
+        LvKind::ThinPool { metadata_percent, .. } => *metadata_percent,
+        _ => None,
+    });
+    let help = "Fill of the fullest thin pool metadata of a device.";
+    gauges.each("bricklayer_device_fullest_pool_metadata_ratio", help, metadata)
+}
+
+fn our_groups(inventory: &Inventory) -> impl Iterator<Item = (DeviceId, &VolumeGroup)> {
+    inventory.groups.iter().filter_map(|group| Some((group.tags?.device, group)))
+}
+
+fn word(state: &OpState) -> &'static str {
+    match state {
+        OpState::Running { .. } => "running",
+        OpState::Undoing { .. } => "undoing",
+        OpState::Stuck { .. } => "stuck",
+        OpState::Done { .. } => "done",
+        OpState::Failed { .. } => "failed",
+    }
+}
