@@ -193,7 +193,29 @@ pub trait Host: Send + Sync + 'static {
     /// Makes the pool and then the thin volume, each with its tags in the same metadata commit. After a failure in
     /// between the pool is there alone, and a repeat makes the rest. Answers the group as it is then.
     async fn create_brick_volumes(&self, wanted: &BrickVolumes) -> Result<GroupReport, HostError>;
+    /// Extends a thin pool: its metadata, its data, or first the one and then the other. Fails where the data is as
+    /// large already. The group's spare of metadata grows along. Check the group's free extents before: LVM extends the
+    /// metadata also where there is no room for the data.
+    async fn extend_pool(
+        &self,
+        group: &VgName,
+        pool: &LvName,
+        data: Option<ByteSize>,
+        metadata: Option<ByteSize>,
+    ) -> Result<(), HostError>;
+    /// Extends a thin volume, which takes nothing from the group. Fails where it is as large already.
+    async fn extend_volume(&self, group: &VgName, volume: &LvName, to: ByteSize) -> Result<(), HostError>;
+    /// Has the mounted XFS take all of its volume. Idempotent.
+    async fn grow_xfs(&self, at: &MountPoint) -> Result<(), HostError>;
     async fn add_volume_tag(&self, group: &VgName, volume: &LvName, tag: &LvmTag) -> Result<(), HostError>;
+    /// Takes tags off a volume and puts others on, in one commit of the metadata.
+    async fn replace_volume_tags(
+        &self,
+        group: &VgName,
+        volume: &LvName,
+        gone: &[LvmTag],
+        new: &[LvmTag],
+    ) -> Result<(), HostError>;
     /// The same for several, in one process where the tools can.
     async fn add_volume_tags(&self, group: &VgName, volumes: &[LvName], tag: &LvmTag) -> Result<(), HostError> {
         for volume in volumes {

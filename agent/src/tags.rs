@@ -116,6 +116,13 @@ pub fn parse_brick(tags: &[LvmTag]) -> Result<Option<BrickTags>, Damaged> {
     }))
 }
 
+/// What has to go and what to come so that `old` becomes `new`.
+#[must_use]
+pub fn difference(old: &[LvmTag], new: &[LvmTag]) -> (Vec<LvmTag>, Vec<LvmTag>) {
+    let only = |these: &[LvmTag], those: &[LvmTag]| these.iter().filter(|tag| !those.contains(tag)).cloned().collect();
+    (only(old, new), only(new, old))
+}
+
 /// The tags of the pool below a brick.
 #[must_use]
 pub fn print_pool(brick: &BrickTags) -> Vec<LvmTag> {

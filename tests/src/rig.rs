@@ -314,6 +314,17 @@ pub fn brick_spec(host: usize, hosts: usize) -> BrickSpec {
     }
 }
 
+/// The brick as it is to be after its volume has grown to this many GiB.
+#[must_use]
+pub fn grown_spec(host: usize, hosts: usize, gib: u64) -> BrickSpec {
+    let size = ByteSize::from_bytes(gib * GIB);
+    let mut spec = brick_spec(host, hosts);
+    spec.space = BrickSpace::thin(size, size, EXTENT).expect("sizes that fit into 64 bits");
+    spec.tags = BrickTags { asked: size, generation: 2, operation: OperationId::from_u128(0xf1), ..spec.tags };
+    spec.record.size = size;
+    spec
+}
+
 #[must_use]
 pub fn brick_key(host: usize) -> BrickKey {
     brick_spec(host, 1).key()

@@ -281,3 +281,72 @@ async fn a_create_that_left_marks_on_other_hosts_fails_and_its_bricks_can_be_rem
     }
     assert_eq!(rig.footprints(), before);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_brick_whose_growth_failed_anywhere_is_grown_by_a_repeat() {
+    // 12 GiB ask for more metadata of the pool too.
+    let grown = vec![(0, Wanted::BrickGrown(rig::grown_spec(0, 1, 12)))];
+    let before = vec![rig::device(0), rig::brick(0, 1)];
+    let scenario = Scenario { hosts: 1, before, asked: grown.clone(), then: None, except: &[] };
+    scenario.fail_everywhere(&grown).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grown_brick_has_its_new_size_from_the_pool_to_the_record_and_nothing_is_done_twice() {
+    let rig = Rig::new(1);
+    rig.ask_all(&[rig::device(0), rig::brick(0, 1)], &"make").await;
+    let path = rig::brick_path(&rig, 0);
+    rig.hosts[0].write_data(&path, "file", b"data");
+    let spec = rig::grown_spec(0, 1, 12);
+    let look = rig.ask(&(0, Wanted::BrickCanGrow(spec.clone()))).await.unwrap();
+    assert!(!look.changed);
+    let done = rig.ask(&(0, Wanted::BrickGrown(spec.clone()))).await.unwrap();
+    let size = ByteSize::from_gib(12).unwrap();
+    let Report::Brick(report) = &done.report else { panic!("{done:?}") };
+    assert_eq!((report.size, &report.path), (size, &path));
+    let footprint = rig.hosts[0].footprint();
+    let group = &footprint.view.groups[0];
+    assert_eq!(report.space.free, group.space.free);
+    // What the contract reserves: the pool, its metadata, and the spare once more.
+    let taken = spec.space.taken().unwrap().checked_add(spec.space.metadata).unwrap();
+    assert_eq!(group.space.free.checked_add(taken), Some(group.space.total));
+    let [file_system] = footprint.file_systems.as_slice() else { panic!("{:?}", footprint.file_systems) };
+    assert_eq!(file_system.size, size);
+    assert!(file_system.files.values().any(|record| record.contains(&size.bytes().to_string())), "{file_system:?}");
+    let thin = group.volumes.iter().find(|volume| volume.name == file_system.on).unwrap();
+    for tag in ["bricklayer.asked=12884901888", "bricklayer.generation=2"] {
+        assert!(thin.tags.iter().any(|found| found.as_str() == tag), "{tag} in {:?}", thin.tags);
+    }
+    assert_eq!(thin.tags.len(), 9, "no tag of the old size is left: {:?}", thin.tags);
+    assert_eq!(rig.hosts[0].read_data(&path, "file").as_deref(), Some(b"data".as_slice()));
+
+    rig.hosts[0].faults().count_anew();
+    let again = rig.ask(&(0, Wanted::BrickGrown(spec))).await.unwrap();
+    assert!(!again.changed);
+    assert_eq!(rig.hosts[0].faults().effects(), 0);
+    assert_eq!(again.report, done.report);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_brick_that_finds_no_room_to_grow_stays_as_it_is_to_the_extent() {
+    let rig = Rig::new(1);
+    rig.ask_all(&[rig::device(0), rig::brick(0, 1)], &"make").await;
+    let before = rig.footprints();
+    for wanted in [Wanted::BrickCanGrow, Wanted::BrickGrown] {
+        let refused = rig.ask(&(0, wanted(rig::grown_spec(0, 1, 16)))).await.unwrap_err();
+        assert_eq!(refused.kind, FailureKind::NoSpace, "{refused:?}");
+        assert!(refused.message.contains("are missing"), "{refused:?}");
+    }
+    assert_eq!(rig.footprints(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_brick_is_never_made_smaller() {
+    let rig = Rig::new(1);
+    let grown = (0, Wanted::BrickGrown(rig::grown_spec(0, 1, 4)));
+    rig.ask_all(&[rig::device(0), rig::brick(0, 1), grown], &"make").await;
+    let before = rig.footprints();
+    let refused = rig.ask(&(0, Wanted::BrickGrown(rig::grown_spec(0, 1, 2)))).await.unwrap_err();
+    assert_eq!(refused.kind, FailureKind::Refused, "{refused:?}");
+    assert_eq!(rig.footprints(), before);
+}

@@ -83,6 +83,41 @@ impl Engine {
         Ok(done(changed, Report::Brick(BrickReport { path, size: volume.size, space: report.space })))
     }
 
+    pub(super) async fn brick_can_grow(&self, spec: &BrickSpec, progress: OnProgress<'_>) -> Result<Done, Failure> {
+        progress("looking at the device");
+        let seen = self.see(&spec.key()).await?;
+        brick::grow(spec, &self.facts(&seen))?;
+        self.brick_report(spec, &seen).map(|report| done(false, report))
+    }
+
+    pub(super) async fn brick_grown(&self, spec: &BrickSpec, progress: OnProgress<'_>) -> Result<Done, Failure> {
+        progress("looking at the device");
+        let key = spec.key();
+        let seen = self.see(&key).await?;
+        let mut facts = self.facts(&seen);
+        if let Some(group) = facts.group
+            && let Some(volume) = Found::look(group, &key)?.volume
+            && let Some(mount) = observe::mount_of(&seen.mounts, &group.name, &volume.name)
+            && let Ok(at) = mount.at.as_str().parse()
+        {
+            facts.record = self.host.read_record(&at, RECORD).await.map_err(|error| failure(&error))?;
+        }
+        let steps = brick::grow(spec, &facts)?;
+        self.run(&steps, progress).await?;
+        let seen = if steps.is_empty() { seen } else { self.see(&key).await? };
+        self.brick_report(spec, &seen).map(|report| done(!steps.is_empty(), report))
+    }
+
+    /// The brick as it is.
+    fn brick_report(&self, spec: &BrickSpec, seen: &Seen) -> Result<Report, Failure> {
+        let key = spec.key();
+        let gone = || not_so(format!("brick {} is gone", key.brick));
+        let group = seen.group.as_ref().ok_or_else(gone)?;
+        let volume = Found::look(group, &key)?.volume.ok_or_else(gone)?;
+        let path = brick::place(&self.facts(seen), group, &volume.name, &key).brick_path();
+        Ok(Report::Brick(BrickReport { path, size: volume.size, space: group.space }))
+    }
+
     pub(super) async fn brick_synced(&self, key: &BrickKey, progress: OnProgress<'_>) -> Result<Done, Failure> {
         progress("writing what GlusterFS has made to the disk");
         let remembered = locked(&self.remembered).get(&VgName::of_device(key.device)).cloned();

@@ -119,9 +119,9 @@ impl Engine {
                 Wanted::VolumeStarted(key) => self.volume_started(key, progress).await,
                 Wanted::VolumeStopped(key) => self.volume_stopped(key, progress).await,
                 Wanted::VolumeGone(key) => self.volume_gone(key, progress).await,
-                Wanted::BrickCanGrow(_)
-                | Wanted::BrickGrown(_)
-                | Wanted::CloneBrick(_)
+                Wanted::BrickCanGrow(spec) => self.brick_can_grow(spec, progress).await,
+                Wanted::BrickGrown(spec) => self.brick_grown(spec, progress).await,
+                Wanted::CloneBrick(_)
                 | Wanted::VolumeExtended(_)
                 | Wanted::VolumeCloned(_)
                 | Wanted::BrickReplaced(_)

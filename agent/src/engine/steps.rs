@@ -73,6 +73,14 @@ impl Engine {
             Step::Mount { group, volume, at } => host.mount(group, volume, at).await?,
             Step::WriteRecord { at, content } => host.write_record(at, RECORD, content).await?,
             Step::MakeBrickDirectory { path, gid } => host.make_brick_directory(path, *gid).await?,
+            Step::ExtendPool { group, pool, data, metadata } => {
+                host.extend_pool(group, pool, *data, *metadata).await?;
+            }
+            Step::ExtendVolume { group, volume, to } => host.extend_volume(group, volume, *to).await?,
+            Step::GrowXfs { at } => host.grow_xfs(at).await?,
+            Step::ReplaceTags { group, volume, gone, new } => {
+                host.replace_volume_tags(group, volume, gone, new).await?;
+            }
             Step::CondemnVolumes { group, volumes } => {
                 host.add_volume_tags(group, volumes, &tags::condemned()).await?;
             }

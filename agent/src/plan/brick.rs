@@ -1,9 +1,11 @@
-//! A brick comes to be, is condemned, and goes.
+//! A brick comes to be, grows, is condemned, and goes.
 
-use bricklayer_proto::inventory::{BrickRole, LogicalVolume, LvKind};
+use bricklayer_proto::ids::{BrickId, DeviceId};
+use bricklayer_proto::inventory::{BrickRole, BrickTags, LogicalVolume, LvKind};
 use bricklayer_proto::names::{LvName, MountPoint, mapper_path};
+use bricklayer_proto::size::{ByteSize, Extents};
 use bricklayer_proto::space::spare_growth;
-use bricklayer_proto::task::{BrickKey, BrickSpec, Failure, FailureKind};
+use bricklayer_proto::task::{BrickKey, BrickSpec, Failure, FailureKind, VolumeRecord};
 
 use super::doomed::DoomedVolumes;
 use super::{Step, device, refused, refused_with_cure};
@@ -114,7 +116,9 @@ pub fn ensure(spec: &BrickSpec, facts: &Facts<'_>) -> Result<Vec<Step>, Failure>
                 return Err(refused(format!("{}/{} is condemned: it is being removed", group.name, pool.name)));
             }
             if found.pool.is_none() {
-                enough_space(spec, group)?;
+                let spare = spare_growth(group.space.spare, spec.space.metadata);
+                let needed = spec.space.taken().and_then(|taken| taken.checked_add(spare));
+                enough_space(&spec.tags.brick, spec.device, group, needed)?;
             }
             steps.push(Step::CreateVolumes(Box::new(BrickVolumes {
                 group: group.name.clone(),
@@ -156,12 +160,90 @@ pub fn ensure(spec: &BrickSpec, facts: &Facts<'_>) -> Result<Vec<Step>, Failure>
     if !mounted {
         steps.push(Step::Mount { group: group.name.clone(), volume, at: at.clone() });
     }
-    let content = record(spec);
+    let content = record(&spec.record);
     if facts.record.as_ref() != Some(&content) {
         steps.push(Step::WriteRecord { at: at.clone(), content });
     }
     steps.push(Step::MakeBrickDirectory { path: at.brick_path(), gid: spec.gid });
     Ok(steps)
+}
+
+/// The brick has at least the space of the spec. Nothing is made smaller, and what a crash left half grown is gone on
+/// with: the tags, which say that all is done, change after the file system has grown.
+pub fn grow(spec: &BrickSpec, facts: &Facts<'_>) -> Result<Vec<Step>, Failure> {
+    let key = spec.key();
+    let Some(group) = facts.group else {
+        return Err(refused(format!("device {} is not on this host", spec.device)));
+    };
+    let found = Found::look(group, &key)?;
+    let Some(volume) = found.volume else {
+        return Err(refused(format!("brick {} is not on device {}", key.brick, spec.device)));
+    };
+    let name = format!("{}/{}", group.name, volume.name);
+    let tags = same_place(spec, &name, volume)?;
+    if spec.tags.asked < tags.asked {
+        return Err(refused(format!(
+            "brick {} was asked to hold {}, and a brick is never made smaller: not {}",
+            key.brick, tags.asked, spec.tags.asked
+        )));
+    }
+    let (pool, metadata) = pool_of(group, volume)?;
+    let Some(mount) = observe::mount_of(facts.mounts, &group.name, &volume.name) else {
+        return Err(refused_with_cure(
+            format!("brick {} is not mounted, and XFS grows only while it is", key.brick),
+            format!("See why {name} is not mounted: restart bricklayer-agent, and read its log"),
+        ));
+    };
+    let at: MountPoint = mount.at.as_str().parse().map_err(|error| refused(format!("brick {}: {error}", key.brick)))?;
+
+    let larger = |wanted: Extents, now: ByteSize| match wanted.to_bytes(group.space.extent_size) {
+        Some(wanted) => Ok((wanted > now).then_some(wanted)),
+        None => Err(refused("what is asked for does not fit into 64 bits")),
+    };
+    let data = larger(spec.space.pool, pool.size)?;
+    let more_metadata = larger(spec.space.metadata, metadata)?;
+    let to = larger(spec.space.volume, volume.size)?;
+    let spare = match more_metadata {
+        Some(_) => spare_growth(group.space.spare, spec.space.metadata),
+        None => Extents::ZERO,
+    };
+    let one = group.space.extent_size;
+    let more = |to: Option<ByteSize>, now: ByteSize| now.short_of(to.unwrap_or(now)).to_extents(one);
+    let needed = more(data, pool.size).checked_add(more(more_metadata, metadata));
+    enough_space(&spec.tags.brick, spec.device, group, needed.and_then(|needed| needed.checked_add(spare)))?;
+
+    let mut steps = Vec::new();
+    if data.is_some() || more_metadata.is_some() {
+        let (group, pool) = (group.name.clone(), pool.name.clone());
+        steps.push(Step::ExtendPool { group, pool, data, metadata: more_metadata });
+    }
+    if let Some(to) = to {
+        steps.push(Step::ExtendVolume { group: group.name.clone(), volume: volume.name.clone(), to });
+    }
+    let (gone, new) = tags::difference(&tags::print_brick(&tags), &tags::print_brick(&spec.tags));
+    let retag = !(gone.is_empty() && new.is_empty());
+    if retag || !steps.is_empty() {
+        steps.push(Step::GrowXfs { at: at.clone() });
+    }
+    if retag {
+        steps.push(Step::ReplaceTags { group: group.name.clone(), volume: volume.name.clone(), gone, new });
+    }
+    let content = record(&spec.record);
+    if facts.record.as_ref() != Some(&content) {
+        steps.push(Step::WriteRecord { at, content });
+    }
+    Ok(steps)
+}
+
+/// The pool in which a thin volume lies, and the size of its metadata.
+fn pool_of<'a>(group: &'a GroupReport, volume: &LogicalVolume) -> Result<(&'a LogicalVolume, ByteSize), Failure> {
+    let LvKind::Thin { pool } = &volume.kind else {
+        return Err(refused(format!("{}/{} is no thin volume", group.name, volume.name)));
+    };
+    match group.volumes.iter().find(|volume| volume.name == *pool).map(|pool| (pool, &pool.kind)) {
+        Some((pool, LvKind::ThinPool { metadata, .. })) => Ok((pool, *metadata)),
+        _ => Err(refused(format!("LVM does not report {}/{pool}, the pool of {}", group.name, volume.name))),
+    }
 }
 
 /// The brick's volumes carry the mark; nothing to do where there are none.
@@ -214,24 +296,15 @@ pub fn remove(key: &BrickKey, facts: &Facts<'_>) -> Result<Vec<Step>, Failure> {
 
 /// What stands in the brick's record.
 #[must_use]
-pub fn record(spec: &BrickSpec) -> Vec<u8> {
-    let mut json = serde_json::to_vec_pretty(&spec.record).expect("a record has only string keys");
+pub fn record(record: &VolumeRecord) -> Vec<u8> {
+    let mut json = serde_json::to_vec_pretty(record).expect("a record has only string keys");
     json.push(b'\n');
     json
 }
 
 fn same_shape(spec: &BrickSpec, group: &GroupReport, there: &LogicalVolume) -> Result<(), Failure> {
     let name = format!("{}/{}", group.name, there.name);
-    if there.condemned {
-        return Err(refused(format!("{name} is condemned: it is being removed")));
-    }
-    let tags = tags::parse_brick(&there.tags).ok().flatten();
-    let same_place = tags.as_ref().is_some_and(|tags| {
-        (tags.set, tags.position, tags.role) == (spec.tags.set, spec.tags.position, spec.tags.role)
-    });
-    if !same_place {
-        return Err(refused(format!("{name} is brick {} in another place of its volume", spec.tags.brick)));
-    }
+    same_place(spec, &name, there)?;
     let wanted = spec.space.volume.to_bytes(group.space.extent_size);
     if wanted != Some(there.size) {
         let wanted = wanted.map_or_else(|| "more than can be".to_owned(), |size| size.to_string());
@@ -240,17 +313,31 @@ fn same_shape(spec: &BrickSpec, group: &GroupReport, there: &LogicalVolume) -> R
     Ok(())
 }
 
-fn enough_space(spec: &BrickSpec, group: &GroupReport) -> Result<(), Failure> {
-    let growth = spare_growth(group.space.spare, spec.space.metadata);
-    let needed = spec.space.taken().and_then(|taken| taken.checked_add(growth));
+/// What the thin volume's tags say, if it is the brick in the place where the spec has it, and stays.
+fn same_place(spec: &BrickSpec, name: &str, there: &LogicalVolume) -> Result<BrickTags, Failure> {
+    if there.condemned {
+        return Err(refused(format!("{name} is condemned: it is being removed")));
+    }
+    let place = |tags: &BrickTags| (tags.set, tags.position, tags.role);
+    let tags = tags::parse_brick(&there.tags).ok().flatten();
+    tags.filter(|tags| place(tags) == place(&spec.tags))
+        .ok_or_else(|| refused(format!("{name} is brick {} in another place of its volume", spec.tags.brick)))
+}
+
+/// Compares what is needed (`None`: more than can be counted) with what the group has.
+fn enough_space(
+    brick: &BrickId,
+    device: DeviceId,
+    group: &GroupReport,
+    needed: Option<Extents>,
+) -> Result<(), Failure> {
     let free = group.space.free;
     let short = match needed {
         Some(needed) if needed <= free => return Ok(()),
         Some(needed) => {
             let one = group.space.extent_size;
-            let size = |extents: bricklayer_proto::size::Extents| {
-                extents.to_bytes(one).map_or_else(|| extents.to_string(), |size| size.to_string())
-            };
+            let size =
+                |extents: Extents| extents.to_bytes(one).map_or_else(|| extents.to_string(), |size| size.to_string());
             let missing = needed.checked_sub(free).unwrap_or(needed);
             format!("{} are needed, {} are free, {} are missing", size(needed), size(free), size(missing))
         }
@@ -258,7 +345,7 @@ fn enough_space(spec: &BrickSpec, group: &GroupReport) -> Result<(), Failure> {
     };
     Err(Failure {
         kind: FailureKind::NoSpace,
-        message: format!("No space for brick {} on device {}: {short}", spec.tags.brick, spec.device),
+        message: format!("No space for brick {brick} on device {device}: {short}"),
         cure: None,
         obstacles: Vec::new(),
     })

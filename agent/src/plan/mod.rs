@@ -21,7 +21,7 @@ use std::fmt;
 use bricklayer_proto::ids::BrickId;
 use bricklayer_proto::inventory::Obstacle;
 use bricklayer_proto::names::{BrickPath, DevicePath, LvName, LvmTag, MountPoint, VgName};
-use bricklayer_proto::size::ExtentSize;
+use bricklayer_proto::size::{ByteSize, ExtentSize};
 use bricklayer_proto::task::{Failure, FailureKind};
 use camino::Utf8PathBuf;
 
@@ -89,6 +89,26 @@ pub enum Step {
         path: BrickPath,
         gid: u32,
     },
+    ExtendPool {
+        group: VgName,
+        pool: LvName,
+        data: Option<ByteSize>,
+        metadata: Option<ByteSize>,
+    },
+    ExtendVolume {
+        group: VgName,
+        volume: LvName,
+        to: ByteSize,
+    },
+    GrowXfs {
+        at: MountPoint,
+    },
+    ReplaceTags {
+        group: VgName,
+        volume: LvName,
+        gone: Vec<LvmTag>,
+        new: Vec<LvmTag>,
+    },
     CondemnVolumes {
         group: VgName,
         volumes: Vec<LvName>,
@@ -114,6 +134,9 @@ impl Step {
             | Self::CondemnGroup { group }
             | Self::DeactivateGroup { group }
             | Self::ActivateGroup { group }
+            | Self::ExtendPool { group, .. }
+            | Self::ExtendVolume { group, .. }
+            | Self::ReplaceTags { group, .. }
             | Self::CondemnVolumes { group, .. } => Some(group),
             Self::CreateVolumes(wanted) => Some(&wanted.group),
             Self::RemoveGroup(doomed) => Some(doomed.group()),
@@ -128,6 +151,7 @@ impl Step {
             | Self::Mount { .. }
             | Self::WriteRecord { .. }
             | Self::MakeBrickDirectory { .. }
+            | Self::GrowXfs { .. }
             | Self::Unmount { .. }
             | Self::DropLine { .. }
             | Self::RemoveMountPoint { .. } => None,
@@ -151,7 +175,9 @@ impl Step {
             Self::Mount { .. } => "mount",
             Self::WriteRecord { .. } => "record",
             Self::MakeBrickDirectory { .. } => "brick directory",
-            Self::CondemnVolumes { .. } => "lvchange",
+            Self::ExtendPool { .. } | Self::ExtendVolume { .. } => "lvextend",
+            Self::GrowXfs { .. } => "xfs_growfs",
+            Self::ReplaceTags { .. } | Self::CondemnVolumes { .. } => "lvchange",
             Self::RemoveVolumes(_) => "lvremove",
         }
     }
@@ -188,6 +214,18 @@ impl fmt::Display for Step {
             Self::Mount { group, volume, at } => write!(f, "mount {group}/{volume} at {at}"),
             Self::WriteRecord { at, .. } => write!(f, "write the volume's record below {at}"),
             Self::MakeBrickDirectory { path, .. } => write!(f, "make the brick directory {path}"),
+            Self::ExtendPool { group, pool, data, metadata } => {
+                write!(f, "extend thin pool {group}/{pool}")?;
+                metadata.iter().try_for_each(|size| write!(f, ", its metadata to {size}"))?;
+                data.iter().try_for_each(|size| write!(f, ", its data to {size}"))
+            }
+            Self::ExtendVolume { group, volume, to } => write!(f, "extend thin volume {group}/{volume} to {to}"),
+            Self::GrowXfs { at } => write!(f, "grow the XFS at {at} to its volume's size"),
+            Self::ReplaceTags { group, volume, gone, new } => {
+                write!(f, "change the tags of {group}/{volume}:")?;
+                gone.iter().try_for_each(|tag| write!(f, " -{tag}"))?;
+                new.iter().try_for_each(|tag| write!(f, " +{tag}"))
+            }
             Self::CondemnVolumes { group, volumes } => {
                 write!(f, "condemn")?;
                 volumes.iter().try_for_each(|volume| write!(f, " {group}/{volume}"))

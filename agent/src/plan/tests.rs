@@ -258,7 +258,7 @@ fn a_brick_with_a_file_system_is_mounted_and_never_formatted_again() {
 #[test]
 fn a_lost_line_of_fstab_is_put_back_and_a_whole_brick_left_as_it_is() {
     let mut world = World::with(vec![thin(false), pool(false)]).mounted();
-    world.record = Some(brick::record(&spec()));
+    world.record = Some(brick::record(&spec().record));
     assert_eq!(world.ensure().unwrap(), [LINE, "make the brick directory /m/vg_d/brick_b/brick"]);
     let world = world.in_fstab();
     assert_eq!(world.ensure().unwrap(), ["make the brick directory /m/vg_d/brick_b/brick"]);
@@ -364,6 +364,66 @@ fn a_pool_with_somebody_elses_snapshot_stays() {
     let failure = World::with(vec![thin(true), pool(true), snapshot]).remove().unwrap_err();
     assert!(failure.message.contains("vg_"), "{}", failure.message);
     assert!(failure.message.contains("/snap lies in the brick's pool"), "{}", failure.message);
+}
+
+/// The brick of 8 GiB with twice its size asked for.
+fn grown() -> BrickSpec {
+    let size = ByteSize::from_gib(16).unwrap();
+    let mut spec = spec();
+    spec.space = BrickSpace::thin(size, size, ExtentSize::FOUR_MIB).unwrap();
+    spec.tags = BrickTags { asked: size, generation: 2, ..spec.tags };
+    spec.record.size = size;
+    spec
+}
+
+#[test]
+fn a_brick_grows_from_the_pool_to_the_record() {
+    let mut world = World::with(vec![thin(false), pool(false)]).mounted().in_fstab();
+    world.group.space.free = Extents::new(3000);
+    let steps = printed(&brick::grow(&grown(), &world.facts()).unwrap());
+    assert_eq!(
+        steps,
+        [
+            "extend thin pool vg_d/tp_b, its metadata to 16 MiB, its data to 16 GiB",
+            "extend thin volume vg_d/brick_b to 16 GiB",
+            "grow the XFS at /m/vg_d/brick_b to its volume's size",
+            "change the tags of vg_d/brick_b: -bricklayer.asked=8589934592 -bricklayer.generation=1 \
+             +bricklayer.asked=17179869184 +bricklayer.generation=2",
+            "write the volume's record below /m/vg_d/brick_b",
+        ]
+    );
+    // 2048 of data, 2 of metadata, and the spare that grows from nothing to 4.
+    world.group.space.free = Extents::new(2054);
+    assert_eq!(printed(&brick::grow(&grown(), &world.facts()).unwrap()), steps);
+    world.group.space.free = Extents::new(2053);
+    assert_eq!(brick::grow(&grown(), &world.facts()).unwrap_err().kind, FailureKind::NoSpace);
+}
+
+#[test]
+fn a_brick_that_is_large_enough_grows_by_nothing_but_its_file_system_until_the_tags_say_that_it_has_grown() {
+    let size = ByteSize::from_gib(16).unwrap();
+    let large = |mut volume: LogicalVolume| {
+        volume.size = size;
+        if let LvKind::ThinPool { metadata, .. } = &mut volume.kind {
+            *metadata = ByteSize::from_mib(16).unwrap();
+        }
+        volume
+    };
+    let mut world = World::with(vec![large(thin(false)), large(pool(false))]).mounted().in_fstab();
+    world.group.space.free = Extents::ZERO;
+    world.record = Some(brick::record(&grown().record));
+    let steps = printed(&brick::grow(&grown(), &world.facts()).unwrap());
+    assert_eq!(steps.len(), 2, "{steps:?}");
+    assert!(steps[0].starts_with("grow the XFS"), "{steps:?}");
+    world.group.volumes[0].tags = tags::print_brick(&grown().tags);
+    assert_eq!(brick::grow(&grown(), &world.facts()), Ok(vec![]));
+}
+
+#[test]
+fn a_brick_that_is_not_mounted_does_not_grow() {
+    let world = World::with(vec![thin(false), pool(false)]).in_fstab();
+    let failure = brick::grow(&grown(), &world.facts()).unwrap_err();
+    assert!(failure.message.contains("is not mounted"), "{}", failure.message);
 }
 
 #[test]

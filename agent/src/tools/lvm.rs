@@ -113,6 +113,40 @@ impl Lvm {
         self.script([create_pool(wanted), create_volume(wanted)]).titled(title)
     }
 
+    /// Sizes are what it is to have, never what is to be added: a repeat then changes nothing. Metadata comes first, and
+    /// with enough of it LVM does not extend it once more by its own estimate.
+    #[must_use]
+    pub fn extend_pool(
+        &self,
+        group: &VgName,
+        pool: &LvName,
+        data: Option<ByteSize>,
+        metadata: Option<ByteSize>,
+    ) -> Call {
+        let mut words = vec!["lvextend".to_owned()];
+        words.extend(metadata.into_iter().flat_map(|size| option("--poolmetadatasize", bytes(size))));
+        words.extend(data.into_iter().flat_map(|size| option("--size", bytes(size))));
+        words.push(format!("{group}/{pool}"));
+        self.0.writes(words).titled(format!("lvextend {group}/{pool}"))
+    }
+
+    #[must_use]
+    pub fn extend_volume(&self, group: &VgName, volume: &LvName, to: ByteSize) -> Call {
+        let mut words = vec!["lvextend".to_owned()];
+        words.extend(option("--size", bytes(to)));
+        words.push(format!("{group}/{volume}"));
+        self.0.writes(words).titled(format!("lvextend {group}/{volume}"))
+    }
+
+    #[must_use]
+    pub fn replace_volume_tags(&self, group: &VgName, volume: &LvName, gone: &[LvmTag], new: &[LvmTag]) -> Call {
+        let mut words = vec!["lvchange".to_owned()];
+        words.extend(gone.iter().flat_map(|tag| option("--deltag", tag.to_string())));
+        words.extend(add_tags(new));
+        words.push(format!("{group}/{volume}"));
+        self.0.writes(words).titled(format!("lvchange {group}/{volume}"))
+    }
+
     #[must_use]
     pub fn add_volume_tag(&self, group: &VgName, volumes: &[&LvName], tag: &LvmTag) -> Call {
         let mut words = vec!["lvchange".to_owned(), "--addtag".to_owned(), tag.to_string()];
@@ -425,6 +459,37 @@ mod tests {
             "lvcreate --yes --thin --extents 2048 --poolmetadatasize 8388608b --chunksize 262144b --zero y \
              --errorwhenfull y --addtag bricklayer.role=pool --name tp_b vg_a\n\
              lvcreate --yes --thin --virtualsize 8589934592b --addtag bricklayer.role=data --name brick_b vg_a/tp_b\n"
+        );
+    }
+
+    #[test]
+    fn what_grows_is_given_the_size_that_it_is_to_have_with_metadata_first() {
+        let (group, pool, volume) = ("vg_a".parse().unwrap(), "tp_b".parse().unwrap(), "brick_b".parse().unwrap());
+        let (data, metadata) = (ByteSize::from_gib(4), ByteSize::from_mib(16));
+        assert_eq!(
+            lvm().extend_pool(&group, &pool, data, metadata).words(),
+            "lvm lvextend --poolmetadatasize 16777216b --size 4294967296b vg_a/tp_b"
+        );
+        assert_eq!(lvm().extend_pool(&group, &pool, data, None).words(), "lvm lvextend --size 4294967296b vg_a/tp_b");
+        assert_eq!(
+            lvm().extend_volume(&group, &volume, data.unwrap()).words(),
+            "lvm lvextend --size 4294967296b vg_a/brick_b"
+        );
+    }
+
+    #[test]
+    fn tags_are_replaced_in_one_command() {
+        let tag = |text: &str| text.parse::<LvmTag>().unwrap();
+        let call = lvm().replace_volume_tags(
+            &"vg_a".parse().unwrap(),
+            &"brick_b".parse().unwrap(),
+            &[tag("bricklayer.asked=1"), tag("bricklayer.generation=1")],
+            &[tag("bricklayer.asked=2"), tag("bricklayer.generation=2")],
+        );
+        assert_eq!(
+            call.words(),
+            "lvm lvchange --deltag bricklayer.asked=1 --deltag bricklayer.generation=1 --addtag bricklayer.asked=2 \
+             --addtag bricklayer.generation=2 vg_a/brick_b"
         );
     }
 

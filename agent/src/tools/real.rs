@@ -11,7 +11,7 @@ use bricklayer_proto::names::{
     BrickPath, DevicePath, HostName, LvName, LvmTag, MountPoint, OptionKey, OptionValue, VgName, VolumeName,
     mapper_path,
 };
-use bricklayer_proto::size::ExtentSize;
+use bricklayer_proto::size::{ByteSize, ExtentSize};
 use bricklayer_proto::space::spare_growth;
 use bricklayer_proto::task::{BrickAddress, Layout};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -260,6 +260,34 @@ impl Host for RealHost {
         self.lvm.create_volume(wanted).run().await?;
         report = self.existing_group(&wanted.group).await?;
         Ok(report)
+    }
+
+    async fn extend_pool(
+        &self,
+        group: &VgName,
+        pool: &LvName,
+        data: Option<ByteSize>,
+        metadata: Option<ByteSize>,
+    ) -> Result<(), HostError> {
+        self.lvm.extend_pool(group, pool, data, metadata).run().await.map(drop)
+    }
+
+    async fn extend_volume(&self, group: &VgName, volume: &LvName, to: ByteSize) -> Result<(), HostError> {
+        self.lvm.extend_volume(group, volume, to).run().await.map(drop)
+    }
+
+    async fn grow_xfs(&self, at: &MountPoint) -> Result<(), HostError> {
+        self.xfs.grow(at).run().await.map(drop)
+    }
+
+    async fn replace_volume_tags(
+        &self,
+        group: &VgName,
+        volume: &LvName,
+        gone: &[LvmTag],
+        new: &[LvmTag],
+    ) -> Result<(), HostError> {
+        self.lvm.replace_volume_tags(group, volume, gone, new).run().await.map(drop)
     }
 
     async fn add_volume_tag(&self, group: &VgName, volume: &LvName, tag: &LvmTag) -> Result<(), HostError> {

@@ -1,19 +1,24 @@
-//! `mkfs.xfs`, as bricks want it. Never with `-f`: a file system that is there stays there.
+//! `mkfs.xfs`, as bricks want it, and `xfs_growfs`. Never with `-f`: a file system that is there stays there.
+
+use bricklayer_proto::names::MountPoint;
 
 use super::run::{Call, Program};
 
 #[derive(Clone, Debug)]
-pub struct Xfs(Program);
+pub struct Xfs {
+    mkfs: Program,
+    growfs: Program,
+}
 
 impl Xfs {
     #[must_use]
     pub fn find() -> Self {
-        Self(Program::find("mkfs.xfs"))
+        Self { mkfs: Program::find("mkfs.xfs"), growfs: Program::find("xfs_growfs") }
     }
 
     #[must_use]
     pub fn version(&self) -> Call {
-        self.0.reads(["-V"])
+        self.mkfs.reads(["-V"])
     }
 
     /// Inodes of 512 bytes hold GlusterFS's extended attributes; directory blocks of 8 KiB are what its users have
@@ -23,7 +28,13 @@ impl Xfs {
     pub fn make(&self, device: &str, arbiter: bool) -> Call {
         let mut words = vec!["-q", "-K", "-i", if arbiter { "size=512,maxpct=100" } else { "size=512" }];
         words.extend(["-n", "size=8192", "--", device]);
-        self.0.writes(words)
+        self.mkfs.writes(words)
+    }
+
+    /// Has the file system mounted here take all of its device. A repeat changes nothing.
+    #[must_use]
+    pub fn grow(&self, at: &MountPoint) -> Call {
+        self.growfs.writes(["-d", at.as_str()])
     }
 }
 
@@ -42,5 +53,10 @@ mod tests {
             xfs.make("/dev/mapper/a", true).words(),
             "mkfs.xfs -q -K -i size=512,maxpct=100 -n size=8192 -- /dev/mapper/a"
         );
+    }
+
+    #[test]
+    fn a_file_system_grows_by_its_mount_point() {
+        assert_eq!(Xfs::find().grow(&"/m/vg_a/brick_b".parse().unwrap()).words(), "xfs_growfs -d /m/vg_a/brick_b");
     }
 }

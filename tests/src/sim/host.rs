@@ -3,6 +3,8 @@
 //! An effect happens whole, at one moment, after its delay; which is why a call that is dropped while it waits has done
 //! nothing. While the host has no power every call waits for good, as the program that made it is dead.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use bricklayer_agent::host::{BrickVolumes, GlusterVolume, GroupReport, Host, HostError, HostView, Mount, Signature};
 use bricklayer_proto::ids::BootId;
@@ -42,6 +44,16 @@ pub struct Footprint {
     /// Folders on the root file system.
     pub mount_points: Vec<Utf8PathBuf>,
     pub volumes: Vec<VolumeName>,
+    pub file_systems: Vec<FileSystemSeen>,
+}
+
+/// The file system on a logical volume.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileSystemSeen {
+    pub on: LvName,
+    pub size: ByteSize,
+    /// What stands beside the brick directory.
+    pub files: BTreeMap<String, String>,
 }
 
 impl Footprint {
@@ -316,7 +328,19 @@ impl SimHost {
             // It only ever rises.
             group.space.seqno = 0;
         }
-        Footprint { view, mount_points: machine.mount_points.keys().cloned().collect(), volumes }
+        let groups = machine.disks.iter().filter_map(SimDisk::hosts_group);
+        let file_systems = groups.flat_map(|group| &group.volumes).filter_map(|(name, volume)| {
+            let found = volume.file_system.as_ref()?;
+            let text = |content: &Vec<u8>| String::from_utf8_lossy(content).into_owned();
+            let files = found.files.iter().map(|(name, content)| (name.clone(), text(content))).collect();
+            Some(FileSystemSeen { on: name.clone(), size: found.size, files })
+        });
+        Footprint {
+            view,
+            mount_points: machine.mount_points.keys().cloned().collect(),
+            volumes,
+            file_systems: file_systems.collect(),
+        }
     }
 
     fn on<T>(&self, act: impl FnOnce(&mut Machine) -> T) -> T {
@@ -606,6 +630,48 @@ impl World {
         report.into_iter().find(|report| report.name == wanted.group).ok_or_else(|| failed("lvs", "the group is gone"))
     }
 
+    fn extend_pool(
+        &mut self,
+        key: HostKey,
+        group: &VgName,
+        pool: &LvName,
+        data: Option<ByteSize>,
+        metadata: Option<ByteSize>,
+    ) -> Result<(), HostError> {
+        let found = self.machine_mut(key).find_group(&format!("lvextend {group}/{pool}"), group)?;
+        let extents = |size: ByteSize| size.to_extents(found.extent_size);
+        found.extend_pool(pool, data.map(extents), metadata.map(extents))
+    }
+
+    fn extend_volume(&mut self, key: HostKey, group: &VgName, name: &LvName, to: ByteSize) -> Result<(), HostError> {
+        let found = self.machine_mut(key).find_group(&format!("lvextend {group}/{name}"), group)?;
+        let to = to.to_extents(found.extent_size);
+        let pool = found.volumes.get(name).and_then(|volume| match &volume.kind {
+            Kind::Thin { pool, .. } => found.volumes.get(pool),
+            _ => None,
+        });
+        if pool.is_some_and(|pool| pool.extents() < to) {
+            self.violation(format!("{group}/{name} became larger than its pool"));
+        }
+        found.extend_thin(name, to)
+    }
+
+    fn grow_xfs(&mut self, key: HostKey, at: &MountPoint) -> Result<(), HostError> {
+        let what = format!("xfs_growfs {at}");
+        let machine = self.machine_mut(key);
+        let not_mounted = || failed(&what, &format!("{at} is not a mounted XFS filesystem"));
+        let Some(Source::Volume { group, volume }) = machine.mounted_at(at.as_path()).map(|mount| mount.what.clone())
+        else {
+            return Err(not_mounted());
+        };
+        let found = machine.find_group(&what, &group)?;
+        let one = found.extent_size;
+        let volume = found.volumes.get_mut(&volume).ok_or_else(not_mounted)?;
+        let size = volume.extents().to_bytes(one).unwrap_or_default();
+        volume.file_system.as_mut().ok_or_else(not_mounted)?.size = size;
+        Ok(())
+    }
+
     fn remove_volume(&mut self, key: HostKey, group: &VgName, name: &LvName) -> Result<(), HostError> {
         let what = format!("lvremove {group}/{name}");
         let machine = self.machine_mut(key);
@@ -646,7 +712,7 @@ impl World {
             let said = format!("/dev/{group}/{name} appears to contain an existing filesystem (xfs).");
             return Err(failed(&what, &said));
         }
-        volume.file_system = Some(FileSystem { arbiter, ..FileSystem::default() });
+        volume.file_system = Some(FileSystem { size, arbiter, ..FileSystem::default() });
         Ok(())
     }
 
@@ -885,9 +951,54 @@ impl Host for SimHost {
     async fn add_volume_tag(&self, group: &VgName, volume: &LvName, tag: &LvmTag) -> Result<(), HostError> {
         let (group, volume, tag) = (group.clone(), volume.clone(), tag.clone());
         self.effect(Call::AddVolumeTag, format!("{group}/{volume} {tag}"), move |world, key| {
-            world.machine_mut(key).find_group("lvchange --addtag", &group)?.add_volume_tag(&volume, &tag)
+            world.machine_mut(key).find_group("lvchange", &group)?.replace_volume_tags(&volume, &[], &[tag])
         })
         .await
+    }
+
+    async fn replace_volume_tags(
+        &self,
+        group: &VgName,
+        volume: &LvName,
+        gone: &[LvmTag],
+        new: &[LvmTag],
+    ) -> Result<(), HostError> {
+        let (group, volume, gone, new) = (group.clone(), volume.clone(), gone.to_vec(), new.to_vec());
+        self.effect(Call::ReplaceVolumeTags, format!("{group}/{volume}"), move |world, key| {
+            world.machine_mut(key).find_group("lvchange", &group)?.replace_volume_tags(&volume, &gone, &new)
+        })
+        .await
+    }
+
+    async fn extend_pool(
+        &self,
+        group: &VgName,
+        pool: &LvName,
+        data: Option<ByteSize>,
+        metadata: Option<ByteSize>,
+    ) -> Result<(), HostError> {
+        let target = format!("{group}/{pool}");
+        let (group, pool) = (group.clone(), pool.clone());
+        let (half_group, half_pool) = (group.clone(), pool.clone());
+        let half: Run<()> = Box::new(move |world, key| match metadata {
+            Some(_) => world.extend_pool(key, &half_group, &half_pool, None, metadata),
+            None => Ok(()),
+        });
+        let run: Run<()> = Box::new(move |world, key| world.extend_pool(key, &group, &pool, data, metadata));
+        self.call(Call::ExtendPool, target, run, Some(half)).await
+    }
+
+    async fn extend_volume(&self, group: &VgName, volume: &LvName, to: ByteSize) -> Result<(), HostError> {
+        let (group, volume) = (group.clone(), volume.clone());
+        self.effect(Call::ExtendVolume, format!("{group}/{volume} {to}"), move |world, key| {
+            world.extend_volume(key, &group, &volume, to)
+        })
+        .await
+    }
+
+    async fn grow_xfs(&self, at: &MountPoint) -> Result<(), HostError> {
+        let at = at.clone();
+        self.effect(Call::GrowXfs, at.to_string(), move |world, key| world.grow_xfs(key, &at)).await
     }
 
     async fn remove_volume(&self, group: &VgName, volume: &LvName) -> Result<(), HostError> {

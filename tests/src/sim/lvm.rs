@@ -2,7 +2,7 @@
 //!
 //! What LVM does and tools that count for themselves get wrong: the first pool brings `lvol0_pmspare`, as large as its
 //! metadata; a pool with more metadata makes the spare grow; removing a pool never makes it shrink; removing the last
-//! pool removes it. One change is one commit: either all of it is in the metadata or nothing, tags included.
+//! pool removes it; extending a pool's metadata extends the spare. One change is one commit: either all of it is in the metadata or nothing, tags included.
 
 use std::collections::BTreeMap;
 
@@ -149,6 +149,76 @@ impl Group {
         Ok(())
     }
 
+    /// `lvextend` of a thin pool, as LVM 2.03.16 does it: the metadata in a commit of its own, which stays when there is
+    /// no room for the data; more metadata than was asked for, where its own estimate says so.
+    pub(super) fn extend_pool(
+        &mut self,
+        name: &LvName,
+        to_data: Option<Extents>,
+        to_metadata: Option<Extents>,
+    ) -> Result<(), HostError> {
+        let what = format!("lvextend {}/{name}", self.name);
+        let Some(Volume { kind: Kind::Pool { data, metadata }, .. }) = self.volumes.get(name) else {
+            return Err(failed(&what, &format!("Thin pool {}/{name} not found.", self.name)));
+        };
+        let (data, metadata) = (*data, *metadata);
+        let chunks = to_data.unwrap_or(data).to_bytes(self.extent_size).unwrap_or_default().bytes().div_ceil(256 << 10);
+        let estimate = ByteSize::from_bytes(chunks * 64).to_extents(self.extent_size);
+        let to_metadata = to_metadata.unwrap_or(metadata).max(estimate);
+        if to_metadata < metadata {
+            return Err(failed(&what, "Thin pool metadata cannot be reduced."));
+        }
+        let enough = |needed: u64, free: u64| match needed <= free {
+            true => Ok(()),
+            false => Err(failed(
+                &what,
+                &format!("Insufficient free space: {needed} extents needed, but only {free} available"),
+            )),
+        };
+        if to_metadata > metadata {
+            let spare = self.spare.max(to_metadata);
+            let needed = to_metadata.count() - metadata.count() + spare.count() - self.spare.count();
+            enough(needed, self.free().count())?;
+            self.spare = spare;
+            self.set_kind(name, Kind::Pool { data, metadata: to_metadata });
+        }
+        let Some(to_data) = to_data else { return Ok(()) };
+        self.refuse_no_growth(&what, data, to_data)?;
+        enough(to_data.count() - data.count(), self.free().count())?;
+        self.set_kind(name, Kind::Pool { data: to_data, metadata: to_metadata });
+        Ok(())
+    }
+
+    /// `lvextend` of a thin volume: takes no extents of the group, and does not ask whether the pool has them.
+    pub(super) fn extend_thin(&mut self, name: &LvName, to: Extents) -> Result<(), HostError> {
+        let what = format!("lvextend {}/{name}", self.name);
+        let Some(Volume { kind: Kind::Thin { pool, size }, .. }) = self.volumes.get(name) else {
+            let said = format!("Failed to find logical volume \"{}/{name}\"", self.name);
+            return Err(failed(&what, &said));
+        };
+        self.refuse_no_growth(&what, *size, to)?;
+        let kind = Kind::Thin { pool: pool.clone(), size: to };
+        self.set_kind(name, kind);
+        Ok(())
+    }
+
+    fn refuse_no_growth(&self, what: &str, now: Extents, to: Extents) -> Result<(), HostError> {
+        match to.cmp(&now) {
+            std::cmp::Ordering::Greater => Ok(()),
+            std::cmp::Ordering::Equal => Err(failed(what, &format!("New size ({to}) matches existing size ({now})."))),
+            std::cmp::Ordering::Less => {
+                Err(failed(what, &format!("New size given ({to}) not larger than existing size ({now})")))
+            }
+        }
+    }
+
+    fn set_kind(&mut self, name: &LvName, kind: Kind) {
+        if let Some(volume) = self.volumes.get_mut(name) {
+            volume.kind = kind;
+            self.seqno += 1;
+        }
+    }
+
     /// `lvremove` of a volume that nothing has open. LVM would take a pool's thin volumes along; the agent never asks
     /// for that, so a pool has to be empty.
     pub(super) fn remove(&mut self, name: &LvName) -> Result<(), HostError> {
@@ -175,13 +245,21 @@ impl Group {
         self.seqno += 1;
     }
 
-    pub(super) fn add_volume_tag(&mut self, name: &LvName, tag: &LvmTag) -> Result<(), HostError> {
-        let what = format!("lvchange --addtag {tag} {}/{name}", self.name);
+    /// `lvchange` with `--deltag` and `--addtag`: one commit.
+    pub(super) fn replace_volume_tags(
+        &mut self,
+        name: &LvName,
+        gone: &[LvmTag],
+        new: &[LvmTag],
+    ) -> Result<(), HostError> {
+        let what = format!("lvchange {}/{name}", self.name);
         let Some(volume) = self.volumes.get_mut(name) else {
             let said = format!("Failed to find logical volume \"{}/{name}\"", self.name);
             return Err(failed(&what, &said));
         };
-        volume.tags = with(&volume.tags, tag);
+        volume.tags.retain(|tag| !gone.contains(tag));
+        volume.tags.extend(new.iter().cloned());
+        volume.tags = sorted(&volume.tags);
         self.seqno += 1;
         Ok(())
     }
@@ -281,6 +359,22 @@ mod tests {
         assert_eq!(group.space(), before);
         group.create_pool(&name("a"), Extents::new(all - 4), Extents::new(2), &[]).unwrap();
         assert_eq!(group.free(), Extents::ZERO);
+    }
+
+    #[test]
+    fn a_pool_grows_by_the_figures_that_lvm_gave() {
+        // Seen on LVM 2.03.16: a pool of 512 + 2 extents, then 4 extents of metadata, then 1024 of data.
+        let mut group = group_of(16);
+        group.create_pool(&name("tp"), Extents::new(512), Extents::new(2), &[]).unwrap();
+        assert_eq!(group.free(), Extents::new(3575));
+        group.extend_pool(&name("tp"), None, Some(Extents::new(4))).unwrap();
+        assert_eq!((group.free(), group.spare), (Extents::new(3571), Extents::new(4)));
+        group.extend_pool(&name("tp"), Some(Extents::new(1024)), None).unwrap();
+        assert_eq!(group.free(), Extents::new(3059));
+        assert!(group.extend_pool(&name("tp"), Some(Extents::new(1024)), None).is_err(), "it has that size");
+        // LVM's own estimate of the metadata is extended to although the data then finds no room.
+        assert!(group.extend_pool(&name("tp"), Some(Extents::new(23_674)), None).is_err());
+        assert_eq!((group.free(), group.spare), (Extents::new(3055), Extents::new(6)));
     }
 
     #[test]

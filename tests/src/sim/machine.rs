@@ -81,6 +81,8 @@ pub(super) enum Source {
 /// An XFS and what Bricklayer and glusterd keep in its root.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FileSystem {
+    /// As much of its volume as it takes.
+    pub size: ByteSize,
     pub arbiter: bool,
     pub files: BTreeMap<String, Vec<u8>>,
     pub directories: BTreeMap<String, Directory>,
