@@ -72,6 +72,8 @@ pub struct PlacementConfig {
     pub smallest_brick: Option<String>,
     pub largest_brick: Option<String>,
     pub most_bricks_per_volume: Option<u32>,
+    /// What a file is assumed to have on average, such as `64KiB`: an arbiter brick has room for as many.
+    pub average_file_size: Option<String>,
     /// 0: any number.
     pub most_volumes_per_cluster: Option<usize>,
 }
@@ -123,6 +125,7 @@ impl ConfigFile {
         };
         policy.limits.least_brick = size(&self.placement.smallest_brick, policy.limits.least_brick)?;
         policy.limits.largest_brick = size(&self.placement.largest_brick, policy.limits.largest_brick)?;
+        policy.average_file_size = size(&self.placement.average_file_size, policy.average_file_size)?;
         if let Some(most) = self.placement.most_bricks_per_volume {
             policy.limits.most_bricks = most;
         }

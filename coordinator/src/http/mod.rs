@@ -15,6 +15,7 @@ pub mod failure;
 mod front;
 pub mod heketi;
 mod mode;
+mod rehearsal;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -80,13 +81,23 @@ pub struct Service {
     auth: Arc<Auth>,
     settings: Settings,
     metrics: Arc<Metrics>,
+    /// Nothing is done in earnest: what does not go through the operations must not be done at all.
+    rehearses: bool,
 }
 
 impl Service {
     #[must_use]
     pub fn new(operations: Operations, trust: Arc<Trust>, registry: Arc<Registry>, auth: Auth) -> Self {
         let metrics = Arc::new(Metrics::new(operations.clone()));
-        Self { operations, trust, registry, auth: Arc::new(auth), settings: Settings::default(), metrics }
+        Self {
+            operations,
+            trust,
+            registry,
+            auth: Arc::new(auth),
+            settings: Settings::default(),
+            metrics,
+            rehearses: false,
+        }
     }
 
     #[must_use]
@@ -96,13 +107,15 @@ impl Service {
 }
 
 /// All routes. Every request passes, from the outside: the log, the writer of refusals, the guard against panics, the
-/// doors that need no token, authentication, the mode of the server, and only then the routes.
+/// doors that need no token, authentication, the mode of the server, the choice between a rehearsal and the performance,
+/// and only then the routes.
 pub fn router(service: Service) -> Router {
-    let routes = heketi::routes().merge(v1::routes()).with_state(service.clone());
+    let routes = routes(service.clone());
     // A router around the router: what is set by `layer` runs after the route is chosen, and the path must be put right
     // before.
     Router::new()
         .fallback_service(routes)
+        .layer(from_fn_with_state(service.clone(), rehearsal::rehearse))
         .layer(from_fn(front::plain_path))
         .layer(from_fn_with_state(service.clone(), mode::gate))
         .layer(from_fn_with_state(service.clone(), auth::authenticate))
@@ -110,4 +123,8 @@ pub fn router(service: Service) -> Router {
         .layer(from_fn(front::no_panic))
         .layer(from_fn(failure::write))
         .layer(from_fn_with_state(service, front::log))
+}
+
+fn routes(service: Service) -> Router {
+    heketi::routes().merge(v1::routes()).with_state(service)
 }

@@ -36,5 +36,7 @@ fn counts(plan: &Plan) -> bool {
             | Plan::DiskWipe(_)
             | Plan::NodeState(_)
             | Plan::DeviceState(_)
+            | Plan::DeviceResync(_)
+            | Plan::CleanUp(_)
     )
 }

@@ -84,7 +84,7 @@ pub fn placing(context: &Context, size: ByteSize, layout: Layout, snapshot: Snap
     Wish {
         snapshot_factor_milli: snapshot.factor_milli,
         zones: options.zones.unwrap_or(context.policy.zones),
-        average_file_size: options.average_file_size,
+        average_file_size: options.average_file_size.unwrap_or(context.policy.average_file_size),
         limits: context.policy.limits,
         tag_match: options.tag_match.clone(),
         ..Wish::new(size, layout)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bricklayer_proto::names::{NotAName, OptionKey, OptionValue};
 use bricklayer_proto::size::ByteSize;
 
-use crate::placement::{AVERAGE_FILE_SIZE, TagMatch, ZoneRule};
+use crate::placement::{TagMatch, ZoneRule};
 
 /// What a request's `glustervolumeoptions` come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +13,8 @@ pub struct VolumeOptions {
     /// All of them are set on the volume, those that steer the placement included.
     pub set: BTreeMap<OptionKey, OptionValue>,
     pub arbiter: bool,
-    pub average_file_size: ByteSize,
+    /// `None`: as the installation has it.
+    pub average_file_size: Option<ByteSize>,
     /// `None`: as the installation has it.
     pub zones: Option<ZoneRule>,
     pub tag_match: Option<TagMatch>,
@@ -34,7 +35,7 @@ pub fn read(options: &[String]) -> Result<VolumeOptions, BadOption> {
     let mut read = VolumeOptions {
         set: BTreeMap::new(),
         arbiter: false,
-        average_file_size: AVERAGE_FILE_SIZE,
+        average_file_size: None,
         zones: None,
         tag_match: None,
     };
@@ -47,7 +48,7 @@ pub fn read(options: &[String]) -> Result<VolumeOptions, BadOption> {
             // Zero and anything unreadable mean the default, as in heketi.
             "user.heketi.average-file-size" => {
                 if let Some(size) = text.parse().ok().filter(|kib| *kib > 0).and_then(ByteSize::from_kib) {
-                    read.average_file_size = size;
+                    read.average_file_size = Some(size);
                 }
             }
             "user.heketi.zone-checking" => {
@@ -92,7 +93,7 @@ mod tests {
     fn heketis_own_options_steer_and_are_set_as_well() {
         let read = options(&["user.heketi.arbiter true", "user.heketi.average-file-size 1024"]).unwrap();
         assert!(read.arbiter);
-        assert_eq!(read.average_file_size, ByteSize::from_mib(1).unwrap());
+        assert_eq!(read.average_file_size, ByteSize::from_mib(1));
         assert_eq!(read.set.len(), 2);
     }
 }

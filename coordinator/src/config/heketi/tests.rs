@@ -55,6 +55,7 @@ fn what_still_has_a_meaning_becomes_our_configuration() {
     assert_eq!(policy.limits.least_brick.to_string(), "2 GiB");
     assert_eq!(policy.limits.largest_brick.to_string(), "1 TiB");
     assert_eq!(policy.limits.most_bricks, 33);
+    assert_eq!(policy.average_file_size.to_string(), "128 KiB");
     assert_eq!(policy.most_volumes_per_cluster, usize::MAX);
 }
 

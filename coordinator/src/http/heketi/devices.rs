@@ -58,6 +58,11 @@ pub async fn set_tags(
     Ok(answer::ok(&service.operations.tags(Tagged::Device(id), change).await?))
 }
 
+/// A GET that begins work, as in heketi.
+pub async fn resync(State(service): State<Service>, Id(id): Id<DeviceId>) -> Result<Response, Failure> {
+    Ok(answer::accepted_get(service.operations.device_resync(id).await?))
+}
+
 fn wish(request: DeviceAddRequest) -> Result<DeviceWish, Failure> {
     let mut faults = Faults::default();
     if request.name.is_empty() {

@@ -9,7 +9,6 @@ mod check;
 mod clusters;
 mod db;
 mod devices;
-mod later;
 mod nodes;
 mod operations;
 mod queue;
@@ -36,7 +35,7 @@ use crate::model::AdminState;
 
 /// heketi's paths, each with and without a slash at its end.
 pub fn routes() -> Router<Service> {
-    let routes = Paths(Router::new())
+    let Paths(routes) = Paths(Router::new())
         .at("/clusters", get(clusters::list).post(clusters::create))
         .at("/clusters/{id}", get(clusters::info).delete(clusters::delete))
         .at("/clusters/{id}/flags", post(clusters::set_flags))
@@ -48,6 +47,7 @@ pub fn routes() -> Router<Service> {
         .at("/devices/{id}", get(devices::info).delete(devices::delete))
         .at("/devices/{id}/state", post(devices::set_state))
         .at("/devices/{id}/tags", post(devices::set_tags))
+        .at("/devices/{id}/resync", get(devices::resync))
         .at("/volumes", get(volumes::list).post(volumes::create))
         .at("/volumes/{id}", get(volumes::info).delete(volumes::delete))
         .at("/volumes/{id}/expand", post(volumes::expand))
@@ -61,13 +61,13 @@ pub fn routes() -> Router<Service> {
         .at("/operations", get(operations::counts))
         .at("/operations/pending", get(operations::list))
         .at("/operations/pending/{id}", get(operations::info))
+        .at("/operations/pending/cleanup", post(operations::clean_up))
         .at("/admin", get(server::mode).post(server::set_mode))
         .at("/internal/logging", get(server::log_level).post(server::set_log_level))
         .at("/internal/state/examine/gluster", get(db::examine))
         .at("/db/dump", get(db::dump))
         .at("/db/check", get(db::check))
         .at("/backup/db", get(db::backup));
-    let Paths(routes) = later::routes(routes);
     routes
         .method_not_allowed_fallback(async || StatusCode::METHOD_NOT_ALLOWED)
         .route_layer(from_fn(front::heketis_paths))

@@ -168,8 +168,17 @@ fn changes(plan: &Plan) -> Vec<PendingChange> {
     changes.map(|(action, id)| PendingChange { id, description: action.description().to_owned() }).collect()
 }
 
+/// heketi took back what a restart had left half done; ours is tried again by itself, and here at once.
+pub async fn clean_up(
+    State(service): State<Service>,
+    OptionalJson(request): OptionalJson<PendingCleanupRequest>,
+) -> Result<Response, Failure> {
+    let named = named(&request)?;
+    Ok(answer::accepted(service.operations.clean_up(&named).await?))
+}
+
 /// The operations that a clean-up names; all that are stuck when it names none.
-pub fn named(request: &PendingCleanupRequest) -> Result<Vec<OperationId>, Failure> {
+fn named(request: &PendingCleanupRequest) -> Result<Vec<OperationId>, Failure> {
     const MOST: usize = 32;
     let mut faults = Faults::default();
     if request.operations.len() > MOST {

@@ -4,5 +4,6 @@ mod auth;
 mod golden;
 mod heketi;
 mod ours;
+mod server;
 mod wire;
 mod world;

@@ -58,10 +58,7 @@ pub async fn withdraw(State(service): State<Service>, Id(id): Id<InvitationId>) 
 fn wanted(request: &InvitationRequest) -> Result<NewInvitation, Failure> {
     let bad = |error: bricklayer_proto::names::NotAName| Failure::bad_request(error.to_string());
     let name: HostName = request.name.parse().map_err(bad)?;
-    let zone = request.zone.map(|zone| {
-        let valid = u32::try_from(zone).ok().and_then(Zone::new);
-        valid.map(Zone::get).ok_or_else(|| Failure::bad_request(format!("{zone} is not a zone: zones are 1 and more")))
-    });
+    let zone = request.zone.map(|zone| super::zone(zone).map(Zone::get));
     let life = match request.ttl_seconds {
         None => DEFAULT_INVITATION_LIFE,
         // Whatever is too long is refused with the limit.

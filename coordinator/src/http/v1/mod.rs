@@ -2,8 +2,10 @@
 
 mod agents;
 mod disks;
+mod hardware;
 mod invitations;
 mod operations;
+mod volumes;
 
 use std::str::FromStr;
 
@@ -13,11 +15,12 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post};
 use bricklayer_proto::ids::NodeId;
 
 use super::Service;
 use super::failure::Failure;
+use crate::model::Zone;
 
 pub fn routes() -> Router<Service> {
     Router::new()
@@ -26,7 +29,12 @@ pub fn routes() -> Router<Service> {
         .route("/v1/invitations", get(invitations::list).post(invitations::create))
         .route("/v1/invitations/{id}", delete(invitations::withdraw))
         .route("/v1/nodes/{node}/disks", get(disks::list))
+        .route("/v1/nodes/{node}", patch(hardware::edit_node))
+        .route("/v1/nodes/{node}/lost", post(hardware::lose_node))
         .route("/v1/devices/wipe", post(disks::wipe))
+        .route("/v1/bricks/{id}/replace", post(hardware::replace_brick))
+        .route("/v1/volumes/{id}/heal", get(volumes::heal))
+        .route("/v1/volumes/{id}/rebalance", get(volumes::rebalance).post(volumes::start_rebalance))
         .route("/v1/operations", get(operations::list))
         .route("/v1/operations/{id}", get(operations::info))
         .method_not_allowed_fallback(async || {
@@ -51,6 +59,11 @@ impl<T: FromStr<Err: ToString>, S: Send + Sync> FromRequestParts<S> for Id<T> {
         let Path(text) = path.map_err(|error| Failure::bad_request(error.body_text()))?;
         text.parse().map(Self).map_err(|error: T::Err| Failure::bad_request(error.to_string()))
     }
+}
+
+fn zone(zone: i64) -> Result<Zone, Failure> {
+    let valid = u32::try_from(zone).ok().and_then(Zone::new);
+    valid.ok_or_else(|| Failure::bad_request(format!("{zone} is not a zone: zones are 1 and more")))
 }
 
 impl Service {

@@ -1,0 +1,77 @@
+//! `/v1/nodes/{node}`, `/v1/nodes/{node}/lost` and `/v1/bricks/{id}/replace`: changes of hardware that heketi has no word
+//! for.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use bricklayer_api::v1::{BrickReplaceRequest, NodeEdit as NodeEditRequest, NodeLostRequest};
+use bricklayer_proto::ids::{BrickId, DeviceId};
+use bricklayer_proto::names::{HostName, NotAName};
+
+use super::Id;
+use crate::http::body::OurJson;
+use crate::http::failure::Failure;
+use crate::http::{Service, answer};
+use crate::ops::{NodeEdit, ReplaceRequest};
+use crate::pki::RevokeError;
+
+/// Its zone and its names. What is missing, or empty, stays as it is.
+pub async fn edit_node(
+    State(service): State<Service>,
+    Path(node): Path<String>,
+    OurJson(request): OurJson<NodeEditRequest>,
+) -> Result<StatusCode, Failure> {
+    let node = service.node(&node)?;
+    let hosts = |names: Vec<String>| {
+        let hosts: Result<Vec<HostName>, NotAName> = names.iter().map(|name| name.parse()).collect();
+        let hosts = hosts.map_err(|error| Failure::bad_request(error.to_string()))?;
+        Ok::<_, Failure>(Some(hosts).filter(|hosts| !hosts.is_empty()))
+    };
+    let names = request.hostnames.unwrap_or_default();
+    let edit = NodeEdit {
+        zone: request.zone.map(super::zone).transpose()?,
+        manage: hosts(names.manage)?,
+        storage: hosts(names.storage)?,
+    };
+    service.operations.node_edit(node, edit).await?;
+    Ok(StatusCode::OK)
+}
+
+/// Nothing waits for it any more. Its agent is shut out, too: should the host come back, it is a stranger.
+pub async fn lose_node(
+    State(service): State<Service>,
+    Path(node): Path<String>,
+    OurJson(request): OurJson<NodeLostRequest>,
+) -> Result<StatusCode, Failure> {
+    let node = service.node(&node)?;
+    service.operations.node_lost(node, &request.confirm).await?;
+    if service.rehearses {
+        return Ok(StatusCode::OK);
+    }
+    match service.registry.revoke(node).await {
+        Ok(_) | Err(RevokeError::Unknown(_)) => Ok(StatusCode::OK),
+        Err(error @ RevokeError::Store(_)) => {
+            Err(Failure::internal("the node is given up, but its agent could not be shut out: revoke it", &error))
+        }
+    }
+}
+
+/// To a device that was chosen, or to one that is.
+pub async fn replace_brick(
+    State(service): State<Service>,
+    Id(brick): Id<BrickId>,
+    OurJson(request): OurJson<BrickReplaceRequest>,
+) -> Result<Response, Failure> {
+    let heal_check = match request.heal_check.as_str() {
+        "" | "enable" => true,
+        "disable" => false,
+        other => return Err(Failure::bad_request(format!("healcheck is enable or disable, not {other:?}"))),
+    };
+    let to = request
+        .device
+        .filter(|device| !device.is_empty())
+        .map(|device| device.parse::<DeviceId>().map_err(|error| Failure::bad_request(format!("device: {error}"))));
+    let request = ReplaceRequest { brick, to: to.transpose()?, heal_check };
+    service.has_room_for_one_more()?;
+    Ok(answer::accepted(service.operations.brick_replace(request).await?))
+}
