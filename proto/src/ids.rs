@@ -25,6 +25,13 @@ fn parse(kind: &'static str, text: &str) -> Result<Uuid, NotAnId> {
     Uuid::try_parse(text).map_err(|_| wrong())
 }
 
+#[cfg(feature = "openapi")]
+fn schema(kind: &str) -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+    use utoipa::openapi::schema::{ObjectBuilder, Type};
+    let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[0-9a-f]{32}$"));
+    text.description(Some(format!("{kind}: 32 lower-case hex digits"))).into()
+}
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident = $kind:literal),+ $(,)?) => {$(
         $(#[$doc])*
@@ -61,6 +68,16 @@ macro_rules! ids {
                 write!(f, concat!(stringify!($name), "({})"), self.0.simple())
             }
         }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                schema($kind)
+            }
+        }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::ToSchema for $name {}
 
         impl FromStr for $name {
             type Err = NotAnId;

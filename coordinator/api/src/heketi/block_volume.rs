@@ -8,6 +8,7 @@ use super::{is_false, is_zero};
 
 /// Body of `POST /blockvolumes`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct BlockVolumeCreateRequest {
     #[serde(rename = "size")]
@@ -28,6 +29,7 @@ pub struct BlockVolumeCreateRequest {
 
 /// Body of `POST /blockvolumes/{id}/expand`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct BlockVolumeExpandRequest {
     /// The size that it is to have, not what is to be added.
@@ -37,6 +39,7 @@ pub struct BlockVolumeExpandRequest {
 
 /// Answer of `GET /blockvolumes/{id}`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BlockVolumeInfo {
     #[serde(rename = "size")]
     pub size_gib: i64,
@@ -57,6 +60,7 @@ pub struct BlockVolumeInfo {
 
 /// How initiators reach a block volume.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct BlockVolumeAccess {
     pub hosts: Vec<String>,
@@ -69,6 +73,8 @@ pub struct BlockVolumeAccess {
 
 /// What initiators log in with; empty where they need not. Not shown by `Debug`.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String))]
 pub struct InitiatorPassword(SecretString);
 
 impl InitiatorPassword {
@@ -99,6 +105,7 @@ impl<'de> Deserialize<'de> for InitiatorPassword {
 
 /// Answer of `GET /blockvolumes`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct BlockVolumeList {
     #[serde(rename = "blockvolumes")]

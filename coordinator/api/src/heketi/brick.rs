@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Body of `POST /bricks/to-evict/{id}`, which may also have none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct BrickEvictRequest {
     /// Whether a volume that is being healed stops the eviction: empty, `enable` or `disable`.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Body of `POST /clusters` and `POST /clusters/{id}/flags`. What is missing is false.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct ClusterFlags {
     /// Volumes for block devices may be made.
@@ -15,6 +16,7 @@ pub struct ClusterFlags {
 
 /// A cluster, as `POST /clusters` and `GET /clusters/{id}` answer it. All lists are sorted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ClusterInfo {
     pub id: ClusterId,
     #[serde(default)]
@@ -33,6 +35,7 @@ pub struct ClusterInfo {
 
 /// Answer of `GET /clusters`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct ClusterList {
     pub clusters: Vec<ClusterId>,

@@ -7,6 +7,7 @@ use super::{EntryState, Tags, is_false};
 
 /// Body of `POST /devices`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct DeviceAddRequest {
     pub name: String,
@@ -20,6 +21,7 @@ pub struct DeviceAddRequest {
 
 /// Body of `DELETE /devices/{id}`, which may also have none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct DeviceDeleteRequest {
     #[serde(rename = "forceforget")]
@@ -28,6 +30,7 @@ pub struct DeviceDeleteRequest {
 
 /// Space on a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct StorageSize {
     #[serde(rename = "total")]
@@ -40,6 +43,7 @@ pub struct StorageSize {
 
 /// Answer of `GET /devices/{id}`, and an entry of a node's list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeviceInfo {
     pub name: String,
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
@@ -59,6 +63,7 @@ pub struct DeviceInfo {
 
 /// A brick, in the lists of a device and of a volume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Brick {
     pub id: BrickId,
     pub path: String,

@@ -67,6 +67,7 @@ pub fn to_indented_body<T: Serialize>(value: &T) -> Result<Vec<u8>, serde_json::
 
 /// Whether new bricks may be placed on a node or a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum EntryState {
     Online,
@@ -95,6 +96,7 @@ impl fmt::Display for EntryState {
 
 /// Body of `POST /nodes/{id}/state` and `POST /devices/{id}/state`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct StateRequest {
     /// `online`, `offline` or `failed`.

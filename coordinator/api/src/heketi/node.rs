@@ -7,6 +7,7 @@ use super::{DeviceInfo, EntryState, Tags};
 
 /// How a node is reached. heketi's clients use the first of each list and keep the order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct HostAddresses {
     pub manage: Vec<String>,
@@ -16,6 +17,7 @@ pub struct HostAddresses {
 
 /// Body of `POST /nodes`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct NodeAddRequest {
     pub zone: i64,
@@ -27,6 +29,7 @@ pub struct NodeAddRequest {
 
 /// Answer of `GET /nodes/{id}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NodeInfo {
     pub zone: i64,
     pub hostnames: HostAddresses,

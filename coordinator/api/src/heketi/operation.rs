@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Answer of `GET /operations`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct OperationCounts {
     pub total: u64,
@@ -19,6 +20,7 @@ pub struct OperationCounts {
 
 /// Answer of `GET /operations/pending`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct PendingOperationList {
     #[serde(rename = "pendingoperations")]
@@ -27,6 +29,7 @@ pub struct PendingOperationList {
 
 /// An operation that has not ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PendingOperation {
     pub id: OperationId,
     /// Such as `create-volume`; what heketi has no word for is `unknown`.
@@ -39,6 +42,7 @@ pub struct PendingOperation {
 
 /// Answer of `GET /operations/pending/{id}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PendingOperationDetail {
     pub id: OperationId,
     pub type_name: String,
@@ -52,6 +56,7 @@ pub struct PendingOperationDetail {
 
 /// One thing that a pending operation makes, changes or removes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PendingChange {
     /// Of the brick, the volume or the device.
     pub id: String,
@@ -61,6 +66,7 @@ pub struct PendingChange {
 
 /// Where a pending operation stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum PendingStatus {
     #[default]
     #[serde(rename = "")]
@@ -85,6 +91,7 @@ impl fmt::Display for PendingStatus {
 
 /// Whether a pending operation is being worked on now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum PendingSubStatus {
     #[default]
     #[serde(rename = "")]
@@ -104,6 +111,7 @@ impl fmt::Display for PendingSubStatus {
 
 /// Body of `POST /operations/pending/cleanup`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct PendingCleanupRequest {
     /// All that are stale or failed when empty.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 /// Body of `POST /admin`, and answer of `GET /admin`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct AdminStatus {
     /// `normal`, `read-only` or `local-client`.
@@ -16,6 +17,7 @@ pub struct AdminStatus {
 
 /// Body of `POST /internal/logging`, and answer of both of its methods.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct LogLevels {
     /// By the name of the logger; heketi has one, [`LogLevels::LOGGER`].
@@ -36,6 +38,7 @@ impl LogLevels {
 
 /// Answer of `GET /db/check`. The server indents it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct DbCheck {
     pub clusters: DbCheckOf,
@@ -55,6 +58,7 @@ pub struct DbCheck {
 
 /// What was found among the records of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct DbCheckOf {
     pub total: u64,

@@ -6,6 +6,7 @@ use super::Tags;
 
 /// Body of `POST /nodes/{id}/tags` and `POST /devices/{id}/tags`; the answer is the whole map as it is then.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct TagsChangeRequest {
     pub tags: Tags,

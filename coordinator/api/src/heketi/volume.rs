@@ -10,6 +10,7 @@ use super::{Brick, is_false, is_zero};
 
 /// Body of `POST /volumes`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct VolumeCreateRequest {
     /// With `size_bytes` it may be zero, or else must be that size in GiB, rounded up.
@@ -37,6 +38,7 @@ pub struct VolumeCreateRequest {
 
 /// Body of `POST /volumes/{id}/expand`: what is to be added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct VolumeExpandRequest {
     /// With `expand_size_bytes` it may be zero, or else must be that size in GiB, rounded up.
@@ -49,6 +51,7 @@ pub struct VolumeExpandRequest {
 
 /// Body of `POST /volumes/{id}/clone`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct VolumeCloneRequest {
     /// Empty: `vol_` and the clone's id.
@@ -58,6 +61,7 @@ pub struct VolumeCloneRequest {
 
 /// Body of `POST /volumes/{id}/block-restriction`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct BlockRestrictionRequest {
     /// Empty, which lifts it, or `locked`. `locked-by-update` is heketi's own to set.
@@ -66,6 +70,7 @@ pub struct BlockRestrictionRequest {
 
 /// How a new volume is to be protected.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct DurabilityRequest {
     /// `none` (also when empty), `replicate` or `disperse`.
@@ -77,6 +82,7 @@ pub struct DurabilityRequest {
 
 /// How a volume is protected. Numbers of a kind that was not chosen are echoed as they were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Durability {
     #[serde(rename = "type")]
     pub kind: DurabilityKind,
@@ -88,6 +94,7 @@ pub struct Durability {
 
 /// How the bricks of a set relate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum DurabilityKind {
     /// Distributed only: a brick that is lost takes its files with it.
@@ -116,6 +123,7 @@ impl fmt::Display for DurabilityKind {
 
 /// Numbers of a replicated volume.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Replicate {
     #[serde(skip_serializing_if = "is_zero")]
@@ -124,6 +132,7 @@ pub struct Replicate {
 
 /// Numbers of a dispersed volume.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Disperse {
     #[serde(skip_serializing_if = "is_zero")]
@@ -134,6 +143,7 @@ pub struct Disperse {
 
 /// Room for snapshots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Snapshot {
     pub enable: bool,
@@ -143,6 +153,8 @@ pub struct Snapshot {
 /// By how much the pool of a brick is larger than the brick. Written with as few digits as a 32-bit float needs, and
 /// as a whole number where it is one: `1`, `1.5`, `1.1`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = f32))]
 pub struct SnapshotFactor(pub f32);
 
 impl Serialize for SnapshotFactor {
@@ -171,6 +183,7 @@ impl<'de> Deserialize<'de> for SnapshotFactor {
 
 /// Answer of `GET /volumes/{id}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct VolumeInfo {
     /// Whole GiB, rounded down: nobody is told of space that is not there.
     #[serde(rename = "size")]
@@ -199,6 +212,7 @@ pub struct VolumeInfo {
 
 /// How a volume is mounted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Mount {
     pub glusterfs: GlusterfsMount,
@@ -206,6 +220,7 @@ pub struct Mount {
 
 /// What `mount -t glusterfs` takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct GlusterfsMount {
     /// The first storage name of every node of the cluster, in the order of the nodes' ids.
@@ -218,6 +233,7 @@ pub struct GlusterfsMount {
 
 /// Space of a volume that holds block volumes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct BlockInfo {
     #[serde(rename = "freesize", skip_serializing_if = "is_zero")]
@@ -232,6 +248,7 @@ pub struct BlockInfo {
 
 /// Whether block volumes may be made in a volume that holds them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum BlockRestriction {
     #[default]
     #[serde(rename = "")]
@@ -261,6 +278,7 @@ impl BlockRestriction {
 
 /// Answer of `GET /volumes`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct VolumeList {
     pub volumes: Vec<VolumeId>,

@@ -11,16 +11,19 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Answer of `GET /v1/agents`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AgentList {
     pub agents: Vec<Agent>,
 }
 
 /// The agent of one host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Agent {
     /// Missing for an invitation that nobody has used yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<NodeId>,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub name: HostName,
     pub state: AgentState,
     /// Where its stream comes from, or came from last.
@@ -29,6 +32,7 @@ pub struct Agent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub versions: Option<Versions>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<BootId>,
@@ -41,6 +45,7 @@ pub struct Agent {
 
 /// Where an agent stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum AgentState {
     /// Its stream is open.
@@ -66,6 +71,7 @@ impl fmt::Display for AgentState {
 
 /// Body of `POST /v1/invitations`. The name is text as it came, so that the server can say what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct InvitationRequest {
     pub name: String,
@@ -81,8 +87,10 @@ pub struct InvitationRequest {
 
 /// Answer of `POST /v1/invitations`: the only time the token is shown.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Invitation {
     pub invitation: InvitationId,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub name: HostName,
     pub token: InvitationToken,
     pub expires: Timestamp,
@@ -90,6 +98,8 @@ pub struct Invitation {
 
 /// The line that `bricklayer-agent enroll` takes. Not shown by `Debug`.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String))]
 pub struct InvitationToken(SecretString);
 
 impl InvitationToken {
@@ -120,14 +130,17 @@ impl<'de> Deserialize<'de> for InvitationToken {
 
 /// Answer of `GET /v1/invitations`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InvitationList {
     pub invitations: Vec<OpenInvitation>,
 }
 
 /// An invitation that was made. Its token cannot be shown again: only a hash of it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OpenInvitation {
     pub invitation: InvitationId,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub name: HostName,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<i64>,
@@ -137,6 +150,7 @@ pub struct OpenInvitation {
 
 /// Whether an invitation can still be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum InvitationState {
     Open,

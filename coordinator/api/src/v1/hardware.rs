@@ -6,6 +6,7 @@ use crate::heketi::HostAddresses;
 
 /// Body of `PATCH /v1/nodes/{id or name}`. What is missing stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct NodeEdit {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -17,6 +18,7 @@ pub struct NodeEdit {
 
 /// Body of `POST /v1/nodes/{id or name}/lost`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct NodeLostRequest {
     /// The node's name: whoever gives a host up says which one is meant.
@@ -25,6 +27,7 @@ pub struct NodeLostRequest {
 
 /// Body of `POST /v1/bricks/{id}/replace`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct BrickReplaceRequest {
     /// Id of the device to move it to; one is chosen when missing.

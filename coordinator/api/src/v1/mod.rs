@@ -43,6 +43,7 @@ pub use volumes::{BrickHeal, Heal, NodeRebalance, Rebalance, RebalanceState};
 
 /// Body of every error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// What went wrong, and with which thing.
     pub error: String,

@@ -8,12 +8,14 @@ use serde::{Deserialize, Serialize};
 
 /// Answer of `GET /v1/operations`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OperationList {
     pub operations: Vec<Operation>,
 }
 
 /// A durable operation: the same id as in `/queue/{id}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Operation {
     pub id: OperationId,
     /// Such as `volume-create`.
@@ -33,6 +35,7 @@ pub struct Operation {
 
 /// Where an operation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OperationState {
     Running,
@@ -70,6 +73,7 @@ impl fmt::Display for OperationState {
 
 /// One step of an operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Step {
     pub name: String,
     pub state: StepState,
@@ -77,6 +81,7 @@ pub struct Step {
 
 /// Where a step stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum StepState {
     Pending,
@@ -88,6 +93,7 @@ pub enum StepState {
 
 /// Answer (200) to a changing request with `?dry_run=true`: what it would do. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Plan {
     /// That of the operation it would be, such as `volume-create`.
     pub kind: String,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Answer of `GET /v1/volumes/{id}/heal`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Heal {
     /// In the order in which GlusterFS has them: each set's bricks beside each other.
     pub bricks: Vec<BrickHeal>,
@@ -16,6 +17,7 @@ pub struct Heal {
 
 /// What is left to heal on one brick.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BrickHeal {
     pub id: BrickId,
     pub host: String,
@@ -28,6 +30,7 @@ pub struct BrickHeal {
 
 /// Answer of `GET /v1/volumes/{id}/rebalance`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Rebalance {
     pub state: RebalanceState,
     #[serde(default)]
@@ -36,6 +39,7 @@ pub struct Rebalance {
 
 /// How far one node is. Counts are GlusterFS's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NodeRebalance {
     pub host: String,
     pub state: RebalanceState,
@@ -50,6 +54,7 @@ pub struct NodeRebalance {
 
 /// Where a rebalance stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum RebalanceState {
     NotStarted,
