@@ -1,5 +1,6 @@
 //! Bricklayer's test harness: simulated hosts, whole clusters in one process, real hosts in the lab.
 
+pub mod clients;
 pub mod cluster;
 #[cfg(feature = "lab")]
 pub mod lab;
