@@ -88,7 +88,13 @@ impl Settings {
             rest: SocketAddr::new(address, 0),
             agents: SocketAddr::new(address, 0),
             disable_auth: true,
-            policy: Policy { absence: Duration::from_secs(5), retry: Duration::from_millis(50), ..Policy::default() },
+            policy: Policy {
+                absence: Duration::from_secs(5),
+                retry: Duration::from_millis(50),
+                look: Duration::from_millis(20),
+                healing: Duration::from_secs(2),
+                ..Policy::default()
+            },
             unknown_node: None,
         }
     }

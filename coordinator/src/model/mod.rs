@@ -15,8 +15,9 @@ pub use cluster::Cluster;
 pub use device::{Device, DiskIdentity};
 pub use node::{Node, Zone};
 pub use operation::{
-    BrickMove, BrickReplace, DeviceAdd, DeviceDelete, DeviceRemove, DeviceState, DiskWipe, NodeAdd, NodeDelete,
-    NodeState, OpState, Operation, Plan, Resource, VolumeClone, VolumeCreate, VolumeDelete, VolumeExpand,
+    BrickMove, BrickReplace, CleanUp, DeviceAdd, DeviceDelete, DeviceRemove, DeviceResync, DeviceState, DiskWipe,
+    NodeAdd, NodeDelete, NodeState, OpState, Operation, Plan, Resource, VolumeClone, VolumeCreate, VolumeDelete,
+    VolumeExpand,
 };
 pub use topology::{Map, Topology};
 pub use volume::{Brick, Durability, FIRST_GENERATION, Snapshot, Volume};

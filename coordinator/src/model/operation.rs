@@ -33,10 +33,14 @@ pub enum Plan {
     BrickReplace(BrickReplace),
     /// The bricks of some devices are moved elsewhere, each by a [`BrickReplace`] of its own.
     DeviceRemove(DeviceRemove),
+    /// What LVM says of a device now is taken over.
+    DeviceResync(DeviceResync),
     /// Done with its record: it touches no host. Kept because heketi's clients are given a queue id for it.
     NodeState(NodeState),
     /// As `NodeState`.
     DeviceState(DeviceState),
+    /// As `NodeState`.
+    CleanUp(CleanUp),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -169,6 +173,17 @@ pub struct DeviceState {
     pub to: AdminState,
 }
 
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeviceResync {
+    pub device: DeviceId,
+}
+
+/// What was stuck is tried again at once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CleanUp {
+    pub operations: Vec<OperationId>,
+}
+
 impl Plan {
     /// The word for it in `/v1/operations` and in logs.
     #[must_use]
@@ -187,6 +202,8 @@ impl Plan {
             Self::DeviceRemove(_) => "device-remove",
             Self::NodeState(_) => "node-state",
             Self::DeviceState(_) => "device-state",
+            Self::DeviceResync(_) => "device-resync",
+            Self::CleanUp(_) => "clean-up",
         }
     }
 
@@ -283,6 +300,10 @@ impl Plan {
             }
             Self::NodeState(state) => vec![format!("node {} becomes {}", state.node, state.to)],
             Self::DeviceState(state) => vec![format!("device {} becomes {}", state.device, state.to)],
+            Self::DeviceResync(resync) => vec![format!("device {} has LVM's figures", resync.device)],
+            Self::CleanUp(clean) => {
+                clean.operations.iter().map(|id| format!("operation {id} is tried again")).collect()
+            }
         }
     }
 

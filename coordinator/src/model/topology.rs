@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, NodeId, OperationId, VolumeId};
+use bricklayer_proto::inventory::GroupSpace;
 use bricklayer_proto::size::Extents;
 use bricklayer_proto::space::BrickSpace;
 
@@ -100,6 +101,15 @@ impl Topology {
         let mut used = taken.chain([device.foreign, self.spare(device)]);
         let used = used.try_fold(Extents::ZERO, Extents::checked_add);
         used.and_then(|used| device.space.total.checked_sub(used)).unwrap_or(Extents::ZERO)
+    }
+
+    /// What is neither free nor ours in a group, by LVM's count of it.
+    #[must_use]
+    pub fn foreign(&self, device: DeviceId, seen: &GroupSpace) -> Extents {
+        let ours = self.brick_spaces(device).filter_map(|space| space.taken());
+        ours.chain([seen.free, seen.spare])
+            .try_fold(seen.total, |left, extents| left.checked_sub(extents))
+            .unwrap_or(Extents::ZERO)
     }
 
     /// The volume of that name in a cluster, be it whole, in the making or on its way out.

@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, InstallationId, NodeId, OperationId, TaskId};
 use bricklayer_proto::inventory::GroupSpace;
 use bricklayer_proto::names::{BrickPath, DevicePath, HostName};
+use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::task::{DeviceReport, Done, FailureKind, Progress, Task, Wanted};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::progress::ProgressBoard;
 use super::step::StepError;
@@ -40,6 +41,8 @@ pub struct Context {
     pub progress: ProgressBoard,
     /// Held by each brick that moves while devices are emptied: [`Policy::moves_at_once`].
     pub moves: Semaphore,
+    /// Told when what is stuck is to be tried again at once.
+    pub again: Notify,
     queues: GlusterQueues,
 }
 
@@ -48,6 +51,8 @@ pub struct Context {
 pub struct Policy {
     pub limits: placement::Limits,
     pub zones: placement::ZoneRule,
+    /// What a file is assumed to have on average, for the size of arbiter bricks.
+    pub average_file_size: ByteSize,
     pub most_volumes_per_cluster: usize,
     /// How long a step that can be undone waits for an agent that went away.
     pub absence: Duration,
@@ -69,6 +74,7 @@ impl Default for Policy {
         Self {
             limits: placement::Limits::default(),
             zones: placement::ZoneRule::Preferred,
+            average_file_size: placement::AVERAGE_FILE_SIZE,
             most_volumes_per_cluster: 1000,
             absence: Duration::from_secs(60),
             greeting: Duration::from_secs(10),
@@ -93,6 +99,7 @@ impl Context {
             policy,
             unknown_node: None,
             progress: ProgressBoard::default(),
+            again: Notify::new(),
             queues: GlusterQueues::default(),
         }
     }
@@ -109,6 +116,12 @@ impl Context {
     pub fn rehearsal(&self) -> Self {
         let state = Arc::new(self.state.rehearsal());
         Self::new(state, Arc::clone(&self.agents), self.installation, self.epoch).with_policy(self.policy.clone())
+    }
+
+    /// Before what is stuck is tried again; a person may cut it short.
+    pub async fn pause(&self, pause: Duration) {
+        // Either way it is tried again.
+        let _ = tokio::time::timeout(pause, self.again.notified()).await;
     }
 
     /// Asks a node for a state and waits. An outcome that is unknown is asked for again until it is known, as a tool

@@ -17,8 +17,8 @@ use super::context::{Context, Run};
 use super::progress::StepState;
 use super::step::{Stage, StepError};
 use super::{
-    brick_replace, device_add, device_delete, device_remove, disk_wipe, node_add, node_delete, volume_clone,
-    volume_create, volume_delete, volume_expand,
+    brick_replace, device_add, device_delete, device_remove, device_resync, disk_wipe, node_add, node_delete,
+    volume_clone, volume_create, volume_delete, volume_expand,
 };
 use crate::model::{OpState, Operation, Plan, Resource};
 use crate::state::Change;
@@ -105,7 +105,7 @@ impl<'a> Drive<'a> {
                 tracing::error!(error = %failure, "A step failed that cannot be undone; it is tried again.");
                 let failure = failure.to_string();
                 self.record(OpState::Stuck { cause: failure.clone(), failure, undoing: false }).await?;
-                tokio::time::sleep(pause).await;
+                self.context.pause(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
@@ -125,7 +125,7 @@ impl<'a> Drive<'a> {
                 tracing::error!(error = %failure, "A step could not be undone; it is tried again.");
                 let failure = failure.to_string();
                 self.record(OpState::Stuck { cause: cause.clone(), failure, undoing: true }).await?;
-                tokio::time::sleep(pause).await;
+                self.context.pause(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
@@ -241,7 +241,8 @@ pub fn stages(context: &Context, operation: &Operation) -> Vec<Stage> {
         Plan::VolumeClone(plan) => volume_clone::stages(context, operation.id, plan),
         Plan::BrickReplace(plan) => brick_replace::stages(context, operation.id, plan),
         Plan::DeviceRemove(plan) => device_remove::stages(context, plan),
-        Plan::NodeState(_) | Plan::DeviceState(_) => Vec::new(),
+        Plan::DeviceResync(plan) => device_resync::stages(context, plan),
+        Plan::NodeState(_) | Plan::DeviceState(_) | Plan::CleanUp(_) => Vec::new(),
     }
 }
 
@@ -251,13 +252,14 @@ fn finish(change: &mut Change, run: &Run) -> Result<Option<Resource>, StepError>
         Plan::NodeDelete(plan) => Ok(node_delete::finish(change, plan)),
         Plan::DeviceAdd(plan) => device_add::finish(change, run, plan),
         Plan::DeviceDelete(plan) => Ok(device_delete::finish(change, plan)),
-        Plan::DiskWipe(_) | Plan::NodeState(_) | Plan::DeviceState(_) => Ok(None),
+        Plan::DiskWipe(_) | Plan::NodeState(_) | Plan::DeviceState(_) | Plan::CleanUp(_) => Ok(None),
         Plan::VolumeCreate(plan) => volume_create::finish(change, run, &plan.volume),
         Plan::VolumeDelete(plan) => Ok(volume_delete::finish(change, &plan.volume)),
         Plan::VolumeExpand(plan) => volume_expand::finish(change, run, plan),
         Plan::VolumeClone(plan) => volume_clone::finish(change, run, plan),
         Plan::BrickReplace(plan) => brick_replace::finish(change, run, plan),
         Plan::DeviceRemove(plan) => Ok(device_remove::finish(change, plan)),
+        Plan::DeviceResync(plan) => Ok(device_resync::finish(change, run, plan)),
     }
 }
 
@@ -276,8 +278,10 @@ fn undone(change: &mut Change, run: &Run) {
         | Plan::DeviceDelete(_)
         | Plan::DiskWipe(_)
         | Plan::DeviceRemove(_)
+        | Plan::DeviceResync(_)
         | Plan::NodeState(_)
-        | Plan::DeviceState(_) => {}
+        | Plan::DeviceState(_)
+        | Plan::CleanUp(_) => {}
     }
 }
 

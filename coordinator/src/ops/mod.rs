@@ -10,11 +10,13 @@
 mod brick_replace;
 mod bricks;
 mod candidates;
+mod clean_up;
 mod cluster;
 mod context;
 mod device_add;
 mod device_delete;
 mod device_remove;
+mod device_resync;
 mod device_state;
 mod disk_wipe;
 mod drive;
@@ -200,6 +202,16 @@ impl Operations {
         heal_check: bool,
     ) -> Result<OperationId, Rejected> {
         self.begun(device_state::set(&self.context, id, state, heal_check).await?)
+    }
+
+    /// Has what is stuck tried again at once: the operations that are named, or all.
+    pub async fn clean_up(&self, operations: &[OperationId]) -> Result<OperationId, Rejected> {
+        clean_up::clean_up(&self.context, operations).await
+    }
+
+    /// Takes over what LVM says of the device now.
+    pub async fn device_resync(&self, id: DeviceId) -> Result<OperationId, Rejected> {
+        self.begin(device_resync::submit(&self.context, id).await?)
     }
 
     /// What lies on a disk and what confirms its wiping. Changes nothing.

@@ -2,7 +2,6 @@
 
 use bricklayer_proto::ids::NodeId;
 use bricklayer_proto::inventory::{GroupSpace, Inventory};
-use bricklayer_proto::size::Extents;
 use bricklayer_store::StoreError;
 
 use crate::model::{Device, Topology};
@@ -39,16 +38,8 @@ fn news<'a>(topology: &'a Topology, node: NodeId, inventory: &'a Inventory) -> i
         if device.node != node || stale || topology.is_moving(device.id) {
             return None;
         }
-        let foreign = foreign(topology, device, &group.space);
+        let foreign = topology.foreign(device.id, &group.space);
         let same = GroupSpace { seqno: device.space.seqno, ..group.space } == device.space && foreign == device.foreign;
         (!same).then(|| Device { space: group.space, foreign, ..(**device).clone() })
     })
-}
-
-/// What is neither free nor ours.
-fn foreign(topology: &Topology, device: &Device, seen: &GroupSpace) -> Extents {
-    let ours = topology.brick_spaces(device.id).filter_map(|space| space.taken());
-    ours.chain([seen.free, seen.spare])
-        .try_fold(seen.total, |left, extents| left.checked_sub(extents))
-        .unwrap_or(Extents::ZERO)
 }

@@ -1,0 +1,314 @@
+//! What changes a volume or its hardware while it serves, on whole simulated clusters: growth, clones, bricks that move,
+//! nodes that are away or lost. Whatever is killed meanwhile, it ends whole or undone, and the ledger is LVM's.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+use bricklayer_api::client::Client;
+use bricklayer_api::heketi::{
+    BrickEvictRequest, DeviceDeleteRequest, DurabilityRequest, StateRequest, VolumeCloneRequest, VolumeCreateRequest,
+    VolumeExpandRequest, VolumeInfo,
+};
+use bricklayer_api::v1::{BrickReplaceRequest, NodeLostRequest};
+use bricklayer_proto::ids::{DeviceId, NodeId, VolumeId};
+use bricklayer_proto::size::ByteSize;
+use bricklayer_tests::cluster::{Cluster, until};
+use bricklayer_tests::sim::{At, Fault};
+use bricklayer_tests::story::{create, delete, done, replicated};
+
+async fn cluster(hosts: usize, gib: u64) -> Cluster {
+    let cluster = Cluster::start(hosts, 1, ByteSize::from_gib(gib).unwrap()).await.unwrap();
+    cluster.load_topology().await.unwrap();
+    cluster
+}
+
+fn distributed(size_gib: i64) -> VolumeCreateRequest {
+    let durability = DurabilityRequest { kind: "none".into(), ..DurabilityRequest::default() };
+    VolumeCreateRequest { size_gib, durability, ..VolumeCreateRequest::default() }
+}
+
+async fn expand(client: &Client, id: VolumeId, gib: i64) -> Result<VolumeInfo, bricklayer_api::client::ClientError> {
+    let request = VolumeExpandRequest { expand_size_gib: gib, ..VolumeExpandRequest::default() };
+    let accepted = client.volume_expand(id, request).await?;
+    done(client, accepted).await
+}
+
+async fn set_device(client: &Client, id: DeviceId, states: &[&str]) -> Result<(), bricklayer_api::client::ClientError> {
+    for state in states {
+        let request = StateRequest { state: (*state).into(), ..StateRequest::default() };
+        let accepted = client.device_set_state(id, &request).await?;
+        done(client, accepted).await?;
+    }
+    Ok(())
+}
+
+/// Node and its only device, by the number of the host.
+async fn hardware(client: &Client, host: usize) -> (NodeId, DeviceId) {
+    let name = format!("gfs{host}");
+    let topology = client.topology().await.unwrap();
+    let node = topology.clusters[0].nodes.iter().find(|node| node.hostnames.manage[0] == name).unwrap();
+    (node.id, node.devices[0].id)
+}
+
+fn nothing_was_violated(cluster: &Cluster) {
+    assert_eq!(cluster.sim.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_volume_grows_in_place_while_its_devices_have_room_and_by_new_sets_after_that() {
+    let cluster = cluster(6, 16).await;
+    let client = cluster.client().unwrap();
+    let empty = cluster.footprints();
+    let volume = create(&client, &replicated(8, 3)).await.unwrap();
+    let grown = expand(&client, volume.id, 6).await.unwrap();
+    assert_eq!((grown.size_gib, grown.bricks.len()), (14, 3), "no new bricks: {grown:?}");
+    assert!(grown.bricks.iter().all(|brick| brick.size_kib == 14 << 20), "{grown:?}");
+    cluster.volume_is_whole(volume.id).await.unwrap();
+    cluster.until_ledger_is_lvms().await.unwrap();
+
+    let wider = expand(&client, volume.id, 5).await.unwrap();
+    assert_eq!((wider.size_gib, wider.bricks.len()), (19, 6), "a new set: {wider:?}");
+    cluster.volume_is_whole(volume.id).await.unwrap();
+    cluster.until_ledger_is_lvms().await.unwrap();
+
+    let refused = expand(&client, volume.id, 500).await.unwrap_err().to_string();
+    assert!(refused.contains("Failed to allocate volume expansion:"), "{refused}");
+    delete(&client, volume.id).await.unwrap();
+    assert_eq!(cluster.footprints(), empty);
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
+async fn a_growth_that_is_cut_off_at_any_effect_ends_grown() {
+    let mut cluster = cluster(3, 16).await;
+    let client = cluster.client().unwrap();
+    let empty = cluster.footprints();
+    let volume = create(&client, &replicated(1, 3)).await.unwrap();
+    let faults = cluster.host("gfs2").faults().clone();
+    faults.count_anew();
+    expand(&client, volume.id, 1).await.unwrap();
+    let effects = faults.effects();
+    assert!(effects >= 4, "pool, metadata or volume, file system, tags, record: {effects}");
+    for (round, effect) in (0_u64..).zip(1..=effects) {
+        faults.count_anew();
+        faults.inject(At::Effect(effect), Fault::HangsAfter);
+        let request = VolumeExpandRequest { expand_size_gib: 1, ..VolumeExpandRequest::default() };
+        let accepted = client.volume_expand(volume.id, request).await.unwrap();
+        faults.until_one_hangs().await;
+        cluster.agent("gfs2").kill().await;
+        cluster.agent("gfs2").start().await.unwrap();
+        let grown = done(&client, accepted).await.unwrap();
+        assert_eq!(grown.size_gib, 3 + round);
+        cluster.until_able("gfs2").await.unwrap();
+        cluster.volume_is_whole(volume.id).await.unwrap();
+        cluster.until_ledger_is_lvms().await.unwrap();
+    }
+    delete(&client, volume.id).await.unwrap();
+    assert_eq!(cluster.footprints(), empty);
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
+async fn a_brick_moves_to_the_chosen_device_and_its_old_place_is_empty_again() {
+    let cluster = cluster(4, 16).await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(4, 3)).await.unwrap();
+    let (free_node, free_device) = {
+        let topology = client.topology().await.unwrap();
+        let node = topology.clusters[0].nodes.iter().find(|node| node.devices[0].bricks.is_empty()).unwrap().clone();
+        (node.id, node.devices[0].id)
+    };
+    let old = volume.bricks[0].clone();
+    let request = BrickReplaceRequest { device: Some(free_device.to_string()), ..BrickReplaceRequest::default() };
+    let accepted = client.brick_replace(old.id, &request).await.unwrap();
+    done(&client, accepted).await.unwrap();
+    let after = client.volume(volume.id).await.unwrap();
+    assert_eq!(after.bricks.len(), 3);
+    assert!(after.bricks.iter().all(|brick| brick.id != old.id));
+    assert!(after.bricks.iter().any(|brick| (brick.node, brick.device) == (free_node, free_device)));
+    assert!(client.device(old.device).await.unwrap().bricks.is_empty());
+    cluster.volume_is_whole(volume.id).await.unwrap();
+    cluster.until_ledger_is_lvms().await.unwrap();
+    delete(&client, volume.id).await.unwrap();
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
+async fn a_brick_of_a_volume_without_copies_moves_with_its_files() {
+    let cluster = cluster(3, 16).await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &distributed(4)).await.unwrap();
+    let old = volume.bricks[0].clone();
+    let accepted = client.brick_evict(old.id, &BrickEvictRequest::default()).await.unwrap();
+    done(&client, accepted).await.unwrap();
+    let after = client.volume(volume.id).await.unwrap();
+    assert_eq!(after.bricks.len(), 1);
+    assert_ne!(after.bricks[0].device, old.device);
+    cluster.volume_is_whole(volume.id).await.unwrap();
+    delete(&client, volume.id).await.unwrap();
+    cluster.until_ledger_is_lvms().await.unwrap();
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
+async fn an_evict_whose_coordinator_is_killed_anywhere_ends_after_its_restart() {
+    let mut cluster = cluster(4, 16).await;
+    let client = cluster.client().unwrap();
+    let empty = cluster.footprints();
+    let mut volume = create(&client, &replicated(1, 3)).await.unwrap();
+    // The coordinator dies while a host is at any of its effects, whichever host that is: the first, the second...
+    for effect in 1..=12 {
+        let hosts: Vec<_> = cluster.hosts().map(|host| host.faults().clone()).collect();
+        for faults in &hosts {
+            faults.count_anew();
+            faults.inject(At::Effect(effect), Fault::Holds);
+        }
+        let accepted = client.brick_evict(volume.bricks[0].id, &BrickEvictRequest::default()).await.unwrap();
+        let one = async {
+            let waits = hosts.iter().map(|faults| Box::pin(faults.until_one_hangs()));
+            futures::future::select_all(waits).await;
+        };
+        let ended = tokio::select! {
+            () = one => None,
+            ended = client.wait(&accepted, async |_| {}) => Some(ended),
+        };
+        cluster.installation.kill_coordinator().await;
+        for faults in &hosts {
+            faults.clear();
+            faults.release();
+        }
+        cluster.installation.start_coordinator().await.unwrap();
+        if ended.is_none() {
+            done(&cluster.client().unwrap(), accepted).await.unwrap_or_else(|error| panic!("effect {effect}: {error}"));
+        }
+        cluster.until_all_able().await.unwrap();
+        volume = client.volume(volume.id).await.unwrap();
+        cluster.volume_is_whole(volume.id).await.unwrap_or_else(|error| panic!("effect {effect}: {error:#}"));
+        cluster.until_ledger_is_lvms().await.unwrap();
+    }
+    delete(&client, volume.id).await.unwrap();
+    assert_eq!(cluster.footprints(), empty);
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
+async fn a_device_is_emptied_brick_by_brick_and_can_be_deleted_then() {
+    let cluster = cluster(5, 16).await;
+    let client = cluster.client().unwrap();
+    let mut volumes = Vec::new();
+    for _ in 0..4 {
+        volumes.push(create(&client, &replicated(1, 3)).await.unwrap());
+    }
+    volumes.push(create(&client, &distributed(2)).await.unwrap());
+    let (_, device) = hardware(&client, 1).await;
+    let bricks = client.device(device).await.unwrap().bricks.len();
+    assert!(bricks > 0, "the device that is emptied has something on it");
+    let online = set_device(&client, device, &["failed"]).await.unwrap_err().to_string();
+    assert!(online.contains("Device must be offline before remove operation is performed, device:"), "{online}");
+    set_device(&client, device, &["offline", "failed"]).await.unwrap();
+    assert!(client.device(device).await.unwrap().bricks.is_empty());
+    for volume in &volumes {
+        cluster.volume_is_whole(volume.id).await.unwrap();
+    }
+    cluster.until_ledger_is_lvms().await.unwrap();
+    let accepted = client.device_delete(device, DeviceDeleteRequest::default()).await.unwrap();
+    done(&client, accepted).await.unwrap();
+    for volume in volumes {
+        delete(&client, volume.id).await.unwrap();
+    }
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
+async fn a_device_whose_bricks_have_nowhere_to_go_keeps_them_all() {
+    let cluster = cluster(3, 16).await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    let before = cluster.footprints();
+    let (_, device) = hardware(&client, 2).await;
+    let refused = set_device(&client, device, &["offline", "failed"]).await.unwrap_err().to_string();
+    assert!(refused.contains("No Replacement was found for resource requested to be removed"), "{refused}");
+    assert!(refused.contains("its node holds another brick of the set"), "{refused}");
+    assert_eq!(cluster.footprints(), before);
+    cluster.volume_is_whole(volume.id).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_volume_is_deleted_while_a_host_is_away_and_its_brick_goes_when_the_host_is_back() {
+    let mut cluster = cluster(3, 16).await;
+    let client = cluster.client().unwrap();
+    let empty = cluster.footprints();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    cluster.power_cut("gfs2").await;
+    until("the agent is seen to be away", async || {
+        let agents = client.agents().await?.agents;
+        Ok(agents.iter().any(|agent| agent.state == bricklayer_api::v1::AgentState::Detached))
+    })
+    .await
+    .unwrap();
+    delete(&client, volume.id).await.unwrap();
+    assert!(client.volumes().await.unwrap().volumes.is_empty());
+    // Not even a restart of the coordinator forgets what is left to do.
+    cluster.installation.kill_coordinator().await;
+    cluster.installation.start_coordinator().await.unwrap();
+    cluster.power_on("gfs2").await.unwrap();
+    until("nothing is left", async || Ok(cluster.footprints() == empty)).await.unwrap();
+    cluster.until_ledger_is_lvms().await.unwrap();
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
+async fn a_node_that_is_lost_for_ever_is_emptied_without_it_and_leaves_the_records() {
+    let mut cluster = cluster(4, 16).await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    let lost = volume.bricks[0].clone();
+    let topology = client.topology().await.unwrap();
+    let name = topology.clusters[0].nodes.iter().find(|node| node.id == lost.node).unwrap().hostnames.manage[0].clone();
+
+    let confirm = NodeLostRequest { confirm: name.clone() };
+    let refused = client.node_lost(lost.node, &confirm).await.unwrap_err().to_string();
+    assert!(refused.contains("attached"), "a node that is there is not lost: {refused}");
+    cluster.power_cut(&name).await;
+    until("the node can be declared lost", async || Ok(client.node_lost(lost.node, &confirm).await.is_ok()))
+        .await
+        .unwrap();
+
+    let request = StateRequest { state: "failed".into(), ..StateRequest::default() };
+    let accepted = client.node_set_state(lost.node, &request).await.unwrap();
+    done(&client, accepted).await.unwrap();
+    let after = client.volume(volume.id).await.unwrap();
+    assert!(after.bricks.iter().all(|brick| brick.node != lost.node), "{after:?}");
+    cluster.volume_is_whole(volume.id).await.unwrap();
+    let accepted = client.device_delete(lost.device, DeviceDeleteRequest::default()).await.unwrap();
+    done(&client, accepted).await.unwrap();
+    let accepted = client.node_delete(lost.node).await.unwrap();
+    done(&client, accepted).await.unwrap();
+    delete(&client, volume.id).await.unwrap();
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
+async fn a_clone_takes_no_extents_and_outlives_its_source() {
+    let cluster = cluster(3, 16).await;
+    let client = cluster.client().unwrap();
+    let empty = cluster.footprints();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    let (_, device) = hardware(&client, 1).await;
+    let free = client.device(device).await.unwrap().storage.free_kib;
+
+    let accepted = client.volume_clone(volume.id, &VolumeCloneRequest { name: "copy".into() }).await.unwrap();
+    let clone = done(&client, accepted).await.unwrap();
+    assert_eq!((clone.name.as_str(), clone.size_gib, clone.bricks.len()), ("copy", 2, 3));
+    assert_eq!(client.device(device).await.unwrap().storage.free_kib, free);
+    cluster.until_ledger_is_lvms().await.unwrap();
+    let again = client.volume_clone(volume.id, &VolumeCloneRequest { name: "copy".into() }).await.map(|_| ());
+    assert!(again.unwrap_err().to_string().contains("Volume name 'copy' already in use"));
+
+    delete(&client, volume.id).await.unwrap();
+    assert_eq!(client.device(device).await.unwrap().storage.free_kib, free, "the pool is still there");
+    cluster.until_ledger_is_lvms().await.unwrap();
+    delete(&client, clone.id).await.unwrap();
+    assert_eq!(cluster.footprints(), empty);
+    cluster.until_ledger_is_lvms().await.unwrap();
+    nothing_was_violated(&cluster);
+}
