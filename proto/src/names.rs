@@ -104,6 +104,11 @@ names! {
         // glusterd makes file names from it; its own limit is 1000, a file system's 255 less its suffixes.
         |text| word(text, 233, b"-_");
 
+    /// The name of a block volume within the volume that hosts it.
+    BlockName = "a block volume name",
+        "letters, digits, dashes and under-scores, not starting with a dash, at most 233",
+        |text| word(text, 233, b"-_");
+
     /// The name of an LVM volume group.
     VgName = "a volume group name",
         "letters, digits and . _ + -, not starting with a dash, at most 127",
