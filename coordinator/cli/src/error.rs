@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 
 use bricklayer_api::client::ClientError;
+use bricklayer_api::ids::OperationId;
 
 /// Everything that ends a command.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,9 @@ pub enum CliError {
     /// The command was understood and cannot be done.
     #[error("{what}")]
     Refused { what: String, cure: Option<String> },
+    /// Nobody waits any longer; the work goes on.
+    #[error("{what} has not ended in the time that was given, and goes on")]
+    StillRunning { what: String, operation: Option<OperationId> },
     /// A file of the person's.
     #[error("{what}")]
     File {
@@ -57,7 +61,10 @@ impl CliError {
         match self {
             Self::Client(error) => error.cure(),
             Self::Usage { cure, .. } | Self::Refused { cure, .. } => cure.clone(),
-            Self::File { .. } | Self::Output(_) | Self::Json(_) => None,
+            Self::StillRunning { operation: Some(id), .. } => {
+                Some(format!("`bricklayer operation info {id} --watch` shows how far it is"))
+            }
+            Self::StillRunning { operation: None, .. } | Self::File { .. } | Self::Output(_) | Self::Json(_) => None,
         }
     }
 

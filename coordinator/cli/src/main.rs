@@ -16,6 +16,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    let mut words = std::env::args_os();
+    let program = words.next().unwrap_or_default();
+    let as_heketi = Path::new(&program).file_name().is_some_and(|name| name == "heketi-cli");
+    if !as_heketi {
+        bricklayer::complete_for_shell();
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -23,11 +29,5 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let mut words = std::env::args_os();
-    let program = words.next().unwrap_or_default();
-    if Path::new(&program).file_name().is_some_and(|name| name == "heketi-cli") {
-        runtime.block_on(heketi::run(words))
-    } else {
-        runtime.block_on(bricklayer::run())
-    }
+    if as_heketi { runtime.block_on(heketi::run(words)) } else { runtime.block_on(bricklayer::run()) }
 }

@@ -105,10 +105,10 @@ impl Client {
         }
         let path = format!("{}?dry_run=true", change.path);
         let answer = self.send(change.method.clone(), &path, change.body.clone()).await?;
-        if answer.status.is_success() && answer.status != StatusCode::OK {
-            return Err(ClientError::NotRehearsed { path: change.path.clone(), status: answer.status.as_u16() });
-        }
-        read(&path, &answer.expect(&path, StatusCode::OK)?.body)
+        let done = answer.status.is_success();
+        let plan = answer.expect(&path, StatusCode::OK).and_then(|answer| read(&path, &answer.body));
+        // What succeeds without telling a plan may have been done in earnest.
+        plan.map_err(|error| if done { ClientError::NotRehearsed { path: change.path.clone() } } else { error })
     }
 }
 

@@ -40,10 +40,8 @@ pub enum ClientError {
     /// It would take a rehearsal for the thing itself.
     #[error("the server greets with {greeting:?}: it can only do things, not say what it would do")]
     NoRehearsal { greeting: String },
-    #[error(
-        "the server did not answer {path} with a plan, but with {status}: it may have done what was to be rehearsed"
-    )]
-    NotRehearsed { path: String, status: u16 },
+    #[error("the server did not answer {path} with a plan: it may have done what was to be rehearsed")]
+    NotRehearsed { path: String },
     #[error("the answer to {path} is not what a coordinator or a heketi answers: {what}")]
     Protocol { path: String, what: String },
     #[error("the answer to {path} cannot be read")]

@@ -1,6 +1,6 @@
 //! Our own routes.
 
-use bricklayer_proto::ids::{BrickId, InvitationId, OperationId, VolumeId};
+use bricklayer_proto::ids::{BrickId, InvitationId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::names::HostName;
 use reqwest::StatusCode;
 
@@ -44,10 +44,10 @@ changes! {
 
     device_wipe(request: &WipeRequest) -> Wipe = POST "/v1/devices/wipe" with request;
 
-    /// Gives a node (by name, or by id) another zone or other addresses.
-    node_edit(node: &HostName, edit: &NodeEdit) -> () = PATCH "/v1/nodes/{node}" with edit;
-    /// Gives a node (by name, or by id) up, with all that is on it.
-    node_lost(node: &HostName, request: &NodeLostRequest) -> () = POST "/v1/nodes/{node}/lost" with request;
+    /// Gives a node another zone or other addresses.
+    node_edit(node: NodeId, edit: &NodeEdit) -> () = PATCH "/v1/nodes/{node}" with edit;
+    /// Gives a node up, with all that is on it.
+    node_lost(node: NodeId, request: &NodeLostRequest) -> () = POST "/v1/nodes/{node}/lost" with request;
 
     brick_replace(id: BrickId, request: &BrickReplaceRequest) -> Accepted<()> =
         POST "/v1/bricks/{id}/replace" with request;

@@ -5,6 +5,7 @@ pub mod topology;
 use bricklayer_api::client::{Accepted, Client, ClientError, WorkResult};
 use bricklayer_api::heketi::{BlockVolumeInfo, ClusterFlags, EntryState, NodeInfo, StateRequest, VolumeInfo};
 use bricklayer_api::ids::ClusterId;
+use bricklayer_api::size::ByteSize;
 
 /// Told of work in progress, between two polls.
 pub trait Progress {
@@ -62,6 +63,12 @@ pub async fn block_volumes(client: &Client) -> Result<Vec<BlockVolumeInfo>, Clie
         }
     }
     Ok(volumes)
+}
+
+/// The size of a volume, to the byte.
+pub fn size_of(volume: &VolumeInfo) -> ByteSize {
+    let whole = ByteSize::from_gib(volume.size_gib).unwrap_or(ByteSize::from_bytes(u64::MAX));
+    volume.size_bytes.map_or(whole, ByteSize::from_bytes)
 }
 
 /// Sets one flag, or both, and leaves the other as it is: the route overwrites both.

@@ -135,16 +135,43 @@ impl FileHost {
 /// What happens while a file is loaded, in this order. Each is told as soon as it is known.
 #[derive(Debug)]
 pub enum LoadEvent<'a> {
-    FoundNode { name: &'a str, cluster: ClusterId },
+    FoundNode {
+        name: &'a str,
+        cluster: ClusterId,
+    },
     CreatingCluster,
-    CreatedCluster { id: ClusterId, file: bool, block: bool },
-    CreatingNode { name: &'a str },
-    CreatedNode { id: NodeId },
-    NodeFailed { cause: &'a ClientError },
-    FoundDevice { name: &'a str },
-    AddingDevice { name: &'a str },
+    CreatedCluster {
+        id: ClusterId,
+        file: bool,
+        block: bool,
+    },
+    CreatingNode {
+        name: &'a str,
+    },
+    CreatedNode {
+        id: NodeId,
+    },
+    NodeFailed {
+        cause: &'a ClientError,
+    },
+    FoundDevice {
+        name: &'a str,
+    },
+    AddingDevice {
+        name: &'a str,
+    },
     AddedDevice,
-    DeviceFailed { cause: &'a ClientError },
+    DeviceFailed {
+        cause: &'a ClientError,
+    },
+    /// These three in place of the rest, where nothing is to be made.
+    WouldCreateCluster,
+    WouldCreateNode {
+        name: &'a str,
+    },
+    WouldAddDevice {
+        name: &'a str,
+    },
 }
 
 /// How a load went.
@@ -206,12 +233,56 @@ pub async fn load<P: Progress>(
     result.map(|()| loader.loaded)
 }
 
+/// Tells what [`load`] would make, and makes nothing.
+pub async fn preview(
+    client: &Client,
+    file: &TopologyFile,
+    mut tell: impl FnMut(&LoadEvent<'_>) -> std::io::Result<()>,
+) -> Result<(), LoadError> {
+    let before = client.topology().await.map_err(LoadError::Topology)?;
+    for cluster in &file.clusters {
+        let mut has_cluster = false;
+        for entry in &cluster.nodes {
+            let name = entry.node.manage_name().unwrap_or_default();
+            let known = known_node(&before, name);
+            match known {
+                Some(node) => tell(&LoadEvent::FoundNode { name, cluster: node.cluster })?,
+                None if has_cluster => tell(&LoadEvent::WouldCreateNode { name })?,
+                None => {
+                    tell(&LoadEvent::WouldCreateCluster)?;
+                    tell(&LoadEvent::WouldCreateNode { name })?;
+                }
+            }
+            has_cluster = true;
+            for device in &entry.devices {
+                let name = device.name.as_str();
+                if has_device(known, name) {
+                    tell(&LoadEvent::FoundDevice { name })?;
+                } else {
+                    tell(&LoadEvent::WouldAddDevice { name })?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// By the first manage name of both sides, as heketi compares.
+fn known_node<'a>(topology: &'a TopologyInfo, name: &str) -> Option<&'a NodeInfo> {
+    let mut nodes = topology.clusters.iter().flat_map(|cluster| &cluster.nodes);
+    nodes.find(|node| node.hostnames.manage.first().is_some_and(|known| known == name))
+}
+
+fn has_device(node: Option<&NodeInfo>, name: &str) -> bool {
+    node.is_some_and(|node| node.devices.iter().any(|known| known.name == name))
+}
+
 impl<P: Progress, T: FnMut(&LoadEvent<'_>) -> std::io::Result<()>> Loader<'_, P, T> {
     async fn load_cluster(&mut self, wanted: &FileCluster) -> Result<(), LoadError> {
         let mut cluster: Option<ClusterId> = None;
         for entry in &wanted.nodes {
             let name = entry.node.manage_name().unwrap_or_default();
-            let node = match self.known_node(name).cloned() {
+            let node = match known_node(&self.before, name).cloned() {
                 Some(known) => {
                     cluster = Some(known.cluster);
                     (self.tell)(&LoadEvent::FoundNode { name, cluster: known.cluster })?;
@@ -232,12 +303,6 @@ impl<P: Progress, T: FnMut(&LoadEvent<'_>) -> std::io::Result<()>> Loader<'_, P,
             }
         }
         Ok(())
-    }
-
-    /// By the first manage name of both sides, as heketi compares.
-    fn known_node(&self, name: &str) -> Option<&NodeInfo> {
-        let mut nodes = self.before.clusters.iter().flat_map(|cluster| &cluster.nodes);
-        nodes.find(|node| node.hostnames.manage.first().is_some_and(|known| known == name))
     }
 
     async fn create_cluster(&mut self, wanted: &FileCluster) -> Result<ClusterId, LoadError> {
@@ -281,8 +346,7 @@ impl<P: Progress, T: FnMut(&LoadEvent<'_>) -> std::io::Result<()>> Loader<'_, P,
 
     async fn load_device(&mut self, host: &str, node: NodeId, device: &FileDevice) -> Result<(), LoadError> {
         let name = device.name.as_str();
-        let known = self.known_node(host).is_some_and(|node| node.devices.iter().any(|known| known.name == name));
-        if known {
+        if has_device(known_node(&self.before, host), name) {
             (self.tell)(&LoadEvent::FoundDevice { name })?;
             return Ok(());
         }

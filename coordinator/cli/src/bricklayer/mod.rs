@@ -4,9 +4,13 @@
 
 mod args;
 mod commands;
+mod complete;
+mod curl;
+mod output;
 mod progress;
 mod refs;
 mod tables;
+mod yaml;
 
 #[cfg(test)]
 mod tests;
@@ -15,30 +19,26 @@ use std::process::ExitCode;
 
 use bricklayer_api::client::ClientError;
 use clap::{CommandFactory as _, Parser as _};
+use clap_complete::CompleteEnv;
+use clap_complete::env::EnvCompleter;
 
-use crate::connection::Connection;
 use crate::error::CliError;
 use args::{Cli, Command, Shell};
 
 const REFUSED: u8 = 1;
 const USAGE: u8 = 2;
 const UNREACHABLE: u8 = 3;
+const STILL_RUNNING: u8 = 4;
+
+/// Set by the completion scripts.
+const COMPLETION_VARIABLE: &str = "_BRICKLAYER_COMPLETE";
 
 /// Runs the command line of this process.
 pub async fn run() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
-        Command::Completion { shell } => complete(shell),
-        command => {
-            let connection = Connection {
-                server: cli.connection.server,
-                user: cli.connection.user,
-                key: cli.connection.secret,
-                insecure_tls: cli.connection.insecure_tls,
-                tls_certificates: cli.connection.tls_certificates,
-            };
-            commands::carry_out(connection, command).await
-        }
+        Command::Completion { shell } => completion_script(shell),
+        command => commands::carry_out(cli.connection, command).await,
     };
     match done {
         Ok(code) => code,
@@ -50,18 +50,21 @@ pub async fn run() -> ExitCode {
     }
 }
 
-fn complete(shell: Shell) -> Result<ExitCode, CliError> {
-    use std::io::Write as _;
+/// Answers a shell that asks what may follow, and ends the process then. To be called before any thread is started.
+pub fn complete_for_shell() {
+    CompleteEnv::with_factory(Cli::command).var(COMPLETION_VARIABLE).complete();
+}
 
-    let shell = match shell {
-        Shell::Bash => clap_complete::Shell::Bash,
-        Shell::Zsh => clap_complete::Shell::Zsh,
-        Shell::Fish => clap_complete::Shell::Fish,
+/// The script that has the shell ask.
+fn completion_script(shell: Shell) -> Result<ExitCode, CliError> {
+    let shell: &dyn EnvCompleter = match shell {
+        Shell::Bash => &clap_complete::env::Bash,
+        Shell::Zsh => &clap_complete::env::Zsh,
+        Shell::Fish => &clap_complete::env::Fish,
     };
-    // Into memory first: the generator panics where its writer fails, as a closed pipe does.
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "bricklayer", &mut script);
-    std::io::stdout().write_all(&script)?;
+    shell.write_registration(COMPLETION_VARIABLE, "bricklayer", "bricklayer", "bricklayer", &mut script)?;
+    output::say(&String::from_utf8_lossy(&script))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -69,6 +72,7 @@ fn exit_code(error: &CliError) -> u8 {
     match error {
         CliError::Usage { .. } | CliError::Client(ClientError::NoServer { .. }) => USAGE,
         CliError::Client(ClientError::Unreachable { .. }) => UNREACHABLE,
+        CliError::StillRunning { .. } => STILL_RUNNING,
         CliError::Client(_)
         | CliError::Refused { .. }
         | CliError::File { .. }

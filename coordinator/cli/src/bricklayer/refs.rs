@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use bricklayer_api::client::Client;
-use bricklayer_api::ids::{ClusterId, DeviceId, NodeId, VolumeId};
+use bricklayer_api::ids::{BlockVolumeId, ClusterId, DeviceId, NodeId, VolumeId};
 use bricklayer_api::names::{DevicePath, HostName, NotAName, VolumeName};
 
 use crate::actions;
@@ -24,6 +24,13 @@ pub enum VolumeRef {
     Name(VolumeName),
 }
 
+/// A block volume, by id or by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BlockVolumeRef {
+    Id(BlockVolumeId),
+    Name(VolumeName),
+}
+
 /// A device, by id or by its node and its name there: `gfs1:/dev/sdb`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeviceRef {
@@ -36,27 +43,31 @@ pub enum DeviceRef {
 #[error("a device is named by its id, or by node and name, such as gfs1:/dev/sdb")]
 pub struct NotADevice;
 
-impl FromStr for NodeRef {
-    type Err = NotAName;
+macro_rules! id_or_name {
+    ($($reference:ident),+) => {$(
+        impl FromStr for $reference {
+            type Err = NotAName;
 
-    fn from_str(text: &str) -> Result<Self, NotAName> {
-        match text.parse() {
-            Ok(id) => Ok(Self::Id(id)),
-            Err(_) => text.parse().map(Self::Name),
+            fn from_str(text: &str) -> Result<Self, NotAName> {
+                match text.parse() {
+                    Ok(id) => Ok(Self::Id(id)),
+                    Err(_) => text.parse().map(Self::Name),
+                }
+            }
         }
-    }
+
+        impl fmt::Display for $reference {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    Self::Id(id) => id.fmt(f),
+                    Self::Name(name) => name.fmt(f),
+                }
+            }
+        }
+    )+};
 }
 
-impl FromStr for VolumeRef {
-    type Err = NotAName;
-
-    fn from_str(text: &str) -> Result<Self, NotAName> {
-        match text.parse() {
-            Ok(id) => Ok(Self::Id(id)),
-            Err(_) => text.parse().map(Self::Name),
-        }
-    }
-}
+id_or_name!(NodeRef, VolumeRef, BlockVolumeRef);
 
 impl FromStr for DeviceRef {
     type Err = NotADevice;
@@ -73,11 +84,11 @@ impl FromStr for DeviceRef {
     }
 }
 
-impl fmt::Display for NodeRef {
+impl fmt::Display for DeviceRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Id(id) => id.fmt(f),
-            Self::Name(name) => name.fmt(f),
+            Self::On { node, name } => write!(f, "{node}:{name}"),
         }
     }
 }
@@ -117,6 +128,18 @@ impl VolumeRef {
         let mut volumes = actions::volumes(client).await?;
         volumes.retain(|volume| volume.name == name.as_str());
         Ok(only(volumes, "volume", name, "bricklayer volume list")?.id)
+    }
+}
+
+impl BlockVolumeRef {
+    pub async fn find(&self, client: &Client) -> Result<BlockVolumeId, CliError> {
+        let name = match self {
+            Self::Id(id) => return Ok(*id),
+            Self::Name(name) => name,
+        };
+        let mut volumes = actions::block_volumes(client).await?;
+        volumes.retain(|volume| volume.name == name.as_str());
+        Ok(only(volumes, "block volume", name, "bricklayer blockvolume list")?.id)
     }
 }
 

@@ -8,6 +8,7 @@ use clap::CommandFactory as _;
 use serde::de::DeserializeOwned;
 
 use super::args::Cli;
+use super::output::Width;
 use super::{error_text, exit_code, progress, tables};
 use crate::error::CliError;
 
@@ -39,12 +40,12 @@ fn volume() -> VolumeInfo {
 #[test]
 fn tables_for_people() {
     let nodes = [node(1, &brick(1)), node(3, &brick(3)), node(2, &brick(2))];
-    insta::assert_snapshot!("node_list", tables::node_list(&nodes));
-    insta::assert_snapshot!("node_info", tables::node_info(&nodes[0]));
-    insta::assert_snapshot!("device_list", tables::device_list(&nodes));
+    insta::assert_snapshot!("node_list", tables::node_list(&nodes, Width::Normal));
+    insta::assert_snapshot!("node_info", tables::node_info(&nodes[0], Width::Normal));
+    insta::assert_snapshot!("device_list", tables::device_list(&nodes, Width::Normal));
     insta::assert_snapshot!("device_info", tables::device_info(&nodes[0].devices[0]));
-    insta::assert_snapshot!("volume_list", tables::volume_list(&[volume()]));
-    insta::assert_snapshot!("volume_info", tables::volume_info(&volume(), &tables::node_names(&nodes)));
+    insta::assert_snapshot!("volume_list", tables::volume_list(&[volume()], Width::Normal));
+    insta::assert_snapshot!("volume_info", tables::volume_info(&volume(), &tables::node_names(&nodes), Width::Normal));
     let cluster = TopologyCluster {
         volumes: vec![volume()],
         id: nodes[0].cluster,
@@ -52,7 +53,10 @@ fn tables_for_people() {
         block: true,
         file: true,
     };
-    insta::assert_snapshot!("topology_info", tables::topology_info(&TopologyInfo { clusters: vec![cluster] }));
+    insta::assert_snapshot!(
+        "topology_info",
+        tables::topology_info(&TopologyInfo { clusters: vec![cluster] }, Width::Normal)
+    );
 }
 
 #[test]
@@ -108,7 +112,7 @@ fn an_operation_step_by_step() {
         "steps":[{"name":"bricks on gfs1, gfs2, gfs3","state":"done"},{"name":"gluster volume create","state":"running"},{"name":"gluster volume start","state":"pending"}]}"#,
     );
     insta::assert_snapshot!("operation_info", tables::operation_info(&operation));
-    insta::assert_snapshot!("operation_list", tables::operation_list(std::slice::from_ref(&operation)));
+    insta::assert_snapshot!("operation_list", tables::operation_list(std::slice::from_ref(&operation), Width::Normal));
     assert_eq!(progress::line(&operation), "gluster volume create [1 of 3 done]");
 
     let mut at_once = operation;

@@ -107,7 +107,7 @@ fn exit_codes_tell_a_wrong_command_from_a_server_that_is_not_there() {
 
 #[test]
 fn shells_get_their_completion() {
-    for (shell, sign) in [("bash", "complete "), ("zsh", "#compdef bricklayer"), ("fish", "complete -c bricklayer")] {
+    for (shell, sign) in [("bash", "complete "), ("zsh", "#compdef bricklayer"), ("fish", "--command bricklayer")] {
         let ran = run("bricklayer", "", &["completion", shell]);
         assert_eq!(ran.code, 0);
         assert!(ran.stdout.contains(sign), "{shell}");

@@ -4,4 +4,6 @@
 
 mod bricklayer;
 mod heketi_cli;
+mod life_of_a_volume;
+mod other_ways;
 mod support;

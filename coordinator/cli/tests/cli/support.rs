@@ -24,6 +24,11 @@ pub fn json(request: &str, body: &str) -> Exchange {
     exchange(request, status, "Content-Type: application/json; charset=UTF-8\r\n", &format!("{body}\n"))
 }
 
+/// What a server of ours greets with.
+pub fn greeting(name: &str) -> Exchange {
+    exchange("GET /hello", "200 OK", "Content-Type: text/plain; charset=UTF-8\r\n", &format!("Hello from {name}"))
+}
+
 pub fn accepted(request: &str, queue: &str) -> Exchange {
     exchange(request, "202 Accepted", &format!("Location: {queue}\r\n"), "")
 }
@@ -119,13 +124,18 @@ impl Script {
 }
 
 /// Runs `program` (which is argv[0]) with the words, and no settings but the server.
-#[expect(clippy::disallowed_methods, reason = "the program under test is a process")]
 pub fn run(program: &str, server: &str, words: &[&str]) -> Ran {
+    run_with(program, &[("HEKETI_CLI_SERVER", server)], words)
+}
+
+/// Runs `program` with the words, and with these settings alone.
+#[expect(clippy::disallowed_methods, reason = "the program under test is a process")]
+pub fn run_with(program: &str, settings: &[(&str, &str)], words: &[&str]) -> Ran {
     let done = std::process::Command::new(env!("CARGO_BIN_EXE_bricklayer"))
         .arg0(program)
         .args(words)
         .env_clear()
-        .env("HEKETI_CLI_SERVER", server)
+        .envs(settings.iter().copied())
         .output()
         .unwrap();
     Ran {

@@ -135,5 +135,9 @@ pub fn load_event(event: &LoadEvent<'_>) -> String {
         LoadEvent::AddingDevice { name } => format!("\t\tAdding device {name} ... "),
         LoadEvent::AddedDevice => "OK\n".to_owned(),
         LoadEvent::DeviceFailed { cause } => format!("Unable to add device: {cause}\n"),
+        // Ours: heketi cannot look ahead.
+        LoadEvent::WouldCreateCluster => "Would create a cluster\n".to_owned(),
+        LoadEvent::WouldCreateNode { name } => format!("\tWould create node {name}\n"),
+        LoadEvent::WouldAddDevice { name } => format!("\t\tWould add device {name}\n"),
     }
 }

@@ -1,0 +1,136 @@
+//! `bricklayer device`.
+
+use bricklayer_api::names::{DevicePath, HostName};
+use clap::Subcommand;
+use clap_complete::ArgValueCompleter;
+
+use super::common::{HealCheck, Look, Quick, RmTags, SetTags, Work};
+use crate::bricklayer::complete;
+use crate::bricklayer::refs::{DeviceRef, NodeRef};
+
+#[derive(Debug, Subcommand)]
+pub enum DeviceCommand {
+    /// Give a raw disk to Bricklayer
+    ///
+    /// A disk that is not empty is refused, with what is on it. `bricklayer device wipe` empties it.
+    #[command(after_help = "Example:\n  bricklayer device add --node gfs1 --name /dev/sdb")]
+    Add {
+        /// Name of the disk on its host
+        #[arg(long)]
+        name: DevicePath,
+        /// Id or name of the node
+        #[arg(long, add = ArgValueCompleter::new(complete::nodes))]
+        node: NodeRef,
+        /// Wipe whatever lies on the disk, without asking. `device wipe` asks
+        #[arg(long)]
+        destroy_existing_data: bool,
+        #[command(flatten)]
+        work: Work,
+    },
+    /// Take an empty device out of Bricklayer
+    Delete {
+        /// Id, or node and name: gfs1:/dev/sdb
+        #[arg(add = ArgValueCompleter::new(complete::devices))]
+        device: DeviceRef,
+        /// Forget the device even if its disk cannot be cleaned
+        #[arg(long)]
+        force_forget: bool,
+        #[command(flatten)]
+        work: Work,
+    },
+    /// Place no more bricks on a device
+    Disable {
+        /// Id, or node and name: gfs1:/dev/sdb
+        #[arg(add = ArgValueCompleter::new(complete::devices))]
+        device: DeviceRef,
+        #[command(flatten)]
+        work: Work,
+    },
+    /// Place bricks on a device again
+    Enable {
+        /// Id, or node and name: gfs1:/dev/sdb
+        #[arg(add = ArgValueCompleter::new(complete::devices))]
+        device: DeviceRef,
+        #[command(flatten)]
+        work: Work,
+    },
+    /// Show a device and its bricks
+    Info {
+        /// Id, or node and name: gfs1:/dev/sdb
+        #[arg(add = ArgValueCompleter::new(complete::devices))]
+        device: DeviceRef,
+        #[command(flatten)]
+        look: Look,
+    },
+    /// List the devices
+    List {
+        /// Of this node alone: its id or name
+        #[arg(long, add = ArgValueCompleter::new(complete::nodes))]
+        node: Option<NodeRef>,
+        #[command(flatten)]
+        look: Look,
+    },
+    /// Move all bricks of a disabled device elsewhere
+    ///
+    /// One brick of a set at a time, each one healed before the next. It may take long, and goes on by itself: look at
+    /// it by `bricklayer operation info`.
+    #[command(after_help = "Example:\n  bricklayer device disable gfs1:/dev/sdb\n  \
+        bricklayer device remove gfs1:/dev/sdb --dry-run\n  bricklayer device remove gfs1:/dev/sdb")]
+    Remove {
+        /// Id, or node and name: gfs1:/dev/sdb
+        #[arg(add = ArgValueCompleter::new(complete::devices))]
+        device: DeviceRef,
+        #[command(flatten)]
+        heal_check: HealCheck,
+        #[command(flatten)]
+        work: Work,
+    },
+    /// Read a device's size from its host again
+    Resync {
+        /// Id, or node and name: gfs1:/dev/sdb
+        #[arg(add = ArgValueCompleter::new(complete::devices))]
+        device: DeviceRef,
+        #[command(flatten)]
+        work: Work,
+    },
+    /// Take tags off a device
+    #[command(visible_aliases = ["deltags", "removetags"])]
+    Rmtags {
+        /// Id, or node and name: gfs1:/dev/sdb
+        #[arg(add = ArgValueCompleter::new(complete::devices))]
+        device: DeviceRef,
+        #[command(flatten)]
+        tags: RmTags,
+        #[command(flatten)]
+        quick: Quick,
+    },
+    /// Tag a device
+    #[command(after_help = "Example:\n  bricklayer device settags gfs1:/dev/sdb arbiter:disabled")]
+    Settags {
+        /// Id, or node and name: gfs1:/dev/sdb
+        #[arg(add = ArgValueCompleter::new(complete::devices))]
+        device: DeviceRef,
+        #[command(flatten)]
+        tags: SetTags,
+        #[command(flatten)]
+        quick: Quick,
+    },
+    /// Empty a disk that something else was on
+    ///
+    /// Without --confirm nothing is touched: what lies on the disk is shown, and what to confirm with. Mounts, fstab
+    /// lines, device-mapper devices, LVM and signatures of this disk alone are undone; no reboot is needed.
+    #[command(after_help = "Examples:\n  bricklayer device wipe gfs1 /dev/sdb\n  \
+        bricklayer device wipe gfs1 /dev/sdb --confirm WD-WCC4N0123456")]
+    Wipe {
+        /// Id or name of the node
+        #[arg(add = ArgValueCompleter::new(complete::agents))]
+        node: HostName,
+        /// Name of the disk on its host
+        device: DevicePath,
+        /// The disk's serial, its WWN, or the UUID of the LVM physical volume on it
+        #[arg(long, value_name = "SERIAL")]
+        confirm: Option<String>,
+        #[command(flatten)]
+        work: Work,
+    },
+}

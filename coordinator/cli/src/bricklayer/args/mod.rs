@@ -1,0 +1,188 @@
+//! What `bricklayer` understands. Everything is parsed here, at the edge: what comes out of this module is valid.
+//!
+//! A file per word that follows the program's name; [`common`] holds the flags that many commands share, [`values`]
+//! reads what a flag's value may be.
+
+mod agent;
+mod block_volume;
+mod brick;
+mod cluster;
+pub mod common;
+mod device;
+mod node;
+mod server;
+mod topology;
+pub mod values;
+mod volume;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use agent::AgentCommand;
+pub use block_volume::BlockVolumeCommand;
+pub use brick::BrickCommand;
+pub use cluster::ClusterCommand;
+pub use device::DeviceCommand;
+pub use node::NodeCommand;
+pub use server::{DbCommand, LogLevelCommand, ModeCommand, OperationCommand, ServerCommand, Shell};
+pub use topology::TopologyCommand;
+pub use volume::{DurabilityArg, VolumeCommand, VolumeCreate};
+
+const ROOT_HELP: &str = "\
+The way from raw disks to a volume:
+  bricklayer agent invite gfs1                   a token for the host, once per host
+  bricklayer topology load --json topology.json  the hosts and their disks
+  bricklayer topology info                       what is there now
+  bricklayer volume create --size 8 --dry-run    what a volume of 8 GiB would take
+  bricklayer volume create --size 8 --replica 3  a volume of 8 GiB on three hosts
+
+Names are taken wherever ids are: gfs1 for a node, gfs1:/dev/sdb for a device, backups for a volume.
+
+Environment:
+  BRICKLAYER_SERVER, BRICKLAYER_USER and BRICKLAYER_KEY stand for --server, --user and --secret.
+  Where they are not set, HEKETI_CLI_SERVER, HEKETI_CLI_USER and HEKETI_CLI_KEY count.
+
+Exit codes:
+  0 done, 1 refused or failed, 2 the command is wrong, 3 the server cannot be reached,
+  4 the time of --timeout is over and the work goes on";
+
+/// Places and keeps GlusterFS bricks: clusters, nodes, devices, volumes, and the agents on the hosts.
+///
+/// Called as `heketi-cli` (by a link of that name) it takes heketi-cli's words and prints heketi-cli's texts.
+#[derive(Debug, Parser)]
+#[command(name = "bricklayer", version, after_help = ROOT_HELP, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Server")]
+pub struct ConnectionArgs {
+    /// Address of the coordinator [default: http://localhost:8080]
+    #[arg(short, long, global = true, value_name = "URL")]
+    pub server: Option<String>,
+    /// Who asks: admin or user
+    #[arg(long, global = true)]
+    pub user: Option<String>,
+    /// The user's key; better given as BRICKLAYER_KEY, which no process list shows
+    #[arg(long, alias = "key", global = true, value_name = "KEY")]
+    pub secret: Option<String>,
+    /// Take any TLS certificate of the server
+    #[arg(short = 'I', long, global = true)]
+    pub insecure_tls: bool,
+    /// Trust this CA (PEM) instead of the system's; may be given several times
+    #[arg(short = 'C', long = "tls-cert", global = true, value_name = "FILE")]
+    pub tls_certificates: Vec<PathBuf>,
+    /// Print the requests as lines for curl instead of the result; what would change something is not sent
+    #[arg(long, global = true)]
+    pub curl: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Agents: invite hosts, see who is there, shut one out
+    #[command(subcommand)]
+    Agent(AgentCommand),
+    /// Block volumes: block devices whose files lie in volumes
+    #[command(subcommand, name = "blockvolume")]
+    BlockVolume(BlockVolumeCommand),
+    /// Bricks: see where they are, move one
+    #[command(subcommand)]
+    Brick(BrickCommand),
+    /// Clusters: nodes that share volumes
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
+    /// The coordinator's database
+    #[command(subcommand)]
+    Db(DbCommand),
+    /// Devices: raw disks that bricks are placed on
+    #[command(subcommand)]
+    Device(DeviceCommand),
+    /// What the coordinator logs
+    #[command(subcommand, name = "loglevel")]
+    LogLevel(LogLevelCommand),
+    /// Nodes: hosts that run GlusterFS and our agent
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Operations: work that runs, or ran
+    #[command(subcommand)]
+    Operation(OperationCommand),
+    /// The coordinator itself
+    #[command(subcommand)]
+    Server(ServerCommand),
+    /// Everything at once
+    #[command(subcommand)]
+    Topology(TopologyCommand),
+    /// Volumes
+    #[command(subcommand)]
+    Volume(VolumeCommand),
+    /// Print a token for one request, as curl would send it
+    #[command(after_help = "Example:\n  curl -H \"Authorization: bearer $(bricklayer token GET /volumes)\" \
+        http://localhost:8080/volumes")]
+    Token {
+        /// Such as GET
+        #[arg(value_parser = values::method)]
+        method: String,
+        /// Path without a query, such as /volumes
+        #[arg(value_parser = values::path)]
+        path: String,
+    },
+    /// Print a shell's completion script
+    ///
+    /// It completes names and ids, too: of volumes, nodes, devices, and so on, as the coordinator has them.
+    #[command(after_help = "Examples:\n  bricklayer completion bash > /etc/bash_completion.d/bricklayer\n  \
+        bricklayer completion zsh > /usr/local/share/zsh/site-functions/_bricklayer\n  \
+        bricklayer completion fish > ~/.config/fish/completions/bricklayer.fish")]
+    Completion { shell: Shell },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn clap_finds_no_fault_in_the_definition() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn names_that_could_be_options_or_paths_are_refused_at_the_edge() {
+        let parse = |words: &[&str]| Cli::try_parse_from([&["bricklayer"], words].concat());
+        for wrong in [
+            &["agent", "invite", "--", "-x"][..],
+            &["device", "wipe", "gfs1", "/etc/passwd"],
+            &["volume", "create", "--size", "8", "--name=a/b"],
+            &["cluster", "info", "nonsense"],
+            &["cluster", "setflags", "0000000000000000000000000000000c"],
+            &["volume", "expand", "v"],
+            &["volume", "expand", "v", "--expand-size", "1", "--to", "2"],
+            &["node", "settags", "gfs1"],
+            &["node", "rmtags", "gfs1"],
+            &["node", "rmtags", "gfs1", "a", "--all"],
+            &["node", "edit", "gfs1"],
+            &["brick", "evict", "brick"],
+            &["volume", "list", "-o", "json", "--json"],
+            &["volume", "delete", "v", "--no-wait", "--timeout", "5s"],
+            &["token", "get", "volumes"],
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
+        for right in [
+            &["device", "wipe", "gfs1", "/dev/sdb"][..],
+            &["volume", "expand", "v", "--expand-size", "1"],
+            &["node", "rmtags", "gfs1", "--all"],
+            &["volume", "list", "-o", "wide", "--watch"],
+            &["--curl", "volume", "info", "v", "-o", "yaml"],
+            &["volume", "delete", "v", "--timeout", "5m", "--dry-run"],
+            &["token", "GET", "/volumes"],
+        ] {
+            assert!(parse(right).is_ok(), "{right:?}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Operations, plans, and the check of the database.
+
+use std::fmt::Write as _;
+
+use bricklayer_api::heketi::{DbCheck, DbCheckOf};
+use bricklayer_api::v1::{Operation, Plan, StepState};
+
+use super::{Width, cells, columns, facts, or_dash, table};
+
+pub fn operation_list(operations: &[Operation], width: Width) -> String {
+    let row = |operation: &Operation| {
+        let done = operation.steps.iter().filter(|step| step.state == StepState::Done).count();
+        let normal = vec![
+            operation.id.to_string(),
+            operation.kind.clone(),
+            operation.state.to_string(),
+            format!("{done}/{}", operation.steps.len()),
+            moment!(operation.started),
+            or_dash(operation.error.as_ref().and_then(|error| error.lines().next()).map(str::to_owned)),
+        ];
+        let wide = || vec![or_dash(operation.finished.map(|at| moment!(at))), or_dash(operation.resource.clone())];
+        cells(normal, wide, width)
+    };
+    let normal = ["OPERATION", "KIND", "STATE", "STEPS", "STARTED", "ERROR"];
+    table(&columns(&normal, &["FINISHED", "RESULT"], width), operations.iter().map(row))
+}
+
+pub fn operation_info(operation: &Operation) -> String {
+    let mut lines = vec![
+        ("Operation", operation.id.to_string()),
+        ("Kind", operation.kind.clone()),
+        ("State", operation.state.to_string()),
+        ("Started", moment!(operation.started)),
+    ];
+    if let Some(finished) = operation.finished {
+        lines.push(("Finished", moment!(finished)));
+    }
+    if let Some(resource) = &operation.resource {
+        lines.push(("Result", resource.clone()));
+    }
+    if let Some(error) = &operation.error {
+        lines.push(("Error", error.trim_end().replace('\n', "\n           ")));
+    }
+    let mut text = facts(&lines);
+    let _infallible = write!(text, "\nSteps ({})\n", operation.steps.len());
+    for step in &operation.steps {
+        let state = match step.state {
+            StepState::Pending => "       ",
+            StepState::Running => "running",
+            StepState::Done => "done   ",
+            StepState::Failed => "failed ",
+            StepState::Undone => "undone ",
+        };
+        let _infallible = writeln!(text, "  {state}  {}", step.name);
+    }
+    text
+}
+
+/// What would be done, for whoever asked before doing it.
+pub fn plan(plan: &Plan) -> String {
+    let mut text = format!("{} (dry run: nothing was changed)\n", plan.kind);
+    for (title, lines) in [("Changes", &plan.changes), ("Steps", &plan.steps)] {
+        if lines.is_empty() {
+            continue;
+        }
+        let _infallible = write!(text, "\n{title} ({})\n", lines.len());
+        for line in lines {
+            let _infallible = writeln!(text, "  {}", line.replace('\n', "\n    "));
+        }
+    }
+    text
+}
+
+pub fn db_check(check: &DbCheck) -> String {
+    let kinds: [(&str, &DbCheckOf); 8] = [
+        ("clusters", &check.clusters),
+        ("nodes", &check.nodes),
+        ("devices", &check.devices),
+        ("bricks", &check.bricks),
+        ("volumes", &check.volumes),
+        ("block volumes", &check.block_volumes),
+        ("attributes", &check.db_attributes),
+        ("pending operations", &check.pending_operations),
+    ];
+    let row = |(kind, of): &(&str, &DbCheckOf)| {
+        vec![(*kind).to_owned(), of.total.to_string(), of.pending.to_string(), of.ok.to_string(), of.not_ok.to_string()]
+    };
+    let mut text = table(&["RECORDS", "TOTAL", "PENDING", "OK", "NOT OK"], kinds.iter().map(row));
+    let _infallible = write!(text, "\nInconsistencies ({})\n", check.total_inconsistencies);
+    for (_, of) in kinds {
+        for inconsistency in &of.inconsistencies {
+            let _infallible = writeln!(text, "  {inconsistency}");
+        }
+    }
+    text
+}
