@@ -4,6 +4,8 @@
 //! which models them with LVM's exact arithmetic. The engine above decides; nothing here does. Every effect says what
 //! state it leaves, so that the engine can look first and skip it: none is idempotent by itself unless it says so.
 
+mod block;
+
 use async_trait::async_trait;
 use bricklayer_proto::ids::BootId;
 use bricklayer_proto::inventory::{GroupSpace, LogicalVolume, PeerSeen, PhysicalVolume, Versions};
@@ -13,8 +15,10 @@ use bricklayer_proto::names::{
 };
 use bricklayer_proto::size::{ByteSize, ExtentSize};
 use bricklayer_proto::space::BrickSpace;
-use bricklayer_proto::task::{BrickAddress, Layout};
+use bricklayer_proto::task::{BrickAddress, HealReport, Layout, RebalanceReport};
 use camino::{Utf8Path, Utf8PathBuf};
+
+pub use block::{BlockInfo, BlockTool, NewBlock, PrintedSize};
 
 /// Why a tool's answer cannot be used. See [`crate::tools`] for how the real ones come about.
 #[derive(Debug, thiserror::Error)]
@@ -22,12 +26,18 @@ pub enum HostError {
     /// The program is not on this host.
     #[error("{program} is not installed on this host")]
     Missing { program: String },
+    /// A service that the program needs does not answer.
+    #[error("{service} does not run on this host")]
+    NotRunning { service: String },
     /// The program ran and refused; `said` is its own first line of error.
     #[error("{what} failed: {said}")]
     Failed { what: String, said: String },
     /// The volume group has fewer free extents than were asked for. Nothing was changed.
     #[error("volume group {group} has not enough free extents: {said}")]
     NoSpace { group: VgName, said: String },
+    /// glusterd refuses it while a member of its pool is away. Nothing was changed.
+    #[error("{what} failed: {said}")]
+    PeersDown { what: String, said: String },
     /// It did not end in time and may still succeed. Whoever sees this looks at the state again.
     #[error("{what} has not ended after {seconds} s; whether it will succeed is unknown")]
     StillRunning { what: String, seconds: u64 },
@@ -150,9 +160,24 @@ pub struct GlusterVolume {
     pub options: Vec<(String, String)>,
 }
 
+/// Whether a brick's process runs, as `volume status` tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrickStatus {
+    pub brick: BrickAddress,
+    pub online: bool,
+}
+
+/// What is asked of `remove-brick`. There is no force among it: forced, it loses data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drain {
+    Start,
+    Stop,
+    Commit,
+}
+
 /// The host below the engine.
 #[async_trait]
-pub trait Host: Send + Sync + 'static {
+pub trait Host: BlockTool + Send + Sync + 'static {
     // Facts. None of them changes anything.
 
     async fn host_name(&self) -> Result<String, HostError>;
@@ -264,7 +289,8 @@ pub trait Host: Send + Sync + 'static {
     /// This host's own UUID and the other members of its pool.
     async fn gluster_pool(&self) -> Result<(String, Vec<PeerSeen>), HostError>;
     async fn gluster_peer_probe(&self, host: &HostName) -> Result<(), HostError>;
-    async fn gluster_peer_detach(&self, host: &HostName) -> Result<(), HostError>;
+    /// `lost`: also while the host cannot be reached. GlusterFS refuses either way while bricks of it are in a volume.
+    async fn gluster_peer_detach(&self, host: &HostName, lost: bool) -> Result<(), HostError>;
     async fn gluster_volume(&self, name: &VolumeName) -> Result<Option<GlusterVolume>, HostError>;
     async fn gluster_volumes(&self) -> Result<Vec<VolumeName>, HostError>;
     async fn gluster_volume_create(
@@ -281,6 +307,25 @@ pub trait Host: Send + Sync + 'static {
     async fn gluster_volume_start(&self, name: &VolumeName) -> Result<(), HostError>;
     async fn gluster_volume_stop(&self, name: &VolumeName) -> Result<(), HostError>;
     async fn gluster_volume_delete(&self, name: &VolumeName) -> Result<(), HostError>;
+
+    /// Of a volume that runs: its bricks, but for those on hosts whose glusterd is not connected.
+    async fn gluster_volume_status(&self, name: &VolumeName) -> Result<Vec<BrickStatus>, HostError>;
+    /// Adds whole brick sets behind those that are there.
+    async fn gluster_add_bricks(&self, name: &VolumeName, bricks: &[BrickAddress]) -> Result<(), HostError>;
+    /// Puts one brick in the place of another at once; what it is to hold is for GlusterFS to heal.
+    async fn gluster_replace_brick(
+        &self,
+        name: &VolumeName,
+        old: &BrickAddress,
+        new: &BrickAddress,
+    ) -> Result<(), HostError>;
+    /// Asks every brick of a volume with copies; takes minutes where much is to be healed.
+    async fn gluster_heal(&self, name: &VolumeName) -> Result<HealReport, HostError>;
+    async fn gluster_rebalance_start(&self, name: &VolumeName) -> Result<(), HostError>;
+    async fn gluster_rebalance(&self, name: &VolumeName) -> Result<RebalanceReport, HostError>;
+    async fn gluster_drain(&self, name: &VolumeName, brick: &BrickAddress, what: Drain) -> Result<(), HostError>;
+    async fn gluster_drain_status(&self, name: &VolumeName, brick: &BrickAddress)
+    -> Result<RebalanceReport, HostError>;
 
     /// A brick's folders that a failed `volume create` marked as used: the extended attributes of GlusterFS are taken
     /// off an otherwise empty brick directory, so that a repeat is accepted.

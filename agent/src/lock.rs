@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bricklayer_proto::names::VgName;
+use bricklayer_proto::names::{VgName, VolumeName};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 /// What is locked. The order of the variants is the order in which locks are taken.
@@ -20,6 +20,8 @@ pub enum Key {
     Group(VgName),
     /// This host's glusterd.
     Gluster,
+    /// The block volumes in one volume: making one may take long, and glusterd is free meanwhile.
+    Blocks(VolumeName),
     /// Held for one edit only, never while a program runs.
     Fstab,
 }

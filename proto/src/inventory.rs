@@ -304,6 +304,9 @@ pub struct GlusterSeen {
     /// This host's own id in the trusted storage pool; heketi never knew it.
     pub uuid: Option<String>,
     pub peers: Vec<PeerSeen>,
+    /// The version of `gluster-block`; `None` where the host lacks it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,9 +4,11 @@
 //! either side: the agent answers from its journal, or goes on where it stopped. An outcome says what changed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::block::{BlockKey, BlockReport, BlockResize, BlockSpec};
 use crate::ids::{BrickId, ClusterId, DeviceId, InstallationId, NodeId, OperationId, TaskId, VolumeId};
 use crate::inventory::{BrickTags, Disk, GroupSpace, Obstacle};
 use crate::names::{BrickPath, DevicePath, HostName, OptionKey, OptionValue, PvUuid, VolumeName};
@@ -93,7 +95,17 @@ pub enum Wanted {
     DrainStopped(BrickDrain),
     /// The drained brick is not in the volume any more. Refused while files are left on it.
     DrainCommitted(BrickDrain),
-    /// What glusterd says of the volume: [`Report::Volume`]. A look, as all that follow.
+    /// The block volume exists, with the size and on the hosts of the spec. Reports [`Report::Block`], as does the next.
+    BlockCreated(BlockSpec),
+    /// The block volume has at least this size. Hosts that the change did not reach are in the report.
+    BlockResized(BlockResize),
+    /// The block volume is not there any more, its file neither.
+    BlockGone(BlockKey),
+    /// What LVM says of the device's group: [`Report::Group`]. A look, as all that follow.
+    DeviceSeen {
+        device: DeviceId,
+    },
+    /// What glusterd says of the volume: [`Report::Volume`].
     VolumeSeen(VolumeKey),
     /// What is left to heal: [`Report::Heal`].
     HealSeen(VolumeKey),
@@ -101,6 +113,8 @@ pub enum Wanted {
     RebalanceSeen(VolumeKey),
     /// The same for a brick that is being drained.
     DrainSeen(BrickDrain),
+    /// What `gluster-block` says of the block volume: [`Report::Block`].
+    BlockSeen(BlockKey),
 }
 
 impl Wanted {
@@ -110,10 +124,12 @@ impl Wanted {
         matches!(
             self,
             Self::BrickCanGrow(_)
+                | Self::DeviceSeen { .. }
                 | Self::VolumeSeen(_)
                 | Self::HealSeen(_)
                 | Self::RebalanceSeen(_)
                 | Self::DrainSeen(_)
+                | Self::BlockSeen(_)
         )
     }
 }
@@ -252,6 +268,12 @@ pub struct BrickAddress {
     pub path: BrickPath,
 }
 
+impl fmt::Display for BrickAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.path)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CloneSpec {
     pub source: VolumeKey,
@@ -313,6 +335,10 @@ pub enum Report {
     },
     Heal(HealReport),
     Rebalance(RebalanceReport),
+    /// `None` where the hosting volume holds no such block volume.
+    Block {
+        seen: Option<BlockReport>,
+    },
 }
 
 /// A volume as glusterd has it.
@@ -360,6 +386,16 @@ pub enum RebalanceState {
     Completed,
     Failed,
     Stopped,
+}
+
+impl RebalanceState {
+    /// Of a movement, from what its hosts say: it runs while one of them does, and is completed when all are. `None`
+    /// where no host says anything.
+    #[must_use]
+    pub fn of_all(hosts: &[Self]) -> Option<Self> {
+        let order = [Self::Running, Self::Failed, Self::Stopped, Self::NotStarted, Self::Completed];
+        order.into_iter().find(|state| hosts.contains(state))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -285,7 +285,7 @@ pub fn brick_spec(host: usize, hosts: usize) -> BrickSpec {
     BrickSpec {
         device: device_id(host),
         tags: BrickTags {
-            brick: BrickId::from_u128(0xb000 + host as u128),
+            brick: brick_id(0, host),
             volume: volume_key().volume,
             volume_name: volume_name(),
             set: 0,
@@ -356,12 +356,42 @@ pub fn peers(hosts: usize) -> Vec<Asked> {
 /// The volume itself, known to glusterd.
 #[must_use]
 pub fn volume(hosts: usize) -> Asked {
-    let rig = Rig::new(hosts);
-    let bricks = (0..hosts).map(|host| BrickAddress { host: storage(host), path: brick_path(&rig, host) }).collect();
+    (0, Wanted::Volume(volume_spec(hosts, 1, layout(hosts))))
+}
+
+/// The volume with this many rows of bricks, one brick of each row on each host.
+#[must_use]
+pub fn volume_spec(hosts: usize, rows: u32, layout: Layout) -> VolumeSpec {
+    let bricks = (0..rows).flat_map(|row| (0..hosts).map(move |host| address(row, host))).collect();
     let id = volume_key().volume.to_string();
     let option = ("user.bricklayer.id".parse().expect("an option"), id.parse().expect("a value"));
-    let spec = VolumeSpec { key: volume_key(), layout: layout(hosts), bricks, options: BTreeMap::from([option]) };
-    (0, Wanted::Volume(spec))
+    VolumeSpec { key: volume_key(), layout, bricks, options: BTreeMap::from([option]) }
+}
+
+/// The host's brick in a further row of the volume; row 0 holds the ones of [`brick`].
+#[must_use]
+pub fn brick_in(row: u32, host: usize, hosts: usize) -> Asked {
+    (host, Wanted::Brick(brick_spec_in(row, host, hosts)))
+}
+
+#[must_use]
+pub fn brick_spec_in(row: u32, host: usize, hosts: usize) -> BrickSpec {
+    let mut spec = brick_spec(host, hosts);
+    spec.tags.brick = brick_id(row, host);
+    spec.tags.set = row;
+    spec
+}
+
+fn brick_id(row: u32, host: usize) -> BrickId {
+    BrickId::from_u128(0xb000 + u128::from(row) * 0x100 + host as u128)
+}
+
+/// How GlusterFS is to know the host's brick in that row.
+#[must_use]
+pub fn address(row: u32, host: usize) -> BrickAddress {
+    let root = Rig::new(1).hosts[0].mount_root();
+    let at = MountPoint::of_brick(&root, &VgName::of_device(device_id(host)), &LvName::of_brick(brick_id(row, host)));
+    BrickAddress { host: storage(host), path: at.brick_path() }
 }
 
 /// Every effect that a log shows, without repeats.

@@ -284,7 +284,7 @@ async fn a_started_volume_keeps_its_bricks_busy_and_is_deleted_only_with_all_pee
     assert!(said(one.gluster_volume_start(&volume).await).contains("already started"));
     assert!(said(two.unmount(&mount_point("a")).await).contains("busy"));
     assert!(said(one.gluster_volume_delete(&volume).await).contains("needs to be stopped"));
-    assert!(said(one.gluster_peer_detach(two.name()).await).contains("bricks"));
+    assert!(said(one.gluster_peer_detach(two.name(), false).await).contains("bricks"));
     one.gluster_volume_stop(&volume).await.unwrap();
     two.power_cut();
     assert!(said(one.gluster_volume_delete(&volume).await).contains("Some of the peers are down"));
@@ -292,7 +292,7 @@ async fn a_started_volume_keeps_its_bricks_busy_and_is_deleted_only_with_all_pee
     two.start_glusterd();
     one.gluster_volume_delete(&volume).await.unwrap();
     assert_eq!(two.gluster_volumes().await.unwrap(), Vec::<VolumeName>::new());
-    one.gluster_peer_detach(two.name()).await.unwrap();
+    one.gluster_peer_detach(two.name(), false).await.unwrap();
     assert_eq!(one.gluster_pool().await.unwrap().1, vec![]);
 }
 

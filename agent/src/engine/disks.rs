@@ -51,6 +51,13 @@ impl Engine {
         Ok(done(!steps.is_empty(), Report::Nothing))
     }
 
+    pub(super) async fn device_seen(&self, device: DeviceId) -> Result<Done, Failure> {
+        match self.group_of(device).await? {
+            Some(report) => Ok(done(false, Report::Group { space: report.space })),
+            None => Err(plan::refused(format!("this host does not see the volume group of device {device}"))),
+        }
+    }
+
     pub(super) async fn disk_wiped(
         &self,
         path: &DevicePath,

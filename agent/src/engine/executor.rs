@@ -72,8 +72,9 @@ impl Executor {
 
     /// Brings the wished state about, or answers what came of it before. Dropping the future stops the waiting only.
     ///
-    /// An outcome of kind [`FailureKind::Unknown`] or [`FailureKind::Unavailable`] is not final: the same task, sent
-    /// again, looks again and goes on. Every other one is, also after a restart.
+    /// An outcome of kind [`FailureKind::Unknown`], [`FailureKind::Unavailable`] or [`FailureKind::PeersDown`] is not
+    /// final: the same task, sent again, looks again and goes on. Every other one is, also after a restart, but for
+    /// tasks that only look: those are done anew each time, and the journal never hears of them.
     pub async fn carry_out(self: &Arc<Self>, task: Task) -> Outcome {
         let id = task.id;
         let mut answer = self.join_or_begin(task);
@@ -132,19 +133,20 @@ impl Executor {
 
     async fn journalled(&self, task: Task) -> Outcome {
         let id = task.id;
+        if task.wanted.is_a_look() {
+            return match self.journal.epoch() {
+                Ok(seen) if task.epoch < seen => stale(&task, seen),
+                Ok(_) => Outcome { task: id, result: self.work(&task).await },
+                Err(error) => self.journal_failed(id, FailureKind::Unavailable, &error),
+            };
+        }
         match self.journal.accept(&task).await {
             Ok(Accepted::New) => {}
             Ok(Accepted::Resume) => {
                 tracing::info!(task.id = %id, operation.id = %task.operation, "going on with a task")
             }
             Ok(Accepted::Done(outcome)) => return *outcome,
-            Ok(Accepted::Stale { seen }) => {
-                let message = format!(
-                    "the task comes from start {} of the coordinator, and start {seen} has been seen since",
-                    task.epoch
-                );
-                return failed(id, FailureKind::Stale, message);
-            }
+            Ok(Accepted::Stale { seen }) => return stale(&task, seen),
             Ok(Accepted::Conflict) => {
                 return failed(id, FailureKind::Refused, format!("task {id} was another task before"));
             }
@@ -152,7 +154,7 @@ impl Executor {
         }
         let result = self.work(&task).await;
         if let Err(failure) = &result
-            && matches!(failure.kind, FailureKind::Unknown | FailureKind::Unavailable)
+            && matches!(failure.kind, FailureKind::Unknown | FailureKind::Unavailable | FailureKind::PeersDown)
         {
             return Outcome { task: id, result };
         }
@@ -199,7 +201,8 @@ fn settles(wanted: &Wanted) -> Option<Duration> {
         | Wanted::CloneBrick(_)
         | Wanted::BrickCondemned(_)
         | Wanted::BrickGone(_) => Some(BRICKS_SETTLE),
-        Wanted::BrickCanGrow(_)
+        Wanted::DeviceSeen { .. }
+        | Wanted::BrickCanGrow(_)
         | Wanted::VolumeExtended(_)
         | Wanted::VolumeCloned(_)
         | Wanted::BrickReplaced(_)
@@ -211,6 +214,10 @@ fn settles(wanted: &Wanted) -> Option<Duration> {
         | Wanted::HealSeen(_)
         | Wanted::RebalanceSeen(_)
         | Wanted::DrainSeen(_)
+        | Wanted::BlockCreated(_)
+        | Wanted::BlockResized(_)
+        | Wanted::BlockGone(_)
+        | Wanted::BlockSeen(_)
         | Wanted::BrickSynced(_)
         | Wanted::Volume(_)
         | Wanted::VolumeStarted(_)
@@ -232,6 +239,12 @@ impl Drop for Entry<'_> {
 
 fn failed(task: TaskId, kind: FailureKind, message: String) -> Outcome {
     Outcome { task, result: Err(Failure { kind, message, cure: None, obstacles: Vec::new() }) }
+}
+
+fn stale(task: &Task, seen: u64) -> Outcome {
+    let message =
+        format!("the task comes from start {} of the coordinator, and start {seen} has been seen since", task.epoch);
+    failed(task.id, FailureKind::Stale, message)
 }
 
 fn manifest_change(wanted: &Wanted, result: &Result<Done, Failure>) -> ManifestChange {

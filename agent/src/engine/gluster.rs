@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bricklayer_proto::names::{BrickPath, HostName, OptionKey, OptionValue};
 use bricklayer_proto::task::{
-    BrickAddress, Done, Failure, FailureKind, Report, VOLUME_ID_OPTION, VolumeKey, VolumeSpec,
+    BrickAddress, BrickSeenInVolume, Done, Failure, FailureKind, Report, VOLUME_ID_OPTION, VolumeKey, VolumeReport,
+    VolumeSpec,
 };
 
 use super::{Engine, OnProgress, done, failure, locked, not_so};
@@ -51,15 +52,23 @@ impl Engine {
         Ok(done(true, Report::Nothing))
     }
 
-    pub(super) async fn peer_gone(&self, host: &HostName, progress: OnProgress<'_>) -> Result<Done, Failure> {
+    /// `lost`: also if it cannot be reached.
+    pub(super) async fn peer_gone(
+        &self,
+        host: &HostName,
+        lost: bool,
+        progress: OnProgress<'_>,
+    ) -> Result<Done, Failure> {
         self.glusterd_must_run().await?;
         if self.peer_is_connected(host).await?.is_none() {
             return Ok(done(false, Report::Nothing));
         }
         progress("gluster peer detach");
-        let detached = self.host.gluster_peer_detach(host).await;
+        let detached = self.host.gluster_peer_detach(host, lost).await;
         if self.peer_is_connected(host).await?.is_some() {
-            detached.map_err(|error| failure(&error))?;
+            if let Err(error) = detached {
+                return Err(self.with_absent_peers(&error).await);
+            }
             return Err(not_so(format!("{host} was detached and is still a peer")));
         }
         Ok(done(true, Report::Nothing))
@@ -150,10 +159,56 @@ impl Engine {
         locked(&self.known_volumes).remove(&(key.name.clone(), key.volume));
         let deleted = self.host.gluster_volume_delete(&key.name).await;
         if self.look_for(key).await?.is_some() {
-            deleted.map_err(|error| failure(&error))?;
+            if let Err(error) = deleted {
+                return Err(self.with_absent_peers(&error).await);
+            }
             return Err(not_so(format!("volume {} was deleted and is still there", key.name)));
         }
         Ok(done(true, Report::Nothing))
+    }
+
+    /// A stranger of the same name counts as a refusal, none as none.
+    pub(super) async fn volume_seen(&self, key: &VolumeKey) -> Result<Done, Failure> {
+        self.glusterd_must_run().await?;
+        let seen = match self.look_for_ours(key).await? {
+            Some(volume) => Some(self.volume_report(volume).await),
+            None => None,
+        };
+        Ok(done(false, Report::Volume { seen }))
+    }
+
+    pub(super) async fn volume_report(&self, volume: GlusterVolume) -> VolumeReport {
+        let status = if volume.started { self.host.gluster_volume_status(&volume.name).await } else { Ok(Vec::new()) };
+        let status = status.unwrap_or_else(|error| {
+            tracing::warn!(volume.name = %volume.name, "nobody says which bricks run: {}", super::chain(&error));
+            Vec::new()
+        });
+        let online = |brick: &BrickAddress| status.iter().find(|seen| seen.brick == *brick).map(|seen| seen.online);
+        let seen = |address: BrickAddress| BrickSeenInVolume { online: online(&address), address };
+        VolumeReport { started: volume.started, bricks: volume.bricks.into_iter().map(seen).collect() }
+    }
+
+    pub(super) async fn heal_seen(&self, key: &VolumeKey) -> Result<Done, Failure> {
+        self.glusterd_must_run().await?;
+        if !self.ours(key).await?.started {
+            return Err(refused_with_cure(format!("volume {} does not run, so nothing heals", key.name), "Start it"));
+        }
+        let heal = self.host.gluster_heal(&key.name).await.map_err(|error| failure(&error))?;
+        Ok(done(false, Report::Heal(heal)))
+    }
+
+    /// Names the hosts for whose sake glusterd refused.
+    async fn with_absent_peers(&self, error: &HostError) -> Failure {
+        let refusal = failure(error);
+        let (FailureKind::PeersDown, Ok((_, peers))) = (refusal.kind, self.host.gluster_pool().await) else {
+            return refusal;
+        };
+        let absent: Vec<_> = peers.iter().filter(|peer| !peer.connected).map(|peer| peer.host.as_str()).collect();
+        if absent.is_empty() {
+            // It came back in the meantime.
+            return refusal;
+        }
+        Failure { message: format!("{} (not connected: {})", refusal.message, absent.join(", ")), ..refusal }
     }
 
     /// Creates the volume; the one that is there already, where it could not.
@@ -169,7 +224,7 @@ impl Engine {
                 return Ok(Some(volume));
             }
             // It may have marked bricks as used on its way. Those of this host can be unmarked.
-            let again = matches!(error, HostError::Failed { .. }) && !tried_again && self.unmark(spec).await;
+            let again = matches!(error, HostError::Failed { .. }) && !tried_again && self.unmark(&spec.bricks).await;
             if !again {
                 return Err(failure(&error));
             }
@@ -177,9 +232,9 @@ impl Engine {
         }
     }
 
-    /// Takes the marks of a failed create off this host's bricks; whether there were bricks to try.
-    async fn unmark(&self, spec: &VolumeSpec) -> bool {
-        let bricks = match self.own_free_bricks(spec).await {
+    /// Takes the marks of a failed command off those of the bricks that are this host's; whether there were any to try.
+    pub(super) async fn unmark(&self, new: &[BrickAddress]) -> bool {
+        let bricks = match self.own_free_bricks(new).await {
             Ok(bricks) => bricks,
             Err(error) => {
                 tracing::warn!("bricks are not unmarked, as it is not known whose they are: {}", super::chain(&error));
@@ -197,15 +252,15 @@ impl Engine {
         any
     }
 
-    /// Those bricks of a volume to be made that lie on this host and are in no volume that glusterd knows. The brick of
-    /// a new volume is as empty as one that a failed create has marked, and would not start without its marks.
-    async fn own_free_bricks<'a>(&self, spec: &'a VolumeSpec) -> Result<Vec<&'a BrickPath>, HostError> {
+    /// Those of the new bricks that lie on this host and are in no volume that glusterd knows. The brick of a new volume
+    /// is as empty as one that a failed create has marked, and would not start without its marks.
+    async fn own_free_bricks<'a>(&self, new: &'a [BrickAddress]) -> Result<Vec<&'a BrickPath>, HostError> {
         let mounts = self.host.mounts().await?;
         let here = |brick: &&BrickAddress| {
             let root = brick.path.as_path().parent();
             root.is_some_and(|root| observe::mounted_at(&mounts, root).is_some())
         };
-        let mut bricks: Vec<&BrickPath> = spec.bricks.iter().filter(here).map(|brick| &brick.path).collect();
+        let mut bricks: Vec<&BrickPath> = new.iter().filter(here).map(|brick| &brick.path).collect();
         for name in self.host.gluster_volumes().await? {
             let volume = self.host.gluster_volume(&name).await?;
             // By path alone: the host may be known by another of its names there.
@@ -215,12 +270,18 @@ impl Engine {
         Ok(bricks)
     }
 
-    async fn look_for(&self, key: &VolumeKey) -> Result<Option<GlusterVolume>, Failure> {
+    /// As [`Self::look_for_ours`], where there has to be one.
+    pub(super) async fn ours(&self, key: &VolumeKey) -> Result<GlusterVolume, Failure> {
+        let volume = self.look_for_ours(key).await?;
+        volume.ok_or_else(|| refused(format!("there is no volume {}", key.name)))
+    }
+
+    pub(super) async fn look_for(&self, key: &VolumeKey) -> Result<Option<GlusterVolume>, Failure> {
         self.host.gluster_volume(&key.name).await.map_err(|error| failure(&error))
     }
 
     /// The volume, if it is the one that the key means. A stranger of the same name is never touched.
-    async fn look_for_ours(&self, key: &VolumeKey) -> Result<Option<GlusterVolume>, Failure> {
+    pub(super) async fn look_for_ours(&self, key: &VolumeKey) -> Result<Option<GlusterVolume>, Failure> {
         let Some(volume) = self.look_for(key).await? else { return Ok(None) };
         match id_of(&volume) {
             Some(id) if id == key.volume.to_string() => Ok(Some(volume)),
@@ -250,7 +311,7 @@ impl Engine {
         Ok(peers.iter().find(|peer| peer.host == host.as_str()).map(|peer| peer.connected))
     }
 
-    async fn glusterd_must_run(&self) -> Result<(), Failure> {
+    pub(super) async fn glusterd_must_run(&self) -> Result<(), Failure> {
         match self.host.gluster_is_running().await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Failure {

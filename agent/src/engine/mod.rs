@@ -5,16 +5,20 @@
 //! Destroys nothing that a plan does not say; knows no coordinator. [`Executor`] puts the journal before it, [`boot`]
 //! brings bricks up without either.
 
+mod block;
 pub mod boot;
 mod bricks;
 mod disks;
 mod executor;
 mod gluster;
+mod layout;
+mod movement;
 mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bricklayer_proto::block::{BlockResize, BlockSpec};
 use bricklayer_proto::ids::VolumeId;
 use bricklayer_proto::inventory::{GlusterSeen, Inventory};
 use bricklayer_proto::names::{DevicePath, VgName, VolumeName};
@@ -77,7 +81,7 @@ impl Engine {
         let keys = match wanted {
             Wanted::Device(spec) => vec![Key::Disks, group(spec.device)],
             Wanted::DeviceGone { device } => vec![Key::Disks, group(*device)],
-            Wanted::DeviceCondemned { device } => vec![group(*device)],
+            Wanted::DeviceCondemned { device } | Wanted::DeviceSeen { device } => vec![group(*device)],
             Wanted::DiskWiped { .. } => vec![Key::Disks],
             Wanted::Brick(spec) => vec![group(spec.device)],
             Wanted::BrickCanGrow(spec) | Wanted::BrickGrown(spec) => vec![group(spec.device)],
@@ -102,37 +106,45 @@ impl Engine {
             | Wanted::HealSeen(_)
             | Wanted::RebalanceSeen(_)
             | Wanted::DrainSeen(_) => vec![Key::Gluster],
+            Wanted::BlockCreated(BlockSpec { key, .. })
+            | Wanted::BlockResized(BlockResize { key, .. })
+            | Wanted::BlockGone(key) => vec![Key::Blocks(key.hosting.name.clone())],
+            Wanted::BlockSeen(_) => Vec::new(),
         };
         let work = async {
             match wanted {
                 Wanted::Device(spec) => self.device(spec, progress).await,
                 Wanted::DeviceCondemned { device } => self.device_condemned(*device, progress).await,
                 Wanted::DeviceGone { device } => self.device_gone(*device, progress).await,
+                Wanted::DeviceSeen { device } => self.device_seen(*device).await,
                 Wanted::DiskWiped { path, confirm } => self.disk_wiped(path, confirm, progress).await,
                 Wanted::Brick(spec) => self.brick(spec, progress).await,
                 Wanted::BrickSynced(key) => self.brick_synced(key, progress).await,
                 Wanted::BrickCondemned(key) => self.brick_condemned(key, progress).await,
                 Wanted::BrickGone(key) => self.brick_gone(key, progress).await,
                 Wanted::Peer { host } => self.peer(host, progress).await,
-                Wanted::PeerGone { host, lost: _ } => self.peer_gone(host, progress).await,
+                Wanted::PeerGone { host, lost } => self.peer_gone(host, *lost, progress).await,
                 Wanted::Volume(spec) => self.volume(spec, progress).await,
                 Wanted::VolumeStarted(key) => self.volume_started(key, progress).await,
                 Wanted::VolumeStopped(key) => self.volume_stopped(key, progress).await,
                 Wanted::VolumeGone(key) => self.volume_gone(key, progress).await,
                 Wanted::BrickCanGrow(spec) => self.brick_can_grow(spec, progress).await,
                 Wanted::BrickGrown(spec) => self.brick_grown(spec, progress).await,
-                Wanted::CloneBrick(_)
-                | Wanted::VolumeExtended(_)
-                | Wanted::VolumeCloned(_)
-                | Wanted::BrickReplaced(_)
-                | Wanted::RebalanceStarted(_)
-                | Wanted::DrainStarted(_)
-                | Wanted::DrainStopped(_)
-                | Wanted::DrainCommitted(_)
-                | Wanted::VolumeSeen(_)
-                | Wanted::HealSeen(_)
-                | Wanted::RebalanceSeen(_)
-                | Wanted::DrainSeen(_) => {
+                Wanted::VolumeExtended(spec) => self.volume_extended(spec, progress).await,
+                Wanted::BrickReplaced(swap) => self.brick_replaced(swap, progress).await,
+                Wanted::RebalanceStarted(key) => self.rebalance_started(key, progress).await,
+                Wanted::DrainStarted(drain) => self.drain_started(drain, progress).await,
+                Wanted::DrainStopped(drain) => self.drain_stopped(drain, progress).await,
+                Wanted::DrainCommitted(drain) => self.drain_committed(drain, progress).await,
+                Wanted::VolumeSeen(key) => self.volume_seen(key).await,
+                Wanted::HealSeen(key) => self.heal_seen(key).await,
+                Wanted::RebalanceSeen(key) => self.rebalance_seen(key).await,
+                Wanted::DrainSeen(drain) => self.drain_seen(drain).await,
+                Wanted::BlockCreated(spec) => self.block_created(spec, progress).await,
+                Wanted::BlockResized(resize) => self.block_resized(resize, progress).await,
+                Wanted::BlockGone(key) => self.block_gone(key, progress).await,
+                Wanted::BlockSeen(key) => self.block_seen(key).await,
+                Wanted::CloneBrick(_) | Wanted::VolumeCloned(_) => {
                     Err(crate::plan::refused("this agent does not know that task yet".to_owned()))
                 }
             }
@@ -171,16 +183,17 @@ impl Engine {
     }
 
     async fn gluster_seen(&self) -> GlusterSeen {
+        let block = self.host.block_version().await;
         // A glusterd that hangs must not keep the disks from being seen.
         match self.host.gluster_is_running().await {
             Ok(true) => match self.host.gluster_pool().await {
-                Ok((uuid, peers)) => GlusterSeen { running: true, uuid: Some(uuid), peers },
+                Ok((uuid, peers)) => GlusterSeen { running: true, uuid: Some(uuid), peers, block },
                 Err(error) => {
                     tracing::warn!("glusterd runs and does not tell its peers: {}", chain(&error));
-                    GlusterSeen { running: true, uuid: None, peers: Vec::new() }
+                    GlusterSeen { running: true, uuid: None, peers: Vec::new(), block }
                 }
             },
-            Ok(false) | Err(_) => GlusterSeen::default(),
+            Ok(false) | Err(_) => GlusterSeen { block, ..GlusterSeen::default() },
         }
     }
 }
@@ -197,13 +210,18 @@ fn done(changed: bool, report: Report) -> Done {
 /// What a failing tool means for the task. Nothing of it says whether something was changed before.
 fn failure(error: &HostError) -> Failure {
     let kind = match error {
-        HostError::Missing { .. } => FailureKind::Unavailable,
+        HostError::Missing { .. } | HostError::NotRunning { .. } => FailureKind::Unavailable,
         HostError::NoSpace { .. } => FailureKind::NoSpace,
         HostError::StillRunning { .. } => FailureKind::Unknown,
+        HostError::PeersDown { .. } => FailureKind::PeersDown,
         HostError::Failed { .. } | HostError::Unreadable { .. } | HostError::Io { .. } => FailureKind::Failed,
     };
     let cure = match error {
         HostError::Missing { program } => Some(format!("Install the package that brings {program}")),
+        HostError::NotRunning { service } => Some(format!("Start it: systemctl start {service}")),
+        HostError::PeersDown { .. } => {
+            Some("Start glusterd on every host of the pool, or take a host that is lost out of it".to_owned())
+        }
         _ => None,
     };
     Failure { kind, message: chain(error), cure, obstacles: Vec::new() }

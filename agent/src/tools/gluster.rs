@@ -6,13 +6,16 @@
 
 use std::time::Duration;
 
-use bricklayer_proto::inventory::PeerSeen;
 use bricklayer_proto::names::{HostName, OptionKey, OptionValue, VolumeName};
 use bricklayer_proto::task::{BrickAddress, Layout};
-use serde::Deserialize;
 
 use super::run::{Call, Program};
-use crate::host::{GlusterVolume, HostError};
+use crate::host::{Drain, HostError};
+
+pub use answer::Answer;
+use answer::CliOutput;
+
+mod answer;
 
 /// glusterd gives a lock up after 180 s when whoever took it is gone.
 const LOCK_PATIENCE: Duration = Duration::from_secs(200);
@@ -65,8 +68,10 @@ impl Gluster {
     }
 
     #[must_use]
-    pub fn peer_detach(&self, host: &HostName) -> Call {
-        self.changes(["peer", "detach", host.as_str()])
+    pub fn peer_detach(&self, host: &HostName, lost: bool) -> Call {
+        let mut words = vec!["peer", "detach", host.as_str()];
+        words.extend(lost.then_some("force"));
+        self.changes(words)
     }
 
     #[must_use]
@@ -85,8 +90,57 @@ impl Gluster {
                 say("redundancy", redundancy);
             }
         }
-        words.extend(bricks.iter().map(|brick| format!("{}:{}", brick.host, brick.path)));
+        words.extend(bricks.iter().map(ToString::to_string));
         self.changes(words)
+    }
+
+    #[must_use]
+    pub fn volume_status(&self, name: &VolumeName) -> Call {
+        self.asks(&["volume", "status", name.as_str()])
+    }
+
+    #[must_use]
+    pub fn add_bricks(&self, name: &VolumeName, bricks: &[BrickAddress]) -> Call {
+        let words = ["volume", "add-brick", name.as_str()].map(str::to_owned);
+        self.changes(words.into_iter().chain(bricks.iter().map(ToString::to_string)))
+    }
+
+    /// The only way in which GlusterFS replaces a brick is called `commit force`.
+    #[must_use]
+    pub fn replace_brick(&self, name: &VolumeName, old: &BrickAddress, new: &BrickAddress) -> Call {
+        let (old, new) = (old.to_string(), new.to_string());
+        self.changes(["volume", "replace-brick", name.as_str(), &old, &new, "commit", "force"])
+    }
+
+    /// Counts only; the names of the entries would be many.
+    #[must_use]
+    pub fn heal_summary(&self, name: &VolumeName) -> Call {
+        self.asks(&["volume", "heal", name.as_str(), "info", "summary"])
+    }
+
+    #[must_use]
+    pub fn rebalance_start(&self, name: &VolumeName) -> Call {
+        self.changes(["volume", "rebalance", name.as_str(), "start"])
+    }
+
+    #[must_use]
+    pub fn rebalance_status(&self, name: &VolumeName) -> Call {
+        self.asks(&["volume", "rebalance", name.as_str(), "status"])
+    }
+
+    #[must_use]
+    pub fn drain(&self, name: &VolumeName, brick: &BrickAddress, what: Drain) -> Call {
+        let what = match what {
+            Drain::Start => "start",
+            Drain::Stop => "stop",
+            Drain::Commit => "commit",
+        };
+        self.changes(["volume", "remove-brick", name.as_str(), &brick.to_string(), what])
+    }
+
+    #[must_use]
+    pub fn drain_status(&self, name: &VolumeName, brick: &BrickAddress) -> Call {
+        self.asks(&["volume", "remove-brick", name.as_str(), &brick.to_string(), "status"])
     }
 
     #[must_use]
@@ -116,20 +170,23 @@ impl Gluster {
 /// No question is asked, and every answer is XML.
 const FIRST: [&str; 2] = ["--mode=script", "--xml"];
 
-/// What glusterd answered.
-#[derive(Debug)]
-pub struct Answer {
-    output: CliOutput,
-}
-
 /// Runs a command until it is not another transaction that is in its way.
 pub async fn ask(call: &Call) -> Result<Answer, HostError> {
+    match ask_for(call).await? {
+        Some(answer) => Ok(answer),
+        None => Err(HostError::Failed { what: call.title(), said: "it was not started".to_owned() }),
+    }
+}
+
+/// As [`ask`], for how far a movement of data is: `None` where none was started.
+pub async fn ask_for(call: &Call) -> Result<Option<Answer>, HostError> {
     let start = tokio::time::Instant::now();
     let mut pause = Duration::from_millis(500);
     loop {
         let said = call.run_whatever_comes().await?;
         match judge(call, &said.stdout, &said.stderr) {
-            Judged::Answer(answer) => return Ok(answer),
+            Judged::Answer(answer) => return Ok(Some(answer)),
+            Judged::NotStarted => return Ok(None),
             Judged::Busy(_) if start.elapsed() < LOCK_PATIENCE => {
                 tracing::info!(command = %call.words(), "another transaction of GlusterFS is in progress; waiting");
                 // Several hosts may wait for the same lock.
@@ -139,6 +196,7 @@ pub async fn ask(call: &Call) -> Result<Answer, HostError> {
             Judged::Busy(said) | Judged::Failed(said) => {
                 return Err(HostError::Failed { what: call.title(), said });
             }
+            Judged::PeersDown(said) => return Err(HostError::PeersDown { what: call.title(), said }),
             Judged::NoSuchVolume => {
                 return Err(HostError::Failed { what: call.title(), said: "there is no such volume".to_owned() });
             }
@@ -156,7 +214,10 @@ pub async fn ask_of_volume(call: &Call) -> Result<Option<Answer>, HostError> {
         Judged::Answer(answer) => Ok(Some(answer)),
         Judged::NoSuchVolume => Ok(None),
         // Such questions need no lock of the cluster.
-        Judged::Busy(said) | Judged::Failed(said) => Err(HostError::Failed { what: call.title(), said }),
+        Judged::Busy(said) | Judged::Failed(said) | Judged::PeersDown(said) => {
+            Err(HostError::Failed { what: call.title(), said })
+        }
+        Judged::NotStarted => Err(HostError::Failed { what: call.title(), said: "it was not started".to_owned() }),
         Judged::Unknown => Err(HostError::Failed { what: call.title(), said: "no answer in time".to_owned() }),
     }
 }
@@ -165,6 +226,10 @@ pub async fn ask_of_volume(call: &Call) -> Result<Option<Answer>, HostError> {
 enum Judged {
     Answer(Answer),
     NoSuchVolume,
+    /// No data is being moved, and none was since the last movement was dismissed.
+    NotStarted,
+    /// Nothing was done, as not all of the pool is there.
+    PeersDown(String),
     /// The lock of this volume or of the cluster is taken. Nothing was done.
     Busy(String),
     Failed(String),
@@ -193,7 +258,7 @@ fn judge(call: &Call, stdout: &[u8], stderr: &str) -> Judged {
         }
     };
     if output.op_ret == 0 {
-        return Judged::Answer(Answer { output });
+        return Judged::Answer(Answer::new(output));
     }
     let said = output.op_errstr.clone().unwrap_or_default();
     // The texts are looked at for what is safe either way: to wait and ask again, or to look at the state again.
@@ -207,145 +272,22 @@ fn judge(call: &Call, stdout: &[u8], stderr: &str) -> Judged {
     if said.contains("timed out") {
         return Judged::Unknown;
     }
+    if said.contains("not started for volume") {
+        return Judged::NotStarted;
+    }
+    if said.contains("Some of the peers are down") || said.contains("One of the peers is probably down") {
+        return Judged::PeersDown(said);
+    }
     if said.trim().is_empty() {
         return Judged::Failed(format!("glusterd answered {} without a word", output.op_errno));
     }
     Judged::Failed(said.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-impl Answer {
-    /// This host's own id in the pool, and the others.
-    pub fn pool(self) -> Result<(String, Vec<PeerSeen>), HostError> {
-        let status = self.output.peer_status.ok_or_else(|| unreadable("a list of the pool without one"))?;
-        let (own, others): (Vec<_>, Vec<_>) =
-            status.peer.into_iter().partition(|peer| peer.hostname.as_deref() == Some("localhost"));
-        let own = own.into_iter().next().ok_or_else(|| unreadable("a list of the pool without this host"))?;
-        let seen = |peer: Peer| PeerSeen {
-            uuid: peer.uuid,
-            host: peer.hostname.unwrap_or_default(),
-            connected: peer.connected == 1,
-        };
-        Ok((own.uuid, others.into_iter().map(seen).collect()))
-    }
-
-    pub fn volume(self) -> Result<GlusterVolume, HostError> {
-        let volumes = self.output.vol_info.map(|info| info.volumes.volume).unwrap_or_default();
-        let [volume] = <[Volume; 1]>::try_from(volumes)
-            .map_err(|volumes| unreadable(&format!("{} volumes where one was asked for", volumes.len())))?;
-        let bricks = volume.bricks.brick.iter().map(|brick| address(&brick.name)).collect::<Result<_, _>>()?;
-        let options = volume.options.map(|options| options.option).unwrap_or_default();
-        Ok(GlusterVolume {
-            name: volume.name.parse().map_err(|error| unreadable(&format!("{error}")))?,
-            uuid: volume.id,
-            started: volume.status == STARTED,
-            bricks,
-            options: options.into_iter().map(|option| (option.name, option.value)).collect(),
-        })
-    }
-
-    pub fn volumes(self) -> Result<Vec<VolumeName>, HostError> {
-        let list = self.output.vol_list.ok_or_else(|| unreadable("a list of volumes without one"))?;
-        list.volume.into_iter().map(|name| name.parse().map_err(|error| unreadable(&format!("{error}")))).collect()
-    }
-}
-
-/// Of a volume: 0 is created, 1 started, 2 stopped.
-const STARTED: i64 = 1;
-
-/// `host:/path`, where an IPv6 address has colons of its own.
-fn address(text: &str) -> Result<BrickAddress, HostError> {
-    let at = text.find(":/").ok_or_else(|| unreadable(&format!("the brick {text:?}")))?;
-    let (host, path) = (&text[..at], &text[at + 1..]);
-    Ok(BrickAddress {
-        host: host.parse().map_err(|error| unreadable(&format!("{error}")))?,
-        path: path.to_owned().try_into().map_err(|error| unreadable(&format!("{error}")))?,
-    })
-}
-
-fn unreadable(why: &str) -> HostError {
-    HostError::Unreadable { what: "gluster's answer".to_owned(), why: why.to_owned() }
-}
-
-#[derive(Debug, Deserialize)]
-struct CliOutput {
-    #[serde(rename = "opRet")]
-    op_ret: i64,
-    #[serde(rename = "opErrno")]
-    op_errno: i64,
-    #[serde(rename = "opErrstr")]
-    op_errstr: Option<String>,
-    #[serde(rename = "peerStatus")]
-    peer_status: Option<PeerStatus>,
-    #[serde(rename = "volInfo")]
-    vol_info: Option<VolInfo>,
-    #[serde(rename = "volList")]
-    vol_list: Option<VolList>,
-}
-
-#[derive(Debug, Deserialize)]
-struct PeerStatus {
-    #[serde(default)]
-    peer: Vec<Peer>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Peer {
-    uuid: String,
-    hostname: Option<String>,
-    connected: i64,
-}
-
-#[derive(Debug, Deserialize)]
-struct VolInfo {
-    volumes: Volumes,
-}
-
-#[derive(Debug, Deserialize)]
-struct Volumes {
-    #[serde(default)]
-    volume: Vec<Volume>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Volume {
-    name: String,
-    id: String,
-    status: i64,
-    bricks: Bricks,
-    options: Option<Options>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Bricks {
-    brick: Vec<Brick>,
-}
-
-/// The text of the element is the same name once more.
-#[derive(Debug, Deserialize)]
-struct Brick {
-    name: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Options {
-    #[serde(default)]
-    option: Vec<VolumeOption>,
-}
-
-#[derive(Debug, Deserialize)]
-struct VolumeOption {
-    name: String,
-    value: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct VolList {
-    #[serde(default)]
-    volume: Vec<String>,
-}
-
 #[cfg(test)]
 mod tests {
+    use bricklayer_proto::task::RebalanceState;
+
     use super::*;
 
     fn judged(name: &str) -> Judged {
@@ -414,6 +356,87 @@ mod tests {
         answer("peer-probe");
         answer("peer-probe-again");
         answer("peer-probe-self");
+    }
+
+    #[test]
+    fn what_is_refused_while_peers_are_down_is_told_from_other_failures() {
+        let Judged::PeersDown(said) = judged("volume-delete-one-down") else { panic!("taken for something else") };
+        assert_eq!(said, "Some of the peers are down");
+    }
+
+    #[test]
+    fn a_movement_that_was_never_started_is_no_failure() {
+        assert!(matches!(judged("rebalance-status-not-started"), Judged::NotStarted));
+        assert!(matches!(judged("remove-brick-status-not-started"), Judged::NotStarted));
+        assert!(matches!(judged("remove-brick-start-again"), Judged::Failed(_)));
+        assert!(matches!(judged("remove-brick-commit-early"), Judged::Failed(_)));
+    }
+
+    #[test]
+    fn the_bricks_of_a_host_that_is_down_are_missing_in_the_status() {
+        let online = |name: &str| {
+            let status = answer(name).volume_status().unwrap();
+            status.iter().map(|brick| (brick.brick.host.to_string(), brick.online)).collect::<Vec<_>>()
+        };
+        let host = |name: &str| (name.to_owned(), true);
+        assert_eq!(online("volume-status"), [host("192.168.0.224"), host("192.168.0.204"), host("192.168.0.173")]);
+        assert_eq!(online("volume-status-one-down"), [host("192.168.0.224"), host("192.168.0.204")]);
+    }
+
+    #[test]
+    fn the_entries_to_heal_are_counted_per_brick_and_unknown_of_a_brick_that_is_down() {
+        let pending = |name: &str| {
+            let heal = answer(name).heal().unwrap();
+            heal.bricks.iter().map(|brick| (brick.online, brick.pending)).collect::<Vec<_>>()
+        };
+        assert_eq!(pending("heal-summary"), [(true, Some(0)); 3]);
+        assert_eq!(pending("heal-summary-pending")[..3], [(true, Some(34)), (true, Some(34)), (true, Some(0))]);
+        assert_eq!(pending("heal-summary-one-down")[..3], [(true, Some(0)), (true, Some(0)), (false, None)]);
+        // As `heal info` prints it of a brick that is down, and older versions here too.
+        assert_eq!(pending("heal-info-one-down"), [(true, Some(0)), (true, Some(0)), (false, None)]);
+    }
+
+    #[test]
+    fn a_movement_is_read_host_by_host() {
+        let rebalance = answer("rebalance-status").movement().unwrap();
+        assert_eq!(rebalance.state, RebalanceState::Completed);
+        let hosts: Vec<_> = rebalance.nodes.iter().map(|node| node.host.as_str()).collect();
+        assert_eq!(hosts, ["192.168.0.204", "192.168.0.173", "localhost"]);
+        let drain = answer("remove-brick-status").movement().unwrap();
+        assert_eq!(drain.state, RebalanceState::Running);
+        let [node] = drain.nodes.as_slice() else { panic!("{drain:?}") };
+        assert_eq!((node.files, node.moved.bytes(), node.scanned, node.failures, node.seconds), (4, 8, 101, 0, 1));
+        assert_eq!(answer("remove-brick-status-completed").movement().unwrap().state, RebalanceState::Completed);
+    }
+
+    #[test]
+    fn bricks_are_added_replaced_and_drained_without_a_force_that_loses_data() {
+        let name = "vol_1".parse().unwrap();
+        let brick = |host: &str| BrickAddress {
+            host: host.parse().unwrap(),
+            path: "/m/vg_a/brick_b/brick".to_owned().try_into().unwrap(),
+        };
+        let gluster = Gluster::find();
+        let (one, two) = ("gfs1:/m/vg_a/brick_b/brick", "gfs2:/m/vg_a/brick_b/brick");
+        let head = "gluster --mode=script --xml volume";
+        assert_eq!(
+            gluster.add_bricks(&name, &[brick("gfs1"), brick("gfs2")]).words(),
+            format!("{head} add-brick vol_1 {one} {two}")
+        );
+        assert_eq!(
+            gluster.replace_brick(&name, &brick("gfs1"), &brick("gfs2")).words(),
+            format!("{head} replace-brick vol_1 {one} {two} commit force")
+        );
+        for (what, word) in [(Drain::Start, "start"), (Drain::Stop, "stop"), (Drain::Commit, "commit")] {
+            assert_eq!(
+                gluster.drain(&name, &brick("gfs1"), what).words(),
+                format!("{head} remove-brick vol_1 {one} {word}")
+            );
+        }
+        assert_eq!(
+            gluster.peer_detach(&"gfs1".parse().unwrap(), true).words(),
+            "gluster --mode=script --xml peer detach gfs1 force"
+        );
     }
 
     fn judged_text(errno: i64, text: &str) -> Judged {

@@ -7,6 +7,7 @@
 pub mod blockdev;
 pub mod files;
 pub mod gluster;
+pub mod gluster_block;
 pub mod lvm;
 pub mod mount;
 mod real;

@@ -13,15 +13,19 @@ use bricklayer_proto::names::{
 };
 use bricklayer_proto::size::{ByteSize, ExtentSize};
 use bricklayer_proto::space::spare_growth;
-use bricklayer_proto::task::{BrickAddress, Layout};
+use bricklayer_proto::task::{BrickAddress, HealReport, Layout, RebalanceReport, RebalanceState};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::blockdev::{self, BlockTools};
 use super::gluster::{self, Gluster};
+use super::gluster_block::GlusterBlock;
 use super::lvm::{self, Lvm};
+use super::run::Call;
 use super::xfs::Xfs;
 use super::{files, mount};
-use crate::host::{BrickVolumes, GlusterVolume, GroupReport, Host, HostError, HostView, Mount, Signature};
+use crate::host::{
+    BrickStatus, BrickVolumes, Drain, GlusterVolume, GroupReport, Host, HostError, HostView, Mount, Signature,
+};
 
 /// How long an unmount waits for a brick process that was just stopped.
 const UNMOUNT_PATIENCE: Duration = Duration::from_secs(15);
@@ -35,6 +39,7 @@ pub struct RealHost {
     block: BlockTools,
     xfs: Xfs,
     gluster: Gluster,
+    gluster_block: GlusterBlock,
 }
 
 impl RealHost {
@@ -48,7 +53,12 @@ impl RealHost {
             block: BlockTools::find(),
             xfs: Xfs::find(),
             gluster: Gluster::find(),
+            gluster_block: GlusterBlock::find(),
         }
+    }
+
+    pub(super) fn gluster_block(&self) -> &GlusterBlock {
+        &self.gluster_block
     }
 
     /// All groups. One that LVM cannot report must not hide the others: it is left out, and its disks then still carry
@@ -104,6 +114,14 @@ impl RealHost {
 
 fn read(path: &str) -> Result<String, HostError> {
     fs::read_to_string(path).map_err(|source| HostError::Io { what: format!("reading {path}"), source })
+}
+
+/// How far a movement of data is.
+async fn movement(call: &Call) -> Result<RebalanceReport, HostError> {
+    match gluster::ask_for(call).await? {
+        Some(answer) => answer.movement(),
+        None => Ok(RebalanceReport { state: RebalanceState::NotStarted, nodes: Vec::new() }),
+    }
 }
 
 /// The first version in what a program prints of itself; empty where it is missing.
@@ -406,8 +424,8 @@ impl Host for RealHost {
         gluster::ask(&self.gluster.peer_probe(host)).await.map(drop)
     }
 
-    async fn gluster_peer_detach(&self, host: &HostName) -> Result<(), HostError> {
-        gluster::ask(&self.gluster.peer_detach(host)).await.map(drop)
+    async fn gluster_peer_detach(&self, host: &HostName, lost: bool) -> Result<(), HostError> {
+        gluster::ask(&self.gluster.peer_detach(host, lost)).await.map(drop)
     }
 
     async fn gluster_volume(&self, name: &VolumeName) -> Result<Option<GlusterVolume>, HostError> {
@@ -448,6 +466,47 @@ impl Host for RealHost {
 
     async fn gluster_volume_delete(&self, name: &VolumeName) -> Result<(), HostError> {
         gluster::ask(&self.gluster.volume_delete(name)).await.map(drop)
+    }
+
+    async fn gluster_volume_status(&self, name: &VolumeName) -> Result<Vec<BrickStatus>, HostError> {
+        gluster::ask(&self.gluster.volume_status(name)).await?.volume_status()
+    }
+
+    async fn gluster_add_bricks(&self, name: &VolumeName, bricks: &[BrickAddress]) -> Result<(), HostError> {
+        gluster::ask(&self.gluster.add_bricks(name, bricks)).await.map(drop)
+    }
+
+    async fn gluster_replace_brick(
+        &self,
+        name: &VolumeName,
+        old: &BrickAddress,
+        new: &BrickAddress,
+    ) -> Result<(), HostError> {
+        gluster::ask(&self.gluster.replace_brick(name, old, new)).await.map(drop)
+    }
+
+    async fn gluster_heal(&self, name: &VolumeName) -> Result<HealReport, HostError> {
+        gluster::ask(&self.gluster.heal_summary(name)).await?.heal()
+    }
+
+    async fn gluster_rebalance_start(&self, name: &VolumeName) -> Result<(), HostError> {
+        gluster::ask(&self.gluster.rebalance_start(name)).await.map(drop)
+    }
+
+    async fn gluster_rebalance(&self, name: &VolumeName) -> Result<RebalanceReport, HostError> {
+        movement(&self.gluster.rebalance_status(name)).await
+    }
+
+    async fn gluster_drain(&self, name: &VolumeName, brick: &BrickAddress, what: Drain) -> Result<(), HostError> {
+        gluster::ask(&self.gluster.drain(name, brick, what)).await.map(drop)
+    }
+
+    async fn gluster_drain_status(
+        &self,
+        name: &VolumeName,
+        brick: &BrickAddress,
+    ) -> Result<RebalanceReport, HostError> {
+        movement(&self.gluster.drain_status(name, brick)).await
     }
 
     async fn clear_brick_marks(&self, path: &BrickPath) -> Result<(), HostError> {

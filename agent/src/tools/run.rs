@@ -49,7 +49,7 @@ impl Program {
 
     fn call<W: Into<String>>(&self, args: impl IntoIterator<Item = W>, effect: Effect, limit: Duration) -> Call {
         let args = args.into_iter().map(Into::into).collect();
-        Call { program: self.clone(), args, script: None, effect, limit, title: None }
+        Call { program: self.clone(), args, script: None, effect, limit, title: None, discreet: false }
     }
 }
 
@@ -68,6 +68,8 @@ pub struct Call {
     effect: Effect,
     limit: Duration,
     title: Option<String>,
+    /// What it prints is not for the log.
+    discreet: bool,
 }
 
 /// What a program said, whatever its exit status.
@@ -90,6 +92,13 @@ impl Call {
     #[must_use]
     pub fn within(mut self, limit: Duration) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// There may be secrets in what it prints: none of that goes into the log.
+    #[must_use]
+    pub fn discreet(mut self) -> Self {
+        self.discreet = true;
         self
     }
 
@@ -171,7 +180,8 @@ impl Call {
             }
         };
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        tracing::debug!(command = %words, status = %output.status, stderr = %stderr.trim(), "ended");
+        let complained = if self.discreet { "[not shown]" } else { stderr.trim() };
+        tracing::debug!(command = %words, status = %output.status, stderr = complained, "ended");
         Ok(Said { status: output.status, stdout: output.stdout, stderr })
     }
 
@@ -250,7 +260,15 @@ mod tests {
     fn shell(effect: Effect, line: &str, limit: Duration) -> Call {
         // The one shell in Bricklayer: a stand-in for programs that are slow, talkative or rude.
         let program = Program::find("sh");
-        Call { program, args: vec!["-c".into(), line.into()], script: None, effect, limit, title: None }
+        Call {
+            program,
+            args: vec!["-c".into(), line.into()],
+            script: None,
+            effect,
+            limit,
+            title: None,
+            discreet: false,
+        }
     }
 
     const LONG: Duration = Duration::from_secs(60);

@@ -606,6 +606,7 @@ mod tests {
                 running: true,
                 uuid: Some("u".to_owned()),
                 peers: vec![PeerSeen { uuid: "v".to_owned(), host: "gfs2".to_owned(), connected: true }],
+                block: Some("0.5.1".to_owned()),
             },
         };
         for inventory in [inventory, Inventory::default()] {

@@ -44,6 +44,11 @@ calls! {
         GlusterPool = "gluster_pool",
         GlusterVolume = "gluster_volume",
         GlusterVolumes = "gluster_volumes",
+        BlockInfo = "block_info",
+        GlusterVolumeStatus = "gluster_volume_status",
+        GlusterHeal = "gluster_heal",
+        GlusterRebalance = "gluster_rebalance",
+        GlusterDrainStatus = "gluster_drain_status",
     }
     effects {
         WipeSignatures = "wipe_signatures",
@@ -76,7 +81,14 @@ calls! {
         VolumeStart = "gluster_volume_start",
         VolumeStop = "gluster_volume_stop",
         VolumeDelete = "gluster_volume_delete",
+        AddBricks = "gluster_add_bricks",
+        ReplaceBrick = "gluster_replace_brick",
+        RebalanceStart = "gluster_rebalance_start",
+        Drain = "gluster_drain",
         ClearBrickMarks = "clear_brick_marks",
+        BlockCreate = "block_create",
+        BlockResize = "block_resize",
+        BlockDelete = "block_delete",
     }
 }
 
@@ -145,6 +157,11 @@ impl Delays {
             (Call::VolumeStop, 1200),
             (Call::VolumeDelete, 500),
             (Call::VolumeSet, 300),
+            (Call::AddBricks, 1500),
+            (Call::ReplaceBrick, 2000),
+            (Call::GlusterHeal, 500),
+            (Call::RebalanceStart, 1000),
+            (Call::Drain, 1000),
         ];
         let of = of.into_iter().map(|(call, millis)| (call, Duration::from_millis(millis))).collect();
         Self { of, of_others: Duration::from_millis(20) }

@@ -12,6 +12,7 @@ use bricklayer_proto::task::{BrickAddress, Layout};
 
 use super::disk::failed;
 use super::machine::Source;
+use super::movement::Movement;
 use super::{HostKey, World};
 
 /// All glusterds of a cluster of hosts.
@@ -24,6 +25,8 @@ pub(super) struct Gluster {
     online: BTreeSet<(HostKey, BrickAddress)>,
     /// Volumes on which a writing command is under way.
     busy: BTreeSet<VolumeName>,
+    /// How many files the next movement of data leaves where they are.
+    pub(super) next_failures: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,18 +38,49 @@ struct Daemon {
 }
 
 #[derive(Default)]
-struct Pool {
+pub(super) struct Pool {
     /// With the name by which each was probed.
     members: BTreeMap<HostKey, HostName>,
     volumes: BTreeMap<VolumeName, Volume>,
 }
 
 #[derive(Clone)]
-struct Volume {
-    uuid: String,
-    started: bool,
-    bricks: Vec<BrickAddress>,
-    options: BTreeMap<String, String>,
+pub(super) struct Volume {
+    pub uuid: String,
+    pub started: bool,
+    pub layout: Layout,
+    pub bricks: Vec<BrickAddress>,
+    pub options: BTreeMap<String, String>,
+    /// Bricks that lack entries which the others of their set hold, and how many.
+    pub to_heal: BTreeMap<BrickAddress, u64>,
+    pub movement: Option<Movement>,
+}
+
+impl Volume {
+    fn new(uuid: String, layout: Layout, bricks: &[BrickAddress]) -> Self {
+        Self {
+            uuid,
+            started: false,
+            layout,
+            bricks: bricks.to_vec(),
+            options: BTreeMap::new(),
+            to_heal: BTreeMap::new(),
+            movement: None,
+        }
+    }
+
+    pub fn per_set(&self) -> usize {
+        per_set(self.layout)
+    }
+
+    /// A brick of it is on its way out.
+    pub fn is_drained(&self) -> bool {
+        self.movement.as_ref().is_some_and(|movement| movement.off.is_some())
+    }
+}
+
+fn per_set(layout: Layout) -> usize {
+    usize::try_from(layout.bricks_per_set()).unwrap_or(usize::MAX)
 }
 
 impl Gluster {
@@ -62,7 +96,7 @@ impl Gluster {
         id
     }
 
-    fn pool(&self, key: HostKey) -> &Pool {
+    pub(super) fn pool(&self, key: HostKey) -> &Pool {
         &self.pools[&self.daemons[&key].pool]
     }
 
@@ -83,6 +117,10 @@ impl Gluster {
         self.online.contains(&(key, brick.clone()))
     }
 
+    pub fn stop_brick(&mut self, key: HostKey, brick: &BrickAddress) {
+        self.online.remove(&(key, brick.clone()));
+    }
+
     /// A host without power runs no brick processes.
     pub fn power_cut(&mut self, key: HostKey) {
         self.online.retain(|(host, _)| *host != key);
@@ -95,7 +133,7 @@ impl World {
         self.machine(key).kernel.as_ref().is_some_and(|kernel| kernel.glusterd)
     }
 
-    fn connected(&self, one: HostKey, other: HostKey) -> bool {
+    pub(super) fn connected(&self, one: HostKey, other: HostKey) -> bool {
         let reachable = |key| self.gluster_runs(key) && !self.machine(key).isolated;
         one == other || (reachable(one) && reachable(other))
     }
@@ -180,7 +218,7 @@ impl World {
         Ok(())
     }
 
-    pub fn peer_detach(&mut self, key: HostKey, host: &HostName) -> Result<(), HostError> {
+    pub fn peer_detach(&mut self, key: HostKey, host: &HostName, force: bool) -> Result<(), HostError> {
         let what = format!("gluster peer detach {host}");
         self.gluster_answers(key, &what)?;
         let stranger = || failed(&what, &format!("{host} is not part of cluster"));
@@ -203,8 +241,9 @@ impl World {
                 ),
             ));
         }
-        if !pool.members.keys().all(|member| self.connected(key, *member)) {
-            return Err(failed(&what, "One of the peers is probably down. Check with 'peer status'"));
+        if !force && !pool.members.keys().all(|member| self.connected(key, *member)) {
+            let said = "One of the peers is probably down. Check with 'peer status'".to_owned();
+            return Err(HostError::PeersDown { what, said });
         }
         self.gluster.pool_mut(key).members.remove(&other);
         let alone = self.gluster.new_pool();
@@ -240,7 +279,7 @@ impl World {
     ) -> Result<(), HostError> {
         let uuid = self.stage_create(key, name, layout, bricks)?;
         self.mark_bricks(bricks, &uuid);
-        let volume = Volume { uuid, started: false, bricks: bricks.to_vec(), options: BTreeMap::new() };
+        let volume = Volume::new(uuid, layout, bricks);
         self.gluster.pool_mut(key).volumes.insert(name.clone(), volume);
         Ok(())
     }
@@ -268,25 +307,43 @@ impl World {
     ) -> Result<String, HostError> {
         let what = format!("gluster volume create {name}");
         self.gluster_answers(key, &what)?;
-        let refuse = |said: String| Err(failed(&what, &said));
-        let per_set = usize::try_from(layout.bricks_per_set()).unwrap_or(usize::MAX);
+        if self.gluster.pool(key).volumes.contains_key(name) {
+            return Err(failed(&what, &format!("Volume {name} already exists")));
+        }
+        self.stage_bricks(key, &what, layout, bricks)?;
+        Ok(uuid::Uuid::new_v4().to_string())
+    }
+
+    /// The host of a brick, which has to be of this pool and within reach.
+    pub(super) fn brick_host(&self, key: HostKey, what: &str, brick: &BrickAddress) -> Result<HostKey, HostError> {
+        let pool = self.gluster.pool(key);
+        let host = self.resolve(&brick.host);
+        match host.filter(|host| *host == key || pool.members.contains_key(host)) {
+            None => Err(failed(what, &format!("Host {} is not in 'Peer in Cluster' state", brick.host))),
+            Some(host) if !self.connected(key, host) => {
+                Err(failed(what, &format!("Host {} not connected", brick.host)))
+            }
+            Some(host) => Ok(host),
+        }
+    }
+
+    /// What new bricks have to be, whatever they are for.
+    pub(super) fn stage_bricks(
+        &self,
+        key: HostKey,
+        what: &str,
+        layout: Layout,
+        bricks: &[BrickAddress],
+    ) -> Result<(), HostError> {
+        let refuse = |said: String| Err(failed(what, &said));
+        let per_set = per_set(layout);
         if bricks.is_empty() || !bricks.len().is_multiple_of(per_set) {
             return refuse(format!("number of bricks is not a multiple of {per_set}"));
         }
         let pool = self.gluster.pool(key);
-        if pool.volumes.contains_key(name) {
-            return refuse(format!("Volume {name} already exists"));
-        }
         let mut hosts = Vec::with_capacity(bricks.len());
         for brick in bricks {
-            let host = self.resolve(&brick.host);
-            match host.filter(|host| *host == key || pool.members.contains_key(host)) {
-                None => return refuse(format!("Host {} is not in 'Peer in Cluster' state", brick.host)),
-                Some(host) if !self.connected(key, host) => {
-                    return refuse(format!("Host {} not connected", brick.host));
-                }
-                Some(host) => hosts.push(host),
-            }
+            hosts.push(self.brick_host(key, what, brick)?);
         }
         for set in hosts.chunks(per_set) {
             if set.iter().collect::<BTreeSet<_>>().len() < set.len() {
@@ -303,12 +360,12 @@ impl World {
             if !seen.insert((host, &brick.path)) {
                 return refuse(format!("Found duplicate exports {}:{}", brick.host, brick.path));
             }
-            self.check_brick(pool, *host, brick).map_err(|said| failed(&what, &said))?;
+            self.check_brick(pool, *host, brick).map_err(|said| failed(what, &said))?;
         }
-        Ok(uuid::Uuid::new_v4().to_string())
+        Ok(())
     }
 
-    fn check_brick(&self, pool: &Pool, host: HostKey, brick: &BrickAddress) -> Result<(), String> {
+    pub(super) fn check_brick(&self, pool: &Pool, host: HostKey, brick: &BrickAddress) -> Result<(), String> {
         let BrickAddress { host: name, path } = brick;
         let overlaps = |used: &BrickAddress| {
             self.resolve(&used.host) == Some(host)
@@ -351,7 +408,7 @@ impl World {
         Ok(())
     }
 
-    fn mark_bricks(&mut self, bricks: &[BrickAddress], uuid: &str) {
+    pub(super) fn mark_bricks(&mut self, bricks: &[BrickAddress], uuid: &str) {
         for brick in bricks {
             let Some(host) = self.resolve(&brick.host) else { continue };
             let path = brick.path.as_path();
@@ -413,13 +470,18 @@ impl World {
             }
         }
         self.find_volume(key, &what, name)?.started = true;
+        self.start_bricks_everywhere(key, &volume);
+        Ok(())
+    }
+
+    /// On every host within reach.
+    pub(super) fn start_bricks_everywhere(&mut self, key: HostKey, volume: &Volume) {
         let members: Vec<HostKey> = self.gluster.daemons.keys().copied().collect();
         for host in members {
             if self.connected(key, host) {
-                self.start_bricks(host, &volume);
+                self.start_bricks(host, volume);
             }
         }
-        Ok(())
     }
 
     pub fn volume_stop(&mut self, key: HostKey, name: &VolumeName) -> Result<(), HostError> {
@@ -446,13 +508,18 @@ impl World {
         }
         let pool = self.gluster.pool(key);
         if !pool.members.keys().all(|member| self.connected(key, *member)) {
-            return Err(failed(&what, "Some of the peers are down"));
+            return Err(HostError::PeersDown { what, said: "Some of the peers are down".to_owned() });
         }
         self.gluster.pool_mut(key).volumes.remove(name);
         Ok(())
     }
 
-    fn find_volume(&mut self, key: HostKey, what: &str, name: &VolumeName) -> Result<&mut Volume, HostError> {
+    pub(super) fn find_volume(
+        &mut self,
+        key: HostKey,
+        what: &str,
+        name: &VolumeName,
+    ) -> Result<&mut Volume, HostError> {
         self.gluster_answers(key, what)?;
         let volume = self.gluster.pool_mut(key).volumes.get_mut(name);
         volume.ok_or_else(|| failed(what, &format!("Volume {name} does not exist")))

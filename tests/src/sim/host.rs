@@ -6,14 +6,16 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use bricklayer_agent::host::{BrickVolumes, GlusterVolume, GroupReport, Host, HostError, HostView, Mount, Signature};
+use bricklayer_agent::host::{
+    BrickStatus, BrickVolumes, Drain, GlusterVolume, GroupReport, Host, HostError, HostView, Mount, Signature,
+};
 use bricklayer_proto::ids::BootId;
 use bricklayer_proto::inventory::{PeerSeen, Versions};
 use bricklayer_proto::names::{
     BrickPath, DevicePath, HostName, LvName, LvmTag, MountPoint, OptionKey, OptionValue, PvUuid, VgName, VolumeName,
 };
 use bricklayer_proto::size::{ByteSize, ExtentSize, MIB};
-use bricklayer_proto::task::{BrickAddress, Layout};
+use bricklayer_proto::task::{BrickAddress, HealReport, Layout, RebalanceReport};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::disk::{Content, SimDisk, failed, new_pv_uuid};
@@ -31,8 +33,8 @@ const LEAST_XFS: ByteSize = ByteSize::from_bytes(300 * MIB);
 /// A handle on one host; clones are the same host.
 #[derive(Clone)]
 pub struct SimHost {
-    cluster: SimCluster,
-    key: HostKey,
+    pub(super) cluster: SimCluster,
+    pub(super) key: HostKey,
     name: HostName,
     faults: Faults,
 }
@@ -43,7 +45,7 @@ pub struct Footprint {
     pub view: HostView,
     /// Folders on the root file system.
     pub mount_points: Vec<Utf8PathBuf>,
-    pub volumes: Vec<VolumeName>,
+    pub volumes: Vec<GlusterVolume>,
     pub file_systems: Vec<FileSystemSeen>,
 }
 
@@ -76,6 +78,7 @@ impl Footprint {
         for mount in &mut self.view.mounts {
             mount.device_number.1 = 0;
         }
+        self.volumes.iter_mut().for_each(|volume| volume.uuid.clear());
         for group in &mut self.view.groups {
             group.uuid.clear();
             group.physical_volumes.iter_mut().for_each(|pv| pv.uuid = nobody.clone());
@@ -108,7 +111,7 @@ impl Footprint {
     }
 }
 
-type Run<T> = Box<dyn FnOnce(&mut World, HostKey) -> Result<T, HostError> + Send>;
+pub(super) type Run<T> = Box<dyn FnOnce(&mut World, HostKey) -> Result<T, HostError> + Send>;
 
 impl SimHost {
     pub(super) fn new(cluster: SimCluster, key: HostKey, name: HostName) -> Self {
@@ -321,7 +324,8 @@ impl SimHost {
     #[must_use]
     pub fn footprint(&self) -> Footprint {
         let mut world = self.cluster.lock();
-        let volumes = world.volumes(self.key).unwrap_or_default();
+        let names = world.volumes(self.key).unwrap_or_default();
+        let volumes = names.iter().filter_map(|name| world.volume(self.key, name).ok().flatten()).collect();
         let machine = world.machine_mut(self.key);
         let mut view = machine.view();
         for group in &mut view.groups {
@@ -343,7 +347,7 @@ impl SimHost {
         }
     }
 
-    fn on<T>(&self, act: impl FnOnce(&mut Machine) -> T) -> T {
+    pub(super) fn on<T>(&self, act: impl FnOnce(&mut Machine) -> T) -> T {
         act(self.cluster.lock().machine_mut(self.key))
     }
 
@@ -353,7 +357,7 @@ impl SimHost {
 
     // What the agent does.
 
-    async fn fact<T>(
+    pub(super) async fn fact<T>(
         &self,
         call: Call,
         target: String,
@@ -365,7 +369,7 @@ impl SimHost {
         self.call(call, target, Box::new(read), None).await
     }
 
-    async fn effect<T>(
+    pub(super) async fn effect<T>(
         &self,
         call: Call,
         target: String,
@@ -378,7 +382,13 @@ impl SimHost {
     }
 
     /// `half` is what has happened when the tool fails in between.
-    async fn call<T>(&self, call: Call, target: String, run: Run<T>, half: Option<Run<()>>) -> Result<T, HostError>
+    pub(super) async fn call<T>(
+        &self,
+        call: Call,
+        target: String,
+        run: Run<T>,
+        half: Option<Run<()>>,
+    ) -> Result<T, HostError>
     where
         T: Send + 'static,
     {
@@ -1113,9 +1123,9 @@ impl Host for SimHost {
         self.effect(Call::PeerProbe, host.to_string(), move |world, key| world.peer_probe(key, &host)).await
     }
 
-    async fn gluster_peer_detach(&self, host: &HostName) -> Result<(), HostError> {
+    async fn gluster_peer_detach(&self, host: &HostName, lost: bool) -> Result<(), HostError> {
         let host = host.clone();
-        self.effect(Call::PeerDetach, host.to_string(), move |world, key| world.peer_detach(key, &host)).await
+        self.effect(Call::PeerDetach, host.to_string(), move |world, key| world.peer_detach(key, &host, lost)).await
     }
 
     async fn gluster_volume(&self, name: &VolumeName) -> Result<Option<GlusterVolume>, HostError> {
@@ -1167,6 +1177,64 @@ impl Host for SimHost {
         let volume = name.clone();
         let run = move |world: &mut World, key: HostKey| world.volume_delete(key, &volume);
         self.gluster_effect(Call::VolumeDelete, name, run, None).await
+    }
+
+    async fn gluster_volume_status(&self, name: &VolumeName) -> Result<Vec<BrickStatus>, HostError> {
+        let name = name.clone();
+        self.fact(Call::GlusterVolumeStatus, name.to_string(), move |world, key| world.volume_status(key, &name)).await
+    }
+
+    async fn gluster_add_bricks(&self, name: &VolumeName, bricks: &[BrickAddress]) -> Result<(), HostError> {
+        let (volume, bricks) = (name.clone(), bricks.to_vec());
+        let (half_volume, half_bricks) = (volume.clone(), bricks.clone());
+        let half: Run<()> = Box::new(move |world, key| world.add_bricks(key, &half_volume, &half_bricks, false));
+        let run = move |world: &mut World, key: HostKey| world.add_bricks(key, &volume, &bricks, true);
+        self.gluster_effect(Call::AddBricks, name, run, Some(half)).await
+    }
+
+    async fn gluster_replace_brick(
+        &self,
+        name: &VolumeName,
+        old: &BrickAddress,
+        new: &BrickAddress,
+    ) -> Result<(), HostError> {
+        let (volume, old, new) = (name.clone(), old.clone(), new.clone());
+        let run = move |world: &mut World, key: HostKey| world.replace_brick(key, &volume, &old, &new);
+        self.gluster_effect(Call::ReplaceBrick, name, run, None).await
+    }
+
+    async fn gluster_heal(&self, name: &VolumeName) -> Result<HealReport, HostError> {
+        let name = name.clone();
+        self.fact(Call::GlusterHeal, name.to_string(), move |world, key| world.heal(key, &name)).await
+    }
+
+    async fn gluster_rebalance_start(&self, name: &VolumeName) -> Result<(), HostError> {
+        let volume = name.clone();
+        let run = move |world: &mut World, key: HostKey| world.rebalance_start(key, &volume);
+        self.gluster_effect(Call::RebalanceStart, name, run, None).await
+    }
+
+    async fn gluster_rebalance(&self, name: &VolumeName) -> Result<RebalanceReport, HostError> {
+        let name = name.clone();
+        self.fact(Call::GlusterRebalance, name.to_string(), move |world, key| world.rebalance(key, &name)).await
+    }
+
+    async fn gluster_drain(&self, name: &VolumeName, brick: &BrickAddress, what: Drain) -> Result<(), HostError> {
+        let (volume, brick) = (name.clone(), brick.clone());
+        let run = move |world: &mut World, key: HostKey| world.drain(key, &volume, &brick, what);
+        self.gluster_effect(Call::Drain, name, run, None).await
+    }
+
+    async fn gluster_drain_status(
+        &self,
+        name: &VolumeName,
+        brick: &BrickAddress,
+    ) -> Result<RebalanceReport, HostError> {
+        let (name, brick) = (name.clone(), brick.clone());
+        self.fact(Call::GlusterDrainStatus, format!("{name} {brick}"), move |world, key| {
+            world.drain_status(key, &name, &brick)
+        })
+        .await
     }
 
     async fn clear_brick_marks(&self, path: &BrickPath) -> Result<(), HostError> {

@@ -29,6 +29,7 @@ pub(super) struct Machine {
     /// Cut off from the other hosts' glusterd.
     pub isolated: bool,
     pub gluster_installed: bool,
+    pub gluster_block_installed: bool,
 }
 
 /// What a power cut takes away.
@@ -109,6 +110,7 @@ impl Machine {
             kernel: None,
             isolated: false,
             gluster_installed: true,
+            gluster_block_installed: true,
         };
         machine.power_on();
         machine.kernel_mut().glusterd = true;

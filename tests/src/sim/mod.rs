@@ -4,14 +4,17 @@
 //! here with the same words, what LVM takes from a volume group is taken here to the extent, and what outlives a
 //! power cut outlives it here. Nothing here may know the engine: a fake that helps its user proves nothing.
 //!
-//! Read [`host`] first, then [`lvm`], [`disk`], [`gluster`]; [`faults`] is how tests make things go wrong.
+//! Read [`host`] first, then [`lvm`], [`disk`], [`gluster`] with `layout` and `movement`; [`faults`] is how tests make things go wrong.
 
+mod block;
 pub mod disk;
 pub mod faults;
 pub mod gluster;
 pub mod host;
+mod layout;
 pub mod lvm;
 mod machine;
+mod movement;
 mod ours;
 mod view;
 
@@ -41,6 +44,7 @@ pub struct HostKey(usize);
 struct World {
     machines: BTreeMap<HostKey, Machine>,
     gluster: Gluster,
+    blocks: block::Blocks,
     /// Breaches of what Bricklayer promises, such as the destruction of something that was not condemned.
     violations: Vec<String>,
 }
