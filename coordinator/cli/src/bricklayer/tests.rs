@@ -1,7 +1,7 @@
 //! What people are shown. Reviewed as files under `snapshots/`; `INSTA_UPDATE=always cargo test` writes them anew.
 
 use bricklayer_api::client::ClientError;
-use bricklayer_api::heketi::{NodeInfo, TopologyCluster, TopologyInfo, VolumeInfo};
+use bricklayer_api::heketi::{BlockVolumeInfo, NodeInfo, TopologyCluster, TopologyInfo, VolumeInfo};
 use bricklayer_api::json::parse_body;
 use bricklayer_api::v1::{AgentList, DiskList, InvitationList, Operation, StepState, WipeRefusal};
 use clap::CommandFactory as _;
@@ -57,6 +57,38 @@ fn tables_for_people() {
         "topology_info",
         tables::topology_info(&TopologyInfo { clusters: vec![cluster] }, Width::Normal)
     );
+}
+
+#[test]
+fn wide_tables_have_their_further_columns_behind_the_others() {
+    let mut nodes = [node(1, &brick(1)), node(2, &brick(2))];
+    nodes[0].tags.insert("rack".to_owned(), "r1".to_owned());
+    insta::assert_snapshot!("node_list_wide", tables::node_list(&nodes, Width::Wide));
+    insta::assert_snapshot!("device_list_wide", tables::device_list(&nodes, Width::Wide));
+    insta::assert_snapshot!("volume_list_wide", tables::volume_list(&[volume()], Width::Wide));
+    insta::assert_snapshot!("brick_list_wide", tables::brick_list(&nodes, Width::Wide));
+    assert!(tables::node_info(&nodes[0], Width::Normal).contains("Tags             rack:r1\n"));
+}
+
+#[test]
+fn a_volume_tells_its_size_to_the_byte_and_its_arbiter() {
+    let mut odd = VolumeInfo { size_gib: 1, size_bytes: Some(1_610_612_736), ..volume() };
+    odd.gluster_volume_options.push("user.heketi.arbiter true".to_owned());
+    let text = tables::volume_info(&odd, &tables::node_names(&[]), Width::Normal);
+    assert!(text.contains("Size        1.50 GiB\n"), "{text}");
+    assert!(text.contains("Durability  replicate 3 with arbiter\n"), "{text}");
+    assert_eq!(crate::actions::size_of(&volume()).whole_gib(), 8);
+}
+
+#[test]
+fn a_block_volume_tells_how_initiators_reach_it_and_what_is_amiss() {
+    let mut block: BlockVolumeInfo = read(
+        r#"{"size":5,"name":"blk","hacount":2,"id":"0000000000000000000000000000000e","blockvolume":{"hosts":["10.0.0.3","10.0.0.1"],"iqn":"iqn.x","lun":0,"username":"u","password":"p"},"cluster":"0000000000000000000000000000000c","blockhostingvolume":"00000000000000000000000000000005","usablesize":5}"#,
+    );
+    insta::assert_snapshot!("block_volume_list", tables::block_volume_list(std::slice::from_ref(&block)));
+    insta::assert_snapshot!("block_volume_info", tables::block_volume_info(&block));
+    block.usable_size_gib = 4;
+    assert!(tables::block_volume_info(&block).contains("Usable        4 GiB: not every host knows the new size yet"));
 }
 
 #[test]
@@ -140,9 +172,14 @@ fn help_teaches() {
     insta::assert_snapshot!("help", Cli::command().render_help().to_string());
     let mut cli = Cli::command();
     cli.build();
-    for (name, path) in [("help_device_wipe", ["device", "wipe"]), ("help_volume_create", ["volume", "create"])] {
+    for (name, path) in [
+        ("help_device_wipe", ["device", "wipe"]),
+        ("help_volume_create", ["volume", "create"]),
+        ("help_volume_expand", ["volume", "expand"]),
+        ("help_node_lost", ["node", "lost"]),
+    ] {
         let group = cli.find_subcommand_mut(path[0]).unwrap();
         let command = group.find_subcommand_mut(path[1]).unwrap();
-        insta::assert_snapshot!(name, command.render_help().to_string());
+        insta::assert_snapshot!(name, command.render_long_help().to_string());
     }
 }

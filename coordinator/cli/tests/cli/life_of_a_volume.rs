@@ -283,7 +283,7 @@ fn a_node_is_declared_lost_only_by_its_name_said_twice() {
         ran.stderr,
         format!(
             "error: gfs1 is not declared lost: that is for a host that will never come back\n  \
-             on it: 1 devices with 1 bricks\n    - of volume {V}\n  \
+             on it: 1 device with 1 brick\n    - of volume {V}\n  \
              to declare it lost:\n    bricklayer node lost gfs1 --confirm gfs1\n"
         )
     );

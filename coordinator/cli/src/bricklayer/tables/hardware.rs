@@ -8,7 +8,7 @@ use bricklayer_api::inventory::Disk;
 use bricklayer_api::v1::{DiskIdentity, DiskList, WipeRefusal};
 
 use super::{
-    Width, by_name, cells, columns, exact_kib, facts, indented, kib, manage_name, or_dash, quoted, state, table,
+    Width, by_name, cells, columns, count, exact_kib, facts, indented, kib, manage_name, or_dash, quoted, state, table,
     tag_line, yes,
 };
 
@@ -175,10 +175,9 @@ pub fn node_loss(node: &NodeInfo) -> String {
     let bricks = || node.devices.iter().flat_map(|device| &device.bricks);
     let volumes: BTreeSet<_> = bricks().map(|brick| brick.volume).collect();
     let mut text = format!(
-        "{name} is not declared lost: that is for a host that will never come back\n  \
-         on it: {} devices with {} bricks\n",
-        node.devices.len(),
-        bricks().count()
+        "{name} is not declared lost: that is for a host that will never come back\n  on it: {} with {}\n",
+        count(node.devices.len(), "device"),
+        count(bricks().count(), "brick")
     );
     for volume in volumes {
         let _infallible = writeln!(text, "    - of volume {volume}");

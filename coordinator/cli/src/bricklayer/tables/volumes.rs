@@ -10,10 +10,22 @@ use super::{NodeNames, Width, cells, columns, facts, indented, kib, or_dash, tab
 use crate::actions::size_of;
 use crate::heketi::print::distribute_count;
 
+/// heketi has no field for it: the option with which it was asked for stays in the list. What follows the option's name
+/// is read as Go reads a truth.
+fn has_arbiter(volume: &VolumeInfo) -> bool {
+    let mut options = volume.gluster_volume_options.iter();
+    options.any(|option| {
+        let mut words = option.split_whitespace();
+        words.next() == Some("user.heketi.arbiter")
+            && words.next().is_some_and(|word| matches!(word, "1" | "t" | "T" | "true" | "TRUE" | "True"))
+    })
+}
+
 fn durability(volume: &VolumeInfo) -> String {
     let one = &volume.durability;
     let kind = match one.kind {
         DurabilityKind::None => "none".to_owned(),
+        DurabilityKind::Replicate if has_arbiter(volume) => format!("replicate {} with arbiter", one.replicate.replica),
         DurabilityKind::Replicate => format!("replicate {}", one.replicate.replica),
         DurabilityKind::Disperse => format!("disperse {}+{}", one.disperse.data, one.disperse.redundancy),
     };
