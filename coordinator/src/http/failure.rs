@@ -35,6 +35,10 @@ pub enum Doing {
     VolumeDelete,
     VolumeClone(VolumeId),
     BrickEvict,
+    BlockCreate,
+    BlockExpand,
+    BlockDelete,
+    BlockRestrict,
     Other,
 }
 
@@ -46,6 +50,10 @@ impl Doing {
             Self::VolumeDelete => "Failed to set up volume delete: ".to_owned(),
             Self::VolumeClone(id) => format!("Failed clone volume {id}: "),
             Self::BrickEvict => "Failed to set up brick eviction: ".to_owned(),
+            Self::BlockCreate => "Failed to allocate new block volume: ".to_owned(),
+            Self::BlockExpand => "Failed to allocate block volume expansion: ".to_owned(),
+            Self::BlockDelete => "Failed to set up block volume delete: ".to_owned(),
+            Self::BlockRestrict => "Failed to set block restriction: ".to_owned(),
             Self::Other => String::new(),
         }
     }
@@ -99,6 +107,7 @@ impl Failure {
             | R::NothingToConfirm { .. }
             | R::StorageHostInUse { .. }
             | R::NodeIsThere { .. }
+            | R::HoldsBlockVolumes
             | R::DatabaseVolume => StatusCode::CONFLICT,
             R::DeviceNotFailed(_)
             | R::NoAgent { .. }
@@ -114,6 +123,7 @@ impl Failure {
             | R::TooManyTags { .. }
             | R::WrongNodeName { .. }
             | R::ArbiterNeedsReplica3 => StatusCode::BAD_REQUEST,
+            R::HostingVolumeComing => return Self::busy(),
             R::AgentAway { .. } | R::NotSeen(_) => StatusCode::SERVICE_UNAVAILABLE,
             // heketi answers so; see docs/heketi-compat.md.
             R::NoEligibleCluster(_)
@@ -124,6 +134,14 @@ impl Failure {
             | R::BrickPending(_)
             | R::VolumeHasPendingBricks { .. }
             | R::CloneOfBlockVolume
+            | R::BlockNotServed(_)
+            | R::BlockTooLarge { .. }
+            | R::NoHostingVolume
+            | R::HostingVolumeFull { .. }
+            | R::BlockHasThatSize { .. }
+            | R::BlockShrinks { .. }
+            | R::NoHostingForBlocks
+            | R::NoReserve { .. }
             | R::Option(BadOption::TagMatch(_))
             | R::NotOffline { .. }
             | R::FailedForGood { .. }

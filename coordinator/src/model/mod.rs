@@ -4,6 +4,7 @@
 //! reader never waits and never sees half a change. The stored form is the JSON of these types; a change of their
 //! shape needs a migration (`docs/store-schema.md`).
 
+mod block_volume;
 mod cluster;
 mod device;
 mod node;
@@ -11,13 +12,14 @@ mod operation;
 mod topology;
 mod volume;
 
+pub use block_volume::{BlockAccess, BlockRestriction, BlockVolume, HostingSpace, most_gib};
 pub use cluster::Cluster;
 pub use device::{Device, DiskIdentity};
 pub use node::{Node, Zone};
 pub use operation::{
-    BrickMove, BrickReplace, CleanUp, DeviceAdd, DeviceDelete, DeviceRemove, DeviceResync, DeviceState, DiskWipe,
-    NodeAdd, NodeDelete, NodeState, OpState, Operation, Plan, Resource, VolumeClone, VolumeCreate, VolumeDelete,
-    VolumeExpand,
+    BlockCreate, BlockDelete, BlockExpand, BlockRestrict, BrickMove, BrickReplace, CleanUp, DeviceAdd, DeviceDelete,
+    DeviceRemove, DeviceResync, DeviceState, DiskWipe, NodeAdd, NodeDelete, NodeState, OpState, Operation, Plan,
+    Resource, VolumeClone, VolumeCreate, VolumeDelete, VolumeExpand,
 };
 pub use topology::{Map, Topology};
 pub use volume::{Brick, Durability, FIRST_GENERATION, Snapshot, Volume};

@@ -1,9 +1,11 @@
-use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, NodeId, OperationId, VolumeId};
+use bricklayer_proto::block::BlockKey;
+use bricklayer_proto::ids::{BlockVolumeId, BrickId, ClusterId, DeviceId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::names::{BrickPath, DevicePath};
+use bricklayer_proto::size::ByteSize;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AdminState, Brick, Device, Node, Tags, Topology, Volume};
+use super::{AdminState, BlockRestriction, BlockVolume, Brick, Device, Node, Tags, Topology, Volume};
 
 /// Something that changes the world, written down with every id and device it will use before its first effect.
 ///
@@ -34,6 +36,9 @@ pub enum Plan {
     /// The bricks of some devices are moved elsewhere, each by a [`BrickReplace`] of its own.
     DeviceRemove(DeviceRemove),
     /// What LVM says of a device now is taken over.
+    BlockCreate(BlockCreate),
+    BlockExpand(BlockExpand),
+    BlockDelete(BlockDelete),
     DeviceResync(DeviceResync),
     /// Done with its record: it touches no host. Kept because heketi's clients are given a queue id for it.
     NodeState(NodeState),
@@ -43,6 +48,8 @@ pub enum Plan {
     CleanUp(CleanUp),
 }
 
+    BlockRestrict(BlockRestrict),
+    /// As `NodeState`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodeAdd {
     pub node: Node,
@@ -146,6 +153,34 @@ impl BrickReplace {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeviceRemove {
     /// Where all devices of a node are emptied and the node is to be out of service after that.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockCreate {
+    /// As it is to be; how initiators reach it is known when it is made.
+    pub block: BlockVolume,
+    /// The volume that is to host it, where that is made first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hosting: Option<Volume>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockExpand {
+    pub key: BlockKey,
+    pub cluster: ClusterId,
+    pub before: ByteSize,
+    pub after: ByteSize,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockDelete {
+    pub block: BlockVolume,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockRestrict {
+    pub volume: VolumeId,
+    pub to: BlockRestriction,
+}
+
     pub node: Option<NodeId>,
     pub devices: Vec<DeviceId>,
     pub moves: Vec<BrickMove>,
@@ -202,6 +237,10 @@ impl Plan {
             Self::DeviceRemove(_) => "device-remove",
             Self::NodeState(_) => "node-state",
             Self::DeviceState(_) => "device-state",
+            Self::BlockCreate(_) => "block-create",
+            Self::BlockExpand(_) => "block-expand",
+            Self::BlockDelete(_) => "block-delete",
+            Self::BlockRestrict(_) => "block-restrict",
             Self::DeviceResync(_) => "device-resync",
             Self::CleanUp(_) => "clean-up",
         }
@@ -213,7 +252,20 @@ impl Plan {
         match self {
             Self::VolumeCreate(VolumeCreate { volume })
             | Self::VolumeDelete(VolumeDelete { volume, .. })
-            | Self::VolumeClone(VolumeClone { volume, .. }) => Some(volume),
+            | Self::VolumeClone(VolumeClone { volume, .. })
+            | Self::BlockCreate(BlockCreate { hosting: Some(volume), .. }) => Some(volume),
+            _ => None,
+        }
+    }
+
+    /// What it makes of a block volume: which, in which volume, and how many GiB it takes there while this goes on and
+    /// the block volume's own record does not say so.
+    #[must_use]
+    pub fn block(&self) -> Option<(BlockKey, u64)> {
+        match self {
+            Self::BlockCreate(create) => Some((create.block.key(), create.block.size.whole_gib())),
+            Self::BlockExpand(expand) => Some((expand.key.clone(), expand.before.short_of(expand.after).whole_gib())),
+            Self::BlockDelete(delete) => Some((delete.block.key(), delete.block.size.whole_gib())),
             _ => None,
         }
     }
@@ -221,6 +273,15 @@ impl Plan {
     /// Every brick whose extents it holds or is about to take, made or not yet made.
     #[must_use]
     pub fn bricks(&self) -> &[Brick] {
+    /// As it is kept when it is done: nobody can log in with what it says.
+    #[must_use]
+    pub fn without_secrets(self) -> Self {
+        match self {
+            Self::BlockDelete(delete) => Self::BlockDelete(BlockDelete { block: delete.block.without_secrets() }),
+            other => other,
+        }
+    }
+
         match self {
             Self::VolumeExpand(expand) => &expand.after.bricks,
             Self::BrickReplace(replace) => std::slice::from_ref(&replace.new),
@@ -301,6 +362,26 @@ impl Plan {
             Self::NodeState(state) => vec![format!("node {} becomes {}", state.node, state.to)],
             Self::DeviceState(state) => vec![format!("device {} becomes {}", state.device, state.to)],
             Self::DeviceResync(resync) => vec![format!("device {} has LVM's figures", resync.device)],
+            Self::BlockCreate(BlockCreate { block, hosting }) => {
+                let hosts = block.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                let first = format!(
+                    "block volume {} ({}) in volume {}, exported by {hosts}",
+                    block.name, block.size, block.hosting.name
+                );
+                std::iter::once(first).chain(hosting.iter().flat_map(with_bricks)).collect()
+            }
+            Self::BlockExpand(BlockExpand { key, before, after, .. }) => {
+                vec![format!("block volume {}: from {before} to {after}", key.name)]
+            }
+            Self::BlockDelete(BlockDelete { block }) => {
+                vec![format!("block volume {} ({}) in volume {}", block.name, block.size, block.hosting.name)]
+            }
+            Self::BlockRestrict(BlockRestrict { volume, to: BlockRestriction::None }) => {
+                vec![format!("volume {volume} takes block volumes")]
+            }
+            Self::BlockRestrict(BlockRestrict { volume, .. }) => {
+                vec![format!("volume {volume} takes no more block volumes")]
+            }
             Self::CleanUp(clean) => {
                 clean.operations.iter().map(|id| format!("operation {id} is tried again")).collect()
             }
@@ -394,3 +475,4 @@ pub enum Resource {
     Node(NodeId),
     Volume(VolumeId),
 }
+    BlockVolume(BlockVolumeId),

@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
-use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, NodeId, OperationId, VolumeId};
+use bricklayer_proto::block::BlockKey;
+use bricklayer_proto::ids::{BlockVolumeId, BrickId, ClusterId, DeviceId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::inventory::GroupSpace;
 use bricklayer_proto::size::Extents;
 use bricklayer_proto::space::BrickSpace;
 
-use super::{Brick, Cluster, Device, Node, Operation, Volume};
+use super::{BlockVolume, Brick, Cluster, Device, HostingSpace, Node, Operation, Volume};
 
 /// A map whose copies share what they have in common, so that a change of one entry among many is cheap.
 pub type Map<K, V> = rpds::RedBlackTreeMapSync<K, V>;
@@ -20,6 +21,8 @@ pub struct Topology {
     pub devices: Map<DeviceId, Arc<Device>>,
     /// Whole volumes only: those being made or deleted are in their operations.
     pub volumes: Map<VolumeId, Arc<Volume>>,
+    /// Whole ones only, as of volumes.
+    pub block_volumes: Map<BlockVolumeId, Arc<BlockVolume>>,
     pub operations: Map<OperationId, Arc<Operation>>,
     /// Operations that are not finished, so that nobody has to look through all of them.
     pub unfinished: Map<OperationId, Arc<Operation>>,
@@ -72,6 +75,36 @@ impl Topology {
     #[must_use]
     pub fn is_changing(&self, volume: VolumeId) -> bool {
         self.unfinished.values().any(|operation| operation.plan.changes_volume(volume))
+    }
+
+    pub fn blocks_of(&self, cluster: ClusterId) -> impl Iterator<Item = &Arc<BlockVolume>> {
+        self.block_volumes.values().filter(move |block| block.cluster == cluster)
+    }
+
+    /// The whole block volumes in a volume.
+    pub fn blocks_in(&self, hosting: VolumeId) -> impl Iterator<Item = &Arc<BlockVolume>> {
+        self.block_volumes.values().filter(move |block| block.hosting.volume == hosting)
+    }
+
+    /// The block volumes in a volume that are being made, changed or deleted, each with the GiB that it takes beyond
+    /// what its record says.
+    pub fn blocks_changing_in(&self, hosting: VolumeId) -> impl Iterator<Item = (BlockKey, u64)> {
+        let changing = self.unfinished.values().filter_map(|operation| operation.plan.block());
+        changing.filter(move |(key, _)| key.hosting.volume == hosting)
+    }
+
+    /// What a block hosting volume can still take. What is being made or deleted counts as there.
+    #[must_use]
+    pub fn hosting_space(&self, volume: &Volume) -> HostingSpace {
+        let whole = self.blocks_in(volume.id).map(|block| block.size.whole_gib());
+        let changing = self.blocks_changing_in(volume.id).map(|(_, gib)| gib);
+        HostingSpace::of(volume.size, whole.chain(changing).fold(0, u64::saturating_add))
+    }
+
+    /// Whether an operation that is under way makes, changes or deletes the block volume.
+    #[must_use]
+    pub fn is_changing_block(&self, id: BlockVolumeId) -> bool {
+        self.unfinished.values().filter_map(|operation| operation.plan.block()).any(|(key, _)| key.block == id)
     }
 
     /// The whole volume that a brick belongs to.

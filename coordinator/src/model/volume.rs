@@ -6,6 +6,8 @@ use bricklayer_proto::space::BrickSpace;
 use bricklayer_proto::task::{BrickKey, BrickSpec, Layout, VolumeKey, VolumeRecord};
 use serde::{Deserialize, Serialize};
 
+use super::BlockRestriction;
+
 /// A GlusterFS volume that we placed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Volume {
@@ -20,7 +22,10 @@ pub struct Volume {
     pub gid: u32,
     /// As given, in the order given.
     pub options: Vec<String>,
+    /// It holds block volumes and nothing else.
     pub block: bool,
+    #[serde(default, skip_serializing_if = "BlockRestriction::is_none")]
+    pub restriction: BlockRestriction,
     pub snapshot: Snapshot,
     /// Set by set, in GlusterFS's order within each.
     pub bricks: Vec<Brick>,

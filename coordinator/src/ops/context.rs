@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bricklayer_proto::block::{BlockReport, Preallocation};
 use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, InstallationId, NodeId, OperationId, TaskId};
 use bricklayer_proto::inventory::GroupSpace;
 use bricklayer_proto::names::{BrickPath, DevicePath, HostName};
-use bricklayer_proto::size::ByteSize;
+use bricklayer_proto::size::{ByteSize, TIB};
 use bricklayer_proto::task::{DeviceReport, Done, FailureKind, Progress, Task, Wanted};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, Semaphore, mpsc};
@@ -67,6 +68,7 @@ pub struct Policy {
     pub healing: Duration,
     /// Bricks that are moved at the same time when a device is emptied; never two of one volume.
     pub moves_at_once: usize,
+    pub block: BlockPolicy,
 }
 
 impl Default for Policy {
@@ -85,6 +87,30 @@ impl Default for Policy {
         }
     }
 }
+            block: BlockPolicy::default(),
+        }
+    }
+}
+
+/// What an installation decides about block volumes.
+#[derive(Clone, Debug)]
+pub struct BlockPolicy {
+    /// A volume to host them is made where none has room.
+    pub create_hosting_volumes: bool,
+    /// The size of such a volume.
+    pub hosting_size: ByteSize,
+    /// Options of every volume that hosts them, each `key value`.
+    pub hosting_options: Vec<String>,
+    pub preallocation: Preallocation,
+}
+
+impl Default for BlockPolicy {
+    fn default() -> Self {
+        Self {
+            create_hosting_volumes: false,
+            hosting_size: ByteSize::from_bytes(TIB),
+            hosting_options: vec!["group gluster-block".to_owned()],
+            preallocation: Preallocation::Full,
 
 impl Context {
     #[must_use]
@@ -228,6 +254,7 @@ struct Learnt {
 }
 
 impl Run {
+    block: Option<BlockReport>,
     pub fn new(operation: Arc<Operation>, progress: mpsc::UnboundedSender<Progress>) -> Self {
         Self { operation, learnt: Mutex::default(), progress }
     }
@@ -273,6 +300,15 @@ impl Run {
     /// What agents said of the groups that were changed, newest first counted.
     pub fn spaces(&self) -> Vec<(DeviceId, GroupSpace)> {
         self.learnt().spaces.iter().map(|(device, space)| (*device, *space)).collect()
+    pub fn learn_block(&self, report: BlockReport) {
+        self.learnt().block = Some(report);
+    }
+
+    /// What `gluster-block` said of the block volume.
+    pub fn block(&self) -> Result<BlockReport, StepError> {
+        self.learnt().block.clone().ok_or_else(|| StepError::Missing("gluster-block's report".to_owned()))
+    }
+
     }
 
     fn learnt(&self) -> std::sync::MutexGuard<'_, Learnt> {

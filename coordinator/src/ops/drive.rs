@@ -17,8 +17,8 @@ use super::context::{Context, Run};
 use super::progress::StepState;
 use super::step::{Stage, StepError};
 use super::{
-    brick_replace, device_add, device_delete, device_remove, device_resync, disk_wipe, node_add, node_delete,
-    volume_clone, volume_create, volume_delete, volume_expand,
+    block_create, block_delete, block_expand, brick_replace, device_add, device_delete, device_remove, device_resync,
+    disk_wipe, node_add, node_delete, volume_clone, volume_create, volume_delete, volume_expand,
 };
 use crate::model::{OpState, Operation, Plan, Resource};
 use crate::state::Change;
@@ -224,7 +224,7 @@ impl<'a> Drive<'a> {
 
 /// Writes an operation down that has come to its end.
 pub fn put_finished(change: &mut Change, operation: Operation) {
-    change.put_operation(operation);
+    change.put_operation(Operation { plan: operation.plan.without_secrets(), ..operation });
     forget_old(change);
 }
 
@@ -242,7 +242,7 @@ pub fn stages(context: &Context, operation: &Operation) -> Vec<Stage> {
         Plan::BrickReplace(plan) => brick_replace::stages(context, operation.id, plan),
         Plan::DeviceRemove(plan) => device_remove::stages(context, plan),
         Plan::DeviceResync(plan) => device_resync::stages(context, plan),
-        Plan::NodeState(_) | Plan::DeviceState(_) | Plan::CleanUp(_) => Vec::new(),
+        Plan::NodeState(_) | Plan::DeviceState(_) | Plan::BlockRestrict(_) | Plan::CleanUp(_) => Vec::new(),
     }
 }
 
@@ -252,7 +252,12 @@ fn finish(change: &mut Change, run: &Run) -> Result<Option<Resource>, StepError>
         Plan::NodeDelete(plan) => Ok(node_delete::finish(change, plan)),
         Plan::DeviceAdd(plan) => device_add::finish(change, run, plan),
         Plan::DeviceDelete(plan) => Ok(device_delete::finish(change, plan)),
-        Plan::DiskWipe(_) | Plan::NodeState(_) | Plan::DeviceState(_) | Plan::CleanUp(_) => Ok(None),
+        Plan::DiskWipe(_)
+        | Plan::NodeState(_)
+        | Plan::DeviceState(_)
+        | Plan::BlockDelete(_)
+        | Plan::BlockRestrict(_)
+        | Plan::CleanUp(_) => Ok(None),
         Plan::VolumeCreate(plan) => volume_create::finish(change, run, &plan.volume),
         Plan::VolumeDelete(plan) => Ok(volume_delete::finish(change, &plan.volume)),
         Plan::VolumeExpand(plan) => volume_expand::finish(change, run, plan),
@@ -268,6 +273,9 @@ fn undone(change: &mut Change, run: &Run) {
     match &run.operation.plan {
         Plan::VolumeCreate(plan) => change.release(&plan.volume.bricks),
         // It was hidden when its deletion began, and is whole again.
+        Plan::BlockCreate(plan) => block_create::stages(context, operation.id, plan),
+        Plan::BlockExpand(plan) => block_expand::stages(plan),
+        Plan::BlockDelete(plan) => block_delete::stages(plan),
         Plan::VolumeDelete(plan) => change.put_volume(plan.volume.clone()),
         Plan::VolumeExpand(plan) => volume_expand::undone(change, plan),
         Plan::VolumeClone(plan) => change.release(&plan.volume.bricks),
@@ -286,6 +294,8 @@ fn undone(change: &mut Change, run: &Run) {
 }
 
 /// Finished operations are kept for clients that have not read their answer yet, and bounded so that nothing grows.
+        Plan::BlockCreate(plan) => block_create::finish(change, run, plan),
+        Plan::BlockExpand(plan) => block_expand::finish(change, run, plan),
 /// The oldest go, many at a time, so that this costs nearly nothing per operation.
 fn forget_old(change: &mut Change) {
     let finished = change.operations.size() - change.unfinished.size();
@@ -299,3 +309,8 @@ fn forget_old(change: &mut Change) {
         change.remove_operation(id);
     }
 }
+        Plan::BlockCreate(plan) => block_create::undone(change, plan),
+        // It was hidden as well.
+        Plan::BlockDelete(plan) => change.put_block_volume(plan.block.clone()),
+        | Plan::BlockExpand(_)
+        | Plan::BlockRestrict(_)

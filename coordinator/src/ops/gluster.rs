@@ -99,7 +99,7 @@ pub fn address_of(topology: &Topology, brick: &Brick) -> Result<BrickAddress, St
 }
 
 /// Whether another host may do what this one could not.
-fn is_about_the_host(error: &AgentError) -> bool {
+pub fn is_about_the_host(error: &AgentError) -> bool {
     match error {
         AgentError::Detached { .. } | AgentError::Revoked { .. } => true,
         AgentError::Failed { failure, .. } => failure.kind == FailureKind::Unavailable,

@@ -7,6 +7,11 @@
 //!
 //! Must never start a process or open a connection: the hosts are reached through [`crate::agents::AgentApi`] alone.
 
+mod block_create;
+mod block_delete;
+mod block_expand;
+mod block_hosts;
+mod block_restrict;
 mod brick_replace;
 mod bricks;
 mod candidates;
@@ -37,9 +42,11 @@ mod volume_expand;
 mod volume_options;
 mod volume_state;
 
+pub use block_create::BlockWish;
+pub use block_hosts::{NotServed, Unfit};
 pub use brick_replace::ReplaceRequest;
 pub use cluster::{create as cluster_create, delete as cluster_delete, set_flags as cluster_set_flags};
-pub use context::{Context, Policy, UnknownNode};
+pub use context::{BlockPolicy, Context, Policy, UnknownNode};
 pub use device_add::DeviceWish;
 pub use disk_wipe::WipeOutlook;
 pub use node_add::NodeWish;
@@ -54,7 +61,7 @@ pub use volume_state::{BrickHealth, VolumeHealth};
 
 use std::sync::Arc;
 
-use bricklayer_proto::ids::{DeviceId, NodeId, OperationId, VolumeId};
+use bricklayer_proto::ids::{BlockVolumeId, DeviceId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::names::{DevicePath, VolumeName};
 use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::task::RebalanceReport;
@@ -62,7 +69,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agents::AgentApi;
-use crate::model::{AdminState, Operation, Tags, Topology, Volume};
+use crate::model::{AdminState, BlockRestriction, BlockVolume, Operation, Tags, Topology, Volume};
 use crate::state::State;
 
 /// How many finished operations are kept, so that a client can still read its answer.
@@ -86,6 +93,14 @@ fn whole(topology: &Topology, id: VolumeId) -> Result<Volume, Rejected> {
         None if changing => Err(Rejected::Busy),
         None => Err(Rejected::NotFound),
     }
+}
+
+/// A block volume that nothing else is changing.
+fn whole_block(topology: &Topology, id: BlockVolumeId) -> Result<BlockVolume, Rejected> {
+    if topology.is_changing_block(id) {
+        return Err(Rejected::Busy);
+    }
+    topology.block_volumes.get(&id).map(|block| BlockVolume::clone(block)).ok_or(Rejected::NotFound)
 }
 
 /// The front door: what REST asks for.
@@ -238,6 +253,24 @@ impl Operations {
 
     pub async fn volume_clone(&self, id: VolumeId, name: Option<VolumeName>) -> Result<OperationId, Rejected> {
         self.begin(volume_clone::submit(&self.context, id, name).await?)
+    }
+
+    pub async fn block_create(&self, wish: BlockWish) -> Result<OperationId, Rejected> {
+        self.begin(block_create::submit(&self.context, wish).await?)
+    }
+
+    pub async fn block_delete(&self, id: BlockVolumeId) -> Result<OperationId, Rejected> {
+        self.begin(block_delete::submit(&self.context, id).await?)
+    }
+
+    /// `to`: the size that it is to have.
+    pub async fn block_expand(&self, id: BlockVolumeId, to: ByteSize) -> Result<OperationId, Rejected> {
+        self.begin(block_expand::submit(&self.context, id, to).await?)
+    }
+
+    /// Whether the volume takes more block volumes.
+    pub async fn block_restrict(&self, id: VolumeId, to: BlockRestriction) -> Result<OperationId, Rejected> {
+        block_restrict::set(&self.context, id, to).await
     }
 
     pub async fn brick_replace(&self, request: ReplaceRequest) -> Result<OperationId, Rejected> {

@@ -3,8 +3,10 @@
 use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, NodeId, VolumeId};
 use bricklayer_proto::inventory::Obstacle;
 use bricklayer_proto::names::{DevicePath, HostName, NotAName, VolumeName};
+use bricklayer_proto::size::ByteSize;
 use bricklayer_store::StoreError;
 
+use super::block_hosts::NotServed;
 use super::volume_options::BadOption;
 use crate::placement::{NoReplacement, Refusal};
 
@@ -84,6 +86,39 @@ pub enum Rejected {
     DeviceOfOtherCluster(DeviceId),
     #[error("Cloning of block hosting volumes is not supported")]
     CloneOfBlockVolume,
+    #[error("{}", several(.0, "Unable to serve a block volume on any cluster:"))]
+    BlockNotServed(Vec<(ClusterId, NotServed)>),
+    #[error(
+        "the block volume has {}, and a block hosting volume of {} takes {most} GiB at most, as 2 per cent of it are kept",
+        size,
+        hosting
+    )]
+    BlockTooLarge { size: ByteSize, most: u64, hosting: ByteSize },
+    /// Another create is making a volume that this one could use.
+    #[error("Server busy. Retry operation later.")]
+    HostingVolumeComing,
+    #[error("Block Hosting Volume Creation is disabled. Create a Block hosting volume and try again.")]
+    NoHostingVolume,
+    #[error("No space\nblock hosting volume {volume} has {free} GiB free, {more} GiB more are needed")]
+    HostingVolumeFull { volume: VolumeName, more: u64, free: u64 },
+    #[error(
+        "Requested new-size {} is same as current block volume size {}, nothing to be done.",
+        size.whole_gib(),
+        size.whole_gib()
+    )]
+    BlockHasThatSize { size: ByteSize },
+    #[error(
+        "Requested new-size {} is less than current block volume size {}, shrinking is not allowed.",
+        to.whole_gib(),
+        size.whole_gib()
+    )]
+    BlockShrinks { to: ByteSize, size: ByteSize },
+    #[error("Cannot delete a block hosting volume containing block volumes")]
+    HoldsBlockVolumes,
+    #[error("Block restrictions can only be set on block hosting volumes")]
+    NoHostingForBlocks,
+    #[error("Can not unlock volume. {needed}GiB free space is required, but found {found}GiB")]
+    NoReserve { needed: u64, found: u64 },
     #[error("the volume would be larger than any number of bytes that fits into 64 bits")]
     TooLarge,
     #[error(

@@ -18,7 +18,8 @@ use super::step::{Stage, Step, StepError};
 use super::volume_options::{self, VolumeOptions};
 use super::{Rejected, gluster};
 use crate::model::{
-    Brick, Cluster, Durability, FIRST_GENERATION, Operation, Plan, Resource, Snapshot, Topology, Volume, VolumeCreate,
+    BlockRestriction, Brick, Cluster, Durability, FIRST_GENERATION, Operation, Plan, Resource, Snapshot, Topology,
+    Volume, VolumeCreate,
 };
 use crate::placement::{self, Placement, Wish};
 use crate::state::Change;
@@ -41,42 +42,48 @@ pub struct VolumeWish {
 }
 
 pub async fn submit(context: &Context, wish: VolumeWish) -> Result<Operation, Rejected> {
+    context
+        .state
+        .change(|change| {
+            let volume = planned(context, change, wish)?;
+            let operation = Operation::begun(Plan::VolumeCreate(VolumeCreate { volume }));
+            change.put_operation(operation.clone());
+            Ok(operation)
+        })
+        .await
+}
+
+/// The volume that the wish comes to, with a device for each of its bricks. Nothing is reserved yet.
+pub fn planned(context: &Context, topology: &Topology, wish: VolumeWish) -> Result<Volume, Rejected> {
     let options = volume_options::read(&wish.options)?;
     let layout = match wish.layout {
         Layout::Replicate { replica: 3 } if options.arbiter => Layout::Arbiter,
         _ if options.arbiter => return Err(Rejected::ArbiterNeedsReplica3),
         other => other,
     };
-    context
-        .state
-        .change(|change| {
-            let id = VolumeId::random();
-            let name = match &wish.name {
-                Some(name) => name.clone(),
-                None => format!("vol_{id}").parse()?,
-            };
-            let clusters = candidates_of(change, &wish)?;
-            let eligible = eligible(context, change, &clusters, &name, wish.block)?;
-            let placement_wish = placing(context, wish.size, layout, wish.snapshot, &options);
-            let (cluster, placement) = place(context, change, &eligible, &placement_wish)?;
-            let volume = Volume {
-                id,
-                name,
-                cluster,
-                size: wish.size,
-                layout,
-                durability: wish.durability,
-                gid: wish.gid,
-                options: wish.options,
-                block: wish.block,
-                snapshot: wish.snapshot,
-                bricks: bricks(&placement, 0),
-            };
-            let operation = Operation::begun(Plan::VolumeCreate(VolumeCreate { volume }));
-            change.put_operation(operation.clone());
-            Ok(operation)
-        })
-        .await
+    let id = VolumeId::random();
+    let name = match &wish.name {
+        Some(name) => name.clone(),
+        None => format!("vol_{id}").parse()?,
+    };
+    let clusters = candidates_of(topology, &wish.clusters)?;
+    let eligible = eligible(context, topology, &clusters, &name, wish.block)?;
+    let placement_wish = placing(context, wish.size, layout, wish.snapshot, &options);
+    let (cluster, placement) = place(context, topology, &eligible, &placement_wish)?;
+    Ok(Volume {
+        id,
+        name,
+        cluster,
+        size: wish.size,
+        layout,
+        durability: wish.durability,
+        gid: wish.gid,
+        options: wish.options,
+        block: wish.block,
+        restriction: BlockRestriction::None,
+        snapshot: wish.snapshot,
+        bricks: bricks(&placement, 0),
+    })
 }
 
 /// What placement is asked for: the size, and what the volume's options and the installation say about it.
@@ -91,14 +98,15 @@ pub fn placing(context: &Context, size: ByteSize, layout: Layout, snapshot: Snap
     }
 }
 
-fn candidates_of(topology: &Topology, wish: &VolumeWish) -> Result<Vec<ClusterId>, Rejected> {
-    if wish.clusters.is_empty() {
+/// The clusters of a request, checked; all where it names none.
+pub fn candidates_of(topology: &Topology, wished: &[ClusterId]) -> Result<Vec<ClusterId>, Rejected> {
+    if wished.is_empty() {
         let all: Vec<ClusterId> = topology.clusters.keys().copied().collect();
         return if all.is_empty() { Err(Rejected::NoClusters) } else { Ok(all) };
     }
-    match wish.clusters.iter().find(|id| !topology.clusters.contains_key(*id)) {
+    match wished.iter().find(|id| !topology.clusters.contains_key(*id)) {
         Some(unknown) => Err(Rejected::ClusterUnknown(*unknown)),
-        None => Ok(wish.clusters.clone()),
+        None => Ok(wished.to_vec()),
     }
 }
 
@@ -114,6 +122,7 @@ pub fn eligible(
         let coming = topology.unfinished.values().filter(|operation| match &operation.plan {
             Plan::VolumeCreate(create) => create.volume.cluster == cluster.id,
             Plan::VolumeClone(clone) => clone.volume.cluster == cluster.id,
+            Plan::BlockCreate(create) => create.hosting.as_ref().is_some_and(|volume| volume.cluster == cluster.id),
             _ => false,
         });
         let count = topology.volumes_of(cluster.id).count() + coming.count();

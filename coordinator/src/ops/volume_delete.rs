@@ -30,6 +30,9 @@ pub async fn submit(context: &Context, id: VolumeId) -> Result<Operation, Reject
             if volume.name.as_str() == DATABASE_VOLUME {
                 return Err(Rejected::DatabaseVolume);
             }
+            if change.blocks_in(id).next().is_some() || change.blocks_changing_in(id).next().is_some() {
+                return Err(Rejected::HoldsBlockVolumes);
+            }
             // Two deletions would pass the same pool on to each other.
             let shared = |other: &Volume| other.id != id && shares_a_pool(&volume, other);
             let leaving = |operation: &Operation| match &operation.plan {

@@ -3,12 +3,12 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use bricklayer_proto::ids::{ClusterId, DeviceId, NodeId, OperationId, VolumeId};
+use bricklayer_proto::ids::{BlockVolumeId, ClusterId, DeviceId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::size::Extents;
 use bricklayer_store::Batch;
 
 use super::tables;
-use crate::model::{Brick, Cluster, Device, Node, Operation, Topology, Volume};
+use crate::model::{BlockVolume, Brick, Cluster, Device, Node, Operation, Topology, Volume};
 
 /// A topology that is being edited. Reads as a [`Topology`], with the edits in it.
 pub struct Change {
@@ -75,6 +75,16 @@ impl Change {
     pub fn remove_volume(&mut self, id: VolumeId) {
         self.batch.remove(&tables::VOLUMES, &id);
         self.topology.volumes.remove_mut(&id);
+    }
+
+    pub fn put_block_volume(&mut self, block: BlockVolume) {
+        self.batch.put(&tables::BLOCK_VOLUMES, &block.id, &block);
+        self.topology.block_volumes.insert_mut(block.id, Arc::new(block));
+    }
+
+    pub fn remove_block_volume(&mut self, id: BlockVolumeId) {
+        self.batch.remove(&tables::BLOCK_VOLUMES, &id);
+        self.topology.block_volumes.remove_mut(&id);
     }
 
     /// The bricks are gone from their devices. A pool in which clones live on is counted with one of them from now on.

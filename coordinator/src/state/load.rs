@@ -22,6 +22,9 @@ pub fn topology(store: &Store) -> Result<Topology, StoreError> {
     for (_, volume) in store.scan(&tables::VOLUMES)? {
         change.put_volume(volume);
     }
+    for (_, block) in store.scan(&tables::BLOCK_VOLUMES)? {
+        change.put_block_volume(block);
+    }
     for (_, operation) in store.scan(&tables::OPERATIONS)? {
         change.put_operation(operation);
     }

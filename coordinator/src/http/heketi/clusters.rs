@@ -51,6 +51,6 @@ pub fn view(topology: &Topology, cluster: &Cluster) -> ClusterInfo {
         volumes: topology.volumes_of(cluster.id).map(|volume| volume.id).collect(),
         block: cluster.block,
         file: cluster.file,
-        block_volumes: Vec::new(),
+        block_volumes: topology.blocks_of(cluster.id).map(|block| block.id).collect(),
     }
 }

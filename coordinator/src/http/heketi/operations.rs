@@ -72,9 +72,12 @@ pub fn type_number(plan: &Plan) -> Option<(&'static str, u8)> {
         _ => None,
     }
 }
+        Plan::BlockCreate(_) => Some(("create-block-volume", 4)),
+        Plan::BlockDelete(_) => Some(("delete-block-volume", 5)),
 
 /// What heketi would have written down as being changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        Plan::BlockExpand(_) => Some(("expand-block-volume", 9)),
 pub enum Action {
     AddBrick,
     AddVolume,
@@ -87,6 +90,9 @@ pub enum Action {
     Child,
     Parent,
 }
+    AddBlockVolume,
+    DeleteBlockVolume,
+    ExpandBlockVolume,
 
 impl Action {
     fn description(self) -> &'static str {
@@ -102,6 +108,9 @@ impl Action {
             Self::CloneTo => "Expand volume to",
             Self::Child => "Performing child operation",
             Self::Parent => "Belongs to parent operation",
+            Self::AddBlockVolume => "Add block volume",
+            Self::DeleteBlockVolume => "Delete block volume",
+            Self::ExpandBlockVolume => "Expand block volume",
         }
     }
 
@@ -119,6 +128,9 @@ impl Action {
             Self::Child => 12,
             Self::Parent => 13,
         }
+            Self::AddBlockVolume => 6,
+            Self::DeleteBlockVolume => 7,
+            Self::ExpandBlockVolume => 14,
     }
 }
 
@@ -155,6 +167,15 @@ pub fn actions(plan: &Plan) -> Vec<(Action, String)> {
             actions.extend(plan.parent.map(|parent| (Action::Parent, parent.to_string())));
             actions
         }
+        Plan::BlockCreate(plan) => {
+            let made = plan.hosting.iter().flat_map(|volume| {
+                let made = bricks(Action::AddBrick, &volume.bricks).into_iter();
+                made.chain([(Action::AddVolume, volume.id.to_string())])
+            });
+            made.chain([(Action::AddBlockVolume, plan.block.id.to_string())]).collect()
+        }
+        Plan::BlockExpand(plan) => vec![(Action::ExpandBlockVolume, plan.key.block.to_string())],
+        Plan::BlockDelete(plan) => vec![(Action::DeleteBlockVolume, plan.block.id.to_string())],
         Plan::DeviceRemove(plan) => {
             let devices = plan.devices.iter().map(|device| (Action::RemoveDevice, device.to_string()));
             devices.chain(plan.moves.iter().map(|step| (Action::Child, step.operation.to_string()))).collect()

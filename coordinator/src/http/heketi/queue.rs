@@ -31,3 +31,4 @@ pub fn path_of(resource: &Resource) -> String {
         Resource::Volume(id) => format!("/volumes/{id}"),
     }
 }
+        Resource::BlockVolume(id) => format!("/blockvolumes/{id}"),

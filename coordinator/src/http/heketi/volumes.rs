@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
 use bricklayer_api::heketi::{
-    BlockInfo, BlockRestrictionRequest, Disperse, Durability as DurabilityInfo, DurabilityKind, DurabilityRequest,
-    GlusterfsMount, Mount, Replicate, Snapshot as SnapshotInfo, SnapshotFactor, VolumeCloneRequest,
-    VolumeCreateRequest, VolumeExpandRequest, VolumeInfo, VolumeList,
+    BlockInfo, BlockRestriction as Restriction, BlockRestrictionRequest, Disperse, Durability as DurabilityInfo,
+    DurabilityKind, DurabilityRequest, GlusterfsMount, Mount, Replicate, Snapshot as SnapshotInfo, SnapshotFactor,
+    VolumeCloneRequest, VolumeCreateRequest, VolumeExpandRequest, VolumeInfo, VolumeList,
 };
-use bricklayer_proto::ids::VolumeId;
+use bricklayer_proto::ids::{ClusterId, VolumeId};
 use bricklayer_proto::names::{NotAName, VolumeName};
 use bricklayer_proto::size::{ByteSize, GIB};
 use bricklayer_proto::task::Layout;
@@ -20,7 +19,7 @@ use super::{Id, devices};
 use crate::http::body::Json;
 use crate::http::failure::{Doing, Failure};
 use crate::http::{Service, answer};
-use crate::model::{Durability, Node, Snapshot, Topology, Volume};
+use crate::model::{BlockRestriction, Durability, Node, Snapshot, Topology, Volume};
 use crate::ops::VolumeWish;
 
 /// heketi's default where a request says `replicate` and no number.
@@ -70,7 +69,10 @@ impl Service {
     /// What the configuration has for every volume stands before and behind what the request brings.
     fn with_options_of_all_volumes(&self, request: VolumeCreateRequest) -> VolumeCreateRequest {
         let (first, last) = (&self.settings.options_first, &self.settings.options_last);
-        let options = first.iter().chain(&request.gluster_volume_options).chain(last).cloned().collect();
+        let options = match request.block {
+            true => self.options_of_hosting_volumes(&request.gluster_volume_options),
+            false => first.iter().chain(&request.gluster_volume_options).chain(last).cloned().collect(),
+        };
         VolumeCreateRequest { gluster_volume_options: options, ..request }
     }
 }
@@ -81,6 +83,13 @@ fn wish(request: VolumeCreateRequest, topology: &Topology, least_brick: ByteSize
     let name = name(&request.name, &mut faults);
     faults.none()?;
 
+
+    /// The same for a volume that is to hold block volumes.
+    pub(super) fn options_of_hosting_volumes(&self, requested: &[String]) -> Vec<String> {
+        let hosting = &self.operations.policy().block.hosting_options;
+        let (first, last) = (&self.settings.options_first, &self.settings.options_last);
+        first.iter().chain(hosting).chain(requested).chain(last).cloned().collect()
+    }
     let (layout, durability) = layout(&request.durability)?;
     if request.gid < 0 {
         return Err(Failure::bad_request("Bad group id less than zero"));
@@ -88,18 +97,7 @@ fn wish(request: VolumeCreateRequest, topology: &Topology, least_brick: ByteSize
     let gid = u32::try_from(request.gid).ok().filter(|_| request.gid < GID_LIMIT);
     let gid = gid.ok_or_else(|| Failure::bad_request("Bad group id equal or greater than 2**32"))?;
     let snapshot = snapshot(request.snapshot)?;
-    if request.block {
-        return Err(Failure::not_built_yet("a volume for block volumes"));
-    }
-
-    let clusters = request
-        .clusters
-        .iter()
-        .map(|text| {
-            let known = text.parse().ok().filter(|id| topology.clusters.contains_key(id));
-            known.ok_or_else(|| Failure::bad_request(format!("Cluster id {text} not found")))
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    let clusters = clusters(&request.clusters, topology)?;
 
     let data_bricks = match layout {
         Layout::Disperse { data, .. } => data,
@@ -116,7 +114,16 @@ fn wish(request: VolumeCreateRequest, topology: &Topology, least_brick: ByteSize
         )));
     }
     let options = request.gluster_volume_options.into_iter().filter(|option| !option.trim().is_empty()).collect();
-    Ok(VolumeWish { name, size, clusters, layout, durability, gid, options, block: false, snapshot })
+    Ok(VolumeWish { name, size, clusters, layout, durability, gid, options, block: request.block, snapshot })
+}
+
+/// The clusters that a request names.
+pub fn clusters(ids: &[String], topology: &Topology) -> Result<Vec<ClusterId>, Failure> {
+    let cluster = |text: &String| {
+        let known = text.parse().ok().filter(|id| topology.clusters.contains_key(id));
+        known.ok_or_else(|| Failure::bad_request(format!("Cluster id {text} not found")))
+    };
+    ids.iter().map(cluster).collect()
 }
 
 /// heketi says how much is to be added.
@@ -179,7 +186,8 @@ fn name(text: &str, faults: &mut Faults) -> Option<VolumeName> {
     None
 }
 
-/// Only volumes that hold block volumes can be locked, and there is none yet.
+/// Sets whether a volume takes more block volumes.
+#[utoipa::path(post, path = "/volumes/{id}/block-restriction", request_body = BlockRestrictionRequest, responses((status = 202)))]
 pub async fn restrict(
     State(service): State<Service>,
     Id(id): Id<VolumeId>,
@@ -190,13 +198,10 @@ pub async fn restrict(
         faults.add("restriction", check::NO_SUCH_VALUE);
     }
     faults.none()?;
-    let topology = service.operations.topology();
-    let volume = topology.volumes.get(&id).ok_or_else(Failure::unknown_id)?;
-    if volume.block {
-        return Err(Failure::not_built_yet("the restriction of a volume that holds block volumes"));
-    }
-    let text = "Failed to set block restriction: Block restrictions can only be set on block hosting volumes";
-    Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, text))
+    service.has_room_for_one_more()?;
+    let to = if request.restriction.is_empty() { BlockRestriction::None } else { BlockRestriction::Locked };
+    let rejected = |error| Failure::rejected(Doing::BlockRestrict, &error);
+    Ok(answer::accepted(service.operations.block_restrict(id, to).await.map_err(rejected)?))
 }
 
 /// What a durability comes to, and what heketi would say of it later: the request's numbers, those of other kinds
@@ -268,7 +273,7 @@ pub fn view(topology: &Topology, volume: &Volume) -> VolumeInfo {
         id: volume.id,
         cluster: volume.cluster,
         mount: mount_view(topology, volume),
-        block_info: BlockInfo::default(),
+        block_info: if volume.block { block_info(topology, volume) } else { BlockInfo::default() },
         bricks,
     }
 }
@@ -286,6 +291,21 @@ fn durability_view(volume: &Volume) -> DurabilityInfo {
         disperse: Disperse { data: durability.disperse_data, redundancy: durability.disperse_redundancy },
     }
 }
+fn block_info(topology: &Topology, volume: &Volume) -> BlockInfo {
+    let space = topology.hosting_space(volume);
+    let gib = |gib: u64| i64::try_from(gib).unwrap_or(i64::MAX);
+    BlockInfo {
+        free_size_gib: gib(space.free),
+        reserved_size_gib: gib(space.reserved),
+        block_volumes: topology.blocks_in(volume.id).map(|block| block.id).collect(),
+        restriction: match volume.restriction {
+            BlockRestriction::None => Restriction::None,
+            BlockRestriction::Locked => Restriction::Locked,
+            BlockRestriction::LockedByUpdate => Restriction::LockedByUpdate,
+        },
+    }
+}
+
 
 fn factor_view(milli: u32) -> f32 {
     #[expect(clippy::cast_possible_truncation, reason = "the nearest 32-bit float is what heketi has")]

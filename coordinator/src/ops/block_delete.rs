@@ -1,0 +1,50 @@
+//! A block volume goes, with the file that it lies in.
+
+use async_trait::async_trait;
+use bricklayer_proto::ids::BlockVolumeId;
+use bricklayer_proto::task::Wanted;
+
+use super::context::{Context, Run};
+use super::step::{Stage, Step, StepError};
+use super::{Rejected, block_hosts};
+use crate::model::{BlockDelete, BlockVolume, Operation, Plan};
+
+pub async fn submit(context: &Context, id: BlockVolumeId) -> Result<Operation, Rejected> {
+    context
+        .state
+        .change(|change| {
+            let block = super::whole_block(change, id)?;
+            change.remove_block_volume(id);
+            let operation = Operation::begun(Plan::BlockDelete(BlockDelete { block }));
+            change.put_operation(operation.clone());
+            Ok(operation)
+        })
+        .await
+}
+
+pub fn stages(plan: &BlockDelete) -> Vec<Stage> {
+    vec![Stage::one(DeleteBlock { block: plan.block.clone() })]
+}
+
+struct DeleteBlock {
+    block: BlockVolume,
+}
+
+#[async_trait]
+impl Step for DeleteBlock {
+    fn name(&self) -> String {
+        format!("delete block volume {} from volume {}", self.block.name, self.block.hosting.name)
+    }
+
+    async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        let wanted = Wanted::BlockGone(self.block.key());
+        block_hosts::ask(context, &run.asker(), self.block.cluster, wanted).await?;
+        Ok(())
+    }
+
+    /// It failed, so the block volume is still there, if perhaps not on every host: it is listed again, and a second
+    /// deletion takes what is left.
+    async fn undo(&self, _: &Context, _: &Run) -> Result<(), StepError> {
+        Ok(())
+    }
+}
