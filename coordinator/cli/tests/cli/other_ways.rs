@@ -118,8 +118,8 @@ fn answers_come_in_the_form_that_was_asked_for() {
     for (form, stdout) in [
         ("name", "web\n".to_owned()),
         ("json", format!("{{\"volumes\":[{VOLUME}]}}\n")),
-        ("wide", "VOLUME  SIZE   DURABILITY  BRICKS  MOUNT  ID                                SNAPSHOT FACTOR  GROUP  BLOCK  OPTIONS  CLUSTER
-web     8 GiB  none        0       a:web  00000000000000000000000000000005  -                -      no     -        0000000000000000000000000000000c
+        ("wide", "VOLUME  SIZE   DURABILITY  BRICKS  MOUNT  ID                                SNAPSHOT FACTOR  GROUP  BLOCK  CLUSTER                           OPTIONS
+web     8 GiB  none        0       a:web  00000000000000000000000000000005  -                -      no     0000000000000000000000000000000c  -
 ".to_owned()),
     ] {
         let script = Script::new(vec![json("GET /volumes", LIST), json(&format!("GET /volumes/{V}"), VOLUME)]);

@@ -51,14 +51,14 @@ pub fn volume_list(volumes: &[VolumeInfo], width: Width) -> String {
                 or_dash(snapshots),
                 or_dash((volume.gid != 0).then(|| volume.gid.to_string())),
                 yes(volume.block).to_owned(),
-                or_dash(Some(options(volume))),
                 volume.cluster.to_string(),
+                or_dash(Some(options(volume))),
             ]
         };
         cells(normal, wide, width)
     };
     let normal = ["VOLUME", "SIZE", "DURABILITY", "BRICKS", "MOUNT", "ID"];
-    let wide = ["SNAPSHOT FACTOR", "GROUP", "BLOCK", "OPTIONS", "CLUSTER"];
+    let wide = ["SNAPSHOT FACTOR", "GROUP", "BLOCK", "CLUSTER", "OPTIONS"];
     table(&columns(&normal, &wide, width), volumes.iter().map(row))
 }
 
@@ -142,7 +142,7 @@ pub fn block_volume_info(volume: &BlockVolumeInfo) -> String {
         lines.push(("Usable", text));
     }
     lines.extend([
-        ("Hosts", format!("{} ({} of them serve it)", access.hosts.join(", "), volume.ha_count)),
+        ("Served by", access.hosts.join(", ")),
         ("IQN", access.iqn.clone()),
         ("LUN", access.lun.to_string()),
     ]);
