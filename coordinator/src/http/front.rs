@@ -6,13 +6,13 @@ use std::time::Instant;
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::uri::PathAndQuery;
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt as _;
 
 use super::failure::Failure;
-use super::{Service, answer, serve};
+use super::{Service, answer, openapi, serve};
 
 /// One line per request. Reads and polls are many, so they are for debugging only.
 pub async fn log(State(service): State<Service>, request: Request, next: Next) -> Response {
@@ -52,16 +52,26 @@ pub async fn open_doors(State(service): State<Service>, request: Request, next: 
         return next.run(request).await;
     }
     match request.uri().path() {
-        "/hello" => ([(CONTENT_TYPE, "text/plain; charset=UTF-8")], "Hello from Bricklayer").into_response(),
-        "/metrics" => metrics(&service, &request),
+        "/hello" => hello().await,
+        "/metrics" => metrics(State(service), request.headers().clone()).await,
+        "/openapi.json" => openapi::document().await,
         _ => next.run(request).await,
     }
 }
 
+/// Greets, so that a client can tell that the server answers, and which one it is.
+#[utoipa::path(get, path = "/hello", responses((status = 200, body = String, content_type = "text/plain")))]
+pub async fn hello() -> Response {
+    ([(CONTENT_TYPE, "text/plain; charset=UTF-8")], "Hello from Bricklayer").into_response()
+}
+
+/// Shows figures for Prometheus.
+///
 /// The page is the same in both formats: a scraper that knows the newer one is told so.
-fn metrics(service: &Service, request: &Request) -> Response {
+#[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
+pub async fn metrics(State(service): State<Service>, headers: HeaderMap) -> Response {
     const NEWER: &str = "application/openmetrics-text";
-    let accepted = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let accepted = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let format = if accepted.contains(NEWER) {
         "application/openmetrics-text; version=1.0.0; charset=utf-8"
     } else {

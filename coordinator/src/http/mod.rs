@@ -15,6 +15,7 @@ pub mod failure;
 mod front;
 pub mod heketi;
 mod mode;
+mod openapi;
 mod rehearsal;
 mod serve;
 #[cfg(test)]
@@ -126,5 +127,6 @@ pub fn router(service: Service) -> Router {
 }
 
 fn routes(service: Service) -> Router {
-    heketi::routes().merge(v1::routes()).with_state(service)
+    let ((heketi, _), (ours, _)) = (heketi::routes(), v1::routes());
+    heketi.merge(ours).with_state(service)
 }

@@ -16,6 +16,7 @@ pub struct DeviceAddRequest {
     #[serde(rename = "destroydata", skip_serializing_if = "is_false")]
     pub destroy_data: bool,
     #[serde(skip_serializing_if = "Tags::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, String>))]
     pub tags: Tags,
 }
 
@@ -47,6 +48,7 @@ pub struct StorageSize {
 pub struct DeviceInfo {
     pub name: String,
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, String>))]
     pub tags: Tags,
     pub storage: StorageSize,
     pub id: DeviceId,

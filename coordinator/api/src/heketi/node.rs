@@ -24,6 +24,7 @@ pub struct NodeAddRequest {
     pub hostnames: HostAddresses,
     pub cluster: String,
     #[serde(skip_serializing_if = "Tags::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, String>))]
     pub tags: Tags,
 }
 
@@ -35,6 +36,7 @@ pub struct NodeInfo {
     pub hostnames: HostAddresses,
     pub cluster: ClusterId,
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, String>))]
     pub tags: Tags,
     pub id: NodeId,
     pub state: EntryState,

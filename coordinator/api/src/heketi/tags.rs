@@ -9,6 +9,7 @@ use super::Tags;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct TagsChangeRequest {
+    #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, String>))]
     pub tags: Tags,
     /// `set`, `update` or `delete`; see [`TagsChange`].
     pub change_type: String,

@@ -11,6 +11,8 @@ use crate::http::failure::{Doing, Failure};
 use crate::http::{Service, answer};
 use crate::ops::ReplaceRequest;
 
+/// Moves a brick to another device.
+#[utoipa::path(post, path = "/bricks/to-evict/{id}", request_body = Option<BrickEvictRequest>, responses((status = 202)))]
 pub async fn evict(
     State(service): State<Service>,
     Id(id): Id<BrickId>,

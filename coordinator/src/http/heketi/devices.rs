@@ -18,17 +18,23 @@ use crate::http::{Service, answer};
 use crate::model::{AdminState, Brick, Device, Topology};
 use crate::ops::{DeviceWish, Tagged};
 
+/// Makes a disk of a node a device. Its id stands in the node's list afterwards.
+#[utoipa::path(post, path = "/devices", request_body = DeviceAddRequest, responses((status = 202)))]
 pub async fn add(State(service): State<Service>, Json(request): Json<DeviceAddRequest>) -> Result<Response, Failure> {
     let operation = service.operations.device_add(wish(request)?).await?;
     Ok(answer::accepted(operation))
 }
 
+/// Shows a device with its bricks.
+#[utoipa::path(get, path = "/devices/{id}", responses((status = 200, body = DeviceInfo)))]
 pub async fn info(State(service): State<Service>, Id(id): Id<DeviceId>) -> Result<Response, Failure> {
     let topology = service.operations.topology();
     let device = topology.devices.get(&id).ok_or_else(Failure::unknown_id)?;
     Ok(answer::ok(&view(&topology, device)))
 }
 
+/// Deletes a device in state `failed`, and gives its disk back.
+#[utoipa::path(delete, path = "/devices/{id}", request_body = Option<DeviceDeleteRequest>, responses((status = 202)))]
 pub async fn delete(
     State(service): State<Service>,
     Id(id): Id<DeviceId>,
@@ -37,6 +43,8 @@ pub async fn delete(
     Ok(answer::accepted(service.operations.device_delete(id, request.force_forget).await?))
 }
 
+/// Takes a device into service or out of it; `failed` moves its bricks away.
+#[utoipa::path(post, path = "/devices/{id}/state", request_body = StateRequest, responses((status = 202)))]
 pub async fn set_state(
     State(service): State<Service>,
     Id(id): Id<DeviceId>,
@@ -49,6 +57,8 @@ pub async fn set_state(
     Ok(answer::accepted(service.operations.device_state(id, state, heal_check).await?))
 }
 
+/// Changes the tags of a device, and answers all of them.
+#[utoipa::path(post, path = "/devices/{id}/tags", request_body = TagsChangeRequest, responses((status = 200, body = BTreeMap<String, String>)))]
 pub async fn set_tags(
     State(service): State<Service>,
     Id(id): Id<DeviceId>,
@@ -58,7 +68,10 @@ pub async fn set_tags(
     Ok(answer::ok(&service.operations.tags(Tagged::Device(id), change).await?))
 }
 
+/// Takes LVM's figures of a device over.
+///
 /// A GET that begins work, as in heketi.
+#[utoipa::path(get, path = "/devices/{id}/resync", responses((status = 202)))]
 pub async fn resync(State(service): State<Service>, Id(id): Id<DeviceId>) -> Result<Response, Failure> {
     Ok(answer::accepted_get(service.operations.device_resync(id).await?))
 }

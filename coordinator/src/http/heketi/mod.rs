@@ -24,63 +24,65 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::middleware::from_fn;
 use axum::response::IntoResponse;
-use axum::routing::{MethodRouter, any, get, post};
+use axum::routing::any;
 use bricklayer_api::heketi::EntryState;
+use utoipa_axum::router::UtoipaMethodRouter;
+use utoipa_axum::routes;
 
 pub use queue::path_of;
 
 use super::failure::Failure;
+use super::openapi::Described;
 use super::{Service, front};
 use crate::model::AdminState;
 
-/// heketi's paths, each with and without a slash at its end.
-pub fn routes() -> Router<Service> {
-    let Paths(routes) = Paths(Router::new())
-        .at("/clusters", get(clusters::list).post(clusters::create))
-        .at("/clusters/{id}", get(clusters::info).delete(clusters::delete))
-        .at("/clusters/{id}/flags", post(clusters::set_flags))
-        .at("/nodes", post(nodes::add))
-        .at("/nodes/{id}", get(nodes::info).delete(nodes::delete))
-        .at("/nodes/{id}/state", post(nodes::set_state))
-        .at("/nodes/{id}/tags", post(nodes::set_tags))
-        .at("/devices", post(devices::add))
-        .at("/devices/{id}", get(devices::info).delete(devices::delete))
-        .at("/devices/{id}/state", post(devices::set_state))
-        .at("/devices/{id}/tags", post(devices::set_tags))
-        .at("/devices/{id}/resync", get(devices::resync))
-        .at("/volumes", get(volumes::list).post(volumes::create))
-        .at("/volumes/{id}", get(volumes::info).delete(volumes::delete))
-        .at("/volumes/{id}/expand", post(volumes::expand))
-        .at("/volumes/{id}/clone", post(volumes::clone))
-        .at("/volumes/{id}/block-restriction", post(volumes::restrict))
-        .at("/blockvolumes", get(block_volumes::list).post(block_volumes::create))
-        .at("/blockvolumes/{id}", get(block_volumes::info).delete(block_volumes::delete))
-        .at("/blockvolumes/{id}/expand", post(block_volumes::expand))
-        .at("/bricks/to-evict/{id}", post(bricks::evict))
-        .at("/queue/{id}", get(queue::poll))
-        .at("/operations", get(operations::counts))
-        .at("/operations/pending", get(operations::list))
-        .at("/operations/pending/{id}", get(operations::info))
-        .at("/operations/pending/cleanup", post(operations::clean_up))
-        .at("/admin", get(server::mode).post(server::set_mode))
-        .at("/internal/logging", get(server::log_level).post(server::set_log_level))
-        .at("/internal/state/examine/gluster", get(db::examine))
-        .at("/db/dump", get(db::dump))
-        .at("/db/check", get(db::check))
-        .at("/backup/db", get(db::backup));
-    routes
+/// heketi's paths, each with and without a slash at its end, and what they look like.
+pub fn routes() -> (Router<Service>, Described) {
+    let mut described = Described::default();
+    let mut router = Router::new();
+    let all: [UtoipaMethodRouter<Service>; 32] = [
+        routes!(clusters::list, clusters::create),
+        routes!(clusters::info, clusters::delete),
+        routes!(clusters::set_flags),
+        routes!(nodes::add),
+        routes!(nodes::info, nodes::delete),
+        routes!(nodes::set_state),
+        routes!(nodes::set_tags),
+        routes!(devices::add),
+        routes!(devices::info, devices::delete),
+        routes!(devices::set_state),
+        routes!(devices::set_tags),
+        routes!(devices::resync),
+        routes!(volumes::list, volumes::create),
+        routes!(volumes::info, volumes::delete),
+        routes!(volumes::expand),
+        routes!(volumes::clone),
+        routes!(volumes::restrict),
+        routes!(block_volumes::list, block_volumes::create),
+        routes!(block_volumes::info, block_volumes::delete),
+        routes!(block_volumes::expand),
+        routes!(bricks::evict),
+        routes!(queue::poll),
+        routes!(operations::counts),
+        routes!(operations::list),
+        routes!(operations::info),
+        routes!(operations::clean_up),
+        routes!(server::mode, server::set_mode),
+        routes!(server::log_level, server::set_log_level),
+        routes!(db::examine),
+        routes!(db::dump),
+        routes!(db::check::check),
+        routes!(db::backup::backup),
+    ];
+    for of_one_path in all {
+        let (path, methods) = described.add(of_one_path);
+        router = router.route(&format!("{path}/"), any(front::without_slash)).route(&path, methods);
+    }
+    let router = router
         .method_not_allowed_fallback(async || StatusCode::METHOD_NOT_ALLOWED)
         .route_layer(from_fn(front::heketis_paths))
-        .fallback(async || Failure::no_such_path().into_response())
-}
-
-struct Paths(Router<Service>);
-
-impl Paths {
-    fn at(self, path: &str, methods: MethodRouter<Service>) -> Self {
-        let with_slash = format!("{path}/");
-        Self(self.0.route(path, methods).route(&with_slash, any(front::without_slash)))
-    }
+        .fallback(async || Failure::no_such_path().into_response());
+    (router, described)
 }
 
 /// An id in a path. What has the wrong length, or capitals, names nothing, as in heketi.

@@ -14,21 +14,29 @@ use crate::http::{Service, answer};
 use crate::model::{AdminState, Node, Topology, Zone};
 use crate::ops::{NodeWish, Tagged};
 
+/// Adds a node, whose agent must have enrolled under its first management name.
+#[utoipa::path(post, path = "/nodes", request_body = NodeAddRequest, responses((status = 202)))]
 pub async fn add(State(service): State<Service>, Json(request): Json<NodeAddRequest>) -> Result<Response, Failure> {
     let operation = service.operations.node_add(wish(request)?).await?;
     Ok(answer::accepted(operation))
 }
 
+/// Shows a node with its devices.
+#[utoipa::path(get, path = "/nodes/{id}", responses((status = 200, body = NodeInfo)))]
 pub async fn info(State(service): State<Service>, Id(id): Id<NodeId>) -> Result<Response, Failure> {
     let topology = service.operations.topology();
     let node = topology.nodes.get(&id).ok_or_else(Failure::unknown_id)?;
     Ok(answer::ok(&view(&topology, node)))
 }
 
+/// Deletes a node without devices.
+#[utoipa::path(delete, path = "/nodes/{id}", responses((status = 202)))]
 pub async fn delete(State(service): State<Service>, Id(id): Id<NodeId>) -> Result<Response, Failure> {
     Ok(answer::accepted(service.operations.node_delete(id).await?))
 }
 
+/// Takes a node into service or out of it; `failed` moves its bricks away.
+#[utoipa::path(post, path = "/nodes/{id}/state", request_body = StateRequest, responses((status = 202)))]
 pub async fn set_state(
     State(service): State<Service>,
     Id(id): Id<NodeId>,
@@ -41,6 +49,8 @@ pub async fn set_state(
     Ok(answer::accepted(service.operations.node_state(id, state, heal_check).await?))
 }
 
+/// Changes the tags of a node, and answers all of them.
+#[utoipa::path(post, path = "/nodes/{id}/tags", request_body = TagsChangeRequest, responses((status = 200, body = BTreeMap<String, String>)))]
 pub async fn set_tags(
     State(service): State<Service>,
     Id(id): Id<NodeId>,

@@ -19,6 +19,8 @@ use crate::http::failure::Failure;
 use crate::http::{Service, answer};
 use crate::model::{Brick, OpState, Operation, Plan};
 
+/// Counts the operations that have not ended.
+#[utoipa::path(get, path = "/operations", responses((status = 200, body = OperationCounts)))]
 pub async fn counts(State(service): State<Service>) -> Response {
     let topology = service.operations.topology();
     let total = topology.unfinished.size() as u64;
@@ -26,12 +28,16 @@ pub async fn counts(State(service): State<Service>) -> Response {
     answer::ok(&OperationCounts { total, in_flight: total, stale: 0, failed, new: total - failed })
 }
 
+/// Lists the operations that have not ended.
+#[utoipa::path(get, path = "/operations/pending", responses((status = 200, body = PendingOperationList)))]
 pub async fn list(State(service): State<Service>) -> Response {
     let topology = service.operations.topology();
     let pending_operations = topology.unfinished.values().map(|operation| view(operation)).collect();
     answer::ok(&PendingOperationList { pending_operations })
 }
 
+/// Shows an operation that has not ended.
+#[utoipa::path(get, path = "/operations/pending/{id}", responses((status = 200, body = PendingOperationDetail)))]
 pub async fn info(State(service): State<Service>, Id(id): Id<OperationId>) -> Result<Response, Failure> {
     let topology = service.operations.topology();
     let unknown = || Failure::new(StatusCode::NOT_FOUND, format!("Id not found: {id}"));
@@ -66,33 +72,33 @@ pub fn type_number(plan: &Plan) -> Option<(&'static str, u8)> {
         Plan::VolumeCreate(_) => Some(("create-volume", 1)),
         Plan::VolumeDelete(_) => Some(("delete-volume", 2)),
         Plan::VolumeExpand(_) => Some(("expand-volume", 3)),
+        Plan::BlockCreate(_) => Some(("create-block-volume", 4)),
+        Plan::BlockDelete(_) => Some(("delete-block-volume", 5)),
         Plan::DeviceRemove(_) => Some(("remove-device", 6)),
         Plan::VolumeClone(_) => Some(("clone-volume", 7)),
         Plan::BrickReplace(_) => Some(("evict-brick", 8)),
+        Plan::BlockExpand(_) => Some(("expand-block-volume", 9)),
         _ => None,
     }
 }
-        Plan::BlockCreate(_) => Some(("create-block-volume", 4)),
-        Plan::BlockDelete(_) => Some(("delete-block-volume", 5)),
 
 /// What heketi would have written down as being changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        Plan::BlockExpand(_) => Some(("expand-block-volume", 9)),
 pub enum Action {
     AddBrick,
     AddVolume,
     DeleteBrick,
     DeleteVolume,
     ExpandVolume,
+    AddBlockVolume,
+    DeleteBlockVolume,
+    ExpandBlockVolume,
     RemoveDevice,
     CloneFrom,
     CloneTo,
     Child,
     Parent,
 }
-    AddBlockVolume,
-    DeleteBlockVolume,
-    ExpandBlockVolume,
 
 impl Action {
     fn description(self) -> &'static str {
@@ -102,15 +108,15 @@ impl Action {
             Self::DeleteBrick => "Delete brick",
             Self::DeleteVolume => "Delete volume",
             Self::ExpandVolume => "Expand volume",
+            Self::AddBlockVolume => "Add block volume",
+            Self::DeleteBlockVolume => "Delete block volume",
+            Self::ExpandBlockVolume => "Expand block volume",
             Self::RemoveDevice => "Remove device",
             Self::CloneFrom => "Clone volume from",
             // So heketi says of the clone.
             Self::CloneTo => "Expand volume to",
             Self::Child => "Performing child operation",
             Self::Parent => "Belongs to parent operation",
-            Self::AddBlockVolume => "Add block volume",
-            Self::DeleteBlockVolume => "Delete block volume",
-            Self::ExpandBlockVolume => "Expand block volume",
         }
     }
 
@@ -122,15 +128,15 @@ impl Action {
             Self::DeleteBrick => 3,
             Self::DeleteVolume => 4,
             Self::ExpandVolume => 5,
+            Self::AddBlockVolume => 6,
+            Self::DeleteBlockVolume => 7,
+            Self::ExpandBlockVolume => 14,
             Self::RemoveDevice => 8,
             Self::CloneFrom => 9,
             Self::CloneTo => 11,
             Self::Child => 12,
             Self::Parent => 13,
         }
-            Self::AddBlockVolume => 6,
-            Self::DeleteBlockVolume => 7,
-            Self::ExpandBlockVolume => 14,
     }
 }
 
@@ -161,12 +167,6 @@ pub fn actions(plan: &Plan) -> Vec<(Action, String)> {
             actions.push((Action::CloneTo, plan.volume.id.to_string()));
             actions
         }
-        Plan::BrickReplace(plan) => {
-            let mut actions =
-                vec![(Action::DeleteBrick, plan.old.id.to_string()), (Action::AddBrick, plan.new.id.to_string())];
-            actions.extend(plan.parent.map(|parent| (Action::Parent, parent.to_string())));
-            actions
-        }
         Plan::BlockCreate(plan) => {
             let made = plan.hosting.iter().flat_map(|volume| {
                 let made = bricks(Action::AddBrick, &volume.bricks).into_iter();
@@ -176,6 +176,12 @@ pub fn actions(plan: &Plan) -> Vec<(Action, String)> {
         }
         Plan::BlockExpand(plan) => vec![(Action::ExpandBlockVolume, plan.key.block.to_string())],
         Plan::BlockDelete(plan) => vec![(Action::DeleteBlockVolume, plan.block.id.to_string())],
+        Plan::BrickReplace(plan) => {
+            let mut actions =
+                vec![(Action::DeleteBrick, plan.old.id.to_string()), (Action::AddBrick, plan.new.id.to_string())];
+            actions.extend(plan.parent.map(|parent| (Action::Parent, parent.to_string())));
+            actions
+        }
         Plan::DeviceRemove(plan) => {
             let devices = plan.devices.iter().map(|device| (Action::RemoveDevice, device.to_string()));
             devices.chain(plan.moves.iter().map(|step| (Action::Child, step.operation.to_string()))).collect()
@@ -189,7 +195,10 @@ fn changes(plan: &Plan) -> Vec<PendingChange> {
     changes.map(|(action, id)| PendingChange { id, description: action.description().to_owned() }).collect()
 }
 
+/// Has what is stuck tried again at once.
+///
 /// heketi took back what a restart had left half done; ours is tried again by itself, and here at once.
+#[utoipa::path(post, path = "/operations/pending/cleanup", request_body = Option<PendingCleanupRequest>, responses((status = 202)))]
 pub async fn clean_up(
     State(service): State<Service>,
     OptionalJson(request): OptionalJson<PendingCleanupRequest>,

@@ -11,10 +11,16 @@ use crate::http::failure::Failure;
 use crate::http::{Service, answer};
 use crate::model::{OpState, Resource};
 
+/// Tells how far an operation is.
+#[utoipa::path(get, path = "/queue/{id}", responses((status = 200), (status = 204), (status = 303), (status = 500, body = String, content_type = "text/plain")))]
 pub async fn poll(State(service): State<Service>, Id(id): Id<OperationId>) -> Response {
     let topology = service.operations.topology();
     let Some(operation) = topology.operations.get(&id) else { return Failure::unknown_id().into_response() };
     match &operation.state {
+        OpState::Undoing { .. } | OpState::Stuck { .. } if operation.failed_early.is_some() => {
+            let cause = operation.failed_early.clone().unwrap_or_default();
+            Failure::new(StatusCode::INTERNAL_SERVER_ERROR, cause).into_response()
+        }
         _ if operation.is_answered() && !operation.state.is_finished() => StatusCode::NO_CONTENT.into_response(),
         OpState::Running { .. } | OpState::Undoing { .. } | OpState::Stuck { .. } => answer::pending(),
         OpState::Done { resource: None } => StatusCode::NO_CONTENT.into_response(),
@@ -29,6 +35,6 @@ pub fn path_of(resource: &Resource) -> String {
         Resource::Cluster(id) => format!("/clusters/{id}"),
         Resource::Node(id) => format!("/nodes/{id}"),
         Resource::Volume(id) => format!("/volumes/{id}"),
+        Resource::BlockVolume(id) => format!("/blockvolumes/{id}"),
     }
 }
-        Resource::BlockVolume(id) => format!("/blockvolumes/{id}"),

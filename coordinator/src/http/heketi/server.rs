@@ -12,10 +12,14 @@ use crate::http::mode::Mode;
 use crate::http::{Service, answer};
 use crate::logging::{LogError, LogLevel};
 
+/// Tells which requests are taken.
+#[utoipa::path(get, path = "/admin", responses((status = 200, body = AdminStatus)))]
 pub async fn mode(State(service): State<Service>) -> Response {
     answer::ok(&AdminStatus { state: service.settings.mode.get().to_string() })
 }
 
+/// Sets which requests are taken.
+#[utoipa::path(post, path = "/admin", request_body = AdminStatus, responses((status = 204)))]
 pub async fn set_mode(
     State(service): State<Service>,
     PickyJson(request): PickyJson<AdminStatus>,
@@ -32,10 +36,14 @@ pub async fn set_mode(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Tells how much is logged.
+#[utoipa::path(get, path = "/internal/logging", responses((status = 200, body = LogLevels)))]
 pub async fn log_level(State(service): State<Service>) -> Response {
     answer::ok(&LogLevels::of(service.settings.log.level().as_str()))
 }
 
+/// Sets how much is logged.
+#[utoipa::path(post, path = "/internal/logging", request_body = LogLevels, responses((status = 200, body = LogLevels)))]
 pub async fn set_log_level(
     State(service): State<Service>,
     PickyJson(request): PickyJson<LogLevels>,

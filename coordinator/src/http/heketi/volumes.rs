@@ -34,6 +34,8 @@ const GID_LIMIT: i64 = 2_147_483_647;
 /// What erasure codes heketi offers.
 const DISPERSE: [(u32, u32); 4] = [(2, 1), (4, 2), (8, 3), (8, 4)];
 
+/// Makes a volume.
+#[utoipa::path(post, path = "/volumes", request_body = VolumeCreateRequest, responses((status = 202)))]
 pub async fn create(
     State(service): State<Service>,
     Json(request): Json<VolumeCreateRequest>,
@@ -47,17 +49,23 @@ pub async fn create(
     Ok(answer::accepted(operation))
 }
 
+/// Lists the volumes.
+#[utoipa::path(get, path = "/volumes", responses((status = 200, body = VolumeList)))]
 pub async fn list(State(service): State<Service>) -> Response {
     let volumes = service.operations.topology().volumes.keys().copied().collect();
     answer::ok(&VolumeList { volumes })
 }
 
+/// Shows a volume with its bricks.
+#[utoipa::path(get, path = "/volumes/{id}", responses((status = 200, body = VolumeInfo)))]
 pub async fn info(State(service): State<Service>, Id(id): Id<VolumeId>) -> Result<Response, Failure> {
     let topology = service.operations.topology();
     let volume = topology.volumes.get(&id).ok_or_else(Failure::unknown_id)?;
     Ok(answer::ok(&view(&topology, volume)))
 }
 
+/// Deletes a volume and all that is on it.
+#[utoipa::path(delete, path = "/volumes/{id}", responses((status = 202)))]
 pub async fn delete(State(service): State<Service>, Id(id): Id<VolumeId>) -> Result<Response, Failure> {
     service.has_room_for_one_more()?;
     let rejected = |error| Failure::rejected(Doing::VolumeDelete, &error);
@@ -75,6 +83,13 @@ impl Service {
         };
         VolumeCreateRequest { gluster_volume_options: options, ..request }
     }
+
+    /// The same for a volume that is to hold block volumes.
+    pub(super) fn options_of_hosting_volumes(&self, requested: &[String]) -> Vec<String> {
+        let hosting = &self.operations.policy().block.hosting_options;
+        let (first, last) = (&self.settings.options_first, &self.settings.options_last);
+        first.iter().chain(hosting).chain(requested).chain(last).cloned().collect()
+    }
 }
 
 fn wish(request: VolumeCreateRequest, topology: &Topology, least_brick: ByteSize) -> Result<VolumeWish, Failure> {
@@ -83,13 +98,6 @@ fn wish(request: VolumeCreateRequest, topology: &Topology, least_brick: ByteSize
     let name = name(&request.name, &mut faults);
     faults.none()?;
 
-
-    /// The same for a volume that is to hold block volumes.
-    pub(super) fn options_of_hosting_volumes(&self, requested: &[String]) -> Vec<String> {
-        let hosting = &self.operations.policy().block.hosting_options;
-        let (first, last) = (&self.settings.options_first, &self.settings.options_last);
-        first.iter().chain(hosting).chain(requested).chain(last).cloned().collect()
-    }
     let (layout, durability) = layout(&request.durability)?;
     if request.gid < 0 {
         return Err(Failure::bad_request("Bad group id less than zero"));
@@ -126,7 +134,10 @@ pub fn clusters(ids: &[String], topology: &Topology) -> Result<Vec<ClusterId>, F
     ids.iter().map(cluster).collect()
 }
 
+/// Makes a volume larger.
+///
 /// heketi says how much is to be added.
+#[utoipa::path(post, path = "/volumes/{id}/expand", request_body = VolumeExpandRequest, responses((status = 202)))]
 pub async fn expand(
     State(service): State<Service>,
     Id(id): Id<VolumeId>,
@@ -141,6 +152,8 @@ pub async fn expand(
     Ok(answer::accepted(service.operations.volume_expand(id, more).await.map_err(rejected)?))
 }
 
+/// Makes a volume with the same contents.
+#[utoipa::path(post, path = "/volumes/{id}/clone", request_body = VolumeCloneRequest, responses((status = 202)))]
 pub async fn clone(
     State(service): State<Service>,
     Id(id): Id<VolumeId>,
@@ -278,19 +291,6 @@ pub fn view(topology: &Topology, volume: &Volume) -> VolumeInfo {
     }
 }
 
-fn durability_view(volume: &Volume) -> DurabilityInfo {
-    let durability = &volume.durability;
-    let kind = match volume.layout {
-        Layout::Distribute => DurabilityKind::None,
-        Layout::Replicate { .. } | Layout::Arbiter => DurabilityKind::Replicate,
-        Layout::Disperse { .. } => DurabilityKind::Disperse,
-    };
-    DurabilityInfo {
-        kind,
-        replicate: Replicate { replica: durability.replica },
-        disperse: Disperse { data: durability.disperse_data, redundancy: durability.disperse_redundancy },
-    }
-}
 fn block_info(topology: &Topology, volume: &Volume) -> BlockInfo {
     let space = topology.hosting_space(volume);
     let gib = |gib: u64| i64::try_from(gib).unwrap_or(i64::MAX);
@@ -306,6 +306,19 @@ fn block_info(topology: &Topology, volume: &Volume) -> BlockInfo {
     }
 }
 
+fn durability_view(volume: &Volume) -> DurabilityInfo {
+    let durability = &volume.durability;
+    let kind = match volume.layout {
+        Layout::Distribute => DurabilityKind::None,
+        Layout::Replicate { .. } | Layout::Arbiter => DurabilityKind::Replicate,
+        Layout::Disperse { .. } => DurabilityKind::Disperse,
+    };
+    DurabilityInfo {
+        kind,
+        replicate: Replicate { replica: durability.replica },
+        disperse: Disperse { data: durability.disperse_data, redundancy: durability.disperse_redundancy },
+    }
+}
 
 fn factor_view(milli: u32) -> f32 {
     #[expect(clippy::cast_possible_truncation, reason = "the nearest 32-bit float is what heketi has")]

@@ -13,7 +13,10 @@ use crate::http::failure::Failure;
 use crate::http::{Service, answer};
 use crate::pki::{OpenInvitation, RevokeError};
 
+/// Lists the agents and the hosts that are invited.
+///
 /// Those that enrolled, and the hosts that are invited and have not come yet.
+#[utoipa::path(get, path = "/v1/agents", responses((status = 200, body = AgentList)))]
 pub async fn list(State(service): State<Service>) -> Response {
     let now = service.trust.clock().now();
     let mut agents: Vec<Agent> = service.operations.agents().all().into_iter().map(enrolled).collect();
@@ -26,7 +29,10 @@ pub async fn list(State(service): State<Service>) -> Response {
     answer::ok(&AgentList { agents })
 }
 
+/// Shuts an agent out for good.
+///
 /// Its stream is closed and its certificates are refused from now on. Done again, it changes nothing.
+#[utoipa::path(post, path = "/v1/agents/{node}/revoke", responses((status = 200)))]
 pub async fn revoke(State(service): State<Service>, Path(node): Path<String>) -> Result<StatusCode, Failure> {
     let node = service.node(&node)?;
     match service.registry.revoke(node).await {

@@ -12,7 +12,10 @@ use crate::http::failure::Failure;
 use crate::http::{Service, answer};
 use crate::ops::{Rejected, WipeOutlook};
 
+/// Lists the disks of a node, and why each could not be used.
+///
 /// As the agent saw them last, which may have been before it went away.
+#[utoipa::path(get, path = "/v1/nodes/{node}/disks", responses((status = 200, body = DiskList)))]
 pub async fn list(State(service): State<Service>, Path(node): Path<String>) -> Result<Response, Failure> {
     let node = service.node(&node)?;
     let agents = service.operations.agents();
@@ -28,7 +31,10 @@ pub async fn list(State(service): State<Service>, Path(node): Path<String>) -> R
     Ok(answer::ok(&DiskList { node, name: name.clone(), disks: inventory.disks.clone() }))
 }
 
+/// Destroys everything on a disk, once it is confirmed which one is meant.
+///
 /// Without the disk's own serial, WWN or PV UUID nothing is touched, and the answer says what would be lost.
+#[utoipa::path(post, path = "/v1/devices/wipe", request_body = WipeRequest, responses((status = 202), (status = 409, body = bricklayer_api::v1::WipeRefusal)))]
 pub async fn wipe(State(service): State<Service>, OurJson(request): OurJson<WipeRequest>) -> Result<Response, Failure> {
     let path: DevicePath = request
         .device

@@ -15,7 +15,10 @@ use crate::http::{Service, answer};
 use crate::ops::{NodeEdit, ReplaceRequest};
 use crate::pki::RevokeError;
 
+/// Changes the zone and the names of a node.
+///
 /// Its zone and its names. What is missing, or empty, stays as it is.
+#[utoipa::path(patch, path = "/v1/nodes/{node}", request_body = NodeEditRequest, responses((status = 200)))]
 pub async fn edit_node(
     State(service): State<Service>,
     Path(node): Path<String>,
@@ -37,7 +40,10 @@ pub async fn edit_node(
     Ok(StatusCode::OK)
 }
 
+/// Gives a node up for ever.
+///
 /// Nothing waits for it any more. Its agent is shut out, too: should the host come back, it is a stranger.
+#[utoipa::path(post, path = "/v1/nodes/{node}/lost", request_body = NodeLostRequest, responses((status = 200)))]
 pub async fn lose_node(
     State(service): State<Service>,
     Path(node): Path<String>,
@@ -56,7 +62,10 @@ pub async fn lose_node(
     }
 }
 
+/// Moves a brick to another device.
+///
 /// To a device that was chosen, or to one that is.
+#[utoipa::path(post, path = "/v1/bricks/{id}/replace", request_body = BrickReplaceRequest, responses((status = 202)))]
 pub async fn replace_brick(
     State(service): State<Service>,
     Id(brick): Id<BrickId>,

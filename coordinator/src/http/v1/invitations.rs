@@ -17,7 +17,10 @@ use crate::http::{Service, answer};
 use crate::model::Zone;
 use crate::pki::{self, DEFAULT_INVITATION_LIFE, InviteError, NewInvitation};
 
+/// Invites a host.
+///
 /// The answer holds the secret, which is shown this once and stored nowhere.
+#[utoipa::path(post, path = "/v1/invitations", request_body = InvitationRequest, responses((status = 201, body = Invitation)))]
 pub async fn create(
     State(service): State<Service>,
     OurJson(request): OurJson<InvitationRequest>,
@@ -37,12 +40,16 @@ pub async fn create(
     Ok(answer::json(StatusCode::CREATED, &answer))
 }
 
+/// Lists the invitations.
+#[utoipa::path(get, path = "/v1/invitations", responses((status = 200, body = InvitationList)))]
 pub async fn list(State(service): State<Service>) -> Response {
     let now = service.trust.clock().now();
     let invitations = service.trust.invitations().into_iter().map(|invitation| view(invitation, now)).collect();
     answer::ok(&InvitationList { invitations })
 }
 
+/// Withdraws an invitation.
+#[utoipa::path(delete, path = "/v1/invitations/{id}", responses((status = 200)))]
 pub async fn withdraw(State(service): State<Service>, Id(id): Id<InvitationId>) -> Result<StatusCode, Failure> {
     match service.trust.uninvite(id).await {
         Ok(true) => Ok(StatusCode::OK),

@@ -15,31 +15,41 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
-use axum::routing::{delete, get, patch, post};
 use bricklayer_proto::ids::NodeId;
+use utoipa_axum::router::UtoipaMethodRouter;
+use utoipa_axum::routes;
 
 use super::Service;
 use super::failure::Failure;
+use super::openapi::Described;
 use crate::model::Zone;
 
-pub fn routes() -> Router<Service> {
-    Router::new()
-        .route("/v1/agents", get(agents::list))
-        .route("/v1/agents/{node}/revoke", post(agents::revoke))
-        .route("/v1/invitations", get(invitations::list).post(invitations::create))
-        .route("/v1/invitations/{id}", delete(invitations::withdraw))
-        .route("/v1/nodes/{node}/disks", get(disks::list))
-        .route("/v1/nodes/{node}", patch(hardware::edit_node))
-        .route("/v1/nodes/{node}/lost", post(hardware::lose_node))
-        .route("/v1/devices/wipe", post(disks::wipe))
-        .route("/v1/bricks/{id}/replace", post(hardware::replace_brick))
-        .route("/v1/volumes/{id}/heal", get(volumes::heal))
-        .route("/v1/volumes/{id}/rebalance", get(volumes::rebalance).post(volumes::start_rebalance))
-        .route("/v1/operations", get(operations::list))
-        .route("/v1/operations/{id}", get(operations::info))
-        .method_not_allowed_fallback(async || {
-            Failure::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method").into_response()
-        })
+pub fn routes() -> (Router<Service>, Described) {
+    let mut described = Described::default();
+    let mut router = Router::new();
+    let all: [UtoipaMethodRouter<Service>; 13] = [
+        routes!(agents::list),
+        routes!(agents::revoke),
+        routes!(invitations::list, invitations::create),
+        routes!(invitations::withdraw),
+        routes!(disks::list),
+        routes!(disks::wipe),
+        routes!(hardware::edit_node),
+        routes!(hardware::lose_node),
+        routes!(hardware::replace_brick),
+        routes!(volumes::heal),
+        routes!(volumes::rebalance, volumes::start_rebalance),
+        routes!(operations::list),
+        routes!(operations::info),
+    ];
+    for of_one_path in all {
+        let (path, methods) = described.add(of_one_path);
+        router = router.route(&path, methods);
+    }
+    let router = router.method_not_allowed_fallback(async || {
+        Failure::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method").into_response()
+    });
+    (router, described)
 }
 
 /// Whether a path is one of ours, so that its errors are JSON.

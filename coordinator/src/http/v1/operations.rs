@@ -15,7 +15,10 @@ use crate::http::{Service, answer};
 use crate::model::{OpState, Operation};
 use crate::ops::{StepState, StepView};
 
+/// Lists the operations, the newest first.
+///
 /// The newest first.
+#[utoipa::path(get, path = "/v1/operations", responses((status = 200, body = OperationList)))]
 pub async fn list(State(service): State<Service>) -> Response {
     let topology = service.operations.topology();
     let mut operations: Vec<_> = topology.operations.values().collect();
@@ -24,6 +27,8 @@ pub async fn list(State(service): State<Service>) -> Response {
     answer::ok(&OperationList { operations: operations.into_iter().map(view).collect() })
 }
 
+/// Shows an operation with its steps.
+#[utoipa::path(get, path = "/v1/operations/{id}", responses((status = 200, body = OperationInfo)))]
 pub async fn info(State(service): State<Service>, Id(id): Id<OperationId>) -> Result<Response, Failure> {
     let topology = service.operations.topology();
     let unknown = || Failure::new(StatusCode::NOT_FOUND, format!("there is no operation {id}, or it was long ago"));

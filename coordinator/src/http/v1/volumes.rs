@@ -12,6 +12,8 @@ use super::Id;
 use crate::http::failure::Failure;
 use crate::http::{Service, answer};
 
+/// Tells what is left to heal, brick by brick.
+#[utoipa::path(get, path = "/v1/volumes/{id}/heal", responses((status = 200, body = Heal)))]
 pub async fn heal(State(service): State<Service>, Id(id): Id<VolumeId>) -> Result<Response, Failure> {
     let health = service.operations.volume_health(id).await?;
     let healthy = health.is_healthy();
@@ -25,10 +27,14 @@ pub async fn heal(State(service): State<Service>, Id(id): Id<VolumeId>) -> Resul
     Ok(answer::ok(&Heal { bricks: bricks.collect(), healthy }))
 }
 
+/// Tells how far the movement of data between bricks is.
+#[utoipa::path(get, path = "/v1/volumes/{id}/rebalance", responses((status = 200, body = Rebalance)))]
 pub async fn rebalance(State(service): State<Service>, Id(id): Id<VolumeId>) -> Result<Response, Failure> {
     Ok(answer::ok(&view(service.operations.rebalance(id).await?)))
 }
 
+/// Starts the movement of data between bricks, or finds it started.
+#[utoipa::path(post, path = "/v1/volumes/{id}/rebalance", responses((status = 200, body = Rebalance)))]
 pub async fn start_rebalance(State(service): State<Service>, Id(id): Id<VolumeId>) -> Result<Response, Failure> {
     Ok(answer::ok(&view(service.operations.rebalance_start(id).await?)))
 }

@@ -21,6 +21,8 @@ enum BackupError {
     Export(#[from] bricklayer_store::ExportError),
 }
 
+/// Hands out the whole store in one file.
+#[utoipa::path(get, path = "/backup/db", responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream")))]
 pub async fn backup(State(service): State<Service>) -> Result<Response, Failure> {
     let store = service.operations.state().store().clone();
     let failed = |cause: &dyn std::error::Error| Failure::internal("the backup could not be made", cause);

@@ -12,6 +12,8 @@ use crate::http::failure::Failure;
 use crate::http::{Service, answer};
 use crate::model::{Brick, Device, OpState, Operation, Topology, Volume};
 
+/// Checks what is written down against itself.
+#[utoipa::path(get, path = "/db/check", responses((status = 200, body = DbCheck)))]
 pub async fn check(State(service): State<Service>) -> Result<Response, Failure> {
     let topology = service.operations.topology();
     let store = service.operations.state().store().clone();
