@@ -12,7 +12,8 @@ pub const TOPOLOGY: &str = r#"{"clusters":[{"nodes":[
  {"node":{"hostnames":{"manage":["gfs2"],"storage":["192.168.0.204"]},"zone":1},"devices":["/dev/sdb"]},
  {"node":{"hostnames":{"manage":["gfs3"],"storage":["192.168.0.173"]},"zone":1},"devices":["/dev/sdb"]}]}]}"#;
 
-const HOSTS: [&str; 3] = ["gfs1", "gfs2", "gfs3"];
+/// As many as a lab of ours ever has.
+const MOST_HOSTS: usize = 9;
 
 /// A volume as the command line shows it.
 #[derive(Clone, Debug)]
@@ -28,6 +29,26 @@ pub fn load_topology(lab: &Lab) -> anyhow::Result<()> {
     std::fs::write(&file, TOPOLOGY)?;
     let said = lab.heketi(&["topology", "load", &format!("--json={}", file.display())])?;
     ensure!(said.matches("Adding device /dev/sdb ... OK").count() == 3, "the topology was not loaded:\n{said}");
+    Ok(())
+}
+
+/// One cluster of `gfs1` to `gfs<hosts>`, every host in a zone of its own, a raw disk each.
+pub fn load_topology_of(lab: &Lab, hosts: usize) -> anyhow::Result<()> {
+    let mut nodes = Vec::new();
+    for number in 1..=hosts {
+        let name = format!("gfs{number}");
+        let line = lab.on("gfs1", &format!("getent hosts {name}"))?;
+        let address = line.split_whitespace().next().context("a host without an address")?;
+        nodes.push(serde_json::json!({
+            "node": { "hostnames": { "manage": [name], "storage": [address] }, "zone": number },
+            "devices": ["/dev/sdb"],
+        }));
+    }
+    let topology = serde_json::json!({ "clusters": [{ "nodes": nodes }] });
+    let file = lab.dir().join("topology.json");
+    std::fs::write(&file, topology.to_string())?;
+    let said = lab.heketi(&["topology", "load", &format!("--json={}", file.display())])?;
+    ensure!(said.matches("Adding device /dev/sdb ... OK").count() == hosts, "the topology was not loaded:\n{said}");
     Ok(())
 }
 
@@ -47,12 +68,16 @@ pub fn add_node(lab: &Lab, manage: &str, storage: &str) -> anyhow::Result<String
 
 pub fn create_volume(lab: &Lab, options: &[&str]) -> anyhow::Result<Shown> {
     let words: Vec<&str> = ["volume", "create"].iter().chain(options).copied().collect();
-    let said = lab.heketi(&words)?;
+    shown(&lab.heketi(&words)?)
+}
+
+/// Reads what heketi-cli prints of a volume.
+pub fn shown(said: &str) -> anyhow::Result<Shown> {
     Ok(Shown {
-        id: field(&said, "Volume Id")?,
-        name: field(&said, "Name")?,
-        mount: field(&said, "Mount")?,
-        options: field(&said, "Mount Options")?,
+        id: field(said, "Volume Id")?,
+        name: field(said, "Name")?,
+        mount: field(said, "Mount")?,
+        options: field(said, "Mount Options")?,
     })
 }
 
@@ -175,7 +200,8 @@ fn request(lab: &Lab, options: &[&str], path: &str) -> anyhow::Result<Reply> {
 
 fn hosts(lab: &Lab) -> anyhow::Result<Vec<String>> {
     let status = lab.must(&["status"])?;
-    Ok(HOSTS.iter().filter(|host| status.contains(&format!("{host} "))).map(|host| (*host).to_owned()).collect())
+    let names = (1..=MOST_HOSTS).map(|number| format!("gfs{number}"));
+    Ok(names.filter(|host| status.contains(&format!("{host} "))).collect())
 }
 
 fn field(text: &str, name: &str) -> anyhow::Result<String> {

@@ -17,6 +17,9 @@ pub struct Operation {
     pub state: OpState,
     pub started: Timestamp,
     pub finished: Option<Timestamp>,
+    /// Why it failed, once its client may be told though what was done is still being taken back: a host is away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_early: Option<String>,
 }
 
 /// What is to be done. Complete: nothing is chosen later, so a repeat makes the same things.
@@ -33,23 +36,23 @@ pub enum Plan {
     VolumeExpand(VolumeExpand),
     VolumeClone(VolumeClone),
     BrickReplace(BrickReplace),
-    /// The bricks of some devices are moved elsewhere, each by a [`BrickReplace`] of its own.
-    DeviceRemove(DeviceRemove),
-    /// What LVM says of a device now is taken over.
     BlockCreate(BlockCreate),
     BlockExpand(BlockExpand),
     BlockDelete(BlockDelete),
+    /// The bricks of some devices are moved elsewhere, each by a [`BrickReplace`] of its own.
+    DeviceRemove(DeviceRemove),
+    /// What LVM says of a device now is taken over.
     DeviceResync(DeviceResync),
     /// Done with its record: it touches no host. Kept because heketi's clients are given a queue id for it.
     NodeState(NodeState),
     /// As `NodeState`.
     DeviceState(DeviceState),
     /// As `NodeState`.
+    BlockRestrict(BlockRestrict),
+    /// As `NodeState`.
     CleanUp(CleanUp),
 }
 
-    BlockRestrict(BlockRestrict),
-    /// As `NodeState`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodeAdd {
     pub node: Node,
@@ -151,9 +154,6 @@ impl BrickReplace {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DeviceRemove {
-    /// Where all devices of a node are emptied and the node is to be out of service after that.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BlockCreate {
     /// As it is to be; how initiators reach it is known when it is made.
     pub block: BlockVolume,
@@ -181,6 +181,9 @@ pub struct BlockRestrict {
     pub to: BlockRestriction,
 }
 
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeviceRemove {
+    /// Where all devices of a node are emptied and the node is to be out of service after that.
     pub node: Option<NodeId>,
     pub devices: Vec<DeviceId>,
     pub moves: Vec<BrickMove>,
@@ -234,13 +237,13 @@ impl Plan {
             Self::VolumeExpand(_) => "volume-expand",
             Self::VolumeClone(_) => "volume-clone",
             Self::BrickReplace(_) => "brick-replace",
-            Self::DeviceRemove(_) => "device-remove",
-            Self::NodeState(_) => "node-state",
-            Self::DeviceState(_) => "device-state",
             Self::BlockCreate(_) => "block-create",
             Self::BlockExpand(_) => "block-expand",
             Self::BlockDelete(_) => "block-delete",
             Self::BlockRestrict(_) => "block-restrict",
+            Self::DeviceRemove(_) => "device-remove",
+            Self::NodeState(_) => "node-state",
+            Self::DeviceState(_) => "device-state",
             Self::DeviceResync(_) => "device-resync",
             Self::CleanUp(_) => "clean-up",
         }
@@ -270,9 +273,6 @@ impl Plan {
         }
     }
 
-    /// Every brick whose extents it holds or is about to take, made or not yet made.
-    #[must_use]
-    pub fn bricks(&self) -> &[Brick] {
     /// As it is kept when it is done: nobody can log in with what it says.
     #[must_use]
     pub fn without_secrets(self) -> Self {
@@ -282,6 +282,9 @@ impl Plan {
         }
     }
 
+    /// Every brick whose extents it holds or is about to take, made or not yet made.
+    #[must_use]
+    pub fn bricks(&self) -> &[Brick] {
         match self {
             Self::VolumeExpand(expand) => &expand.after.bricks,
             Self::BrickReplace(replace) => std::slice::from_ref(&replace.new),
@@ -359,9 +362,6 @@ impl Plan {
                 });
                 moves.collect()
             }
-            Self::NodeState(state) => vec![format!("node {} becomes {}", state.node, state.to)],
-            Self::DeviceState(state) => vec![format!("device {} becomes {}", state.device, state.to)],
-            Self::DeviceResync(resync) => vec![format!("device {} has LVM's figures", resync.device)],
             Self::BlockCreate(BlockCreate { block, hosting }) => {
                 let hosts = block.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
                 let first = format!(
@@ -382,6 +382,9 @@ impl Plan {
             Self::BlockRestrict(BlockRestrict { volume, .. }) => {
                 vec![format!("volume {volume} takes no more block volumes")]
             }
+            Self::NodeState(state) => vec![format!("node {} becomes {}", state.node, state.to)],
+            Self::DeviceState(state) => vec![format!("device {} becomes {}", state.device, state.to)],
+            Self::DeviceResync(resync) => vec![format!("device {} has LVM's figures", resync.device)],
             Self::CleanUp(clean) => {
                 clean.operations.iter().map(|id| format!("operation {id} is tried again")).collect()
             }
@@ -436,6 +439,7 @@ impl Operation {
             state: OpState::Running { committed: false },
             started: Timestamp::now(),
             finished: None,
+            failed_early: None,
         }
     }
 
@@ -444,7 +448,7 @@ impl Operation {
     pub fn done_at_once(plan: Plan) -> Self {
         let now = Timestamp::now();
         let state = OpState::Done { resource: None };
-        Self { id: OperationId::random(), plan, state, started: now, finished: Some(now) }
+        Self { id: OperationId::random(), plan, state, started: now, finished: Some(now), failed_early: None }
     }
 }
 
@@ -456,7 +460,7 @@ impl Operation {
         let parked = matches!(&self.plan, Plan::VolumeDelete(VolumeDelete { parked: true, .. }));
         let no_way_back =
             matches!(self.state, OpState::Running { committed: true } | OpState::Stuck { undoing: false, .. });
-        self.state.is_finished() || (parked && no_way_back)
+        self.state.is_finished() || (parked && no_way_back) || self.failed_early.is_some()
     }
 }
 
@@ -474,5 +478,5 @@ pub enum Resource {
     Cluster(ClusterId),
     Node(NodeId),
     Volume(VolumeId),
-}
     BlockVolume(BlockVolumeId),
+}

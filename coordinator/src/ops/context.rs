@@ -61,14 +61,16 @@ pub struct Policy {
     pub greeting: Duration,
     /// The first pause before a stuck step is tried again; it doubles up to a minute.
     pub retry: Duration,
+    /// How long taking back a failed operation may take before its client is told of the failure.
+    pub undoing: Duration,
     /// How often a heal or a movement of data is looked at.
     pub look: Duration,
     /// How long the replacement of a brick waits for its set to be healed before it is given up, nothing being changed
     /// yet.
     pub healing: Duration,
+    pub block: BlockPolicy,
     /// Bricks that are moved at the same time when a device is emptied; never two of one volume.
     pub moves_at_once: usize,
-    pub block: BlockPolicy,
 }
 
 impl Default for Policy {
@@ -81,12 +83,10 @@ impl Default for Policy {
             absence: Duration::from_secs(60),
             greeting: Duration::from_secs(10),
             retry: Duration::from_secs(1),
+            undoing: Duration::from_secs(10),
             look: Duration::from_secs(2),
             healing: Duration::from_secs(60),
             moves_at_once: 4,
-        }
-    }
-}
             block: BlockPolicy::default(),
         }
     }
@@ -111,6 +111,9 @@ impl Default for BlockPolicy {
             hosting_size: ByteSize::from_bytes(TIB),
             hosting_options: vec!["group gluster-block".to_owned()],
             preallocation: Preallocation::Full,
+        }
+    }
+}
 
 impl Context {
     #[must_use]
@@ -251,10 +254,10 @@ struct Learnt {
     brick_paths: BTreeMap<BrickId, BrickPath>,
     spaces: BTreeMap<DeviceId, GroupSpace>,
     device: Option<DeviceReport>,
+    block: Option<BlockReport>,
 }
 
 impl Run {
-    block: Option<BlockReport>,
     pub fn new(operation: Arc<Operation>, progress: mpsc::UnboundedSender<Progress>) -> Self {
         Self { operation, learnt: Mutex::default(), progress }
     }
@@ -297,9 +300,6 @@ impl Run {
         self.learnt().device.clone().ok_or_else(|| StepError::Missing("the agent's report of the device".to_owned()))
     }
 
-    /// What agents said of the groups that were changed, newest first counted.
-    pub fn spaces(&self) -> Vec<(DeviceId, GroupSpace)> {
-        self.learnt().spaces.iter().map(|(device, space)| (*device, *space)).collect()
     pub fn learn_block(&self, report: BlockReport) {
         self.learnt().block = Some(report);
     }
@@ -309,6 +309,9 @@ impl Run {
         self.learnt().block.clone().ok_or_else(|| StepError::Missing("gluster-block's report".to_owned()))
     }
 
+    /// What agents said of the groups that were changed, newest first counted.
+    pub fn spaces(&self) -> Vec<(DeviceId, GroupSpace)> {
+        self.learnt().spaces.iter().map(|(device, space)| (*device, *space)).collect()
     }
 
     fn learnt(&self) -> std::sync::MutexGuard<'_, Learnt> {

@@ -112,9 +112,32 @@ impl<'a> Drive<'a> {
         self.finish().await
     }
 
+    /// Takes back what was done. Where that takes long, as a host is away, the client is told of the failure meanwhile.
+    async fn back(&self, cause: String) -> Result<OpState, StoreError> {
+        let undo = self.undo_all(&cause);
+        tokio::pin!(undo);
+        tokio::select! {
+            biased;
+            state = &mut undo => return state,
+            () = tokio::time::sleep(self.context.policy.undoing) => {}
+        }
+        let id = self.run.id();
+        self.context
+            .state
+            .change(|change| {
+                if let Some(operation) = change.operations.get(&id).cloned() {
+                    let failed_early = Some(cause.clone());
+                    change.put_operation(Operation { failed_early, ..Operation::clone(&operation) });
+                }
+                Ok::<_, StoreError>(())
+            })
+            .await?;
+        undo.await
+    }
+
     /// From the last stage to the first: after a restart nobody knows how far it had come, and every undo is content
     /// to find nothing.
-    async fn back(&self, cause: String) -> Result<OpState, StoreError> {
+    async fn undo_all(&self, cause: &str) -> Result<OpState, StoreError> {
         for number in (0..self.stages.len()).rev() {
             let mut pause = self.context.policy.retry;
             while let Err(failure) = self.undo_stage(number).await {
@@ -124,12 +147,12 @@ impl<'a> Drive<'a> {
                 }
                 tracing::error!(error = %failure, "A step could not be undone; it is tried again.");
                 let failure = failure.to_string();
-                self.record(OpState::Stuck { cause: cause.clone(), failure, undoing: true }).await?;
+                self.record(OpState::Stuck { cause: cause.to_owned(), failure, undoing: true }).await?;
                 self.context.pause(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
-        self.fail(cause).await
+        self.fail(cause.to_owned()).await
     }
 
     async fn run_stage(&self, number: usize) -> Result<(), StepError> {
@@ -165,7 +188,11 @@ impl<'a> Drive<'a> {
         self.context
             .state
             .change(|change| {
-                change.put_operation(Operation { state: state.clone(), ..Operation::clone(&self.run.operation) });
+                let known = change.operations.get(&self.run.id()).cloned();
+                let known = known.unwrap_or_else(|| Arc::clone(&self.run.operation));
+                // Going forward after all, it may yet succeed.
+                let failed_early = known.failed_early.clone().filter(|_| !matches!(state, OpState::Running { .. }));
+                change.put_operation(Operation { state: state.clone(), failed_early, ..Operation::clone(&known) });
                 Ok(state)
             })
             .await
@@ -241,6 +268,9 @@ pub fn stages(context: &Context, operation: &Operation) -> Vec<Stage> {
         Plan::VolumeClone(plan) => volume_clone::stages(context, operation.id, plan),
         Plan::BrickReplace(plan) => brick_replace::stages(context, operation.id, plan),
         Plan::DeviceRemove(plan) => device_remove::stages(context, plan),
+        Plan::BlockCreate(plan) => block_create::stages(context, operation.id, plan),
+        Plan::BlockExpand(plan) => block_expand::stages(plan),
+        Plan::BlockDelete(plan) => block_delete::stages(plan),
         Plan::DeviceResync(plan) => device_resync::stages(context, plan),
         Plan::NodeState(_) | Plan::DeviceState(_) | Plan::BlockRestrict(_) | Plan::CleanUp(_) => Vec::new(),
     }
@@ -264,6 +294,8 @@ fn finish(change: &mut Change, run: &Run) -> Result<Option<Resource>, StepError>
         Plan::VolumeClone(plan) => volume_clone::finish(change, run, plan),
         Plan::BrickReplace(plan) => brick_replace::finish(change, run, plan),
         Plan::DeviceRemove(plan) => Ok(device_remove::finish(change, plan)),
+        Plan::BlockCreate(plan) => block_create::finish(change, run, plan),
+        Plan::BlockExpand(plan) => block_expand::finish(change, run, plan),
         Plan::DeviceResync(plan) => Ok(device_resync::finish(change, run, plan)),
     }
 }
@@ -273,13 +305,13 @@ fn undone(change: &mut Change, run: &Run) {
     match &run.operation.plan {
         Plan::VolumeCreate(plan) => change.release(&plan.volume.bricks),
         // It was hidden when its deletion began, and is whole again.
-        Plan::BlockCreate(plan) => block_create::stages(context, operation.id, plan),
-        Plan::BlockExpand(plan) => block_expand::stages(plan),
-        Plan::BlockDelete(plan) => block_delete::stages(plan),
         Plan::VolumeDelete(plan) => change.put_volume(plan.volume.clone()),
         Plan::VolumeExpand(plan) => volume_expand::undone(change, plan),
         Plan::VolumeClone(plan) => change.release(&plan.volume.bricks),
         Plan::BrickReplace(plan) => brick_replace::undone(change, plan),
+        Plan::BlockCreate(plan) => block_create::undone(change, plan),
+        // It was hidden as well.
+        Plan::BlockDelete(plan) => change.put_block_volume(plan.block.clone()),
         Plan::NodeAdd(_)
         | Plan::NodeDelete(_)
         | Plan::DeviceAdd(_)
@@ -289,13 +321,13 @@ fn undone(change: &mut Change, run: &Run) {
         | Plan::DeviceResync(_)
         | Plan::NodeState(_)
         | Plan::DeviceState(_)
+        | Plan::BlockExpand(_)
+        | Plan::BlockRestrict(_)
         | Plan::CleanUp(_) => {}
     }
 }
 
 /// Finished operations are kept for clients that have not read their answer yet, and bounded so that nothing grows.
-        Plan::BlockCreate(plan) => block_create::finish(change, run, plan),
-        Plan::BlockExpand(plan) => block_expand::finish(change, run, plan),
 /// The oldest go, many at a time, so that this costs nearly nothing per operation.
 fn forget_old(change: &mut Change) {
     let finished = change.operations.size() - change.unfinished.size();
@@ -309,8 +341,3 @@ fn forget_old(change: &mut Change) {
         change.remove_operation(id);
     }
 }
-        Plan::BlockCreate(plan) => block_create::undone(change, plan),
-        // It was hidden as well.
-        Plan::BlockDelete(plan) => change.put_block_volume(plan.block.clone()),
-        | Plan::BlockExpand(_)
-        | Plan::BlockRestrict(_)
