@@ -311,8 +311,20 @@ impl Agent {
 impl Cluster {
     /// Hosts `gfs1`, `gfs2`, ... with this many blank disks from `/dev/sdb` on, all enrolled and attached.
     pub async fn start(hosts: usize, disks: usize, size: ByteSize) -> anyhow::Result<Self> {
+        Self::start_with(hosts, disks, size, |_| {}).await
+    }
+
+    /// As [`Self::start`], in an installation that decided otherwise.
+    pub async fn start_with(
+        hosts: usize,
+        disks: usize,
+        size: ByteSize,
+        decide: impl FnOnce(&mut Policy) + Send,
+    ) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
-        let installation = Installation::start(Settings::for_tests(dir.path())).await?;
+        let mut settings = Settings::for_tests(dir.path());
+        decide(&mut settings.policy);
+        let installation = Installation::start(settings).await?;
         let mut cluster = Self { sim: SimCluster::new(), installation, agents: BTreeMap::new(), dir };
         for number in 1..=hosts {
             let host = cluster.sim.add_host(&[format!("gfs{number}").parse()?, format!("192.168.0.{number}").parse()?]);
