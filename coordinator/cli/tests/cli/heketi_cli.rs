@@ -1,6 +1,9 @@
 //! The program called as `heketi-cli`: requests, output, errors and exit codes as heketi-cli has them.
 
-use crate::support::{Exchange, Script, accepted, file, finished, json, no_content, pending, refused, run, see};
+use std::io::{BufRead as _, BufReader, ErrorKind};
+use std::net::TcpListener;
+
+use crate::support::{Exchange, Script, accepted, file, finished, json, no_content, pending, refused, run, see, spawn};
 
 const SCENARIO: &str = r#"{"clusters":[{"nodes":[
  {"node":{"hostnames":{"manage":["gfs1"],"storage":["192.168.0.224"]},"zone":1},"devices":["/dev/sdb"]},
@@ -604,4 +607,19 @@ fn a_strict_load_fails_as_heketi_cli_too() {
     let ran = run("heketi-cli", &script.address, &["topology", "load", "--strict", "-j", path.to_str().unwrap()]);
     assert_eq!((ran.code, ran.stderr.as_str()), (255, "Error: Not added: 1 node and 1 device\n"));
     script.bodies();
+}
+
+#[test]
+fn who_switches_the_check_of_healing_off_is_warned_before_anything_is_asked() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    let words = ["brick", "evict", "0000000000000000000000000000000b", "--expert-option-disable-heal-check"];
+    let mut child = spawn("heketi-cli", &server, &words);
+    let mut warning = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut warning).unwrap();
+    assert!(warning.starts_with("WARNING: ") && warning.contains("LOST"), "{warning}");
+    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+    child.kill().unwrap();
+    child.wait().unwrap();
 }

@@ -1,6 +1,6 @@
 //! Volumes, bricks and hardware as `bricklayer` changes them: which requests it makes of what a person wrote.
 
-use crate::support::{Exchange, Script, accepted, finished, json, no_content, run, see};
+use crate::support::{Exchange, Script, accepted, finished, json, no_content, refused, run, see};
 
 const C: &str = "0000000000000000000000000000000c";
 const N: &str = "00000000000000000000000000000001";
@@ -276,23 +276,41 @@ fn an_edit_says_both_lists_of_names_and_nothing_that_stays() {
 #[test]
 fn a_node_is_declared_lost_only_by_its_name_said_twice() {
     let get = || json(&format!("GET /nodes/{N}"), &node());
-    let script = Script::new(vec![get()]);
-    let ran = run("bricklayer", &script.address, &["node", "lost", N]);
-    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
-    assert_eq!(
-        ran.stderr,
-        format!(
-            "error: gfs1 is not declared lost: that is for a host that will never come back\n  \
-             on it: 1 device with 1 brick\n    - of volume {V}\n  \
-             to declare it lost:\n    bricklayer node lost gfs1 --confirm gfs1\n"
-        )
-    );
-    script.bodies();
+    let safe = volume(r#""size":8"#, "a");
+    let lost = safe.replace(r#""type":"replicate""#, r#""type":"none""#);
+    for (volume, fate) in [
+        (safe, "(replicate 3): its other bricks have the data, if they are healed"),
+        (lost, "(none): the files on these bricks are LOST"),
+    ] {
+        let script = Script::new(vec![get(), json(&format!("GET /volumes/{V}"), &volume)]);
+        let ran = run("bricklayer", &script.address, &["node", "lost", N]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
+        assert_eq!(
+            ran.stderr,
+            format!(
+                "error: gfs1 is not declared lost: that is for a host that will never come back\n  \
+                 on it: 1 device with 1 brick\n    - of volume web_data {fate}\n  \
+                 to declare it lost:\n    bricklayer node lost gfs1 --confirm gfs1\n"
+            )
+        );
+        script.bodies();
+    }
 
     let script = Script::new(vec![get(), no_content(&format!("POST /v1/nodes/{N}/lost"))]);
     let ran = run("bricklayer", &script.address, &["node", "lost", N, "--confirm", "gfs1"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (0, "node gfs1 is declared lost: nobody waits for it any more\n"));
     assert_eq!(script.bodies()[1], r#"{"confirm":"gfs1"}"#);
+}
+
+#[test]
+fn what_is_online_is_not_emptied_and_the_way_there_is_told() {
+    let text = format!("Device must be offline before remove operation is performed, device:{D}");
+    let path = format!("POST /devices/{D}/state");
+    let script = Script::new(vec![refused(&path, "500 Internal Server Error", &text)]);
+    let ran = run("bricklayer", &script.address, &["device", "remove", D]);
+    let cure = format!("take it out of service first: `bricklayer device disable {D}`");
+    assert_eq!((ran.code, ran.stderr), (1, format!("error: {text}\n  to do: {cure}\n")));
+    script.bodies();
 }
 
 #[test]

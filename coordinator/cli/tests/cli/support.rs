@@ -145,6 +145,19 @@ pub fn run_with(program: &str, settings: &[(&str, &str)], words: &[&str]) -> Ran
     }
 }
 
+/// Begins a run, whose errors are to be read while it goes on.
+#[expect(clippy::disallowed_methods, reason = "the program under test is a process")]
+pub fn spawn(program: &str, server: &str, words: &[&str]) -> std::process::Child {
+    std::process::Command::new(env!("CARGO_BIN_EXE_bricklayer"))
+        .arg0(program)
+        .args(words)
+        .env_clear()
+        .env("HEKETI_CLI_SERVER", server)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
 /// A file with this text, in a folder of the test's own.
 pub fn file(name: &str, text: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);

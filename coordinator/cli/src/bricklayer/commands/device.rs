@@ -11,7 +11,7 @@ use bricklayer_api::v1::WipeRequest;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{DONE, Done, Seen, Session, listed};
+use super::{DONE, Done, Seen, Session, disable_first, listed};
 use crate::actions::{nodes, state_request};
 use crate::bricklayer::args::DeviceCommand;
 use crate::bricklayer::args::common::{Output, Quick, Work};
@@ -149,7 +149,8 @@ impl Session {
     ) -> Done {
         let id = device.find(&self.client).await?;
         let change = Change::device_set_state(id, &request)?;
-        let Some(()) = self.work(&change, work, &format!("{doing} {device}")).await? else { return DONE };
+        let done = self.work(&change, work, &format!("{doing} {device}")).await;
+        let Some(()) = done.map_err(|error| disable_first(error, "device", device))? else { return DONE };
         self.tell(work.output(), &json!({ "id": id, "state": request.state }), text, &id)
     }
 

@@ -15,6 +15,7 @@ mod topology;
 mod volume;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::process::ExitCode;
 
 use bricklayer_api::client::{Accepted, Change, Client, ClientError, Record, Reply, WorkResult};
@@ -211,6 +212,17 @@ impl Session {
 /// A list as the server would answer it: with a name, and in the order of the fields.
 fn listed<'a, T>(name: &'static str, items: &'a [T]) -> BTreeMap<&'static str, &'a [T]> {
     BTreeMap::from([(name, items)])
+}
+
+/// heketi's refusal to empty what is online says what must be, and not how.
+fn disable_first(error: CliError, what: &str, name: &impl fmt::Display) -> CliError {
+    match error {
+        CliError::Client(ClientError::Refused { status, text, cure: None }) if text.contains("must be offline") => {
+            let cure = Some(format!("take it out of service first: `bricklayer {what} disable {name}`"));
+            ClientError::Refused { status, text, cure }.into()
+        }
+        error => error,
+    }
 }
 
 fn hint_at(operation: Option<OperationId>) {

@@ -1,15 +1,18 @@
 //! `bricklayer node`.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use bricklayer_api::client::Change;
-use bricklayer_api::heketi::{EntryState, HostAddresses, NodeAddRequest, NodeInfo, StateRequest, TagsChangeRequest};
-use bricklayer_api::ids::NodeId;
+use bricklayer_api::heketi::{
+    EntryState, HostAddresses, NodeAddRequest, NodeInfo, StateRequest, TagsChangeRequest, VolumeInfo,
+};
+use bricklayer_api::ids::{NodeId, VolumeId};
 use bricklayer_api::names::HostName;
 use bricklayer_api::v1::{NodeEdit, NodeLostRequest};
 use serde_json::json;
 
-use super::{DONE, Done, Seen, Session, listed};
+use super::{DONE, Done, Seen, Session, disable_first, listed};
 use crate::actions::{nodes, state_request};
 use crate::bricklayer::args::NodeCommand;
 use crate::bricklayer::args::common::{Output, Quick, Work};
@@ -99,7 +102,8 @@ impl Session {
     async fn node_state(&self, node: &NodeRef, request: StateRequest, work: Work, doing: &str, text: &str) -> Done {
         let id = node.find(&self.client).await?;
         let change = Change::node_set_state(id, &request)?;
-        let Some(()) = self.work(&change, work, &format!("{doing} {node}")).await? else { return DONE };
+        let done = self.work(&change, work, &format!("{doing} {node}")).await;
+        let Some(()) = done.map_err(|error| disable_first(error, "node", node))? else { return DONE };
         self.tell(work.output(), &json!({ "id": id, "state": request.state }), text, &id)
     }
 
@@ -133,6 +137,21 @@ impl Session {
         DONE
     }
 
+    /// The volumes that have bricks on a node.
+    async fn volumes_on(&self, node: &NodeInfo) -> Result<Vec<VolumeInfo>, CliError> {
+        let bricks = node.devices.iter().flat_map(|device| &device.bricks);
+        let ids: BTreeSet<VolumeId> = bricks.map(|brick| brick.volume).collect();
+        let mut volumes = Vec::with_capacity(ids.len());
+        for id in ids {
+            match self.client.volume(id).await {
+                Ok(volume) => volumes.push(volume),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(volumes)
+    }
+
     /// Without the name once more, nothing is asked of the server but what would be lost.
     async fn node_lost(&self, node: &NodeRef, confirm: Option<HostName>, quick: Quick) -> Done {
         let id = node.find(&self.client).await?;
@@ -144,7 +163,8 @@ impl Session {
             // Nothing is going to happen.
             (None, true) => name.clone(),
             (None, false) => {
-                eprint!("error: {}", tables::printable(&tables::node_loss(&found)));
+                let volumes = self.volumes_on(&found).await?;
+                eprint!("error: {}", tables::printable(&tables::node_loss(&found, &volumes)));
                 return Ok(ExitCode::from(REFUSED));
             }
         };

@@ -1,12 +1,12 @@
 //! Clusters, nodes, devices, disks and bricks.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use bricklayer_api::heketi::{ClusterInfo, DeviceInfo, NodeInfo};
+use bricklayer_api::heketi::{ClusterInfo, DeviceInfo, DurabilityKind, NodeInfo, VolumeInfo};
 use bricklayer_api::inventory::Disk;
 use bricklayer_api::v1::{DiskIdentity, DiskList, WipeRefusal};
 
+use super::volumes::durability;
 use super::{
     Width, by_name, cells, columns, count, exact_kib, facts, indented, kib, manage_name, or_dash, quoted, state, table,
     tag_line, yes,
@@ -169,18 +169,24 @@ pub fn brick_list(nodes: &[NodeInfo], width: Width) -> String {
     table(&columns(&["BRICK", "NODE", "DEVICE", "SIZE", "VOLUME"], &["PATH"], width), rows)
 }
 
-/// What goes with a node that nobody has declared lost yet, and the command that does.
-pub fn node_loss(node: &NodeInfo) -> String {
+/// What goes with a node that nobody has declared lost yet, and the command that does. `volumes` are those that have
+/// bricks there.
+pub fn node_loss(node: &NodeInfo, volumes: &[VolumeInfo]) -> String {
     let name = manage_name(node);
-    let bricks = || node.devices.iter().flat_map(|device| &device.bricks);
-    let volumes: BTreeSet<_> = bricks().map(|brick| brick.volume).collect();
+    let bricks = node.devices.iter().map(|device| device.bricks.len()).sum();
     let mut text = format!(
         "{name} is not declared lost: that is for a host that will never come back\n  on it: {} with {}\n",
         count(node.devices.len(), "device"),
-        count(bricks().count(), "brick")
+        count(bricks, "brick")
     );
     for volume in volumes {
-        let _infallible = writeln!(text, "    - of volume {volume}");
+        let fate = match volume.durability.kind {
+            DurabilityKind::None => "the files on these bricks are LOST",
+            DurabilityKind::Replicate | DurabilityKind::Disperse => {
+                "its other bricks have the data, if they are healed"
+            }
+        };
+        let _infallible = writeln!(text, "    - of volume {} ({}): {fate}", volume.name, durability(volume));
     }
     let _infallible = write!(text, "  to declare it lost:\n    bricklayer node lost {name} --confirm {name}\n");
     text

@@ -21,7 +21,7 @@ fn has_arbiter(volume: &VolumeInfo) -> bool {
     })
 }
 
-fn durability(volume: &VolumeInfo) -> String {
+pub(super) fn durability(volume: &VolumeInfo) -> String {
     let one = &volume.durability;
     let kind = match one.kind {
         DurabilityKind::None => "none".to_owned(),
