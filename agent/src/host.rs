@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use bricklayer_proto::ids::BootId;
 use bricklayer_proto::inventory::{GroupSpace, LogicalVolume, PeerSeen, PhysicalVolume, Versions};
 use bricklayer_proto::names::{
-    BrickPath, DevicePath, HostName, LvName, LvmTag, MountPoint, NotAName, OptionKey, OptionValue, PvUuid, VgName,
-    VolumeName,
+    BrickPath, DevicePath, HostName, LvName, LvmTag, MountPoint, NotAName, OptionKey, OptionValue, PvUuid,
+    SnapshotName, VgName, VolumeName,
 };
 use bricklayer_proto::size::{ByteSize, ExtentSize};
 use bricklayer_proto::space::BrickSpace;
@@ -167,6 +167,13 @@ pub struct BrickStatus {
     pub online: bool,
 }
 
+/// A snapshot that glusterd knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GlusterSnapshot {
+    /// Its bricks are mounted and served, which cloning it needs.
+    pub active: bool,
+}
+
 /// What is asked of `remove-brick`. There is no force among it: forced, it loses data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drain {
@@ -306,6 +313,7 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     ) -> Result<(), HostError>;
     async fn gluster_volume_start(&self, name: &VolumeName) -> Result<(), HostError>;
     async fn gluster_volume_stop(&self, name: &VolumeName) -> Result<(), HostError>;
+    /// The bricks' file systems stay as they are, also those that glusterd itself made for a clone.
     async fn gluster_volume_delete(&self, name: &VolumeName) -> Result<(), HostError>;
 
     /// Of a volume that runs: its bricks, but for those on hosts whose glusterd is not connected.
@@ -326,6 +334,15 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     async fn gluster_drain(&self, name: &VolumeName, brick: &BrickAddress, what: Drain) -> Result<(), HostError>;
     async fn gluster_drain_status(&self, name: &VolumeName, brick: &BrickAddress)
     -> Result<RebalanceReport, HostError>;
+
+    async fn gluster_snapshot(&self, name: &SnapshotName) -> Result<Option<GlusterSnapshot>, HostError>;
+    /// Every brick of the volume gets a thin snapshot beside it in its pool.
+    async fn gluster_snapshot_create(&self, name: &SnapshotName, of: &VolumeName) -> Result<(), HostError>;
+    async fn gluster_snapshot_activate(&self, name: &SnapshotName, active: bool) -> Result<(), HostError>;
+    /// The new volume has the source's options, all of them, and does not run. Its bricks lie in the pools of the
+    /// source's, as thin volumes without tags; glusterd mounts them itself, now and whenever it starts.
+    async fn gluster_snapshot_clone(&self, name: &SnapshotName, clone: &VolumeName) -> Result<(), HostError>;
+    async fn gluster_snapshot_delete(&self, name: &SnapshotName) -> Result<(), HostError>;
 
     /// A brick's folders that a failed `volume create` marked as used: the extended attributes of GlusterFS are taken
     /// off an otherwise empty brick directory, so that a repeat is accepted.

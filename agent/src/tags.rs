@@ -46,6 +46,23 @@ pub fn condemned() -> LvmTag {
     tag_word("condemned".to_owned())
 }
 
+/// glusterd made this brick's volume for a clone, and mounts it itself: it has no line in fstab.
+#[must_use]
+pub fn mounted_by_glusterd() -> LvmTag {
+    tag_word("mounted-by=glusterd".to_owned())
+}
+
+#[must_use]
+pub fn is_mounted_by_glusterd(tags: &[LvmTag]) -> bool {
+    tags.contains(&mounted_by_glusterd())
+}
+
+/// Those of the tags that are ours.
+#[must_use]
+pub fn ours(tags: &[LvmTag]) -> Vec<LvmTag> {
+    tags.iter().filter(|tag| tag.as_str().starts_with(PREFIX)).cloned().collect()
+}
+
 #[must_use]
 pub fn is_condemned(tags: &[LvmTag]) -> bool {
     tags.contains(&condemned())

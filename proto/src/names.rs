@@ -7,7 +7,7 @@ use std::str::FromStr;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{BrickId, DeviceId};
+use crate::ids::{BrickId, DeviceId, VolumeId};
 
 /// A text that may not be used as the name it was meant to be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -109,6 +109,11 @@ names! {
         "letters, digits, dashes and under-scores, not starting with a dash, at most 233",
         |text| word(text, 233, b"-_");
 
+    /// The name of a GlusterFS snapshot.
+    SnapshotName = "a snapshot name",
+        "letters, digits, dashes and under-scores, not starting with a dash, at most 233",
+        |text| word(text, 233, b"-_");
+
     /// The name of an LVM volume group.
     VgName = "a volume group name",
         "letters, digits and . _ + -, not starting with a dash, at most 127",
@@ -153,6 +158,14 @@ names! {
                 && !text.starts_with('-')
                 && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
         };
+}
+
+impl SnapshotName {
+    /// The snapshot that a clone is made from, and that goes again. Named after the clone, so that a repeat finds it.
+    #[must_use]
+    pub fn for_clone(clone: VolumeId) -> Self {
+        Self(format!("tmpsnap_{clone}"))
+    }
 }
 
 impl VgName {

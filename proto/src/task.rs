@@ -82,8 +82,9 @@ pub enum Wanted {
     VolumeGone(VolumeKey),
     /// The volume has all bricks of the spec: those that it lacks, which are the last ones, are added.
     VolumeExtended(VolumeSpec),
-    /// The second volume is a clone of the first as it is now, with our id, and not yet started. No snapshot is left
-    /// over. Reports [`Report::Volume`].
+    /// The second volume is a clone of the first as it is now, with our id and options. It runs, as GlusterFS sets no
+    /// option on a clone that never ran. No snapshot is left over, but after a failure for as long as the clone is there
+    /// half made: a repeat goes on with it, and [`Wanted::VolumeGone`] takes both away. Reports [`Report::Volume`].
     VolumeCloned(CloneSpec),
     /// The brick has taken the place of another one in its set. Not for layouts without copies.
     BrickReplaced(BrickSwap),
@@ -280,15 +281,6 @@ pub struct CloneSpec {
     pub clone: VolumeKey,
     /// Set on the clone; what it inherits from its source stays otherwise.
     pub options: BTreeMap<OptionKey, OptionValue>,
-}
-
-impl CloneSpec {
-    /// The snapshot that the clone is made from, and that goes again: `tmpsnap_` and the clone's id, so that a repeat
-    /// finds it.
-    #[must_use]
-    pub fn snapshot(&self) -> String {
-        format!("tmpsnap_{}", self.clone.volume)
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

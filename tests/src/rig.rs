@@ -15,7 +15,8 @@ use bricklayer_proto::names::{BrickPath, DevicePath, HostName, LvName, MountPoin
 use bricklayer_proto::size::{ByteSize, ExtentSize, GIB};
 use bricklayer_proto::space::BrickSpace;
 use bricklayer_proto::task::{
-    BrickAddress, BrickKey, BrickSpec, DeviceSpec, Done, Failure, Layout, VolumeKey, VolumeRecord, VolumeSpec, Wanted,
+    BrickAddress, BrickKey, BrickSpec, CloneBrickSpec, CloneSpec, DeviceSpec, Done, Failure, Layout, VolumeKey,
+    VolumeRecord, VolumeSpec, Wanted,
 };
 
 use crate::sim::{At, Call, Fault, Footprint, SimCluster, SimDisk, SimHost};
@@ -384,6 +385,44 @@ pub fn brick_spec_in(row: u32, host: usize, hosts: usize) -> BrickSpec {
 
 fn brick_id(row: u32, host: usize) -> BrickId {
     BrickId::from_u128(0xb000 + u128::from(row) * 0x100 + host as u128)
+}
+
+/// A clone of the volume.
+#[must_use]
+pub fn clone_key() -> VolumeKey {
+    VolumeKey { volume: VolumeId::from_u128(0xe1), name: "vol_e1".parse().expect("a volume name") }
+}
+
+#[must_use]
+pub fn clone() -> Asked {
+    let spec = CloneSpec { source: volume_key(), clone: clone_key(), options: BTreeMap::new() };
+    (0, Wanted::VolumeCloned(spec))
+}
+
+/// The host's brick of the clone, which glusterd has put at `path`.
+#[must_use]
+pub fn clone_brick_spec(host: usize, hosts: usize, path: BrickPath) -> CloneBrickSpec {
+    let BrickSpec { device, tags, record, .. } = brick_spec(host, hosts);
+    let VolumeKey { volume, name } = clone_key();
+    let brick = clone_brick_key(host).brick;
+    CloneBrickSpec {
+        device,
+        tags: BrickTags { brick, volume, volume_name: name.clone(), operation: OperationId::from_u128(0xf2), ..tags },
+        path,
+        record: VolumeRecord { volume, name, ..record },
+    }
+}
+
+#[must_use]
+pub fn clone_brick_key(host: usize) -> BrickKey {
+    let brick = BrickId::from_u128(0xbc00 + host as u128);
+    BrickKey { device: device_id(host), brick, volume: clone_key().volume }
+}
+
+#[must_use]
+pub fn clone_brick_removal(host: usize) -> Vec<Asked> {
+    let key = clone_brick_key(host);
+    vec![(host, Wanted::BrickCondemned(key)), (host, Wanted::BrickGone(key))]
 }
 
 /// How GlusterFS is to know the host's brick in that row.

@@ -79,7 +79,8 @@ async fn a_brick_takes_what_the_contract_says_and_gives_all_of_it_back() {
     let taken = wanted.space.taken().unwrap().count() + wanted.space.metadata.count();
     assert_eq!(all.count() - free(&host).await.count(), taken, "with the spare that the first pool brings");
     let condemned = parsed("bricklayer.condemned");
-    host.add_volume_tag(&wanted.group, &wanted.volume, &condemned).await.unwrap();
+    let volumes = [wanted.volume.clone(), wanted.pool.clone()];
+    host.add_volume_tags(&wanted.group, &volumes, &condemned).await.unwrap();
     host.remove_volume(&wanted.group, &wanted.volume).await.unwrap();
     host.remove_volume(&wanted.group, &wanted.pool).await.unwrap();
     assert_eq!(host.footprint(), before);

@@ -76,6 +76,10 @@ impl Engine {
                 tracing::error!(group = %group.name, "could not activate all of a group: {}", chain(&error));
             }
             for (tags, volume) in bricks {
+                // glusterd mounts it, with an option that its twin's UUID needs; it may even be of a volume that is gone.
+                if tags::is_mounted_by_glusterd(&volume.tags) {
+                    continue;
+                }
                 let result = self.boot_brick(view, group, &tags, volume).await;
                 results.push((tags.brick, result.map_err(|error| chain(&error))));
             }

@@ -1,14 +1,14 @@
 //! Bricks.
 
 use bricklayer_proto::names::{DevicePath, VgName, mapper_path};
-use bricklayer_proto::task::{BrickKey, BrickReport, BrickSpec, Done, Failure, FailureKind, Report};
+use bricklayer_proto::task::{BrickKey, BrickReport, BrickSpec, CloneBrickSpec, Done, Failure, FailureKind, Report};
 
 use super::steps::must_be;
 use super::{Engine, OnProgress, done, failure, locked, not_so};
 use crate::host::{GroupReport, Mount};
 use crate::observe;
 use crate::plan::brick::{self, Facts, Found, RECORD};
-use crate::plan::{Step, refused};
+use crate::plan::{Step, clone, refused};
 
 /// What was seen of the host, to be handed to the planner.
 struct Seen {
@@ -106,6 +106,23 @@ impl Engine {
         self.run(&steps, progress).await?;
         let seen = if steps.is_empty() { seen } else { self.see(&key).await? };
         self.brick_report(spec, &seen).map(|report| done(!steps.is_empty(), report))
+    }
+
+    /// The brick that glusterd made is one of ours.
+    pub(super) async fn clone_brick(&self, spec: &CloneBrickSpec, progress: OnProgress<'_>) -> Result<Done, Failure> {
+        progress("looking at the device");
+        let key = spec.key();
+        let seen = self.see(&key).await?;
+        let mut facts = self.facts(&seen);
+        let (volume, at) = clone::find(spec, &facts)?;
+        let size = volume.size;
+        facts.record = self.host.read_record(&at, RECORD).await.map_err(|error| failure(&error))?;
+        let steps = clone::take(spec, &facts)?;
+        self.run(&steps, progress).await?;
+        let after = if steps.is_empty() { seen.group } else { self.see(&key).await?.group };
+        let space = must_be(after, "the brick's group")?.space;
+        let report = BrickReport { path: spec.path.clone(), size, space };
+        Ok(done(!steps.is_empty(), Report::Brick(report)))
     }
 
     /// The brick as it is.

@@ -258,6 +258,15 @@ fn manifest_change(wanted: &Wanted, result: &Result<Done, Failure>) -> ManifestC
                 path: brick.path.clone(),
             }),
         ),
+        (Wanted::CloneBrick(spec), Ok(Done { report: Report::Brick(brick), .. })) => ManifestChange::Has(
+            spec.tags.brick,
+            Box::new(ManifestBrick {
+                device: spec.device,
+                volume: spec.tags.volume,
+                volume_name: spec.tags.volume_name.clone(),
+                path: brick.path.clone(),
+            }),
+        ),
         (Wanted::BrickGone(key), Ok(_)) => ManifestChange::Lost(key.brick),
         _ => ManifestChange::None,
     }

@@ -5,12 +5,13 @@
 
 use std::time::Duration;
 
-use bricklayer_proto::names::{BrickPath, HostName, OptionKey, OptionValue};
+use bricklayer_proto::names::{BrickPath, HostName, OptionKey, OptionValue, SnapshotName};
 use bricklayer_proto::task::{
     BrickAddress, BrickSeenInVolume, Done, Failure, FailureKind, Report, VOLUME_ID_OPTION, VolumeKey, VolumeReport,
     VolumeSpec,
 };
 
+use super::clone::is_clone;
 use super::{Engine, OnProgress, done, failure, locked, not_so};
 use crate::host::{GlusterVolume, HostError};
 use crate::observe;
@@ -92,22 +93,31 @@ impl Engine {
             }
         }
         progress("gluster volume set");
-        for options in in_transactions(spec) {
-            let set = self.host.gluster_volume_set(name, &options).await;
-            if let Err(error) = set {
-                let now = self.look_for(&spec.key).await?;
-                let is_set = |(key, value): &(OptionKey, OptionValue)| {
-                    now.as_ref().is_some_and(|volume| {
-                        volume.options.iter().any(|(found, to)| found == key.as_str() && to == value.as_str())
-                    })
-                };
-                if !options.iter().all(is_set) {
-                    return Err(failure(&error));
-                }
-            }
+        let mut options: Vec<_> = spec.options.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        let id = own_id(&spec.key);
+        options.retain(|(key, _)| *key != id.0);
+        options.push(id);
+        for options in in_transactions(options) {
+            self.set_options(&spec.key, &options).await?;
         }
         locked(&self.known_volumes).insert((name.clone(), spec.key.volume));
         Ok(done(true, Report::Nothing))
+    }
+
+    /// In one transaction of glusterd.
+    pub(super) async fn set_options(
+        &self,
+        key: &VolumeKey,
+        options: &[(OptionKey, OptionValue)],
+    ) -> Result<(), Failure> {
+        let Err(error) = self.host.gluster_volume_set(&key.name, options).await else { return Ok(()) };
+        let now = self.look_for(key).await?;
+        let is_set = |(key, value): &(OptionKey, OptionValue)| {
+            now.as_ref().is_some_and(|volume| {
+                volume.options.iter().any(|(found, to)| found == key.as_str() && to == value.as_str())
+            })
+        };
+        if options.iter().all(is_set) { Ok(()) } else { Err(failure(&error)) }
     }
 
     pub(super) async fn volume_started(&self, key: &VolumeKey, progress: OnProgress<'_>) -> Result<Done, Failure> {
@@ -149,8 +159,11 @@ impl Engine {
 
     pub(super) async fn volume_gone(&self, key: &VolumeKey, progress: OnProgress<'_>) -> Result<Done, Failure> {
         self.glusterd_must_run().await?;
+        let snapshot = SnapshotName::for_clone(key.volume);
         let Some(volume) = self.look_for_ours(key).await? else {
-            return Ok(done(false, Report::Nothing));
+            // A clone that was cut off before it came to be leaves its snapshot.
+            let removed = self.remove_snapshot(&snapshot, progress).await?;
+            return Ok(done(removed, Report::Nothing));
         };
         if volume.started {
             return Err(refused_with_cure(format!("volume {} runs", key.name), "Stop it first"));
@@ -163,6 +176,9 @@ impl Engine {
                 return Err(self.with_absent_peers(&error).await);
             }
             return Err(not_so(format!("volume {} was deleted and is still there", key.name)));
+        }
+        if is_clone(&volume) {
+            self.remove_snapshot(&snapshot, progress).await?;
         }
         Ok(done(true, Report::Nothing))
     }
@@ -285,6 +301,7 @@ impl Engine {
         let Some(volume) = self.look_for(key).await? else { return Ok(None) };
         match id_of(&volume) {
             Some(id) if id == key.volume.to_string() => Ok(Some(volume)),
+            Some(_) if is_clone(&volume) && self.is_clone_in_the_making(key).await? => Ok(Some(volume)),
             Some(other) => Err(refused(format!("volume {} is another one, with the id {other}", key.name))),
             // Made, and cut off before its id was set: then the tags of its bricks say whose it is.
             None if self.has_our_brick(&volume, key).await? => Ok(Some(volume)),
@@ -329,15 +346,18 @@ fn id_of(volume: &GlusterVolume) -> Option<&str> {
     volume.options.iter().find(|(key, _)| key == VOLUME_ID_OPTION).map(|(_, value)| value.as_str())
 }
 
-/// What is set together: groups of options each alone, everything else at once, and the id that says "complete" last.
-fn in_transactions(spec: &VolumeSpec) -> Vec<Vec<(OptionKey, OptionValue)>> {
-    let own = spec.options.iter().map(|(key, value)| (key.clone(), value.clone()));
-    let (groups, mut others): (Vec<_>, Vec<_>) = own.partition(|(key, _)| key.as_str() == OPTION_GROUP);
-    others.retain(|(key, _)| key.as_str() != VOLUME_ID_OPTION);
-    let key: OptionKey = VOLUME_ID_OPTION.parse().expect("a key of ours is a key");
-    let id: OptionValue = spec.key.volume.to_string().parse().expect("an id is a value");
-    others.push((key, id));
+/// The option by which the volume says whose it is.
+pub(super) fn own_id(key: &VolumeKey) -> (OptionKey, OptionValue) {
+    let option = VOLUME_ID_OPTION.parse().expect("a key of ours is a key");
+    (option, key.volume.to_string().parse().expect("an id is a value"))
+}
+
+/// What is set together: groups of options each alone, and then everything else at once.
+pub(super) fn in_transactions(options: Vec<(OptionKey, OptionValue)>) -> Vec<Vec<(OptionKey, OptionValue)>> {
+    let (groups, others): (Vec<_>, Vec<_>) = options.into_iter().partition(|(key, _)| key.as_str() == OPTION_GROUP);
     let mut transactions: Vec<_> = groups.into_iter().map(|option| vec![option]).collect();
-    transactions.push(others);
+    if !others.is_empty() {
+        transactions.push(others);
+    }
     transactions
 }

@@ -8,6 +8,7 @@
 mod block;
 pub mod boot;
 mod bricks;
+mod clone;
 mod disks;
 mod executor;
 mod gluster;
@@ -144,9 +145,8 @@ impl Engine {
                 Wanted::BlockResized(resize) => self.block_resized(resize, progress).await,
                 Wanted::BlockGone(key) => self.block_gone(key, progress).await,
                 Wanted::BlockSeen(key) => self.block_seen(key).await,
-                Wanted::CloneBrick(_) | Wanted::VolumeCloned(_) => {
-                    Err(crate::plan::refused("this agent does not know that task yet".to_owned()))
-                }
+                Wanted::CloneBrick(spec) => self.clone_brick(spec, progress).await,
+                Wanted::VolumeCloned(spec) => self.volume_cloned(spec, progress).await,
             }
         };
         self.locks.holding(keys, work).await

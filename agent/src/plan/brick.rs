@@ -8,7 +8,7 @@ use bricklayer_proto::space::spare_growth;
 use bricklayer_proto::task::{BrickKey, BrickSpec, Failure, FailureKind, VolumeRecord};
 
 use super::doomed::DoomedVolumes;
-use super::{Step, device, refused, refused_with_cure};
+use super::{Step, clone, device, refused, refused_with_cure};
 use crate::fstab;
 use crate::host::{BrickVolumes, GroupReport, Mount, Signature};
 use crate::observe;
@@ -51,6 +51,8 @@ impl<'a> Found<'a> {
             let (place, of) = match (tags::parse_brick(&volume.tags), tags::parse_pool(&volume.tags)) {
                 (Ok(Some(brick)), _) if brick.brick == key.brick => (&mut found.volume, brick.volume),
                 (_, Ok(Some(pool))) if pool.brick == key.brick => (&mut found.pool, pool.volume),
+                // Also where it has the brick's name: it was handed over to a clone then.
+                (_, Ok(Some(_))) => continue,
                 (Err(damaged), _) | (_, Err(damaged)) if volume.name == volume_name || volume.name == pool_name => {
                     return Err(refused(format!("{full_name} has tags that cannot be read: {damaged}")));
                 }
@@ -259,7 +261,7 @@ pub fn condemn(key: &BrickKey, group: Option<&GroupReport>) -> Result<Vec<Step>,
     Ok(vec![Step::CondemnVolumes { group: group.name.clone(), volumes }])
 }
 
-/// The condemned brick is gone: mount, line of fstab, volumes, mount point.
+/// The condemned brick is gone: mount, line of fstab, volumes, mount point. Its pool goes along, unless clones live in it.
 pub fn remove(key: &BrickKey, facts: &Facts<'_>) -> Result<Vec<Step>, Failure> {
     let in_fstab = fstab::of_brick(facts.fstab, key.brick);
     let Some(group) = facts.group else {
@@ -267,10 +269,13 @@ pub fn remove(key: &BrickKey, facts: &Facts<'_>) -> Result<Vec<Step>, Failure> {
         return Ok(in_fstab.map(|_| Step::DropLine { brick: key.brick }).into_iter().collect());
     };
     let found = Found::look(group, key)?;
-    let doomed = DoomedVolumes::of_brick(&found, key)?;
-    if let Some(pool) = found.pool {
-        only_its_own(group, pool, found.volume)?;
-    }
+    let handover = match found.pool {
+        Some(pool) => clone::hand_over(group, pool, found.volume)?,
+        None => None,
+    };
+    // A pool that is handed over stays.
+    let going = if handover.is_some() { Found { pool: None, ..found } } else { found };
+    let doomed = DoomedVolumes::of_brick(&going, key)?;
     let volume = found.volume_name(key);
     let at = place(facts, group, &volume, key);
     let mut steps = Vec::new();
@@ -287,10 +292,14 @@ pub fn remove(key: &BrickKey, facts: &Facts<'_>) -> Result<Vec<Step>, Failure> {
     if in_fstab.is_some() {
         steps.push(Step::DropLine { brick: key.brick });
     }
+    // Before the brick goes: nobody would know afterwards whose the pool was.
+    steps.extend(handover);
     if !doomed.volumes().is_empty() {
         steps.push(Step::RemoveVolumes(doomed));
     }
-    steps.push(Step::RemoveMountPoint { at });
+    if !found.volume.is_some_and(|volume| tags::is_mounted_by_glusterd(&volume.tags)) {
+        steps.push(Step::RemoveMountPoint { at });
+    }
     Ok(steps)
 }
 
@@ -349,19 +358,4 @@ fn enough_space(
         cure: None,
         obstacles: Vec::new(),
     })
-}
-
-/// A pool goes with its brick; somebody else's snapshot in it does not.
-fn only_its_own(group: &GroupReport, pool: &LogicalVolume, own: Option<&LogicalVolume>) -> Result<(), Failure> {
-    let other = group.volumes.iter().find(|volume| {
-        matches!(&volume.kind, LvKind::Thin { pool: of } if *of == pool.name)
-            && own.is_none_or(|own| own.name != volume.name)
-    });
-    match other {
-        Some(other) => Err(refused_with_cure(
-            format!("{}/{} lies in the brick's pool {} and is not ours", group.name, other.name, pool.name),
-            "Delete the snapshots of the volume first",
-        )),
-        None => Ok(()),
-    }
 }

@@ -9,6 +9,7 @@
 //! A refusal here means that nothing has been changed: all of a plan is made before any of it is done.
 
 pub mod brick;
+pub mod clone;
 pub mod device;
 pub mod doomed;
 pub mod wipe;

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use bricklayer_proto::names::{HostName, OptionKey, OptionValue, VolumeName};
+use bricklayer_proto::names::{HostName, OptionKey, OptionValue, SnapshotName, VolumeName};
 use bricklayer_proto::task::{BrickAddress, Layout};
 
 use super::run::{Call, Program};
@@ -167,6 +167,34 @@ impl Gluster {
     }
 }
 
+impl Gluster {
+    #[must_use]
+    pub fn snapshot_info(&self, name: &SnapshotName) -> Call {
+        self.asks(&["snapshot", "info", name.as_str()])
+    }
+
+    /// With the name as it is: GlusterFS would add the time to it.
+    #[must_use]
+    pub fn snapshot_create(&self, name: &SnapshotName, of: &VolumeName) -> Call {
+        self.changes(["snapshot", "create", name.as_str(), of.as_str(), "no-timestamp"])
+    }
+
+    #[must_use]
+    pub fn snapshot_activate(&self, name: &SnapshotName, active: bool) -> Call {
+        self.changes(["snapshot", if active { "activate" } else { "deactivate" }, name.as_str()])
+    }
+
+    #[must_use]
+    pub fn snapshot_clone(&self, name: &SnapshotName, clone: &VolumeName) -> Call {
+        self.changes(["snapshot", "clone", clone.as_str(), name.as_str()])
+    }
+
+    #[must_use]
+    pub fn snapshot_delete(&self, name: &SnapshotName) -> Call {
+        self.changes(["snapshot", "delete", name.as_str()])
+    }
+}
+
 /// No question is asked, and every answer is XML.
 const FIRST: [&str; 2] = ["--mode=script", "--xml"];
 
@@ -174,11 +202,11 @@ const FIRST: [&str; 2] = ["--mode=script", "--xml"];
 pub async fn ask(call: &Call) -> Result<Answer, HostError> {
     match ask_for(call).await? {
         Some(answer) => Ok(answer),
-        None => Err(HostError::Failed { what: call.title(), said: "it was not started".to_owned() }),
+        None => Err(HostError::Failed { what: call.title(), said: "there is nothing of that kind".to_owned() }),
     }
 }
 
-/// As [`ask`], for how far a movement of data is: `None` where none was started.
+/// As [`ask`], for how far a movement of data is, or about a snapshot: `None` where there is none.
 pub async fn ask_for(call: &Call) -> Result<Option<Answer>, HostError> {
     let start = tokio::time::Instant::now();
     let mut pause = Duration::from_millis(500);
@@ -186,7 +214,7 @@ pub async fn ask_for(call: &Call) -> Result<Option<Answer>, HostError> {
         let said = call.run_whatever_comes().await?;
         match judge(call, &said.stdout, &said.stderr) {
             Judged::Answer(answer) => return Ok(Some(answer)),
-            Judged::NotStarted => return Ok(None),
+            Judged::Nothing => return Ok(None),
             Judged::Busy(_) if start.elapsed() < LOCK_PATIENCE => {
                 tracing::info!(command = %call.words(), "another transaction of GlusterFS is in progress; waiting");
                 // Several hosts may wait for the same lock.
@@ -217,7 +245,9 @@ pub async fn ask_of_volume(call: &Call) -> Result<Option<Answer>, HostError> {
         Judged::Busy(said) | Judged::Failed(said) | Judged::PeersDown(said) => {
             Err(HostError::Failed { what: call.title(), said })
         }
-        Judged::NotStarted => Err(HostError::Failed { what: call.title(), said: "it was not started".to_owned() }),
+        Judged::Nothing => {
+            Err(HostError::Failed { what: call.title(), said: "there is nothing of that kind".to_owned() })
+        }
         Judged::Unknown => Err(HostError::Failed { what: call.title(), said: "no answer in time".to_owned() }),
     }
 }
@@ -226,8 +256,8 @@ pub async fn ask_of_volume(call: &Call) -> Result<Option<Answer>, HostError> {
 enum Judged {
     Answer(Answer),
     NoSuchVolume,
-    /// No data is being moved, and none was since the last movement was dismissed.
-    NotStarted,
+    /// There is no such snapshot; or no data is being moved, and none was since the last movement was dismissed.
+    Nothing,
     /// Nothing was done, as not all of the pool is there.
     PeersDown(String),
     /// The lock of this volume or of the cluster is taken. Nothing was done.
@@ -272,8 +302,9 @@ fn judge(call: &Call, stdout: &[u8], stderr: &str) -> Judged {
     if said.contains("timed out") {
         return Judged::Unknown;
     }
-    if said.contains("not started for volume") {
-        return Judged::NotStarted;
+    let no_snapshot = said.starts_with("Snapshot (") && said.contains("does not exist");
+    if said.contains("not started for volume") || no_snapshot {
+        return Judged::Nothing;
     }
     if said.contains("Some of the peers are down") || said.contains("One of the peers is probably down") {
         return Judged::PeersDown(said);
@@ -365,9 +396,11 @@ mod tests {
     }
 
     #[test]
-    fn a_movement_that_was_never_started_is_no_failure() {
-        assert!(matches!(judged("rebalance-status-not-started"), Judged::NotStarted));
-        assert!(matches!(judged("remove-brick-status-not-started"), Judged::NotStarted));
+    fn a_movement_that_was_never_started_or_a_snapshot_that_is_not_there_is_no_failure() {
+        assert!(matches!(judged("snapshot-info-missing"), Judged::Nothing));
+        assert!(matches!(judged("snapshot-create-one-down"), Judged::Failed(_)));
+        assert!(matches!(judged("rebalance-status-not-started"), Judged::Nothing));
+        assert!(matches!(judged("remove-brick-status-not-started"), Judged::Nothing));
         assert!(matches!(judged("remove-brick-start-again"), Judged::Failed(_)));
         assert!(matches!(judged("remove-brick-commit-early"), Judged::Failed(_)));
     }
@@ -407,6 +440,30 @@ mod tests {
         let [node] = drain.nodes.as_slice() else { panic!("{drain:?}") };
         assert_eq!((node.files, node.moved.bytes(), node.scanned, node.failures, node.seconds), (4, 8, 101, 0, 1));
         assert_eq!(answer("remove-brick-status-completed").movement().unwrap().state, RebalanceState::Completed);
+    }
+
+    #[test]
+    fn a_snapshot_is_active_when_its_volume_is_started() {
+        assert!(!answer("snapshot-info").snapshot().unwrap().active);
+        assert!(answer("snapshot-info-started").snapshot().unwrap().active);
+    }
+
+    #[test]
+    fn a_clone_inherits_the_id_of_its_source_and_has_its_bricks_where_glusterd_mounts_them() {
+        let clone = answer("volume-info-clone").volume().unwrap();
+        assert!(!clone.started);
+        assert!(clone.options.iter().any(|(key, value)| key == "user.bricklayer.id" && value == "0001"));
+        assert!(clone.bricks.iter().all(|brick| brick.path.as_path().starts_with("/run/gluster/snaps")));
+    }
+
+    #[test]
+    fn a_snapshot_keeps_its_name_and_is_cloned_under_another() {
+        let (name, volume) = ("tmpsnap_1".parse().unwrap(), "vol_1".parse().unwrap());
+        let gluster = Gluster::find();
+        let words = |call: Call| call.words().replace("gluster --mode=script --xml ", "");
+        assert_eq!(words(gluster.snapshot_create(&name, &volume)), "snapshot create tmpsnap_1 vol_1 no-timestamp");
+        assert_eq!(words(gluster.snapshot_clone(&name, &volume)), "snapshot clone vol_1 tmpsnap_1");
+        assert_eq!(words(gluster.snapshot_activate(&name, false)), "snapshot deactivate tmpsnap_1");
     }
 
     #[test]

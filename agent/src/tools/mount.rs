@@ -72,9 +72,13 @@ pub fn unescape(text: &str) -> String {
 
 /// Mounts an XFS as every brick is mounted.
 pub fn mount_xfs(device: &Utf8Path, at: &MountPoint) -> Result<(), HostError> {
-    let options = c"inode64";
-    rustix::mount::mount(device.as_str(), at.as_str(), "xfs", MountFlags::NOATIME, options)
-        .map_err(|errno| io_error(format!("mounting {device} at {at}"), errno))
+    let mount = |options| rustix::mount::mount(device.as_str(), at.as_str(), "xfs", MountFlags::NOATIME, options);
+    let mounted = match mount(c"inode64") {
+        // A clone of it, which has the same UUID, is mounted already. The volume was found by its tags, not by its UUID.
+        Err(Errno::INVAL) => mount(c"inode64,nouuid"),
+        other => other,
+    };
+    mounted.map_err(|errno| io_error(format!("mounting {device} at {at}"), errno))
 }
 
 /// Unmounts; a brick process that was just stopped may hold it for some seconds more.

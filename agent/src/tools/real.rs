@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use bricklayer_proto::ids::BootId;
 use bricklayer_proto::inventory::{PeerSeen, Versions};
 use bricklayer_proto::names::{
-    BrickPath, DevicePath, HostName, LvName, LvmTag, MountPoint, OptionKey, OptionValue, VgName, VolumeName,
-    mapper_path,
+    BrickPath, DevicePath, HostName, LvName, LvmTag, MountPoint, OptionKey, OptionValue, SnapshotName, VgName,
+    VolumeName, mapper_path,
 };
 use bricklayer_proto::size::{ByteSize, ExtentSize};
 use bricklayer_proto::space::spare_growth;
@@ -17,14 +17,15 @@ use bricklayer_proto::task::{BrickAddress, HealReport, Layout, RebalanceReport, 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::blockdev::{self, BlockTools};
-use super::gluster::{self, Gluster};
+use super::gluster::{self, Answer, Gluster};
 use super::gluster_block::GlusterBlock;
 use super::lvm::{self, Lvm};
 use super::run::Call;
 use super::xfs::Xfs;
 use super::{files, mount};
 use crate::host::{
-    BrickStatus, BrickVolumes, Drain, GlusterVolume, GroupReport, Host, HostError, HostView, Mount, Signature,
+    BrickStatus, BrickVolumes, Drain, GlusterSnapshot, GlusterVolume, GroupReport, Host, HostError, HostView, Mount,
+    Signature,
 };
 
 /// How long an unmount waits for a brick process that was just stopped.
@@ -507,6 +508,26 @@ impl Host for RealHost {
         brick: &BrickAddress,
     ) -> Result<RebalanceReport, HostError> {
         movement(&self.gluster.drain_status(name, brick)).await
+    }
+
+    async fn gluster_snapshot(&self, name: &SnapshotName) -> Result<Option<GlusterSnapshot>, HostError> {
+        gluster::ask_for(&self.gluster.snapshot_info(name)).await?.map(Answer::snapshot).transpose()
+    }
+
+    async fn gluster_snapshot_create(&self, name: &SnapshotName, of: &VolumeName) -> Result<(), HostError> {
+        gluster::ask(&self.gluster.snapshot_create(name, of)).await.map(drop)
+    }
+
+    async fn gluster_snapshot_activate(&self, name: &SnapshotName, active: bool) -> Result<(), HostError> {
+        gluster::ask(&self.gluster.snapshot_activate(name, active)).await.map(drop)
+    }
+
+    async fn gluster_snapshot_clone(&self, name: &SnapshotName, clone: &VolumeName) -> Result<(), HostError> {
+        gluster::ask(&self.gluster.snapshot_clone(name, clone)).await.map(drop)
+    }
+
+    async fn gluster_snapshot_delete(&self, name: &SnapshotName) -> Result<(), HostError> {
+        gluster::ask(&self.gluster.snapshot_delete(name)).await.map(drop)
     }
 
     async fn clear_brick_marks(&self, path: &BrickPath) -> Result<(), HostError> {

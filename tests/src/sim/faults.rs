@@ -49,6 +49,7 @@ calls! {
         GlusterHeal = "gluster_heal",
         GlusterRebalance = "gluster_rebalance",
         GlusterDrainStatus = "gluster_drain_status",
+        GlusterSnapshot = "gluster_snapshot",
     }
     effects {
         WipeSignatures = "wipe_signatures",
@@ -85,6 +86,10 @@ calls! {
         ReplaceBrick = "gluster_replace_brick",
         RebalanceStart = "gluster_rebalance_start",
         Drain = "gluster_drain",
+        SnapshotCreate = "gluster_snapshot_create",
+        SnapshotActivate = "gluster_snapshot_activate",
+        SnapshotClone = "gluster_snapshot_clone",
+        SnapshotDelete = "gluster_snapshot_delete",
         ClearBrickMarks = "clear_brick_marks",
         BlockCreate = "block_create",
         BlockResize = "block_resize",
@@ -162,6 +167,10 @@ impl Delays {
             (Call::GlusterHeal, 500),
             (Call::RebalanceStart, 1000),
             (Call::Drain, 1000),
+            (Call::SnapshotCreate, 2000),
+            (Call::SnapshotActivate, 1000),
+            (Call::SnapshotClone, 2000),
+            (Call::SnapshotDelete, 1500),
         ];
         let of = of.into_iter().map(|(call, millis)| (call, Duration::from_millis(millis))).collect();
         Self { of, of_others: Duration::from_millis(20) }

@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bricklayer_agent::host::{GlusterVolume, HostError};
 use bricklayer_proto::inventory::PeerSeen;
-use bricklayer_proto::names::{HostName, OptionKey, OptionValue, VolumeName};
+use bricklayer_proto::names::{HostName, OptionKey, OptionValue, SnapshotName, VolumeName};
 use bricklayer_proto::task::{BrickAddress, Layout};
 
 use super::disk::failed;
 use super::machine::Source;
 use super::movement::Movement;
+use super::snapshots::{Snapshot, Twin};
 use super::{HostKey, World};
 
 /// All glusterds of a cluster of hosts.
@@ -41,7 +42,8 @@ struct Daemon {
 pub(super) struct Pool {
     /// With the name by which each was probed.
     members: BTreeMap<HostKey, HostName>,
-    volumes: BTreeMap<VolumeName, Volume>,
+    pub(super) volumes: BTreeMap<VolumeName, Volume>,
+    pub(super) snapshots: BTreeMap<SnapshotName, Snapshot>,
 }
 
 #[derive(Clone)]
@@ -54,10 +56,14 @@ pub(super) struct Volume {
     /// Bricks that lack entries which the others of their set hold, and how many.
     pub to_heal: BTreeMap<BrickAddress, u64>,
     pub movement: Option<Movement>,
+    /// A clone that has not been started since it was made.
+    pub never_ran: bool,
+    /// Of a clone: what glusterd made for its bricks, and mounts.
+    pub twins: Vec<Twin>,
 }
 
 impl Volume {
-    fn new(uuid: String, layout: Layout, bricks: &[BrickAddress]) -> Self {
+    pub fn new(uuid: String, layout: Layout, bricks: &[BrickAddress]) -> Self {
         Self {
             uuid,
             started: false,
@@ -66,6 +72,8 @@ impl Volume {
             options: BTreeMap::new(),
             to_heal: BTreeMap::new(),
             movement: None,
+            never_ran: false,
+            twins: Vec::new(),
         }
     }
 
@@ -100,7 +108,7 @@ impl Gluster {
         &self.pools[&self.daemons[&key].pool]
     }
 
-    fn pool_mut(&mut self, key: HostKey) -> &mut Pool {
+    pub(super) fn pool_mut(&mut self, key: HostKey) -> &mut Pool {
         self.pools.get_mut(&self.daemons[&key].pool).expect("every daemon is in a pool")
     }
 
@@ -138,7 +146,7 @@ impl World {
         one == other || (reachable(one) && reachable(other))
     }
 
-    fn gluster_answers(&self, key: HostKey, what: &str) -> Result<(), HostError> {
+    pub(super) fn gluster_answers(&self, key: HostKey, what: &str) -> Result<(), HostError> {
         if !self.machine(key).gluster_installed {
             return Err(HostError::Missing { program: "gluster".into() });
         }
@@ -151,6 +159,7 @@ impl World {
     /// Starts what glusterd starts when it comes up: the bricks of started volumes, as far as they are mounted now.
     pub fn start_glusterd(&mut self, key: HostKey) {
         self.machine_mut(key).kernel_mut().glusterd = true;
+        self.mount_twins(key);
         let started: Vec<Volume> =
             self.gluster.pool(key).volumes.values().filter(|volume| volume.started).cloned().collect();
         for volume in started {
@@ -435,6 +444,10 @@ impl World {
             }
         }
         let volume = self.find_volume(key, &what, name)?;
+        if volume.never_ran && volume.layout != Layout::Distribute {
+            // It looks for the self-heal daemon's file, which a clone gets when it is started.
+            return Err(failed(&what, "Commit failed on localhost. Please check the log file for more details."));
+        }
         volume.options.extend(options.iter().map(|(option, value)| (option.to_string(), value.as_str().to_owned())));
         Ok(())
     }
@@ -469,7 +482,9 @@ impl World {
                 Some(_) => {}
             }
         }
-        self.find_volume(key, &what, name)?.started = true;
+        let found = self.find_volume(key, &what, name)?;
+        found.started = true;
+        found.never_ran = false;
         self.start_bricks_everywhere(key, &volume);
         Ok(())
     }
@@ -504,6 +519,16 @@ impl World {
             return Err(failed(
                 &what,
                 &format!("Volume {name} has been started. Volume needs to be stopped before deletion."),
+            ));
+        }
+        let snapshots = self.snapshots_of(key, name);
+        if snapshots > 0 {
+            return Err(failed(
+                &what,
+                &format!(
+                    "Cannot delete Volume {name} ,as it has {snapshots} snapshots. To delete the volume, first delete \
+                     all the snapshots under it."
+                ),
             ));
         }
         let pool = self.gluster.pool(key);

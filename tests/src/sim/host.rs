@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use bricklayer_agent::host::{
-    BrickStatus, BrickVolumes, Drain, GlusterVolume, GroupReport, Host, HostError, HostView, Mount, Signature,
+    BrickStatus, BrickVolumes, Drain, GlusterSnapshot, GlusterVolume, GroupReport, Host, HostError, HostView, Mount,
+    Signature,
 };
 use bricklayer_proto::ids::BootId;
 use bricklayer_proto::inventory::{PeerSeen, Versions};
 use bricklayer_proto::names::{
-    BrickPath, DevicePath, HostName, LvName, LvmTag, MountPoint, OptionKey, OptionValue, PvUuid, VgName, VolumeName,
+    BrickPath, DevicePath, HostName, LvName, LvmTag, MountPoint, OptionKey, OptionValue, PvUuid, SnapshotName, VgName,
+    VolumeName,
 };
 use bricklayer_proto::size::{ByteSize, ExtentSize, MIB};
 use bricklayer_proto::task::{BrickAddress, HealReport, Layout, RebalanceReport};
@@ -694,8 +696,10 @@ impl World {
             if data && !(ours::is_ours(&volume.tags) && ours::is_condemned(&volume.tags)) {
                 self.violation(format!("{group}/{name} was removed, but its tags do not say that it is condemned"));
             }
-            if !data && !ours::is_ours(&volume.tags) {
-                self.violation(format!("pool {group}/{name} was removed, but its tags do not say that it is ours"));
+            if !data && !(ours::is_ours(&volume.tags) && ours::is_condemned(&volume.tags)) {
+                self.violation(format!(
+                    "pool {group}/{name} was removed, but its tags do not say that it is condemned"
+                ));
             }
         }
         found.remove(name)?;
@@ -1235,6 +1239,36 @@ impl Host for SimHost {
             world.drain_status(key, &name, &brick)
         })
         .await
+    }
+
+    async fn gluster_snapshot(&self, name: &SnapshotName) -> Result<Option<GlusterSnapshot>, HostError> {
+        let name = name.clone();
+        self.fact(Call::GlusterSnapshot, name.to_string(), move |world, key| world.snapshot(key, &name)).await
+    }
+
+    async fn gluster_snapshot_create(&self, name: &SnapshotName, of: &VolumeName) -> Result<(), HostError> {
+        let (snapshot, volume) = (name.clone(), of.clone());
+        let run = move |world: &mut World, key: HostKey| world.snapshot_create(key, &snapshot, &volume);
+        self.gluster_effect(Call::SnapshotCreate, of, run, None).await
+    }
+
+    async fn gluster_snapshot_activate(&self, name: &SnapshotName, active: bool) -> Result<(), HostError> {
+        let name = name.clone();
+        self.effect(Call::SnapshotActivate, format!("{name} {active}"), move |world, key| {
+            world.snapshot_activate(key, &name, active)
+        })
+        .await
+    }
+
+    async fn gluster_snapshot_clone(&self, name: &SnapshotName, clone: &VolumeName) -> Result<(), HostError> {
+        let (name, volume) = (name.clone(), clone.clone());
+        let run = move |world: &mut World, key: HostKey| world.snapshot_clone(key, &name, &volume);
+        self.gluster_effect(Call::SnapshotClone, clone, run, None).await
+    }
+
+    async fn gluster_snapshot_delete(&self, name: &SnapshotName) -> Result<(), HostError> {
+        let name = name.clone();
+        self.effect(Call::SnapshotDelete, name.to_string(), move |world, key| world.snapshot_delete(key, &name)).await
     }
 
     async fn clear_brick_marks(&self, path: &BrickPath) -> Result<(), HostError> {

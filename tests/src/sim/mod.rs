@@ -4,7 +4,7 @@
 //! here with the same words, what LVM takes from a volume group is taken here to the extent, and what outlives a
 //! power cut outlives it here. Nothing here may know the engine: a fake that helps its user proves nothing.
 //!
-//! Read [`host`] first, then [`lvm`], [`disk`], [`gluster`] with `layout` and `movement`; [`faults`] is how tests make things go wrong.
+//! Read [`host`] first, then [`lvm`], [`disk`], [`gluster`] with `layout`, `movement` and `snapshots`; [`faults`] is how tests make things go wrong.
 
 mod block;
 pub mod disk;
@@ -16,6 +16,7 @@ pub mod lvm;
 mod machine;
 mod movement;
 mod ours;
+mod snapshots;
 mod view;
 
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@ use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::task::{BrickAddress, BrickHeal, HealReport, RebalanceNode, RebalanceReport, RebalanceState};
 use serde::Deserialize;
 
-use crate::host::{BrickStatus, GlusterVolume, HostError};
+use crate::host::{BrickStatus, GlusterSnapshot, GlusterVolume, HostError};
 
 /// What glusterd answered.
 #[derive(Debug)]
@@ -88,6 +88,15 @@ impl Answer {
         }
     }
 
+    pub fn snapshot(self) -> Result<GlusterSnapshot, HostError> {
+        let info = self.output.snap_info.ok_or_else(|| unreadable("what is known of a snapshot without it"))?;
+        let volumes: Vec<_> = info.snapshots.snapshot.into_iter().flat_map(|snapshot| snapshot.snap_volume).collect();
+        match volumes.as_slice() {
+            [volume] => Ok(GlusterSnapshot { active: volume.status == "Started" }),
+            volumes => Err(unreadable(&format!("a snapshot of {} volumes", volumes.len()))),
+        }
+    }
+
     pub fn volumes(self) -> Result<Vec<VolumeName>, HostError> {
         let list = self.output.vol_list.ok_or_else(|| unreadable("a list of volumes without one"))?;
         list.volume.into_iter().map(|name| name.parse().map_err(|error| unreadable(&format!("{error}")))).collect()
@@ -125,6 +134,8 @@ pub(super) struct CliOutput {
     vol_info: Option<VolInfo>,
     #[serde(rename = "volList")]
     vol_list: Option<VolList>,
+    #[serde(rename = "snapInfo")]
+    snap_info: Option<SnapInfo>,
     #[serde(rename = "volStatus")]
     vol_status: Option<VolStatus>,
     #[serde(rename = "healInfo")]
@@ -133,6 +144,28 @@ pub(super) struct CliOutput {
     vol_rebalance: Option<Movement>,
     #[serde(rename = "volRemoveBrick")]
     vol_remove_brick: Option<Movement>,
+}
+
+#[derive(Debug, Deserialize)]
+struct SnapInfo {
+    snapshots: Snapshots,
+}
+
+#[derive(Debug, Deserialize)]
+struct Snapshots {
+    #[serde(default)]
+    snapshot: Vec<Snapshot>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Snapshot {
+    #[serde(default, rename = "snapVolume")]
+    snap_volume: Vec<SnapVolume>,
+}
+
+#[derive(Debug, Deserialize)]
+struct SnapVolume {
+    status: String,
 }
 
 #[derive(Debug, Deserialize)]
