@@ -46,6 +46,19 @@ pub async fn no_panic(request: Request, next: Next) -> Response {
     }
 }
 
+/// A client that goes away does not take its request with it: what was read is carried out to its end. Otherwise an
+/// operation could be recorded and, its connection gone at that moment, be begun by nobody before the next start.
+pub async fn to_the_end(request: Request, next: Next) -> Response {
+    match tokio::spawn(next.run(request)).await {
+        Ok(response) => response,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends.
+            Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        },
+    }
+}
+
 /// What needs no token.
 pub async fn open_doors(State(service): State<Service>, request: Request, next: Next) -> Response {
     if request.method() != Method::GET {

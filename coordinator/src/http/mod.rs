@@ -22,7 +22,7 @@ mod serve;
 mod tests;
 mod throttle;
 mod tls;
-mod token;
+pub mod token;
 pub mod v1;
 
 use std::sync::Arc;
@@ -108,8 +108,8 @@ impl Service {
 }
 
 /// All routes. Every request passes, from the outside: the log, the writer of refusals, the guard against panics, the
-/// doors that need no token, authentication, the mode of the server, the choice between a rehearsal and the performance,
-/// and only then the routes.
+/// guard against clients that go away, the doors that need no token, authentication, the mode of the server, the choice
+/// between a rehearsal and the performance, and only then the routes.
 pub fn router(service: Service) -> Router {
     let routes = routes(service.clone());
     // A router around the router: what is set by `layer` runs after the route is chosen, and the path must be put right
@@ -121,6 +121,7 @@ pub fn router(service: Service) -> Router {
         .layer(from_fn_with_state(service.clone(), mode::gate))
         .layer(from_fn_with_state(service.clone(), auth::authenticate))
         .layer(from_fn_with_state(service.clone(), front::open_doors))
+        .layer(from_fn(front::to_the_end))
         .layer(from_fn(front::no_panic))
         .layer(from_fn(failure::write))
         .layer(from_fn_with_state(service, front::log))
