@@ -72,6 +72,14 @@ impl Request {
         Ok(())
     }
 
+    /// Sends the request and goes away at once, whether or not anybody has read it.
+    ///
+    /// # Errors
+    /// Where it could not even be sent.
+    pub async fn send_and_vanish(&self, server: SocketAddr) -> Result<(), CallError> {
+        self.send(server).await.map(drop).map_err(|error| self.lost(error))
+    }
+
     async fn send(&self, server: SocketAddr) -> std::io::Result<TcpStream> {
         let mut head = format!("{} {} HTTP/1.1\r\nHost: {server}\r\n", self.method, self.path);
         for (name, value) in &self.headers {
