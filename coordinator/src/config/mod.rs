@@ -7,6 +7,7 @@ pub mod heketi;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use bricklayer_proto::block::Preallocation;
 use bricklayer_proto::size::ByteSize;
 use serde::Deserialize;
 
@@ -37,6 +38,8 @@ pub struct ConfigFile {
     pub rest: RestConfig,
     pub placement: PlacementConfig,
     pub volumes: VolumesConfig,
+    pub block_volumes: BlockVolumesConfig,
+    pub operations: OperationsConfig,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -61,6 +64,25 @@ pub struct VolumesConfig {
     pub options_first: Vec<String>,
     /// After those of the request, which cannot override them.
     pub options_last: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BlockVolumesConfig {
+    /// Whether a volume to host them is made where none has room.
+    pub create_hosting_volumes: Option<bool>,
+    /// Such as `1TiB`.
+    pub hosting_volume_size: Option<String>,
+    /// `key value` each.
+    pub hosting_volume_options: Option<Vec<String>>,
+    pub preallocation: Option<Preallocation>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OperationsConfig {
+    /// Bricks that are moved at the same time when a device is emptied; never two of one volume.
+    pub moves_at_once: Option<usize>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -111,6 +133,11 @@ impl ConfigFile {
         if self.rest.certificate.is_some() != self.rest.private_key.is_some() {
             return Err("rest.certificate and rest.private_key are given together or not at all".to_owned());
         }
+        if self.operations.moves_at_once == Some(0) {
+            return Err("operations.moves_at_once is 1 at least".to_owned());
+        }
+        let hosting = self.block_volumes.hosting_volume_options.clone().unwrap_or_default();
+        ops::read_volume_options(&hosting).map_err(|error| error.to_string())?;
         let options: Vec<String> =
             self.volumes.options_first.iter().chain(&self.volumes.options_last).cloned().collect();
         ops::read_volume_options(&options).map(|_| ()).map_err(|error| error.to_string())
@@ -132,6 +159,15 @@ impl ConfigFile {
         if let Some(most) = self.placement.most_volumes_per_cluster {
             policy.most_volumes_per_cluster = if most == 0 { usize::MAX } else { most };
         }
+        let block = &self.block_volumes;
+        policy.block.create_hosting_volumes =
+            block.create_hosting_volumes.unwrap_or(policy.block.create_hosting_volumes);
+        policy.block.hosting_size = size(&block.hosting_volume_size, policy.block.hosting_size)?;
+        if let Some(options) = &block.hosting_volume_options {
+            policy.block.hosting_options.clone_from(options);
+        }
+        policy.block.preallocation = block.preallocation.unwrap_or(policy.block.preallocation);
+        policy.moves_at_once = self.operations.moves_at_once.unwrap_or(policy.moves_at_once);
         Ok(policy)
     }
 }

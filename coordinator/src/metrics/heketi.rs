@@ -13,6 +13,8 @@ pub fn gauges(gauges: &mut Gauges<'_>, topology: &Topology) -> fmt::Result {
     let clusters = || topology.clusters.keys().map(|cluster| (*cluster, [("cluster", cluster.to_string())]));
     let volumes = clusters().map(|(cluster, labels)| (labels, topology.volumes_of(cluster).count()));
     gauges.each("heketi_volumes_count", "Number of volumes.", volumes)?;
+    let blocks = clusters().map(|(cluster, labels)| (labels, topology.blocks_of(cluster).count()));
+    gauges.each("heketi_block_volumes_count", "Number of block volumes.", blocks)?;
     let nodes = clusters().map(|(cluster, labels)| (labels, topology.nodes_of(cluster).count()));
     gauges.each("heketi_nodes_count", "Number of nodes.", nodes)?;
     let devices = topology.nodes.values().map(|node| (of_node(node), topology.devices_of(node.id).count()));

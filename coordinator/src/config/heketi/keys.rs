@@ -12,7 +12,7 @@ const SSH: &str = "glusterfs.sshexec.";
 const KUBE: &str = "glusterfs.kubeexec.";
 
 const AGENTS_DO_IT: &str = "the agent on each host does this by itself; nothing logs in there any more";
-const NO_BLOCK: &str = "block volumes are not built yet";
+const BLOCK: &str = "block_volumes";
 
 pub fn read(found: &BTreeMap<String, Value>, imported: &mut Imported) {
     let (used, unused) = if uses_kube(found.get("glusterfs.executor")) { (KUBE, SSH) } else { (SSH, KUBE) };
@@ -130,11 +130,15 @@ fn of_glusterfs(key: &str, name: &str, value: &Value, imported: &mut Imported) {
         }),
         "zone_checking" if text(value) == "strict" => imported.set("placement", "zones", "strict"),
         "zone_checking" => {}
-        "pre_request_volume_options" => options("options_first", value, imported),
-        "post_request_volume_options" => options("options_last", value, imported),
-        "auto_create_block_hosting_volume" | "block_hosting_volume_size" | "block_hosting_volume_options" => {
-            imported.remark(key, NO_BLOCK);
-        }
+        "pre_request_volume_options" => options("volumes", "options_first", value, imported),
+        "post_request_volume_options" => options("volumes", "options_last", value, imported),
+        "auto_create_block_hosting_volume" => imported.set(BLOCK, "create_hosting_volumes", is_true(value)),
+        "block_hosting_volume_size" => number(key, value, imported, |imported, size| {
+            if size > 0 {
+                imported.set(BLOCK, "hosting_volume_size", format!("{size}GiB"));
+            }
+        }),
+        "block_hosting_volume_options" => options(BLOCK, "hosting_volume_options", value, imported),
         "disable_monitor_gluster_nodes" | "refresh_time_monitor_gluster_nodes" | "start_time_monitor_gluster_nodes" => {
             imported.remark(key, "agents keep a connection open, so it is known at once when a host is away");
         }
@@ -179,7 +183,10 @@ fn of_executor(key: &str, name: &str, value: &Value, imported: &mut Imported) {
         "debug_umount_failures" => {
             "an agent waits for a mount that is busy and says so; fuser -vm on the host names the processes"
         }
-        "block_prealloc" => NO_BLOCK,
+        "block_prealloc" => match text(value).as_str() {
+            word @ ("full" | "no") => return imported.set(BLOCK, "preallocation", word),
+            _ => "gluster-block knows full and no; new block volumes have full",
+        },
         "lvm_wrapper" => AGENTS_DO_IT,
         _ => return unknown(key, imported),
     };
@@ -190,12 +197,12 @@ fn unknown(key: &str, imported: &mut Imported) {
     imported.remark(key, "heketi does not know this key either");
 }
 
-fn options(key: &'static str, value: &Value, imported: &mut Imported) {
+fn options(section: &'static str, key: &'static str, value: &Value, imported: &mut Imported) {
     let list = text(value);
     let options: Vec<toml::Value> =
         list.split(',').map(str::trim).filter(|option| !option.is_empty()).map(toml::Value::from).collect();
     if !options.is_empty() {
-        imported.set("volumes", key, options);
+        imported.set(section, key, options);
     }
 }
 

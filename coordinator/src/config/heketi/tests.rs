@@ -24,7 +24,8 @@ const SAMPLE: &str = r#"{
     "max_inflight_operations": 20, "max_volumes_per_cluster": -1, "average_file_size_kb": 128,
     "zone_checking": "strict",
     "pre_request_volume_options": "performance.io-cache off, nfs.disable on", "post_request_volume_options": "",
-    "loglevel": "debug", "auto_create_block_hosting_volume": true, "brick_min": 1
+    "loglevel": "debug", "auto_create_block_hosting_volume": true, "block_hosting_volume_size": 500,
+    "block_hosting_volume_options": "group gluster-block,x.y z", "brick_min": 1
   }
 }"#;
 
@@ -55,6 +56,9 @@ fn what_still_has_a_meaning_becomes_our_configuration() {
     assert_eq!(policy.limits.least_brick.to_string(), "2 GiB");
     assert_eq!(policy.limits.largest_brick.to_string(), "1 TiB");
     assert_eq!(policy.limits.most_bricks, 33);
+    assert!(policy.block.create_hosting_volumes);
+    assert_eq!(policy.block.hosting_size.to_string(), "500 GiB");
+    assert_eq!(policy.block.hosting_options, ["group gluster-block", "x.y z"]);
     assert_eq!(policy.average_file_size.to_string(), "128 KiB");
     assert_eq!(policy.most_volumes_per_cluster, usize::MAX);
 }

@@ -2,6 +2,7 @@
 
 mod auth;
 mod golden;
+mod hardware;
 mod heketi;
 mod ours;
 mod server;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bricklayer_api::heketi::{ClusterInfo, VolumeInfo};
+use bricklayer_proto::block::BlockReport;
 use bricklayer_proto::ids::{BootId, BrickId, ClusterId, DeviceId, NodeId};
 use bricklayer_proto::inventory::{
     AgentSeen, Disk, GlusterSeen, GroupSpace, GroupTags, Inventory, Obstacle, Versions, VolumeGroup,
@@ -185,6 +186,8 @@ struct Host {
     inventory: Inventory,
     /// What each brick takes, without the group's spare.
     bricks: BTreeMap<BrickId, Extents>,
+    /// The block volume that was made last.
+    block: Option<BlockReport>,
 }
 
 fn host(number: u8) -> Host {
@@ -200,9 +203,15 @@ fn host(number: u8) -> Host {
         obstacles: Vec::new(),
         device: None,
     };
-    let gluster = GlusterSeen { running: true, ..GlusterSeen::default() };
+    let gluster = GlusterSeen { running: true, block: Some("0.5.1".to_owned()), ..GlusterSeen::default() };
     let inventory = Inventory { disks: vec![disk], gluster, ..Inventory::default() };
-    Host { name: format!("m{number}").parse().unwrap(), attached: true, inventory, bricks: BTreeMap::new() }
+    Host {
+        name: format!("m{number}").parse().unwrap(),
+        attached: true,
+        inventory,
+        bricks: BTreeMap::new(),
+        block: None,
+    }
 }
 
 impl FakeAgents {
@@ -276,6 +285,26 @@ impl Host {
                 space.seqno += 1;
                 Report::Group { space: *space }
             }
+            Wanted::BlockCreated(spec) => {
+                let gbid = spec.key.block.to_string();
+                let login = |word: &str| if spec.auth { word.to_owned() } else { String::new() };
+                let report = BlockReport {
+                    iqn: format!("iqn.2016-12.org.gluster-block:{gbid}"),
+                    lun: 0,
+                    username: login(&gbid),
+                    password: login("secret").into(),
+                    hosts: spec.hosts.clone(),
+                    size: spec.size,
+                    behind: BTreeMap::new(),
+                };
+                self.block = Some(report.clone());
+                Report::Block { seen: Some(report) }
+            }
+            Wanted::BlockResized(resize) => {
+                Report::Block { seen: self.block.clone().map(|block| BlockReport { size: resize.size, ..block }) }
+            }
+            // Nobody makes any by hand.
+            Wanted::BlockSeen(_) => Report::Block { seen: None },
             Wanted::DeviceCondemned { .. }
             | Wanted::DeviceGone { .. }
             | Wanted::DiskWiped { .. }

@@ -10,7 +10,7 @@ use bricklayer_proto::size::Extents;
 
 use crate::http::failure::Failure;
 use crate::http::{Service, answer};
-use crate::model::{Brick, Device, OpState, Operation, Topology, Volume};
+use crate::model::{BlockVolume, Brick, Device, OpState, Operation, Topology, Volume};
 
 /// Checks what is written down against itself.
 #[utoipa::path(get, path = "/db/check", responses((status = 200, body = DbCheck)))]
@@ -37,7 +37,7 @@ fn all(topology: &Topology, store: Vec<String>) -> DbCheck {
             .volumes
             .values()
             .flat_map(|volume| volume.bricks.iter().map(|brick| of_brick(topology, volume, brick)))),
-        block_volumes: DbCheckOf::default(),
+        block_volumes: of(topology.block_volumes.values().map(|block| of_block_volume(topology, block))),
         db_attributes: of([store]),
         pending_operations: of(topology.unfinished.values().map(|operation| of_operation(operation))),
         total_inconsistencies: 0,
@@ -46,6 +46,8 @@ fn all(topology: &Topology, store: Vec<String>) -> DbCheck {
     check.volumes.pending = pending.count() as u64;
     let counted: usize = topology.bricks.values().map(crate::model::Map::size).sum();
     check.bricks.pending = (counted as u64).saturating_sub(check.bricks.total);
+    let pending = topology.unfinished.values().filter(|operation| operation.plan.block().is_some());
+    check.block_volumes.pending = pending.count() as u64;
     check.pending_operations.pending = check.pending_operations.total;
     let kinds = [
         &check.clusters,
@@ -53,6 +55,7 @@ fn all(topology: &Topology, store: Vec<String>) -> DbCheck {
         &check.devices,
         &check.volumes,
         &check.bricks,
+        &check.block_volumes,
         &check.db_attributes,
         &check.pending_operations,
     ];
@@ -143,6 +146,14 @@ fn of_brick(topology: &Topology, volume: &Volume, brick: &Brick) -> Vec<String> 
     faults.extend(fault(!booked, || format!("Brick {id} is not in the books of device {}", brick.device)));
     faults.extend(fault(brick.path.is_none(), || format!("Brick {id} of volume {} has no path", volume.id)));
     faults
+}
+
+fn of_block_volume(topology: &Topology, block: &BlockVolume) -> Vec<String> {
+    let (id, hosting) = (block.id, block.hosting.volume);
+    match topology.volumes.get(&hosting) {
+        None => vec![format!("Block volume {id} is in volume {hosting}, which is unknown")],
+        Some(volume) => fault(!volume.block, || format!("Block volume {id} is in volume {hosting}, which hosts none")),
+    }
 }
 
 fn of_operation(operation: &Operation) -> Vec<String> {

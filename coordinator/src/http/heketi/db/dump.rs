@@ -4,17 +4,19 @@
 use std::collections::BTreeMap;
 
 use bricklayer_api::heketi::{
-    Brick as BrickInfo, ClusterInfo, DeviceInfo, Durability, EntryState, HostAddresses, Mount, NodeInfo,
-    Snapshot as SnapshotInfo, StorageSize, Tags, VolumeInfo,
+    BlockVolumeInfo, Brick as BrickInfo, ClusterInfo, DeviceInfo, Durability, EntryState, HostAddresses, Mount,
+    NodeInfo, Snapshot as SnapshotInfo, StorageSize, Tags, VolumeInfo,
 };
-use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, InstallationId, NodeId, OperationId, VolumeId};
+use bricklayer_proto::ids::{
+    BlockVolumeId, BrickId, ClusterId, DeviceId, InstallationId, NodeId, OperationId, VolumeId,
+};
 use bricklayer_proto::inventory::BrickRole;
 use bricklayer_proto::names::LvName;
 use bricklayer_proto::size::{ByteSize, Extents};
 use serde::Serialize;
 
-use crate::http::heketi::{clusters, devices, nodes, operations, volumes};
-use crate::model::{Brick, OpState, Operation, Plan, Topology, Volume};
+use crate::http::heketi::{block_volumes, clusters, devices, nodes, operations, volumes};
+use crate::model::{BlockVolume, Brick, OpState, Operation, Plan, Topology, Volume};
 
 /// What heketi's clients may find missing in a database of an older version. Ours has it all.
 const ATTRIBUTES: [&str; 4] = [
@@ -37,7 +39,7 @@ pub struct Dump {
     #[serde(rename = "deviceentries")]
     devices: BTreeMap<DeviceId, DeviceEntry>,
     #[serde(rename = "blockvolumeentries")]
-    block_volumes: BTreeMap<String, ()>,
+    block_volumes: BTreeMap<BlockVolumeId, BlockVolumeEntry>,
     #[serde(rename = "dbattributeentries")]
     attributes: BTreeMap<String, AttributeEntry>,
     #[serde(rename = "pendingoperations")]
@@ -129,6 +131,14 @@ struct DeviceHead {
     pv_uuid: String,
 }
 
+/// Without its password, unlike heketi's: a dump is what people send around to be helped.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct BlockVolumeEntry {
+    info: BlockVolumeInfo,
+    pending: Pending,
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct AttributeEntry {
@@ -192,6 +202,9 @@ impl Dump {
         for volume in topology.volumes.values() {
             dump.volume(topology, volume, None);
         }
+        for block in topology.block_volumes.values() {
+            dump.block_volume(block, String::new());
+        }
         for operation in topology.unfinished.values() {
             dump.operation(topology, operation);
         }
@@ -231,6 +244,11 @@ impl Dump {
         self.bricks.insert(brick.id, entry);
     }
 
+    fn block_volume(&mut self, block: &BlockVolume, pending: String) {
+        let info = block_volumes::view(&block.clone().without_secrets());
+        self.block_volumes.insert(block.id, BlockVolumeEntry { info, pending: Pending { id: pending } });
+    }
+
     /// Those that heketi has a number for, and what they make or take away.
     fn operation(&mut self, topology: &Topology, operation: &Operation) {
         if let Some(volume) = operation.plan.volume() {
@@ -243,6 +261,8 @@ impl Dump {
                     self.brick(topology, expand.after.id, brick, pending.clone());
                 }
             }
+            Plan::BlockCreate(create) => self.block_volume(&create.block, operation.id.to_string()),
+            Plan::BlockDelete(delete) => self.block_volume(&delete.block, operation.id.to_string()),
             Plan::BrickReplace(replace) => self.brick(topology, replace.volume.id, &replace.new, pending),
             _ => {}
         }

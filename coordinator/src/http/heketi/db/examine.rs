@@ -4,6 +4,7 @@
 //! which is a minute old at most, and waits for nobody.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bricklayer_proto::ids::{BrickId, ClusterId, NodeId};
 use bricklayer_proto::inventory::{BrickSeen, Inventory, PhysicalVolume, VolumeGroup};
@@ -12,7 +13,7 @@ use serde::Serialize;
 
 use super::dump::Dump;
 use crate::http::Service;
-use crate::model::{Node, Topology};
+use crate::model::{BlockVolume, Node, Topology};
 
 #[derive(Serialize)]
 pub struct Examination {
@@ -71,11 +72,11 @@ impl Examination {
             let seen = match &inventory {
                 Some((inventory, _)) => {
                     compare(&topology, node, inventory, &mut report);
-                    NodeSeen::of(node.id, inventory)
+                    NodeSeen::of(node, inventory, &topology)
                 }
                 None => {
                     report.push(format!("{}: its agent has not reported since the coordinator started", node.name()));
-                    NodeSeen::of(node.id, &Inventory::default())
+                    NodeSeen::of(node, &Inventory::default(), &topology)
                 }
             };
             clusters.entry(node.cluster).or_default().push(seen);
@@ -86,7 +87,10 @@ impl Examination {
 }
 
 impl NodeSeen {
-    fn of(node: NodeId, inventory: &Inventory) -> Self {
+    fn of(node: &Node, inventory: &Inventory, topology: &Topology) -> Self {
+        // No agent reports them: what is written down of the host.
+        let exported = |block: &&Arc<BlockVolume>| node.storage_host().is_some_and(|host| block.hosts.contains(host));
+        let block_volumes = topology.blocks_of(node.cluster).filter(exported).map(|block| block.name.to_string());
         let mount = |brick: &BrickSeen| MountSeen {
             brick: brick.tags.brick,
             group: brick.group.clone(),
@@ -94,13 +98,13 @@ impl NodeSeen {
             mounted: brick.mounted.is_some(),
         };
         Self {
-            node,
+            node: node.id,
             volumes: inventory.bricks.iter().map(|brick| brick.tags.volume_name.to_string()).collect(),
             physical_volumes: inventory.groups.iter().flat_map(|group| group.physical_volumes.clone()).collect(),
             groups: inventory.groups.clone(),
             bricks: inventory.bricks.clone(),
             mounts: inventory.bricks.iter().map(mount).collect(),
-            block_volumes: Vec::new(),
+            block_volumes: block_volumes.collect(),
         }
     }
 }
