@@ -32,7 +32,7 @@ pub struct PendingOperationList {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PendingOperation {
     pub id: OperationId,
-    /// Such as `create-volume`; what heketi has no word for is `unknown`.
+    /// Such as `create-volume`; what heketi kept no record of has our own word, such as `node-add`.
     pub type_name: String,
     #[serde(default)]
     pub status: PendingStatus,
