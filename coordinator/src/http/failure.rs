@@ -35,6 +35,8 @@ pub enum Doing {
     VolumeDelete,
     VolumeClone(VolumeId),
     BrickEvict,
+    /// Asked for by a route of ours: what cannot be done as things stand is a conflict there, and no error of the server.
+    Ours,
     BlockCreate,
     BlockExpand,
     BlockDelete,
@@ -54,7 +56,7 @@ impl Doing {
             Self::BlockExpand => "Failed to allocate block volume expansion: ".to_owned(),
             Self::BlockDelete => "Failed to set up block volume delete: ".to_owned(),
             Self::BlockRestrict => "Failed to set block restriction: ".to_owned(),
-            Self::Other => String::new(),
+            Self::Ours | Self::Other => String::new(),
         }
     }
 }
@@ -147,9 +149,14 @@ impl Failure {
             | R::FailedForGood { .. }
             | R::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
             R::Busy => match doing {
-                Doing::Other => StatusCode::CONFLICT,
+                Doing::Ours | Doing::Other => StatusCode::CONFLICT,
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             },
+        };
+        let status = match (doing, rejected, status) {
+            (Doing::Ours, R::Store(_), status) => status,
+            (Doing::Ours, _, StatusCode::INTERNAL_SERVER_ERROR) => StatusCode::CONFLICT,
+            (_, _, status) => status,
         };
         // heketi's prefix goes before the causes of an operation, not before what is wrong with the request itself.
         let prefix = if status == StatusCode::INTERNAL_SERVER_ERROR { doing.prefix() } else { String::new() };

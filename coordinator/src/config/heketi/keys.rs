@@ -159,7 +159,8 @@ fn of_glusterfs(key: &str, name: &str, value: &Value, imported: &mut Imported) {
 /// What heketi did on the hosts, and the agents do now.
 fn of_executor(key: &str, name: &str, value: &Value, imported: &mut Imported) {
     let why = match name {
-        "keyfile" | "user" | "port" | "sudo" => "there is no SSH any more: revoke this key on the hosts",
+        "keyfile" => "there is no SSH any more: revoke this key on the hosts",
+        "user" | "port" | "sudo" => "there is no SSH any more",
         "host"
         | "cert"
         | "password"
@@ -170,7 +171,7 @@ fn of_executor(key: &str, name: &str, value: &Value, imported: &mut Imported) {
         | "max_connections"
         | "disable_timeout_prefix" => "no commands are run in pods any more",
         "fstab" if text(value) == "/etc/fstab" => return,
-        "fstab" => "is said to each agent: BRICKLAYER_FSTAB in /etc/bricklayer/agent.env",
+        "fstab" => "is said to each agent: --fstab FILE, or BRICKLAYER_FSTAB in its environment",
         "mountopts" => "bricks are mounted with rw,inode64,noatime and nofail; nouuid is not needed",
         "snapshot_limit" => "set it on the hosts: gluster snapshot config snap-max-hard-limit N",
         "rebalance_on_expansion" => "a rebalance follows every expansion that adds bricks, as in heketi's default",

@@ -17,7 +17,14 @@ use crate::ops::{NodeWish, Tagged};
 /// Adds a node, whose agent must have enrolled under its first management name.
 #[utoipa::path(post, path = "/nodes", request_body = NodeAddRequest, responses((status = 202)))]
 pub async fn add(State(service): State<Service>, Json(request): Json<NodeAddRequest>) -> Result<Response, Failure> {
-    let operation = service.operations.node_add(wish(request)?).await?;
+    let wish = wish(request)?;
+    if let Some(host) = wish.storage.first().filter(|host| host.as_str().parse::<std::net::IpAddr>().is_err()) {
+        tracing::warn!(
+            %host,
+            "A node's storage host is a name. GlusterFS takes it, and the provisioner of Kubernetes needs an address."
+        );
+    }
+    let operation = service.operations.node_add(wish).await?;
     Ok(answer::accepted(operation))
 }
 

@@ -101,6 +101,10 @@ async fn a_brick_without_a_place_to_go_stays() {
     assert_eq!(refused.status, 500);
     let first = "Failed to set up brick eviction: No Replacement was found for resource requested to be removed";
     assert_eq!(refused.body.lines().next(), Some(first), "{}", refused.body);
+    // The same by our own route is no error of the server.
+    let refused = world.post(&format!("/v1/bricks/{}/replace", volume.bricks[0].id), "{}").await;
+    assert_eq!(refused.status, 409);
+    assert!(refused.json::<Problem>().error.starts_with("No Replacement"), "{refused:?}");
     let refused = world.post(&path, r#"{"healcheck":"perhaps"}"#).await;
     let text = "validation failed: healcheck: perhaps is not valid heal info check.\n";
     assert_eq!((refused.status, refused.body.as_str()), (400, text));

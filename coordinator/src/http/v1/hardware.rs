@@ -10,7 +10,7 @@ use bricklayer_proto::names::{HostName, NotAName};
 
 use super::Id;
 use crate::http::body::OurJson;
-use crate::http::failure::Failure;
+use crate::http::failure::{Doing, Failure};
 use crate::http::{Service, answer};
 use crate::ops::{NodeEdit, ReplaceRequest};
 use crate::pki::RevokeError;
@@ -82,5 +82,6 @@ pub async fn replace_brick(
         .map(|device| device.parse::<DeviceId>().map_err(|error| Failure::bad_request(format!("device: {error}"))));
     let request = ReplaceRequest { brick, to: to.transpose()?, heal_check };
     service.has_room_for_one_more()?;
-    Ok(answer::accepted(service.operations.brick_replace(request).await?))
+    let rejected = |error| Failure::rejected(Doing::Ours, &error);
+    Ok(answer::accepted(service.operations.brick_replace(request).await.map_err(rejected)?))
 }
