@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use bricklayer_agent::host::{BlockInfo, BlockTool, HostError, NewBlock, PrintedSize};
+use bricklayer_agent::host::{BlockInfo, BlockTool, GlusterVolume, HostError, NewBlock, PrintedSize};
 use bricklayer_proto::names::{BlockName, HostName, VolumeName};
 use bricklayer_proto::size::ByteSize;
 
@@ -63,6 +63,12 @@ impl World {
             Some(volume) if volume.started => Ok(volume.uuid),
             _ => Err(failed(what, &format!("volume {hosting} is not available"))),
         }
+    }
+
+    /// Names, sizes and numbers of hosts.
+    pub fn blocks_in(&self, volumes: &[GlusterVolume]) -> Vec<(BlockName, ByteSize, usize)> {
+        let in_them = self.blocks.0.iter().filter(|((uuid, _), _)| volumes.iter().any(|volume| volume.uuid == *uuid));
+        in_them.map(|((_, name), block)| (name.clone(), block.size, block.hosts.len())).collect()
     }
 
     fn serves_blocks(&self, name: &HostName) -> bool {

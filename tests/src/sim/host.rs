@@ -13,7 +13,7 @@ use bricklayer_agent::host::{
 use bricklayer_proto::ids::BootId;
 use bricklayer_proto::inventory::{PeerSeen, Versions};
 use bricklayer_proto::names::{
-    BrickPath, DevicePath, HostName, LvName, LvmTag, MountPoint, OptionKey, OptionValue, PvUuid, SnapshotName, VgName,
+    BlockName, BrickPath, DevicePath, HostName, LvName, LvmTag, MountPoint, OptionKey, OptionValue, PvUuid, SnapshotName, VgName,
     VolumeName,
 };
 use bricklayer_proto::size::{ByteSize, ExtentSize, MIB};
@@ -48,6 +48,8 @@ pub struct Footprint {
     /// Folders on the root file system.
     pub mount_points: Vec<Utf8PathBuf>,
     pub volumes: Vec<GlusterVolume>,
+    /// The block volumes in those, and by how many hosts each is exported.
+    pub blocks: Vec<(BlockName, ByteSize, usize)>,
     pub file_systems: Vec<FileSystemSeen>,
 }
 
@@ -327,7 +329,9 @@ impl SimHost {
     pub fn footprint(&self) -> Footprint {
         let mut world = self.cluster.lock();
         let names = world.volumes(self.key).unwrap_or_default();
-        let volumes = names.iter().filter_map(|name| world.volume(self.key, name).ok().flatten()).collect();
+        let volumes: Vec<GlusterVolume> =
+            names.iter().filter_map(|name| world.volume(self.key, name).ok().flatten()).collect();
+        let blocks = world.blocks_in(&volumes);
         let machine = world.machine_mut(self.key);
         let mut view = machine.view();
         for group in &mut view.groups {
@@ -345,6 +349,7 @@ impl SimHost {
             view,
             mount_points: machine.mount_points.keys().cloned().collect(),
             volumes,
+            blocks,
             file_systems: file_systems.collect(),
         }
     }
