@@ -36,3 +36,9 @@ fn play_all(folder: &str) {
 fn heketis_stories_come_out_to_the_byte() {
     play_all("");
 }
+
+/// Stories on hosts that do all that they are asked for.
+#[test]
+fn stories_that_need_whole_hosts_come_out_to_the_byte() {
+    play_all("hosts");
+}
