@@ -15,7 +15,9 @@ pub async fn set(context: &Context, id: DeviceId, wanted: AdminState, heal_check
             match (device.state, wanted) {
                 // What a lost disk has left behind still has to be made anew elsewhere.
                 (AdminState::Failed, AdminState::Failed) if holds_bricks => {
-                    return device_remove::begin(context, change, None, vec![id], heal_check).map(Begun::Running);
+                    return device_remove::begin(context, change, None, vec![id], heal_check)
+                        .map(Box::new)
+                        .map(Begun::Running);
                 }
                 (from, to) if from == to => {}
                 (AdminState::Failed, AdminState::Online) => {
@@ -25,7 +27,9 @@ pub async fn set(context: &Context, id: DeviceId, wanted: AdminState, heal_check
                     return Err(Rejected::NotOffline { kind: "Device", id: id.to_string() });
                 }
                 (AdminState::Offline, AdminState::Failed) => {
-                    return device_remove::begin(context, change, None, vec![id], heal_check).map(Begun::Running);
+                    return device_remove::begin(context, change, None, vec![id], heal_check)
+                        .map(Box::new)
+                        .map(Begun::Running);
                 }
                 _ => {}
             }

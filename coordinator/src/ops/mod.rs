@@ -78,7 +78,7 @@ const KEEP_FINISHED: usize = 10_000;
 /// What became of a request.
 enum Begun {
     /// To be driven.
-    Running(Operation),
+    Running(Box<Operation>),
     /// It touched no host and is done.
     Done(OperationId),
 }
@@ -294,7 +294,7 @@ impl Operations {
 
     fn begun(&self, begun: Begun) -> Result<OperationId, Rejected> {
         match begun {
-            Begun::Running(operation) => self.begin(operation),
+            Begun::Running(operation) => self.begin(*operation),
             Begun::Done(id) => Ok(id),
         }
     }

@@ -45,7 +45,7 @@ pub async fn set(context: &Context, id: NodeId, wanted: AdminState, heal_check: 
 fn empty(context: &Context, change: &mut Change, node: NodeId, heal_check: bool) -> Result<Begun, Rejected> {
     let devices: Vec<DeviceId> = change.devices_of(node).map(|device| device.id).collect();
     let begun = device_remove::begin(context, change, Some(node), devices, heal_check);
-    begun.map(Begun::Running).map_err(|rejected| match rejected {
+    begun.map(Box::new).map(Begun::Running).map_err(|rejected| match rejected {
         Rejected::CannotEmpty { device, why } => Rejected::CannotEmptyNode { node, device, why },
         other => other,
     })
