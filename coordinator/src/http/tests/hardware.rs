@@ -63,6 +63,17 @@ async fn what_is_to_move_or_grow_must_be_there() {
 }
 
 #[tokio::test]
+async fn a_resync_is_begun_by_a_get_and_answered_with_a_link() {
+    let world = World::new().await;
+    world.cluster(1).await;
+    let node: NodeInfo = world.get(&format!("/nodes/{}", node_id(0))).await.json();
+    let begun = world.get(&format!("/devices/{}/resync", node.devices[0].id)).await;
+    let queue = begun.queue();
+    assert_eq!(begun.header("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(begun.body, format!("<a href=\"{queue}\">Accepted</a>.\n\n"));
+}
+
+#[tokio::test]
 async fn an_expansion_is_checked_field_by_field() {
     let world = World::new().await;
     world.cluster(2).await;
