@@ -79,10 +79,6 @@ impl Failure {
         Self::new(StatusCode::NOT_FOUND, "Invalid path or request")
     }
 
-    pub fn not_built_yet(what: &str) -> Self {
-        Self::new(StatusCode::NOT_IMPLEMENTED, format!("{what} is not built yet"))
-    }
-
     pub fn busy() -> Self {
         let busy = Self::new(StatusCode::TOO_MANY_REQUESTS, "Server busy. Retry operation later.");
         Self { retry_after: Some(10), ..busy }
