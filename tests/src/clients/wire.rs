@@ -55,7 +55,7 @@ impl Request {
     pub async fn ask(&self, server: SocketAddr) -> Result<Answer, CallError> {
         let answer = tokio::time::timeout(PATIENCE, self.exchange(server)).await;
         let answer = answer.map_err(|_| self.lost("it takes too long"))?.map_err(|error| self.lost(error))?;
-        answer.check(&self.method).map_err(|what| self.contract(format!("{what}: {answer:?}")))?;
+        answer.check(&self.method, &self.path).map_err(|what| self.contract(format!("{what}: {answer:?}")))?;
         Ok(answer)
     }
 
@@ -161,11 +161,11 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// What holds for every answer of every route, whoever asks.
+    /// What holds for every answer of every route, whoever asks. Below `/v1`, which is not heketi's, refusals are JSON.
     ///
     /// # Errors
     /// Says which rule is broken.
-    pub fn check(&self, method: &str) -> Result<(), String> {
+    pub fn check(&self, method: &str, path: &str) -> Result<(), String> {
         let says = |name: &str, value: &str| self.header(name) == Some(value);
         let broken = |rule: &str| Err(rule.to_owned());
         if self.header("Transfer-Encoding").is_some() || self.header("Content-Encoding").is_some() {
@@ -198,7 +198,12 @@ impl Answer {
         if self.status == 202 && self.header("Location").is_none() {
             return broken("a 202 leads nowhere");
         }
-        if self.status >= 400 && self.status != 405 {
+        let json = says("Content-Type", "application/json; charset=UTF-8");
+        if path.starts_with("/v1/") {
+            if self.status >= 400 && self.status != 405 && !json {
+                return broken("a refusal of ours is no JSON");
+            }
+        } else if self.status >= 400 && self.status != 405 {
             if !says("Content-Type", "text/plain; charset=utf-8") || !says("X-Content-Type-Options", "nosniff") {
                 return broken("a refusal is not the plain text that it should be");
             }
@@ -209,7 +214,6 @@ impl Answer {
         if self.status == 405 && !self.body.is_empty() {
             return broken("a 405 has a body");
         }
-        let json = says("Content-Type", "application/json; charset=UTF-8");
         if json && !self.body.is_empty() && method != "HEAD" {
             if !self.body.ends_with(b"\n") || self.body.ends_with(b"\n\n") {
                 return broken("JSON ends with one line feed");

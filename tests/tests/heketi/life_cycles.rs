@@ -1,6 +1,6 @@
 //! Models of heketi's own clients make, change and delete everything that there is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bricklayer_tests::clients::{CallError, HeketiClient, ids, text};
 use serde_json::{Value, json};
@@ -33,6 +33,9 @@ lives! {
     devices_come_change_and_go,
     volumes_of_every_durability_come_and_go,
     volumes_grow,
+    volumes_are_copied,
+    bricks_and_devices_and_nodes_are_emptied,
+    block_volumes_come_grow_and_go,
 }
 
 type Outcome = Result<(), CallError>;
@@ -42,7 +45,7 @@ fn sandbox() -> Sandbox {
     Sandbox::start(&["--nodes", "4", "--devices", "2", "--device-size", "100GiB"])
 }
 
-/// A cluster of all hosts, in two zones.
+/// What there is before anything is asked of it.
 pub struct Furnished {
     pub cluster: String,
     pub nodes: Vec<String>,
@@ -253,6 +256,116 @@ async fn volumes_grow(client: &dyn HeketiClient) -> Outcome {
     );
     refused(client.volume_expand(&id, 0).await, 400, "validation failed: expand_size: cannot be blank.");
     client.volume_delete(&id).await?;
+    assert_eq!(free(client, &world.nodes).await?, before, "nothing is left behind");
+    Ok(())
+}
+
+async fn volumes_are_copied(client: &dyn HeketiClient) -> Outcome {
+    let world = furnish(client, 3, &["/dev/sdb"]).await?;
+    let before = free(client, &world.nodes).await?;
+    let request = json!({"size": 2, "durability": {"type": "replicate", "replicate": {"replica": 3}}});
+    let id = text(&client.volume_create(request).await?, "id");
+    let with_one = free(client, &world.nodes).await?;
+    let copy = client.volume_clone(&id, json!({"name": "copy"})).await?;
+    let copy_id = text(&copy, "id");
+    assert_eq!((&copy["name"], &copy["size"]), (&json!("copy"), &json!(2)));
+    assert_eq!(client.volume(&copy_id).await?, copy);
+    assert_eq!(free(client, &world.nodes).await?, with_one, "a copy shares the space of its source");
+    let another = text(&client.volume_clone(&id, json!({})).await?, "id");
+    assert_eq!(client.volume(&another).await?["name"], json!(format!("vol_{another}")));
+    // The source may go first: the copies keep what they share.
+    for id in [&id, &copy_id, &another] {
+        client.volume_delete(id).await?;
+    }
+    assert_eq!(free(client, &world.nodes).await?, before, "nothing is left behind");
+    Ok(())
+}
+
+/// The devices that hold bricks of the volume, by the node that they are on.
+async fn bricks(client: &dyn HeketiClient, volume: &str) -> Result<BTreeMap<String, (String, String)>, CallError> {
+    let volume = client.volume(volume).await?;
+    let brick = |brick: &Value| (text(brick, "node"), (text(brick, "id"), text(brick, "device")));
+    Ok(volume["bricks"].as_array().unwrap().iter().map(brick).collect())
+}
+
+async fn bricks_and_devices_and_nodes_are_emptied(client: &dyn HeketiClient) -> Outcome {
+    furnish(client, 4, &["/dev/sdb", "/dev/sdc"]).await?;
+    let request = json!({"size": 2, "durability": {"type": "replicate", "replicate": {"replica": 3}}});
+    let volume = text(&client.volume_create(request).await?, "id");
+    let before = bricks(client, &volume).await?;
+    assert_eq!(before.len(), 3, "each on a node of its own");
+    let (evicted, from) = before.values().next().unwrap();
+    client.brick_evict(evicted, None).await?;
+    let after = bricks(client, &volume).await?;
+    assert!(after.len() == 3 && after.values().all(|(brick, device)| brick != evicted && device != from));
+    refused(client.brick_evict(evicted, Some(json!({"healcheck": "disable"}))).await, 404, "Id not found");
+
+    let (node, (_, device)) = after.iter().next().unwrap();
+    client.device_state(device, "offline").await?;
+    client.device_state(device, "failed").await?;
+    assert_eq!(client.device(device).await?["bricks"], json!([]));
+    assert_eq!(client.device(device).await?["state"], json!("failed"));
+    client.device_delete(device, None).await?;
+    client.device_resync(&text(&devices_of(client, node).await?[0], "id")).await?;
+
+    let node = bricks(client, &volume).await?.into_keys().next().unwrap();
+    client.node_state(&node, "offline").await?;
+    client.node_state(&node, "failed").await?;
+    let after = bricks(client, &volume).await?;
+    assert!(after.len() == 3 && !after.contains_key(&node), "{after:?}");
+    for device in devices_of(client, &node).await? {
+        assert_eq!((&device["bricks"], &device["state"]), (&json!([]), &json!("failed")));
+        client.device_delete(&text(&device, "id"), None).await?;
+    }
+    client.node_delete(&node).await?;
+    client.operations_cleanup(&[]).await?;
+    client.volume_delete(&volume).await?;
+    assert_eq!(client.get("/operations").await?["total"], json!(0));
+    Ok(())
+}
+
+async fn block_volumes_come_grow_and_go(client: &dyn HeketiClient) -> Outcome {
+    let world = furnish(client, 3, &["/dev/sdb"]).await?;
+    let before = free(client, &world.nodes).await?;
+    refused(client.block_volume_create(json!({"size": 0})).await, 400, "validation failed: size: cannot be blank.");
+    let hosting = json!({"size": 50, "block": true, "durability": {"type": "replicate", "replicate": {"replica": 3}}});
+    let hosting = text(&client.volume_create(hosting).await?, "id");
+    assert_eq!(client.volume(&hosting).await?["blockinfo"], json!({"freesize": 49, "reservedsize": 1}));
+
+    let block = client.block_volume_create(json!({"size": 5, "name": "blk", "hacount": 2, "auth": true})).await?;
+    let id = text(&block, "id");
+    assert_eq!((&block["size"], &block["usablesize"], &block["hacount"]), (&json!(5), &json!(5), &json!(2)));
+    assert_eq!(block["blockhostingvolume"], json!(hosting));
+    let access = &block["blockvolume"];
+    assert_eq!(ids(access, "hosts").len(), 2);
+    assert!(
+        !text(access, "iqn").is_empty() && !text(access, "username").is_empty() && !text(access, "password").is_empty()
+    );
+    assert_eq!(client.block_volume(&id).await?, block);
+    assert_eq!(client.block_volumes().await?, json!({"blockvolumes": [id]}));
+    assert_eq!(ids(&client.cluster(&world.cluster).await?, "blockvolumes"), [id.clone()]);
+    let info = json!({"freesize": 44, "reservedsize": 1, "blockvolume": [id]});
+    assert_eq!(client.volume(&hosting).await?["blockinfo"], info);
+    refused(client.volume_delete(&hosting).await, 409, "Cannot delete a block hosting volume containing block volumes");
+    refused(
+        client.volume_clone(&hosting, json!({})).await,
+        500,
+        &format!("Failed clone volume {hosting}: Cloning of block hosting volumes is not supported"),
+    );
+
+    let locked = client.block_restriction(&hosting, "locked").await?;
+    assert_eq!(locked["blockinfo"]["restriction"], json!("locked"));
+    refused(client.block_volume_create(json!({"size": 1})).await, 500, "Failed to allocate new block volume: ");
+    let unlocked = client.block_restriction(&hosting, "").await?;
+    assert_eq!(unlocked["blockinfo"], info);
+
+    let grown = client.block_volume_expand(&id, 7).await?;
+    assert_eq!((&grown["size"], &grown["usablesize"]), (&json!(7), &json!(7)));
+    refused(client.block_volume_expand(&id, 3).await, 500, "Failed to allocate block volume expansion: ");
+    client.block_volume_delete(&id).await?;
+    refused(client.block_volume(&id).await, 404, "Id not found");
+    refused(client.block_volume_delete(&id).await, 404, "Id not found");
+    client.volume_delete(&hosting).await?;
     assert_eq!(free(client, &world.nodes).await?, before, "nothing is left behind");
     Ok(())
 }

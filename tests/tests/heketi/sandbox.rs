@@ -15,6 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Sandbox {
     pub server: SocketAddr,
     admin_key: String,
+    user_key: String,
     process: Child,
     log: PathBuf,
     _dir: tempfile::TempDir,
@@ -48,8 +49,12 @@ impl Sandbox {
             std::thread::sleep(Duration::from_millis(10));
         };
         let server = url.trim().strip_prefix("http://").unwrap().parse().unwrap();
-        let admin_key = read_to_string(data.join("coordinator/keys/admin.key")).unwrap_or_default();
-        Self { server, admin_key: admin_key.trim().to_owned(), process, log, _dir: dir }
+        let key = |user: &str| {
+            let file = data.join("coordinator/keys").join(user).with_extension("key");
+            read_to_string(file).unwrap_or_default().trim().to_owned()
+        };
+        let (admin_key, user_key) = (key("admin"), key("user"));
+        Self { server, admin_key, user_key, process, log, _dir: dir }
     }
 
     /// What it has warned of so far.
@@ -57,8 +62,16 @@ impl Sandbox {
         text(&self.log)
     }
 
+    pub fn admin_key(&self) -> &str {
+        &self.admin_key
+    }
+
     pub fn go(&self) -> GoClient {
         GoClient::new(self.server, "admin", &self.admin_key)
+    }
+
+    pub fn go_as_user(&self) -> GoClient {
+        GoClient::new(self.server, "user", &self.user_key)
     }
 
     pub fn python(&self) -> PythonClient {
