@@ -1,7 +1,9 @@
 //! Writes answers as YAML, in the order of their fields.
 //!
 //! Only what JSON has is written, and every text that could be read as something else is written as a JSON string, which
-//! YAML reads the same. So there is nothing here that a reader of YAML 1.1 or 1.2 could take differently.
+//! YAML reads the same. So there is nothing here that a reader of YAML 1.1 or 1.2 could take differently. (That is why
+//! it is written here: the crates at hand, such as serde_yaml_ng 0.10, leave `No`, `on` and `12:30:45` bare, which YAML
+//! 1.1 takes for booleans and numbers.)
 
 use std::fmt;
 
