@@ -7,10 +7,12 @@ use bricklayer_proto::inventory::{
 use bricklayer_proto::names::{LvName, LvmTag, MountPoint, VgName, mapper_path};
 use bricklayer_proto::size::{ByteSize, ExtentSize, Extents};
 use bricklayer_proto::space::BrickSpace;
-use bricklayer_proto::task::{BrickKey, BrickSpec, DeviceSpec, Failure, FailureKind, Layout, VolumeRecord};
+use bricklayer_proto::task::{
+    BrickKey, BrickSpec, CloneBrickSpec, DeviceSpec, Failure, FailureKind, Layout, VolumeRecord,
+};
 
 use super::brick::Facts;
-use super::{Step, brick, device, wipe};
+use super::{Step, brick, clone, device, wipe};
 use crate::fstab;
 use crate::host::{BlockDevice, BlockKind, GroupReport, HostView, Mount, Signature};
 use crate::tags;
@@ -424,6 +426,106 @@ fn a_brick_that_is_not_mounted_does_not_grow() {
     let world = World::with(vec![thin(false), pool(false)]).in_fstab();
     let failure = brick::grow(&grown(), &world.facts()).unwrap_err();
     assert!(failure.message.contains("is not mounted"), "{}", failure.message);
+}
+
+// Bricks of clones.
+
+const CLONE_PATH: &str = "/run/gluster/snaps/c10e/brick1/brick";
+
+fn clone_tags() -> BrickTags {
+    BrickTags {
+        brick: BrickId::from_u128(0xc),
+        volume: VolumeId::from_u128(0xe),
+        volume_name: "vol_e".parse().unwrap(),
+        ..brick_tags()
+    }
+}
+
+fn clone_spec() -> CloneBrickSpec {
+    let record = VolumeRecord { volume: VolumeId::from_u128(0xe), name: "vol_e".parse().unwrap(), ..spec().record };
+    CloneBrickSpec { device: DEVICE, tags: clone_tags(), path: CLONE_PATH.to_owned().try_into().unwrap(), record }
+}
+
+/// The thin volume that glusterd made.
+fn twin(tags: Vec<LvmTag>, condemned: bool) -> LogicalVolume {
+    LogicalVolume { name: "c10e_0".parse().unwrap(), tags, condemned, ..thin(false) }
+}
+
+fn taken(condemned: bool) -> LogicalVolume {
+    let mut tags = tags::print_brick(&clone_tags());
+    tags.push(tags::mounted_by_glusterd());
+    tags.extend(condemned.then(tags::condemned));
+    twin(tags, condemned)
+}
+
+/// With the twin mounted where glusterd mounts it.
+fn with_twin(twin: LogicalVolume, others: Vec<LogicalVolume>) -> World {
+    let source = mapper_path(&VgName::of_device(DEVICE), &twin.name).into_string();
+    let mut world = World::with([vec![twin], others].concat());
+    let at = "/run/gluster/snaps/c10e/brick1".into();
+    for (source, at) in [("/dev/sda1".to_owned(), "/".into()), ("tmpfs".to_owned(), "/run".into()), (source, at)] {
+        world.mounts.push(Mount { source, device_number: (254, 9), at, file_system: "xfs".to_owned() });
+    }
+    world
+}
+
+#[test]
+fn a_clones_brick_gets_its_record_before_its_tags() {
+    let world = with_twin(twin(vec![], false), vec![thin(false), pool(false)]);
+    let steps = printed(&clone::take(&clone_spec(), &world.facts()).unwrap());
+    assert_eq!(steps.len(), 2, "{steps:?}");
+    assert_eq!(steps[0], "write the volume's record below /run/gluster/snaps/c10e/brick1");
+    assert!(steps[1].starts_with("change the tags of vg_d/c10e_0: +bricklayer.brick=c "), "{steps:?}");
+    assert!(steps[1].ends_with(" +bricklayer.mounted-by=glusterd"), "{steps:?}");
+
+    let mut world = with_twin(taken(false), vec![thin(false), pool(false)]);
+    world.record = Some(brick::record(&clone_spec().record));
+    assert_eq!(clone::take(&clone_spec(), &world.facts()), Ok(vec![]));
+}
+
+#[test]
+fn what_is_another_brick_or_no_volume_of_the_device_is_not_taken_for_a_clones_brick() {
+    let refused = |world: &World| clone::take(&clone_spec(), &world.facts()).unwrap_err().message;
+    let other = with_twin(twin(tags::print_brick(&brick_tags()), false), vec![]);
+    assert!(refused(&other).contains("of volume 0000000000000000000000000000000f already"), "{}", refused(&other));
+    let torn = with_twin(twin(vec!["bricklayer.brick=b".parse().unwrap()], false), vec![]);
+    assert!(refused(&torn).contains("cannot be read"), "{}", refused(&torn));
+    let twice = with_twin(twin(vec![], false), vec![LogicalVolume { name: "x".parse().unwrap(), ..taken(false) }]);
+    assert!(refused(&twice).contains("says already that it is brick"), "{}", refused(&twice));
+    // Not mounted: then the path lies on /run.
+    let mut bare = with_twin(twin(vec![], false), vec![]);
+    bare.mounts.pop();
+    assert!(refused(&bare).contains("lies on no mounted volume"), "{}", refused(&bare));
+}
+
+#[test]
+fn a_pool_is_handed_over_to_the_clone_that_stays_before_its_brick_goes() {
+    let world = World::with(vec![thin(true), pool(true), taken(false)]).in_fstab();
+    let steps = world.remove().unwrap();
+    let at = steps.iter().position(|step| step.starts_with("change the tags of vg_d/tp_b:")).unwrap();
+    assert!(steps[at].contains(" -bricklayer.condemned"), "a clone lives in it: {steps:?}");
+    assert!(steps[at].contains("+bricklayer.brick=c +bricklayer.volume=e"), "{steps:?}");
+    assert_eq!(steps[at + 1], "remove vg_d/brick_b");
+
+    let world = World::with(vec![thin(true), pool(true), taken(true)]);
+    let steps = world.remove().unwrap();
+    assert!(!steps[0].contains("bricklayer.condemned"), "all in it is condemned: {steps:?}");
+}
+
+#[test]
+fn a_clones_brick_goes_alone_or_with_the_pool_that_it_was_handed() {
+    let key = BrickKey { device: DEVICE, brick: BrickId::from_u128(0xc), volume: VolumeId::from_u128(0xe) };
+    let remove = |world: &World| brick::remove(&key, &world.facts()).map(|steps| printed(&steps)).unwrap();
+    let world = with_twin(taken(true), vec![thin(false), pool(false)]);
+    assert_eq!(remove(&world), ["unmount /run/gluster/snaps/c10e/brick1", "remove vg_d/c10e_0"]);
+
+    let mut tags = tags::print_pool(&clone_tags());
+    tags.push(tags::condemned());
+    let handed = LogicalVolume { tags, ..pool(true) };
+    let world = with_twin(taken(true), vec![handed.clone()]);
+    assert_eq!(remove(&world), ["unmount /run/gluster/snaps/c10e/brick1", "remove vg_d/c10e_0 vg_d/tp_b"]);
+    // And a repeat for the brick that it was made for finds nothing of its own, though the pool has its name.
+    assert_eq!(World::with(vec![handed]).remove().unwrap(), ["remove the mount point /m/vg_d/brick_b"]);
 }
 
 #[test]

@@ -212,12 +212,7 @@ impl Attached {
                 let Some(task) = error.task else { return Err(error.into()) };
                 // A newer coordinator asks for something that this agent has never heard of.
                 tracing::warn!(task.id = %task, "a task was not understood: {error}");
-                let failure = Failure {
-                    kind: FailureKind::Refused,
-                    message: format!("the agent does not understand what is asked of it: {error}"),
-                    cure: Some("update bricklayer-agent on this host".to_owned()),
-                    obstacles: Vec::new(),
-                };
+                let failure = not_understood(&error.to_string());
                 self.say(FromAgent::Outcome(Box::new(Outcome { task, result: Err(failure) })))?;
             }
         }
@@ -285,6 +280,18 @@ impl Settling {
     }
 }
 
+/// Names the task; all those that this agent knows instead, which the reader adds, would fill the screen.
+fn not_understood(error: &str) -> Failure {
+    let why = error.split(", expected one of").next().unwrap_or(error);
+    let version = env!("CARGO_PKG_VERSION");
+    Failure {
+        kind: FailureKind::Refused,
+        message: format!("this agent, of version {version}, does not understand what is asked of it: {why}"),
+        cure: Some("Update bricklayer-agent on this host".to_owned()),
+        obstacles: Vec::new(),
+    }
+}
+
 fn check(welcome: &Welcome, identity: &Identity) -> Result<(), SessionError> {
     if welcome.installation != identity.installation {
         let (theirs, ours) = (welcome.installation, identity.installation);
@@ -299,6 +306,23 @@ fn check(welcome: &Welcome, identity: &Identity) -> Result<(), SessionError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_task_of_a_newer_coordinator_is_refused_by_its_name_and_with_the_cure() {
+        let task = v1::Task {
+            id: TaskId::from_u128(1).to_string(),
+            operation: "0".repeat(32),
+            epoch: 1,
+            wanted_json: br#"{"kind":"brick-polished","brick":"1"}"#.to_vec(),
+        };
+        let message = v1::ToAgent { message: Some(v1::to_agent::Message::Task(task)) };
+        let error = ToAgent::try_from(message).unwrap_err();
+        assert_eq!(error.task, Some(TaskId::from_u128(1)));
+        let failure = not_understood(&error.to_string());
+        assert_eq!(failure.kind, FailureKind::Refused);
+        assert!(failure.message.ends_with("unknown variant `brick-polished`"), "{}", failure.message);
+        assert!(failure.cure.is_some());
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_row_of_tasks_puts_the_inventory_off_and_not_for_ever() {

@@ -345,9 +345,12 @@ impl From<v1::RenewReply> for Credentials {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use prost::Message;
 
     use super::*;
+    use crate::block::*;
     use crate::ids::*;
     use crate::inventory::*;
     use crate::names::{MountPoint, VgName};
@@ -398,6 +401,33 @@ mod tests {
             BrickKey { device: DeviceId::from_u128(5), brick: BrickId::from_u128(3), volume: VolumeId::from_u128(4) };
         let volume = VolumeKey { volume: VolumeId::from_u128(4), name: "vol_x".parse().unwrap() };
         let layout = Layout::Disperse { data: 4, redundancy: 2 };
+        let record = VolumeRecord {
+            format: VolumeRecord::FORMAT,
+            installation: InstallationId::from_u128(6),
+            cluster: ClusterId::from_u128(8),
+            volume: VolumeId::from_u128(4),
+            name: "vol_x".parse().unwrap(),
+            size: ByteSize::from_bytes(8 << 30),
+            layout: Layout::Replicate { replica: 3 },
+            sets: 1,
+            gid: 2000,
+            options: vec!["performance.cache-size 1GB".to_owned()],
+            snapshot_factor_milli: 1500,
+            snapshots: true,
+        };
+        let device = DeviceId::from_u128(5);
+        let spec = BrickSpec { device, tags: tags(), space: space(), gid: 2000, record: record.clone() };
+        let address = BrickAddress { host: "gfs1".parse().unwrap(), path: mount().brick_path() };
+        let drain = BrickDrain { volume: volume.clone(), brick: address.clone() };
+        let options: BTreeMap<_, _> = [("user.a".parse().unwrap(), "b c".parse().unwrap())].into();
+        let volume_spec =
+            VolumeSpec { key: volume.clone(), layout, bricks: vec![address.clone()], options: options.clone() };
+        let block = BlockKey {
+            block: BlockVolumeId::from_u128(9),
+            hosting: volume.clone(),
+            name: "blockvol_9".parse().unwrap(),
+        };
+        let size = ByteSize::from_bytes(1 << 30);
         let all = vec![
             Wanted::Device(DeviceSpec {
                 device: DeviceId::from_u128(5),
@@ -410,37 +440,38 @@ mod tests {
             Wanted::DeviceCondemned { device: DeviceId::from_u128(5) },
             Wanted::DeviceGone { device: DeviceId::from_u128(5) },
             Wanted::DiskWiped { path: "/dev/sdb".parse().unwrap(), confirm: "WD-1".to_owned() },
-            Wanted::Brick(BrickSpec {
-                device: DeviceId::from_u128(5),
-                tags: tags(),
-                space: space(),
-                gid: 2000,
-                record: VolumeRecord {
-                    format: VolumeRecord::FORMAT,
-                    installation: InstallationId::from_u128(6),
-                    cluster: ClusterId::from_u128(8),
-                    volume: VolumeId::from_u128(4),
-                    name: "vol_x".parse().unwrap(),
-                    size: ByteSize::from_bytes(8 << 30),
-                    layout: Layout::Replicate { replica: 3 },
-                    sets: 1,
-                    gid: 2000,
-                    options: vec!["performance.cache-size 1GB".to_owned()],
-                    snapshot_factor_milli: 1500,
-                    snapshots: true,
-                },
-            }),
+            Wanted::DeviceSeen { device },
+            Wanted::Brick(spec.clone()),
+            Wanted::BrickCanGrow(spec.clone()),
+            Wanted::BrickGrown(spec),
+            Wanted::CloneBrick(CloneBrickSpec { device, tags: tags(), path: mount().brick_path(), record }),
             Wanted::BrickSynced(brick),
             Wanted::BrickCondemned(brick),
             Wanted::BrickGone(brick),
             Wanted::Peer { host: "gfs2".parse().unwrap() },
-            Wanted::PeerGone { host: "192.168.0.204".parse().unwrap() },
-            Wanted::Volume(VolumeSpec {
-                key: volume.clone(),
-                layout,
-                bricks: vec![BrickAddress { host: "gfs1".parse().unwrap(), path: mount().brick_path() }],
-                options: [("user.a".parse().unwrap(), "b c".parse().unwrap())].into(),
+            Wanted::PeerGone { host: "192.168.0.204".parse().unwrap(), lost: true },
+            Wanted::Volume(volume_spec.clone()),
+            Wanted::VolumeExtended(volume_spec),
+            Wanted::VolumeCloned(CloneSpec { source: volume.clone(), clone: volume.clone(), options }),
+            Wanted::BrickReplaced(BrickSwap { volume: volume.clone(), old: address.clone(), new: address }),
+            Wanted::RebalanceStarted(volume.clone()),
+            Wanted::DrainStarted(drain.clone()),
+            Wanted::DrainStopped(drain.clone()),
+            Wanted::DrainCommitted(drain.clone()),
+            Wanted::DrainSeen(drain),
+            Wanted::VolumeSeen(volume.clone()),
+            Wanted::HealSeen(volume.clone()),
+            Wanted::RebalanceSeen(volume.clone()),
+            Wanted::BlockCreated(BlockSpec {
+                key: block.clone(),
+                size,
+                hosts: vec!["gfs1".parse().unwrap()],
+                auth: true,
+                preallocation: Preallocation::No,
             }),
+            Wanted::BlockResized(BlockResize { key: block.clone(), size }),
+            Wanted::BlockGone(block.clone()),
+            Wanted::BlockSeen(block),
             Wanted::VolumeStarted(volume.clone()),
             Wanted::VolumeStopped(volume.clone()),
             Wanted::VolumeGone(volume),
@@ -451,8 +482,12 @@ mod tests {
                 Wanted::Device(_)
                 | Wanted::DeviceCondemned { .. }
                 | Wanted::DeviceGone { .. }
+                | Wanted::DeviceSeen { .. }
                 | Wanted::DiskWiped { .. }
                 | Wanted::Brick(_)
+                | Wanted::BrickCanGrow(_)
+                | Wanted::BrickGrown(_)
+                | Wanted::CloneBrick(_)
                 | Wanted::BrickSynced(_)
                 | Wanted::BrickCondemned(_)
                 | Wanted::BrickGone(_)
@@ -461,7 +496,22 @@ mod tests {
                 | Wanted::Volume(_)
                 | Wanted::VolumeStarted(_)
                 | Wanted::VolumeStopped(_)
-                | Wanted::VolumeGone(_) => {}
+                | Wanted::VolumeGone(_)
+                | Wanted::VolumeExtended(_)
+                | Wanted::VolumeCloned(_)
+                | Wanted::BrickReplaced(_)
+                | Wanted::RebalanceStarted(_)
+                | Wanted::DrainStarted(_)
+                | Wanted::DrainStopped(_)
+                | Wanted::DrainCommitted(_)
+                | Wanted::VolumeSeen(_)
+                | Wanted::HealSeen(_)
+                | Wanted::RebalanceSeen(_)
+                | Wanted::DrainSeen(_)
+                | Wanted::BlockCreated(_)
+                | Wanted::BlockResized(_)
+                | Wanted::BlockGone(_)
+                | Wanted::BlockSeen(_) => {}
             }
         }
         all
@@ -519,6 +569,7 @@ mod tests {
     #[test]
     fn every_outcome_arrives_as_it_was_sent() {
         let pv_uuid = "Xc3Hqh-AAAA-BBBB-CCCC-DDDD-EEEE-FFFFFF".parse().unwrap();
+        let address = BrickAddress { host: "gfs1".parse().unwrap(), path: mount().brick_path() };
         let reports = [
             Report::Nothing,
             Report::Device(DeviceReport { pv_uuid, disk: disk(Vec::new()), space: group_space() }),
@@ -528,6 +579,38 @@ mod tests {
                 space: group_space(),
             }),
             Report::Group { space: group_space() },
+            Report::Volume { seen: None },
+            Report::Volume {
+                seen: Some(VolumeReport {
+                    started: true,
+                    bricks: vec![BrickSeenInVolume { address: address.clone(), online: None }],
+                }),
+            },
+            Report::Heal(HealReport { bricks: vec![BrickHeal { address, online: true, pending: Some(7) }] }),
+            Report::Rebalance(RebalanceReport {
+                state: RebalanceState::Completed,
+                nodes: vec![RebalanceNode {
+                    host: "localhost".to_owned(),
+                    state: RebalanceState::Failed,
+                    files: 1,
+                    moved: ByteSize::from_bytes(2),
+                    scanned: 3,
+                    failures: 4,
+                    skipped: 5,
+                    seconds: 6,
+                }],
+            }),
+            Report::Block {
+                seen: Some(BlockReport {
+                    iqn: "iqn.2016-12.org.gluster-block:1".to_owned(),
+                    lun: 0,
+                    username: "u".to_owned(),
+                    password: "p".to_owned().into(),
+                    hosts: vec!["gfs1".parse().unwrap()],
+                    size: ByteSize::from_bytes(1 << 30),
+                    behind: [("gfs2".parse().unwrap(), ByteSize::from_bytes(1))].into(),
+                }),
+            },
         ];
         let done = reports.into_iter().map(|report| Ok(Done { changed: true, report }));
         let kinds = [
@@ -672,10 +755,10 @@ mod tests {
     #[test]
     fn a_wish_that_is_not_known_is_refused_by_the_id_of_its_task() {
         let mut message = v1::Task::from(task(Wanted::DeviceGone { device: DeviceId::from_u128(5) }));
-        message.wanted_json = br#"{"kind":"brick-replaced"}"#.to_vec();
+        message.wanted_json = br#"{"kind":"brick-polished"}"#.to_vec();
         let error = Task::try_from(message).unwrap_err();
         assert_eq!(error.task, Some(TaskId::from_u128(1)));
-        assert!(error.to_string().contains("brick-replaced"), "{error}");
+        assert!(error.to_string().contains("brick-polished"), "{error}");
     }
 
     #[test]

@@ -13,12 +13,12 @@ use crate::host::{BrickStatus, GlusterSnapshot, GlusterVolume, HostError};
 /// What glusterd answered.
 #[derive(Debug)]
 pub struct Answer {
-    output: CliOutput,
+    output: Box<CliOutput>,
 }
 
 impl Answer {
     pub(super) fn new(output: CliOutput) -> Self {
-        Self { output }
+        Self { output: Box::new(output) }
     }
 
     /// This host's own id in the pool, and the others.
