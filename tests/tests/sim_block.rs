@@ -318,6 +318,17 @@ async fn a_host_that_an_expansion_did_not_reach_is_told_and_caught_up_with() {
 }
 
 #[tokio::test]
+async fn a_create_right_after_a_restart_waits_for_the_agents_to_tell_what_their_hosts_have() {
+    let mut cluster = three_by_hand().await;
+    let client = cluster.client().unwrap();
+    create(&client, &hosting(20)).await.unwrap();
+    cluster.installation.kill_coordinator().await;
+    cluster.installation.start_coordinator().await.unwrap();
+    let made = block(&client, &BlockVolumeCreateRequest { ha_count: 3, ..wish("blk", 5) }).await.unwrap();
+    assert_eq!(made.ha_count, 3);
+}
+
+#[tokio::test]
 async fn passwords_are_kept_for_as_long_as_there_is_something_to_log_in_to() {
     let mut cluster = three_by_hand().await;
     let client = cluster.client().unwrap();

@@ -15,11 +15,11 @@ use bricklayer_proto::names::{BlockName, HostName};
 use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::task::{Layout, VolumeKey, Wanted};
 
+use super::Rejected;
 use super::block_hosts::{self, NotServed};
 use super::context::{Asker, Context, Run};
 use super::step::{Stage, Step, StepError};
 use super::volume_create::{self, VolumeWish};
-use super::{Rejected, volume_delete};
 use crate::model::{
     BlockAccess, BlockCreate, BlockVolume, Durability, Operation, Plan, Resource, Snapshot, Topology, Volume, most_gib,
 };
@@ -50,7 +50,7 @@ pub async fn submit(context: &Context, wish: BlockWish) -> Result<Operation, Rej
         Some(name) => name.clone(),
         None => format!("blockvol_{id}").parse()?,
     };
-    greet(context, &wish.clusters).await;
+    block_hosts::greet(context, &wish.clusters).await;
     // Volumes in which somebody has made a block volume of that name by hand. It is not ours to touch.
     let mut taken: BTreeSet<VolumeId> = BTreeSet::new();
     loop {
@@ -79,16 +79,6 @@ pub async fn submit(context: &Context, wish: BlockWish) -> Result<Operation, Rej
         });
         if let Some(operation) = begun.await? {
             return Ok(operation);
-        }
-    }
-}
-
-/// After a start of the coordinator its agents are there within seconds; they tell which of them serve block volumes.
-async fn greet(context: &Context, clusters: &[ClusterId]) {
-    let topology = context.state.read();
-    for volume in topology.volumes.values().filter(|volume| volume.block) {
-        if clusters.is_empty() || clusters.contains(&volume.cluster) {
-            volume_delete::greet(context, volume).await;
         }
     }
 }
