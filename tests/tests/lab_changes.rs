@@ -52,7 +52,7 @@ fn host_of(lab: &Lab, node: &str) -> String {
 
 #[test]
 fn volumes_of_every_kind_grow_are_cloned_move_and_go_while_a_client_uses_them() {
-    let lab = Lab::up("changes", &["--hosts=6", "--client"]).unwrap();
+    let lab = Lab::up("changes", &["--hosts", "6", "--client"]).unwrap();
     scenario::load_topology_of(&lab, 6).unwrap();
     let before = scenario::vgs(&lab).unwrap();
     arbiter_and_disperse(&lab);
