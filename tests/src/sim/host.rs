@@ -697,14 +697,9 @@ impl World {
         }
         let found = machine.find_group(&what, group)?;
         if let Some(volume) = found.volumes.get(name) {
-            let data = matches!(volume.kind, Kind::Thin { .. } | Kind::Linear { .. });
-            if data && !(ours::is_ours(&volume.tags) && ours::is_condemned(&volume.tags)) {
+            // Pools as well: both keys are needed for whatever is destroyed.
+            if !(ours::is_ours(&volume.tags) && ours::is_condemned(&volume.tags)) {
                 self.violation(format!("{group}/{name} was removed, but its tags do not say that it is condemned"));
-            }
-            if !data && !(ours::is_ours(&volume.tags) && ours::is_condemned(&volume.tags)) {
-                self.violation(format!(
-                    "pool {group}/{name} was removed, but its tags do not say that it is condemned"
-                ));
             }
         }
         found.remove(name)?;
