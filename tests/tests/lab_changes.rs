@@ -151,7 +151,7 @@ fn moves_under_load(lab: &Lab) {
     lab.heketi(&["device", "disable", &device]).unwrap();
     lab.heketi(&["device", "remove", &device]).unwrap();
     assert!(bricks(lab, &volume).iter().all(|(_, _, on)| *on != device));
-    assert!(lab.heketi(&["device", "info", &device]).unwrap().contains("State: failed"));
+    assert!(lab.heketi(&["device", "info", &device]).unwrap().contains("State: removed"));
 
     lab.on("client", "touch /tmp/stop").unwrap();
     let output = load.wait_with_output().unwrap();
