@@ -422,6 +422,23 @@ async fn an_extended_volume_runs_all_its_bricks_in_their_order_and_is_not_extend
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_glusterd_did_though_it_said_that_it_failed_is_done() {
+    let rig = Rig::new(2);
+    rig.ask_all(&running(2, COPIES), &"make").await;
+    rig.ask_all(&[rig::brick_in(1, 0, 2), rig::brick_in(1, 1, 2), rig::brick_in(2, 1, 2)], &"bricks").await;
+    let (old, new) = (rig::address(0, 1), rig::address(2, 1));
+    let cases = [
+        (Call::AddBricks, Wanted::VolumeExtended(rig::volume_spec(2, 2, COPIES))),
+        (Call::RebalanceStart, Wanted::RebalanceStarted(rig::volume_key())),
+        (Call::ReplaceBrick, Wanted::BrickReplaced(BrickSwap { volume: rig::volume_key(), old, new })),
+    ];
+    for (call, wanted) in cases {
+        rig.hosts[0].faults().inject(At::Next(call), Fault::After);
+        assert!(rig.ask(&(0, wanted)).await.unwrap().changed, "{}", call.name());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_volume_with_other_bricks_than_it_should_have_is_not_extended() {
     let rig = Rig::new(2);
     rig.ask_all(&running(2, COPIES), &"make").await;
