@@ -127,6 +127,7 @@ impl Failure {
             R::NoEligibleCluster(_)
             | R::NoPlacement(_)
             | R::NoReplacement(_)
+            | R::BrickIsLost { .. }
             | R::CannotEmpty { .. }
             | R::CannotEmptyNode { .. }
             | R::BrickPending(_)

@@ -292,6 +292,16 @@ impl Plan {
         }
     }
 
+    /// Every brick of the volumes that it changes or reads.
+    pub fn touched(&self) -> impl Iterator<Item = &Brick> {
+        let whole = match self {
+            Self::BrickReplace(replace) => &replace.volume.bricks,
+            Self::VolumeClone(clone) => &clone.source.bricks,
+            _ => [].as_slice(),
+        };
+        self.bricks().iter().chain(whole)
+    }
+
     /// Whether it changes this volume, so that nothing else may until it has ended.
     #[must_use]
     pub fn changes_volume(&self, id: VolumeId) -> bool {

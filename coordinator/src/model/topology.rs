@@ -107,6 +107,18 @@ impl Topology {
         self.unfinished.values().filter_map(|operation| operation.plan.block()).any(|(key, _)| key.block == id)
     }
 
+    /// The same, or a volume that shares a pool with it: a clone, its source, or another clone of that. Who goes first
+    /// passes the pool on, so only one of them changes at a time.
+    #[must_use]
+    pub fn family_is_changing(&self, volume: &Volume) -> bool {
+        let shares = |other: &Brick| {
+            volume.bricks.iter().any(|brick| brick.device == other.device && brick.pool_of() == other.pool_of())
+        };
+        self.unfinished
+            .values()
+            .any(|operation| operation.plan.changes_volume(volume.id) || operation.plan.touched().any(shares))
+    }
+
     /// The whole volume that a brick belongs to.
     #[must_use]
     pub fn brick(&self, id: BrickId) -> Option<(&Arc<Volume>, &Brick)> {

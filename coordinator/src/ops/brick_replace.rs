@@ -55,7 +55,7 @@ pub async fn submit(
                     .any(|operation| operation.plan.bricks().iter().any(|pending| pending.id == brick));
                 return Err(if pending { Rejected::BrickPending(brick) } else { Rejected::NotFound });
             };
-            if change.is_changing(volume.id) {
+            if change.family_is_changing(volume) {
                 return Err(Rejected::VolumeHasPendingBricks { brick, volume: volume.id });
             }
             if let Some(to) = to {
@@ -137,7 +137,7 @@ pub fn stages(context: &Context, operation: OperationId, plan: &BrickReplace) ->
         return vec![
             Stage::one(CheckServing { plan: plan() }),
             make,
-            Stage::one(ExtendVolume { volume, added }),
+            Stage::one(ExtendVolume { volume, added, leaves: Some(plan().old) }),
             sync,
             Stage::one(Drain { plan: plan() }).without_return(),
             remove,
@@ -183,7 +183,10 @@ impl BrickReplace {
     fn other_addresses(&self, context: &Context) -> Result<Vec<BrickAddress>, StepError> {
         let topology = context.state.read();
         let others = self.volume.bricks.iter().filter(|brick| brick.set == self.old.set && brick.id != self.old.id);
-        others.map(|brick| gluster::address_of(&topology, brick)).collect()
+        others
+            .filter(|brick| !topology.is_lost(brick.device))
+            .map(|brick| gluster::address_of(&topology, brick))
+            .collect()
     }
 
     async fn heal(&self, context: &Context, run: &Run) -> Result<HealReport, StepError> {
@@ -230,7 +233,18 @@ impl CheckSet {
                 "Cannot replace brick {id} as only {online} of {needed} required peer bricks are online"
             )));
         }
-        let pending = of(&report, &old).and_then(|brick| brick.pending).unwrap_or(0);
+        let Some(pending) = of(&report, &old).and_then(|brick| brick.pending) else {
+            // It does not say what it has that others lack. Where more than half of the copies are there, they have it
+            // between them; one copy, or one copy and an arbiter, may be the stale one.
+            let quorum_has_all = !matches!(plan.volume.layout, Layout::Arbiter | Layout::Replicate { replica: ..3 });
+            let known = quorum_has_all || context.state.read().is_lost(plan.old.device);
+            return Ok((!known).then(|| {
+                format!(
+                    "Cannot replace brick {id} as it does not answer, so that nobody knows whether it has what the others \
+                     lack\nBring it up first. Only if its disk is gone for good, disable the heal check."
+                )
+            }));
+        };
         if pending > 0 {
             return Ok(Some(format!(
                 "Cannot replace brick {id} as it is source brick for data to be healed\n{pending} entries are left; see \
@@ -350,9 +364,11 @@ impl Step for AwaitHeal {
         if !self.plan.heal_check {
             return Ok(());
         }
-        let mut set = self.plan.other_addresses(context)?;
-        set.push(self.plan.new_address(context, run)?);
+        let new = self.plan.new_address(context, run)?;
         loop {
+            // Somebody may be declared lost while this waits.
+            let mut set = self.plan.other_addresses(context)?;
+            set.push(new.clone());
             let report = self.plan.heal(context, run).await?;
             let bricks: Vec<_> = set.iter().filter_map(|address| of(&report, address)).collect();
             let away = set.len() - bricks.iter().filter(|brick| brick.online).count();
@@ -399,11 +415,11 @@ impl Step for Drain {
             let report = gluster::movement(context, &run.asker(), volume.cluster, look).await?;
             context.progress.note(run.id(), &self.name(), in_words(&report));
             match report.state {
-                RebalanceState::Completed => break,
+                RebalanceState::Completed if is_complete(&report) => break,
                 RebalanceState::Running | RebalanceState::NotStarted => {
                     tokio::time::sleep(context.policy.look).await;
                 }
-                RebalanceState::Failed | RebalanceState::Stopped => {
+                RebalanceState::Completed | RebalanceState::Failed | RebalanceState::Stopped => {
                     // Stopped first, so that the next try starts anew.
                     gluster::ask(context, run, volume.cluster, Wanted::DrainStopped(drain)).await?;
                     return Err(StepError::Refused(format!(
@@ -422,7 +438,19 @@ impl Step for Drain {
     }
 }
 
+/// Whether every file has left. GlusterFS also calls it completed where some could not be moved, for want of space or
+/// as somebody holds them.
+fn is_complete(report: &RebalanceReport) -> bool {
+    report.nodes.iter().all(|node| node.failures == 0 && node.skipped == 0)
+}
+
 fn in_words(report: &RebalanceReport) -> String {
     let sum = |of: fn(&bricklayer_proto::task::RebalanceNode) -> u64| report.nodes.iter().map(of).sum::<u64>();
-    format!("{} files moved, {} looked at, {} failures", sum(|n| n.files), sum(|n| n.scanned), sum(|n| n.failures))
+    format!(
+        "{} files moved, {} looked at, {} failures, {} skipped",
+        sum(|n| n.files),
+        sum(|n| n.scanned),
+        sum(|n| n.failures),
+        sum(|n| n.skipped)
+    )
 }

@@ -1,7 +1,7 @@
 //! The steps that make, grow, sync and remove single bricks on their hosts.
 
 use async_trait::async_trait;
-use bricklayer_proto::ids::{NodeId, OperationId};
+use bricklayer_proto::ids::{DeviceId, NodeId, OperationId};
 use bricklayer_proto::task::{BrickKey, BrickSpec, Report, Wanted};
 
 use super::context::{Context, Run, Wait};
@@ -80,13 +80,23 @@ pub async fn remove_brick(context: &Context, run: &Run, node: NodeId, key: Brick
         }
         Ok(())
     };
+    unless_lost(context, key.device, remove).await
+}
+
+/// Waits for the work on a host, unless a person declares that the host or the disk is lost: then there is nothing to do
+/// there any more.
+pub async fn unless_lost(
+    context: &Context,
+    device: DeviceId,
+    work: impl Future<Output = Result<(), StepError>>,
+) -> Result<(), StepError> {
     tokio::select! {
         biased;
-        () = context.state.until(|topology| topology.is_lost(key.device).then_some(())) => {
-            tracing::warn!(brick.id = %key.brick, device.id = %key.device, "The brick is not removed: its host or its disk was declared lost.");
+        () = context.state.until(|topology| topology.is_lost(device).then_some(())) => {
+            tracing::warn!(device.id = %device, "Nothing is done there: its host or its disk was declared lost.");
             Ok(())
         }
-        result = remove => result,
+        result = work => result,
     }
 }
 
@@ -111,8 +121,11 @@ impl Step for SyncBrick {
     }
 
     async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
-        context.ask(run, self.node, Wanted::BrickSynced(self.key), Wait::WhileAway).await?;
-        Ok(())
+        let sync = async {
+            context.ask(run, self.node, Wanted::BrickSynced(self.key), Wait::WhileAway).await?;
+            Ok(())
+        };
+        unless_lost(context, self.key.device, sync).await
     }
 
     async fn undo(&self, _: &Context, _: &Run) -> Result<(), StepError> {
@@ -187,11 +200,13 @@ pub struct GrowBrick {
     name: String,
     node: NodeId,
     spec: BrickSpec,
+    /// It keeps its size, and its host need not be there.
+    only_record: bool,
 }
 
 impl GrowBrick {
     pub fn each(context: &Context, operation: OperationId, volume: &Volume, bricks: &[Brick]) -> Vec<Box<dyn Step>> {
-        Self::named("grow", context, operation, volume, bricks)
+        Self::named("grow", false, context, operation, volume, bricks)
     }
 
     /// The same for bricks that keep their size.
@@ -201,11 +216,12 @@ impl GrowBrick {
         volume: &Volume,
         bricks: &[Brick],
     ) -> Vec<Box<dyn Step>> {
-        Self::named("write the record of", context, operation, volume, bricks)
+        Self::named("write the record of", true, context, operation, volume, bricks)
     }
 
     fn named(
         verb: &str,
+        only_record: bool,
         context: &Context,
         operation: OperationId,
         volume: &Volume,
@@ -213,7 +229,7 @@ impl GrowBrick {
     ) -> Vec<Box<dyn Step>> {
         each(context, verb, bricks, |name, brick| {
             let spec = volume.brick_spec(brick, context.installation, operation);
-            Box::new(Self { name, node: brick.node, spec })
+            Box::new(Self { name, node: brick.node, spec, only_record })
         })
     }
 }
@@ -225,11 +241,23 @@ impl Step for GrowBrick {
     }
 
     async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
-        let done = context.ask(run, self.node, Wanted::BrickGrown(self.spec.clone()), Wait::ForEver).await?;
-        if let Report::Brick(report) = done.report {
-            run.learn_space(self.spec.device, report.space);
+        let wait = if self.only_record { Wait::WhileAway } else { Wait::ForEver };
+        let grow = async {
+            let done = context.ask(run, self.node, Wanted::BrickGrown(self.spec.clone()), wait).await?;
+            if let Report::Brick(report) = done.report {
+                run.learn_space(self.spec.device, report.space);
+            }
+            Ok(())
+        };
+        match unless_lost(context, self.spec.device, grow).await {
+            // The other bricks have the new record, and the one with the highest generation counts.
+            Err(error) if self.only_record => {
+                tracing::warn!(brick.id = %self.spec.tags.brick, error = %error, "The record of a brick is out of date.");
+                context.progress.note(run.id(), &self.name, format!("not written: {error}"));
+                Ok(())
+            }
+            result => result,
         }
-        Ok(())
     }
 
     /// It only runs past the point of no return, so there is nothing to take back.

@@ -38,6 +38,13 @@ pub async fn submit(context: &Context, wish: DeviceWish) -> Result<Operation, Re
             if !context.agents.is_attached(node.id) {
                 return Err(Rejected::AgentAway { name: node.name().to_owned() });
             }
+            let leaves = |operation: &std::sync::Arc<Operation>| match &operation.plan {
+                Plan::NodeDelete(delete) => delete.node.id == wish.node,
+                _ => false,
+            };
+            if change.unfinished.values().any(leaves) {
+                return Err(Rejected::Busy);
+            }
             if let Some(device) = known(change, &wish, disk) {
                 let node = node.name().to_owned();
                 return Err(Rejected::DeviceKnown { name: wish.name.clone(), node, device });

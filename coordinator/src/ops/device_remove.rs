@@ -13,6 +13,7 @@ use super::step::{Stage, Step, StepError};
 use super::{Rejected, drive};
 use crate::model::{AdminState, BrickMove, Device, DeviceRemove, Node, OpState, Operation, Plan, Resource, Topology};
 use crate::state::Change;
+use tokio::sync::SemaphorePermit;
 
 /// Decides within a change whether these devices can be emptied, and writes the operation down.
 pub fn begin(
@@ -91,15 +92,27 @@ struct MoveBrick {
 
 impl MoveBrick {
     /// Begins the replacement as soon as nothing else changes the volume.
-    async fn begin(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+    ///
+    /// `None`: there is nothing to move any more. The permit is taken when nothing stands in the way but the number of
+    /// bricks that move at a time, so that who waits holds nobody up.
+    async fn begin<'a>(&self, context: &'a Context, run: &Run) -> Result<Option<SemaphorePermit<'a>>, StepError> {
         let request = ReplaceRequest { brick: self.moving.brick, to: None, heal_check: self.heal_check };
         loop {
             context.progress.note(run.id(), &self.name, "waits for another change of the volume");
             let volume = self.moving.volume;
-            context.state.until(|topology| (!topology.is_changing(volume)).then_some(())).await;
+            let free = |topology: &Topology| {
+                let family = topology.volumes.get(&volume).is_some_and(|volume| topology.family_is_changing(volume));
+                (!family && !topology.is_changing(volume)).then_some(())
+            };
+            context.state.until(free).await;
+            let Ok(permit) = context.moves.acquire().await else {
+                return Err(StepError::Missing("a permit to move a brick".to_owned()));
+            };
             let part_of = PartOf { parent: run.id(), id: self.moving.operation };
             match brick_replace::submit(context, request, Some(part_of)).await {
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(Some(permit)),
+                // Its volume was deleted meanwhile.
+                Err(Rejected::NotFound) => return Ok(None),
                 // Somebody was quicker.
                 Err(Rejected::VolumeHasPendingBricks { .. } | Rejected::Busy) => {}
                 Err(Rejected::Store(error)) => return Err(error.into()),
@@ -117,14 +130,17 @@ impl Step for MoveBrick {
 
     async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
         let id = self.moving.operation;
-        let _permit = context.moves.acquire().await;
         let topology = context.state.read();
+        let mut _permit = None;
         if !topology.operations.contains_key(&id) {
             // Not there any more: its volume was deleted meanwhile, or it moved and the record of that is forgotten.
             if topology.brick(self.moving.brick).is_none() && !topology.is_changing(self.moving.volume) {
                 return Ok(());
             }
-            self.begin(context, run).await?;
+            _permit = self.begin(context, run).await?;
+            if _permit.is_none() {
+                return Ok(());
+            }
         }
         context.progress.note(run.id(), &self.name, format!("see operation {id}"));
         drive::drive(context, id).await;

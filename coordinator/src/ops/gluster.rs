@@ -30,7 +30,11 @@ pub async fn ask(context: &Context, run: &Run, cluster: ClusterId, wanted: Wante
 }
 
 pub async fn ask_as(context: &Context, asker: &Asker, cluster: ClusterId, wanted: Wanted) -> Result<Done, StepError> {
-    let _turn = context.gluster_turn(cluster).await;
+    // What is left to heal is read from the bricks, past glusterd and its lock.
+    let _turn = match &wanted {
+        Wanted::HealSeen(_) => None,
+        _ => Some(context.gluster_turn(cluster).await),
+    };
     let mut last = None;
     for node in await_able(context, cluster).await {
         match context.ask_as(asker, node, wanted.clone(), Wait::NotAtAll).await {

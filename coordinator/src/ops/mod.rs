@@ -87,7 +87,7 @@ enum Begun {
 fn whole(topology: &Topology, id: VolumeId) -> Result<Volume, Rejected> {
     let changing = topology.is_changing(id);
     match topology.volumes.get(&id) {
-        Some(_) if changing => Err(Rejected::Busy),
+        Some(volume) if changing || topology.family_is_changing(volume) => Err(Rejected::Busy),
         Some(volume) => Ok(Volume::clone(volume)),
         // It is being made or deleted, and hidden meanwhile.
         None if changing => Err(Rejected::Busy),

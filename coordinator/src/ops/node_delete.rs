@@ -56,6 +56,15 @@ impl Step for LeavePool {
     /// As in heketi, a host that cannot be detached (it is down for good, say) does not keep its record alive.
     async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
         let Some(host) = self.node.storage_host() else { return Ok(()) };
+        if self.node.lost {
+            // It would stay in the pool for ever, and every later deletion of a volume would fail at it.
+            let others = context.state.read().nodes_of(self.node.cluster).any(|node| node.id != self.node.id);
+            if others {
+                let wanted = Wanted::PeerGone { host: host.clone(), lost: true };
+                gluster::ask(context, run, self.node.cluster, wanted).await?;
+            }
+            return Ok(());
+        }
         let _turn = context.gluster_turn(self.node.cluster).await;
         let others = gluster::able(context, &context.state.read(), self.node.cluster);
         let Some(other) = others.into_iter().find(|node| *node != self.node.id) else { return Ok(()) };

@@ -80,6 +80,11 @@ pub enum Rejected {
     BrickPending(BrickId),
     #[error("Can not evict brick {brick} from volume {volume}: volume has pending bricks")]
     VolumeHasPendingBricks { brick: BrickId, volume: VolumeId },
+    #[error(
+        "{name} has a brick on {node}, which was declared lost, and GlusterFS deletes no volume that has a brick on a host that \
+         is away\nRemove the node first: `bricklayer node remove {node}`, `bricklayer node delete {node}`"
+    )]
+    BrickIsLost { name: VolumeName, node: String },
     #[error("Device id {0} not found")]
     NoSuchDevice(DeviceId),
     #[error("device {0} belongs to another cluster than the brick; a brick moves within its cluster")]

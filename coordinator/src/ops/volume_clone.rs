@@ -10,7 +10,7 @@ use bricklayer_proto::size::Extents;
 use bricklayer_proto::space::BrickSpace;
 use bricklayer_proto::task::{CloneBrickSpec, CloneSpec, Report, VolumeReport, Wanted};
 
-use super::bricks::{SyncBrick, host_name};
+use super::bricks::{SyncBrick, host_name, unless_lost};
 use super::context::{Context, Run, Wait};
 use super::step::{Stage, Step, StepError};
 use super::volume_create::{self, StartVolume};
@@ -26,6 +26,14 @@ pub async fn submit(context: &Context, id: VolumeId, name: Option<VolumeName>) -
         .state
         .change(|change| {
             let source = whole(change, id)?;
+            // The clone's bricks would come to a device that is being emptied.
+            let emptied = |operation: &Operation| match &operation.plan {
+                Plan::DeviceRemove(remove) => source.bricks.iter().any(|brick| remove.devices.contains(&brick.device)),
+                _ => false,
+            };
+            if change.unfinished.values().any(|operation| emptied(operation)) {
+                return Err(Rejected::Busy);
+            }
             if source.block {
                 return Err(Rejected::CloneOfBlockVolume);
             }
@@ -123,7 +131,12 @@ impl Step for CloneVolume {
     /// finished; it can be deleted then.
     async fn undo(&self, context: &Context, run: &Run) -> Result<(), StepError> {
         let seen = gluster::seen(context, &run.asker(), self.volume.cluster, self.volume.key()).await?;
-        if seen.is_some() { Err(StepError::DoneAfterAll(self.name())) } else { Ok(()) }
+        if seen.is_some() {
+            return Err(StepError::DoneAfterAll(self.name()));
+        }
+        // The snapshot that the clone was to be made from may be left.
+        gluster::ask(context, run, self.volume.cluster, Wanted::VolumeGone(self.volume.key())).await?;
+        Ok(())
     }
 }
 
@@ -148,11 +161,14 @@ impl Step for TakeBrick {
             path: run.brick_path(self.brick.id)?,
             record: self.volume.record(context.installation),
         };
-        let done = context.ask(run, self.node, Wanted::CloneBrick(spec), Wait::ForEver).await?;
-        if let Report::Brick(report) = done.report {
-            run.learn_space(self.brick.device, report.space);
-        }
-        Ok(())
+        let take = async {
+            let done = context.ask(run, self.node, Wanted::CloneBrick(spec), Wait::ForEver).await?;
+            if let Report::Brick(report) = done.report {
+                run.learn_space(self.brick.device, report.space);
+            }
+            Ok(())
+        };
+        unless_lost(context, self.brick.device, take).await
     }
 
     /// It only runs past the point of no return, so there is nothing to take back.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bricklayer_proto::ids::VolumeId;
 use bricklayer_proto::task::{FailureKind, Wanted};
 
-use super::bricks::RemoveBrick;
+use super::bricks::{RemoveBrick, host_name};
 use super::context::{Context, Run};
 use super::step::{Stage, Step, StepError};
 use super::{Rejected, gluster, whole};
@@ -33,15 +33,9 @@ pub async fn submit(context: &Context, id: VolumeId) -> Result<Operation, Reject
             if change.blocks_in(id).next().is_some() || change.blocks_changing_in(id).next().is_some() {
                 return Err(Rejected::HoldsBlockVolumes);
             }
-            // Two deletions would pass the same pool on to each other.
-            let shared = |other: &Volume| other.id != id && shares_a_pool(&volume, other);
-            let leaving = |operation: &Operation| match &operation.plan {
-                Plan::VolumeDelete(delete) => shared(&delete.volume),
-                Plan::VolumeClone(clone) => shared(&clone.volume),
-                _ => false,
-            };
-            if change.unfinished.values().any(|operation| leaving(operation)) {
-                return Err(Rejected::Busy);
+            // GlusterFS forgets no volume while a peer is away, and no peer while it is in a volume.
+            if let Some(brick) = volume.bricks.iter().find(|brick| change.is_lost(brick.device)) {
+                return Err(Rejected::BrickIsLost { name: volume.name.clone(), node: host_name(change, brick) });
             }
             let parked = someone_is_away(context, change, &volume);
             change.remove_volume(id);
@@ -58,14 +52,9 @@ pub async fn greet(context: &Context, volume: &Volume) {
         Some(status) => matches!(status.presence, Presence::Detached { since: None }),
         None => false,
     };
-    let all_there = || (!volume.bricks.iter().any(|brick| expected(brick.node))).then_some(());
+    let topology = context.state.read();
+    let all_there = || (!topology.nodes_of(volume.cluster).any(|node| expected(node.id))).then_some(());
     context.await_agents(context.policy.greeting, all_there).await;
-}
-
-fn shares_a_pool(one: &Volume, other: &Volume) -> bool {
-    one.bricks.iter().any(|brick| {
-        other.bricks.iter().any(|there| there.device == brick.device && there.pool_of() == brick.pool_of())
-    })
 }
 
 fn someone_is_away(context: &Context, topology: &Topology, volume: &Volume) -> bool {
@@ -138,9 +127,12 @@ impl Step for ForgetVolume {
         }
     }
 
-    /// It failed, so the volume is still there.
-    async fn undo(&self, _: &Context, _: &Run) -> Result<(), StepError> {
-        Ok(())
+    /// It may have been done though the answer was lost.
+    async fn undo(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        match gluster::seen(context, &run.asker(), self.volume.cluster, self.volume.key()).await? {
+            Some(_) => Ok(()),
+            None => Err(StepError::DoneAfterAll(self.name())),
+        }
     }
 }
 

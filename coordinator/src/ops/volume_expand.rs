@@ -7,7 +7,7 @@
 use async_trait::async_trait;
 use bricklayer_proto::ids::{OperationId, VolumeId};
 use bricklayer_proto::size::ByteSize;
-use bricklayer_proto::task::{BrickAddress, VolumeSpec, Wanted};
+use bricklayer_proto::task::{BrickAddress, BrickSeenInVolume, VolumeSpec, Wanted};
 
 use super::bricks::{CheckGrowth, GrowBrick, MakeBrick, SyncBrick};
 use super::candidates::candidates;
@@ -90,7 +90,7 @@ pub fn stages(context: &Context, operation: OperationId, plan: &VolumeExpand) ->
     let last: Vec<Box<dyn Step>> = vec![Box::new(StartRebalance { volume: after.clone() })];
     vec![
         Stage::of(MakeBrick::each(context, operation, after, &added)),
-        Stage::one(ExtendVolume { volume: after.clone(), added: added.clone() }),
+        Stage::one(ExtendVolume { volume: after.clone(), added: added.clone(), leaves: None }),
         Stage::of(SyncBrick::each(context, after, &added).into_iter().chain(GrowBrick::each_record(
             context,
             operation,
@@ -124,9 +124,19 @@ pub struct ExtendVolume {
     /// With the new bricks, which come last.
     pub volume: Volume,
     pub added: Vec<Brick>,
+    /// The brick that leaves the volume later in the same operation: once it has left, the new ones are in.
+    pub leaves: Option<Brick>,
 }
 
 impl ExtendVolume {
+    /// Whether GlusterFS has the brick that is to leave no more: a restart came after that.
+    async fn is_past(&self, context: &Context, run: &Run) -> Result<bool, StepError> {
+        let Some(leaves) = &self.leaves else { return Ok(false) };
+        let address = gluster::address_of(&context.state.read(), leaves)?;
+        let seen = gluster::seen(context, &run.asker(), self.volume.cluster, self.volume.key()).await?;
+        Ok(seen.is_some_and(|seen| !seen.bricks.iter().any(|brick| brick.address == address)))
+    }
+
     fn address(&self, context: &Context, run: &Run, brick: &Brick) -> Result<BrickAddress, StepError> {
         let path = match &brick.path {
             Some(path) => path.clone(),
@@ -146,6 +156,9 @@ impl Step for ExtendVolume {
     }
 
     async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        if self.is_past(context, run).await? {
+            return Ok(());
+        }
         let bricks = self.volume.bricks.iter().map(|brick| self.address(context, run, brick));
         let spec = VolumeSpec {
             key: self.volume.key(),
@@ -160,11 +173,17 @@ impl Step for ExtendVolume {
     /// A brick that GlusterFS uses may hold data already, so there is no way back from here but forward.
     async fn undo(&self, context: &Context, run: &Run) -> Result<(), StepError> {
         let seen = gluster::seen(context, &run.asker(), self.volume.cluster, self.volume.key()).await?;
-        let in_use = |brick: &Brick| {
-            let address = self.address(context, run, brick).ok();
-            seen.iter().flat_map(|seen| &seen.bricks).any(|seen| Some(&seen.address) == address.as_ref())
-        };
-        if self.added.iter().any(in_use) { Err(StepError::DoneAfterAll(self.name())) } else { Ok(()) }
+        // After a restart nobody knows yet where the new bricks are. So any brick that was not there before counts.
+        let topology = context.state.read();
+        let before = self.volume.bricks.iter().filter(|brick| !self.added.iter().any(|added| added.id == brick.id));
+        let before = before.map(|brick| gluster::address_of(&topology, brick)).collect::<Result<Vec<_>, _>>()?;
+        let new = |seen: &BrickSeenInVolume| !before.contains(&seen.address);
+        let past = self.leaves.is_some() && self.is_past(context, run).await?;
+        if past || seen.iter().flat_map(|seen| &seen.bricks).any(new) {
+            Err(StepError::DoneAfterAll(self.name()))
+        } else {
+            Ok(())
+        }
     }
 }
 

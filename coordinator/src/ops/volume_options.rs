@@ -32,13 +32,8 @@ pub enum BadOption {
 
 /// Reads `key value` texts. Empty ones are heketi's way of saying nothing.
 pub fn read(options: &[String]) -> Result<VolumeOptions, BadOption> {
-    let mut read = VolumeOptions {
-        set: BTreeMap::new(),
-        arbiter: false,
-        average_file_size: None,
-        zones: None,
-        tag_match: None,
-    };
+    let mut read =
+        VolumeOptions { set: BTreeMap::new(), arbiter: false, average_file_size: None, zones: None, tag_match: None };
     for option in options.iter().map(|option| option.trim()).filter(|option| !option.is_empty()) {
         let (key, value) = option.split_once(char::is_whitespace).ok_or_else(|| BadOption::NoValue(option.into()))?;
         let (key, value): (OptionKey, OptionValue) = (key.parse()?, value.trim().parse()?);
