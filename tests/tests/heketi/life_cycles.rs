@@ -343,7 +343,7 @@ async fn block_volumes_come_grow_and_go(client: &dyn HeketiClient) -> Outcome {
     );
     assert_eq!(client.block_volume(&id).await?, block);
     assert_eq!(client.block_volumes().await?, json!({"blockvolumes": [id]}));
-    assert_eq!(ids(&client.cluster(&world.cluster).await?, "blockvolumes"), [id.clone()]);
+    assert_eq!(ids(&client.cluster(&world.cluster).await?, "blockvolumes"), [id.as_str()]);
     let info = json!({"freesize": 44, "reservedsize": 1, "blockvolume": [id]});
     assert_eq!(client.volume(&hosting).await?["blockinfo"], info);
     refused(client.volume_delete(&hosting).await, 409, "Cannot delete a block hosting volume containing block volumes");
