@@ -31,20 +31,17 @@ fn grown_sizes(wish: &Wish, sets: usize, bricks: &[Growing]) -> Vec<ByteSize> {
         .collect()
 }
 
-/// Whether every device has room for what its bricks become, one extent after the other.
-fn room_for(sizes: &[ByteSize], factor: u32, bricks: &[Growing], disks: &[Candidate]) -> bool {
-    disks.iter().all(|disk| {
-        let mut needed = 0;
-        let mut spare = disk.space.spare.count();
-        for (brick, size) in bricks.iter().zip(sizes).filter(|(brick, _)| brick.device == disk.device) {
-            let pool = ByteSize::from_bytes((size.bytes() * u64::from(factor)).div_ceil(1000));
-            let space = BrickSpace::thin(*size, pool, ONE).unwrap();
-            needed += taken(&space) - taken(&brick.space);
-            spare = spare.max(space.metadata.count());
-        }
-        let spare = spare - disk.space.spare.count();
-        needed + if needed == 0 { 0 } else { spare } <= disk.space.free.count()
-    })
+/// What a device needs so that its bricks become so large: what their pools have more, and the growth of the spare.
+fn needed_on(disk: &Candidate, sizes: &[ByteSize], factor: u32, bricks: &[Growing]) -> u64 {
+    let mut needed = 0;
+    let mut spare = disk.space.spare.count();
+    for (brick, size) in bricks.iter().zip(sizes).filter(|(brick, _)| brick.device == disk.device) {
+        let pool = ByteSize::from_bytes((size.bytes() * u64::from(factor)).div_ceil(1000));
+        let space = BrickSpace::thin(*size, pool, ONE).unwrap();
+        needed += taken(&space) - taken(&brick.space);
+        spare = spare.max(space.metadata.count());
+    }
+    needed + spare - disk.space.spare.count()
 }
 
 fn some_role() -> impl Strategy<Value = BrickRole> {
@@ -127,7 +124,9 @@ proptest! {
         let addition = Wish { size: gib(more), ..wish };
         let sets = placement.sets.len();
         let sizes = grown_sizes(&addition, sets, &bricks);
-        let room = room_for(&sizes, addition.snapshot_factor_milli, &bricks, &disks) && !one_is_away;
+        let factor = addition.snapshot_factor_milli;
+        let has_room = |disk: &Candidate| needed_on(disk, &sizes, factor, &bricks) <= disk.space.free.count();
+        let room = disks.iter().all(has_room) && !one_is_away;
         let grown = grow(&addition, u32::try_from(sets).unwrap(), &bricks, &disks);
         prop_assert_eq!(grown.is_some(), room);
         let Some(grown) = grown else { return Ok(()) };
@@ -145,6 +144,30 @@ proptest! {
             let spare = left.spare.count() - disk.space.spare.count();
             prop_assert_eq!(left.free.count() + more + spare, disk.space.free.count());
         }
+    }
+
+    /// Pools that become large need larger metadata, and the group a larger spare of it.
+    #[test]
+    fn a_volume_grows_into_the_last_extent_and_not_into_the_one_after_it(
+        wish in some_wish(),
+        disks in some_disks(),
+        more in 8..200_u64,
+    ) {
+        let Ok(placement) = place(&wish, &disks) else { return Ok(()) };
+        let mut disks = disks;
+        carry_out(&mut disks, &placement);
+        let bricks = there(&placement);
+        let addition = Wish { size: gib(more), ..wish };
+        let sets = placement.sets.len();
+        let sizes = grown_sizes(&addition, sets, &bricks);
+        for disk in &mut disks {
+            disk.space.free = Extents::new(needed_on(disk, &sizes, addition.snapshot_factor_milli, &bricks));
+        }
+        let grown = |disks: &[Candidate]| grow(&addition, u32::try_from(sets).unwrap(), &bricks, disks);
+        prop_assert!(grown(&disks).is_some());
+        let one = disks.iter_mut().find(|disk| disk.device == bricks[0].device).unwrap();
+        one.space.free = Extents::new(one.space.free.count() - 1);
+        prop_assert_eq!(grown(&disks), None);
     }
 
     /// A brick moves to the best device that may take it, and stays only where none may.
