@@ -311,6 +311,8 @@ pub trait Host: BlockTool + Send + Sync + 'static {
         name: &VolumeName,
         options: &[(OptionKey, OptionValue)],
     ) -> Result<(), HostError>;
+    /// Takes the option off the volume, so that it is as by default. One that it does not have is no error.
+    async fn gluster_volume_reset(&self, name: &VolumeName, option: &OptionKey) -> Result<(), HostError>;
     async fn gluster_volume_start(&self, name: &VolumeName) -> Result<(), HostError>;
     async fn gluster_volume_stop(&self, name: &VolumeName) -> Result<(), HostError>;
     /// The bricks' file systems stay as they are, also those that glusterd itself made for a clone.

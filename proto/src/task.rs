@@ -88,6 +88,8 @@ pub enum Wanted {
     VolumeCloned(CloneSpec),
     /// The brick has taken the place of another one in its set. Not for layouts without copies.
     BrickReplaced(BrickSwap),
+    /// The option has this value on the volume; without one, what GlusterFS does by default.
+    VolumeOptionSet(VolumeOption),
     /// Data is being moved from the volume's old bricks to its new ones.
     RebalanceStarted(VolumeKey),
     /// Data is being moved off the brick of a volume without copies, or was moved already.
@@ -281,6 +283,13 @@ pub struct CloneSpec {
     pub clone: VolumeKey,
     /// Set on the clone; what it inherits from its source stays otherwise.
     pub options: BTreeMap<OptionKey, OptionValue>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeOption {
+    pub volume: VolumeKey,
+    pub option: OptionKey,
+    pub value: Option<OptionValue>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+use bricklayer_agent::host::Host;
 use bricklayer_api::client::Client;
 use bricklayer_api::heketi::{
     BrickEvictRequest, DeviceDeleteRequest, DurabilityRequest, StateRequest, VolumeCloneRequest, VolumeCreateRequest,
@@ -126,9 +127,34 @@ async fn a_brick_moves_to_the_chosen_device_and_its_old_place_is_empty_again() {
     assert!(after.bricks.iter().all(|brick| brick.id != old.id));
     assert!(after.bricks.iter().any(|brick| (brick.node, brick.device) == (free_node, free_device)));
     assert!(client.device(old.device).await.unwrap().bricks.is_empty());
+    let options = &cluster.host("gfs1").footprint().volumes[0].options;
+    assert!(!options.iter().any(|(key, _)| key == "cluster.favorite-child-policy"), "as before: {options:?}");
     cluster.volume_is_whole(volume.id).await.unwrap();
     cluster.until_ledger_is_lvms().await.unwrap();
     delete(&client, volume.id).await.unwrap();
+    nothing_was_violated(&cluster);
+}
+
+/// A clone made by hand of one of our volumes has the name that is asked for next: ours must not touch it, and must not
+/// be stuck for it.
+#[tokio::test]
+async fn a_name_that_somebody_took_in_gluster_is_refused_and_nothing_is_left_of_the_create() {
+    let cluster = cluster(3, 16).await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(1, 3)).await.unwrap();
+    let host: &dyn Host = cluster.host("gfs1");
+    let (snapshot, by_hand) = ("snap_by_hand".parse().unwrap(), "by_hand".parse().unwrap());
+    host.gluster_snapshot_create(&snapshot, &volume.name.parse().unwrap()).await.unwrap();
+    host.gluster_snapshot_activate(&snapshot, true).await.unwrap();
+    host.gluster_snapshot_clone(&snapshot, &by_hand).await.unwrap();
+    let before = cluster.footprints();
+    let request = VolumeCreateRequest { name: "by_hand".into(), ..replicated(1, 3) };
+    let refused = create(&client, &request).await.unwrap_err().to_string();
+    assert!(refused.contains("by_hand"), "{refused}");
+    assert_eq!(cluster.footprints(), before);
+    let refused = client.volume_clone(volume.id, &VolumeCloneRequest { name: "by_hand".into() }).await.unwrap();
+    assert!(done(&client, refused).await.map(|_| ()).unwrap_err().to_string().contains("by_hand"));
+    expand(&client, volume.id, 1).await.unwrap();
     nothing_was_violated(&cluster);
 }
 

@@ -703,7 +703,12 @@ async fn a_clone_that_fails_before_it_is_there_leaves_no_trace_and_one_cut_off_l
     host.gluster_snapshot_clone(&stranger, &"by_hand".parse().unwrap()).await.unwrap();
     let mut key = rig::clone_key();
     key.name = "by_hand".parse().unwrap();
-    assert_eq!(rig.ask(&(0, Wanted::VolumeGone(key))).await.unwrap_err().kind, FailureKind::Refused);
+    let start = rig.ask(&(0, Wanted::VolumeStarted(key.clone()))).await;
+    assert_eq!(start.unwrap_err().kind, FailureKind::Refused);
+    // Ours is not there, and the stranger stays.
+    let before = rig.hosts[0].footprint().volumes;
+    assert!(!rig.ask(&(0, Wanted::VolumeGone(key))).await.unwrap().changed);
+    assert_eq!(rig.hosts[0].footprint().volumes, before);
 }
 
 #[tokio::test(start_paused = true)]

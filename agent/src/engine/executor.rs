@@ -206,6 +206,7 @@ fn settles(wanted: &Wanted) -> Option<Duration> {
         | Wanted::VolumeExtended(_)
         | Wanted::VolumeCloned(_)
         | Wanted::BrickReplaced(_)
+        | Wanted::VolumeOptionSet(_)
         | Wanted::RebalanceStarted(_)
         | Wanted::DrainStarted(_)
         | Wanted::DrainStopped(_)

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bricklayer_proto::names::{BrickPath, HostName, OptionKey, OptionValue, SnapshotName};
 use bricklayer_proto::task::{
-    BrickAddress, BrickSeenInVolume, Done, Failure, FailureKind, Report, VOLUME_ID_OPTION, VolumeKey, VolumeReport,
-    VolumeSpec,
+    BrickAddress, BrickSeenInVolume, Done, Failure, FailureKind, Report, VOLUME_ID_OPTION, VolumeKey, VolumeOption,
+    VolumeReport, VolumeSpec,
 };
 
 use super::clone::is_clone;
@@ -120,6 +120,41 @@ impl Engine {
         if options.iter().all(is_set) { Ok(()) } else { Err(failure(&error)) }
     }
 
+    pub(super) async fn volume_option_set(
+        &self,
+        wanted: &VolumeOption,
+        progress: OnProgress<'_>,
+    ) -> Result<Done, Failure> {
+        self.glusterd_must_run().await?;
+        let VolumeOption { volume: key, option, value } = wanted;
+        let holds = |volume: &GlusterVolume| {
+            let found = volume.options.iter().find(|(key, _)| key == option.as_str()).map(|(_, value)| value.as_str());
+            found == value.as_ref().map(OptionValue::as_str)
+        };
+        match self.look_for_ours(key).await? {
+            Some(volume) if holds(&volume) => return Ok(done(false, Report::Nothing)),
+            Some(_) => {}
+            None => return Err(refused(format!("there is no volume {}", key.name))),
+        }
+        let changed = match value {
+            Some(value) => {
+                progress("gluster volume set");
+                self.host.gluster_volume_set(&key.name, &[(option.clone(), value.clone())]).await
+            }
+            None => {
+                progress("gluster volume reset");
+                self.host.gluster_volume_reset(&key.name, option).await
+            }
+        };
+        match (changed, self.look_for_ours(key).await?) {
+            (_, Some(volume)) if holds(&volume) => Ok(done(true, Report::Nothing)),
+            (Err(error), _) => Err(failure(&error)),
+            (Ok(()), _) => {
+                Err(not_so(format!("option {option} of volume {} was changed and is not as wanted", key.name)))
+            }
+        }
+    }
+
     pub(super) async fn volume_started(&self, key: &VolumeKey, progress: OnProgress<'_>) -> Result<Done, Failure> {
         self.glusterd_must_run().await?;
         let known = locked(&self.known_volumes).contains(&(key.name.clone(), key.volume));
@@ -142,7 +177,7 @@ impl Engine {
 
     pub(super) async fn volume_stopped(&self, key: &VolumeKey, progress: OnProgress<'_>) -> Result<Done, Failure> {
         self.glusterd_must_run().await?;
-        match self.look_for_ours(key).await? {
+        match self.look_past_strangers(key).await? {
             Some(volume) if volume.started => {}
             _ => return Ok(done(false, Report::Nothing)),
         }
@@ -160,7 +195,7 @@ impl Engine {
     pub(super) async fn volume_gone(&self, key: &VolumeKey, progress: OnProgress<'_>) -> Result<Done, Failure> {
         self.glusterd_must_run().await?;
         let snapshot = SnapshotName::for_clone(key.volume);
-        let Some(volume) = self.look_for_ours(key).await? else {
+        let Some(volume) = self.look_past_strangers(key).await? else {
             // A clone that was cut off before it came to be leaves its snapshot.
             let removed = self.remove_snapshot(&snapshot, progress).await?;
             return Ok(done(removed, Report::Nothing));
@@ -183,10 +218,10 @@ impl Engine {
         Ok(done(true, Report::Nothing))
     }
 
-    /// A stranger of the same name counts as a refusal, none as none.
+    /// A stranger of the same name counts as none.
     pub(super) async fn volume_seen(&self, key: &VolumeKey) -> Result<Done, Failure> {
         self.glusterd_must_run().await?;
-        let seen = match self.look_for_ours(key).await? {
+        let seen = match self.look_past_strangers(key).await? {
             Some(volume) => Some(self.volume_report(volume).await),
             None => None,
         };
@@ -307,6 +342,33 @@ impl Engine {
             None if self.has_our_brick(&volume, key).await? => Ok(Some(volume)),
             None => Err(refused(format!("volume {} does not say that it is volume {}", key.name, key.volume))),
         }
+    }
+
+    /// As [`Self::look_for_ours`], but a volume that is surely another one of the same name is passed over: ours is not
+    /// there. So what was made for a volume whose name was taken can be taken back.
+    async fn look_past_strangers(&self, key: &VolumeKey) -> Result<Option<GlusterVolume>, Failure> {
+        let Some(volume) = self.look_for(key).await? else { return Ok(None) };
+        let stranger = match id_of(&volume) {
+            Some(id) if id == key.volume.to_string() => false,
+            Some(_) => !(is_clone(&volume) && self.is_clone_in_the_making(key).await?),
+            None if self.has_our_brick(&volume, key).await? => false,
+            None if self.keeps_a_brick_of(key).await? => true,
+            None => {
+                let message = format!(
+                    "volume {} does not say whether it is volume {}, and no brick of that is on this host",
+                    key.name, key.volume
+                );
+                return Err(Failure { kind: FailureKind::Unavailable, message, cure: None, obstacles: Vec::new() });
+            }
+        };
+        Ok((!stranger).then_some(volume))
+    }
+
+    /// Whether a thin volume on this host carries the tags of a brick of it.
+    async fn keeps_a_brick_of(&self, key: &VolumeKey) -> Result<bool, Failure> {
+        let view = self.host.view().await.map_err(|error| failure(&error))?;
+        let mut volumes = view.groups.iter().flat_map(|group| &group.volumes);
+        Ok(volumes.any(|lv| matches!(tags::parse_brick(&lv.tags), Ok(Some(brick)) if brick.volume == key.volume)))
     }
 
     async fn has_our_brick(&self, volume: &GlusterVolume, key: &VolumeKey) -> Result<bool, Failure> {

@@ -99,6 +99,7 @@ impl Engine {
             | Wanted::VolumeExtended(_)
             | Wanted::VolumeCloned(_)
             | Wanted::BrickReplaced(_)
+            | Wanted::VolumeOptionSet(_)
             | Wanted::RebalanceStarted(_)
             | Wanted::DrainStarted(_)
             | Wanted::DrainStopped(_)
@@ -126,6 +127,7 @@ impl Engine {
                 Wanted::Peer { host } => self.peer(host, progress).await,
                 Wanted::PeerGone { host, lost } => self.peer_gone(host, *lost, progress).await,
                 Wanted::Volume(spec) => self.volume(spec, progress).await,
+                Wanted::VolumeOptionSet(wanted) => self.volume_option_set(wanted, progress).await,
                 Wanted::VolumeStarted(key) => self.volume_started(key, progress).await,
                 Wanted::VolumeStopped(key) => self.volume_stopped(key, progress).await,
                 Wanted::VolumeGone(key) => self.volume_gone(key, progress).await,

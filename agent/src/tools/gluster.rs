@@ -144,6 +144,10 @@ impl Gluster {
     }
 
     #[must_use]
+    pub fn volume_reset(&self, name: &VolumeName, option: &OptionKey) -> Call {
+        self.changes(vec!["volume".to_owned(), "reset".to_owned(), name.to_string(), option.to_string()])
+    }
+
     pub fn volume_set(&self, name: &VolumeName, options: &[(OptionKey, OptionValue)]) -> Call {
         let mut words = vec!["volume".to_owned(), "set".to_owned(), name.to_string()];
         words.extend(options.iter().flat_map(|(key, value)| [key.to_string(), value.to_string()]));
@@ -221,9 +225,11 @@ pub async fn ask_for(call: &Call) -> Result<Option<Answer>, HostError> {
                 tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
                 pause = (pause * 2).min(Duration::from_secs(10));
             }
-            Judged::Busy(said) | Judged::Failed(said) => {
-                return Err(HostError::Failed { what: call.title(), said });
+            // It may be an earlier try of the same that did not answer in time, and may yet take effect.
+            Judged::Busy(_) => {
+                return Err(HostError::StillRunning { what: call.title(), seconds: start.elapsed().as_secs() });
             }
+            Judged::Failed(said) => return Err(HostError::Failed { what: call.title(), said }),
             Judged::PeersDown(said) => return Err(HostError::PeersDown { what: call.title(), said }),
             Judged::NoSuchVolume => {
                 return Err(HostError::Failed { what: call.title(), said: "there is no such volume".to_owned() });

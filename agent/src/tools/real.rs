@@ -457,6 +457,10 @@ impl Host for RealHost {
         gluster::ask(&self.gluster.volume_set(name, options)).await.map(drop)
     }
 
+    async fn gluster_volume_reset(&self, name: &VolumeName, option: &OptionKey) -> Result<(), HostError> {
+        gluster::ask(&self.gluster.volume_reset(name, option)).await.map(drop)
+    }
+
     async fn gluster_volume_start(&self, name: &VolumeName) -> Result<(), HostError> {
         gluster::ask(&self.gluster.volume_start(name)).await.map(drop)
     }

@@ -5,8 +5,10 @@
 
 use async_trait::async_trait;
 use bricklayer_proto::ids::{BrickId, DeviceId, OperationId};
+use bricklayer_proto::names::NotAName;
 use bricklayer_proto::task::{
-    BrickAddress, BrickDrain, BrickHeal, BrickSwap, HealReport, Layout, RebalanceReport, RebalanceState, Wanted,
+    BrickAddress, BrickDrain, BrickHeal, BrickSwap, HealReport, Layout, RebalanceReport, RebalanceState, VolumeOption,
+    Wanted,
 };
 
 use super::bricks::{MakeBrick, RemoveBrick, SyncBrick};
@@ -14,7 +16,7 @@ use super::candidates::candidates;
 use super::context::{Context, Run};
 use super::step::{Stage, Step, StepError};
 use super::volume_expand::ExtendVolume;
-use super::{Rejected, gluster, volume_delete, volume_options};
+use super::{Rejected, gluster, volume_create, volume_delete, volume_options};
 use crate::model::{Brick, BrickReplace, FIRST_GENERATION, Operation, Plan, Resource, Topology, Volume};
 use crate::placement::{self, Placed, ReplaceWish};
 use crate::state::Change;
@@ -146,9 +148,11 @@ pub fn stages(context: &Context, operation: OperationId, plan: &BrickReplace) ->
     vec![
         Stage::one(CheckSet { plan: plan() }),
         make,
+        Stage::one(Majority { plan: plan(), during: true }),
         Stage::one(Swap { plan: plan() }),
         sync,
         Stage::one(AwaitHeal { plan: plan() }).without_return(),
+        Stage::one(Majority { plan: plan(), during: false }).without_return(),
         remove,
     ]
 }
@@ -312,6 +316,63 @@ impl Step for CheckServing {
 
     async fn undo(&self, _: &Context, _: &Run) -> Result<(), StepError> {
         Ok(())
+    }
+}
+
+/// While a set is healed, a file whose copies are not the same file is the one that most bricks have.
+///
+/// A client that renames files while the new brick is being filled can leave it with an older file of the same name. The
+/// self-heal then finds the new brick marked as dirty and takes none of the copies for good: the client gets an error of
+/// input and output (seen with GlusterFS 10.3 under load). In a set of three the other two are right.
+struct Majority {
+    plan: BrickReplace,
+    /// Set before the exchange, as by default after it.
+    during: bool,
+}
+
+impl Majority {
+    const OPTION: &str = "cluster.favorite-child-policy";
+
+    /// Two bricks have no majority; and what a person chose stays.
+    fn applies(&self) -> Result<bool, StepError> {
+        let of_three = matches!(self.plan.volume.layout, Layout::Arbiter | Layout::Replicate { replica: 3.. });
+        let own = volume_create::options_of(&self.plan.volume)?.keys().any(|key| key.as_str() == Self::OPTION);
+        Ok(of_three && !own)
+    }
+
+    async fn set(&self, context: &Context, run: &Run, value: Option<&str>) -> Result<(), StepError> {
+        if !self.applies()? {
+            return Ok(());
+        }
+        let missing = |_: NotAName| StepError::Missing("an option of GlusterFS".to_owned());
+        let option = VolumeOption {
+            volume: self.plan.volume.key(),
+            option: Self::OPTION.parse().map_err(missing)?,
+            value: value.map(str::parse).transpose().map_err(missing)?,
+        };
+        gluster::ask(context, run, self.plan.volume.cluster, Wanted::VolumeOptionSet(option)).await?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Step for Majority {
+    fn name(&self) -> String {
+        match self.during {
+            true => "let the majority of copies count while the set is healed".to_owned(),
+            false => "let GlusterFS judge copies as before".to_owned(),
+        }
+    }
+
+    async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        self.set(context, run, self.during.then_some("majority")).await
+    }
+
+    async fn undo(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        match self.during {
+            true => self.set(context, run, None).await,
+            false => Ok(()),
+        }
     }
 }
 

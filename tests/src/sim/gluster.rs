@@ -452,6 +452,12 @@ impl World {
         Ok(())
     }
 
+    pub fn volume_reset(&mut self, key: HostKey, name: &VolumeName, option: &OptionKey) -> Result<(), HostError> {
+        let volume = self.find_volume(key, &format!("gluster volume reset {name}"), name)?;
+        volume.options.remove(option.as_str());
+        Ok(())
+    }
+
     pub fn volume_start(&mut self, key: HostKey, name: &VolumeName) -> Result<(), HostError> {
         let what = format!("gluster volume start {name}");
         let volume = self.find_volume(key, &what, name)?.clone();

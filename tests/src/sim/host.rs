@@ -13,8 +13,8 @@ use bricklayer_agent::host::{
 use bricklayer_proto::ids::BootId;
 use bricklayer_proto::inventory::{PeerSeen, Versions};
 use bricklayer_proto::names::{
-    BlockName, BrickPath, DevicePath, HostName, LvName, LvmTag, MountPoint, OptionKey, OptionValue, PvUuid, SnapshotName, VgName,
-    VolumeName,
+    BlockName, BrickPath, DevicePath, HostName, LvName, LvmTag, MountPoint, OptionKey, OptionValue, PvUuid,
+    SnapshotName, VgName, VolumeName,
 };
 use bricklayer_proto::size::{ByteSize, ExtentSize, MIB};
 use bricklayer_proto::task::{BrickAddress, HealReport, Layout, RebalanceReport};
@@ -1163,6 +1163,12 @@ impl Host for SimHost {
         let (volume, options) = (name.clone(), options.to_vec());
         let run = move |world: &mut World, key: HostKey| world.volume_set(key, &volume, &options);
         self.gluster_effect(Call::VolumeSet, name, run, None).await
+    }
+
+    async fn gluster_volume_reset(&self, name: &VolumeName, option: &OptionKey) -> Result<(), HostError> {
+        let (volume, option) = (name.clone(), option.clone());
+        let run = move |world: &mut World, key: HostKey| world.volume_reset(key, &volume, &option);
+        self.gluster_effect(Call::VolumeReset, name, run, None).await
     }
 
     async fn gluster_volume_start(&self, name: &VolumeName) -> Result<(), HostError> {
