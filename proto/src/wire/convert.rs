@@ -472,6 +472,11 @@ mod tests {
             Wanted::BlockResized(BlockResize { key: block.clone(), size }),
             Wanted::BlockGone(block.clone()),
             Wanted::BlockSeen(block),
+            Wanted::VolumeOptionSet(VolumeOption {
+                volume: volume.clone(),
+                option: "cluster.favorite-child-policy".parse().unwrap(),
+                value: None,
+            }),
             Wanted::VolumeStarted(volume.clone()),
             Wanted::VolumeStopped(volume.clone()),
             Wanted::VolumeGone(volume),
@@ -500,6 +505,7 @@ mod tests {
                 | Wanted::VolumeExtended(_)
                 | Wanted::VolumeCloned(_)
                 | Wanted::BrickReplaced(_)
+                | Wanted::VolumeOptionSet(_)
                 | Wanted::RebalanceStarted(_)
                 | Wanted::DrainStarted(_)
                 | Wanted::DrainStopped(_)
