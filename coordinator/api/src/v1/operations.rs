@@ -77,6 +77,9 @@ impl fmt::Display for OperationState {
 pub struct Step {
     pub name: String,
     pub state: StepState,
+    /// How far it is, for people: `12 entries left to heal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// Where a step stands.

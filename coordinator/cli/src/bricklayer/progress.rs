@@ -93,7 +93,12 @@ pub fn line(operation: &Operation) -> String {
         (OperationState::Running, Some(step)) if others > 0 => {
             format!("{} and {others} more at once [{done} of {all} done]", step.name)
         }
-        (OperationState::Running, Some(step)) => format!("{} [{done} of {all} done]", step.name),
+        (OperationState::Running, Some(step)) => match &step.detail {
+            Some(detail) => {
+                format!("{}: {} [{done} of {all} done]", step.name, detail.lines().next().unwrap_or_default())
+            }
+            None => format!("{} [{done} of {all} done]", step.name),
+        },
         (OperationState::Undoing, _) => format!("failed, taking back what was done [{done} left]"),
         (state, _) => format!("{state} [{done} of {all} done]"),
     }

@@ -68,5 +68,5 @@ fn step(view: StepView) -> Step {
         StepState::Failed => ShownState::Failed,
         StepState::Undone => ShownState::Undone,
     };
-    Step { name: view.name, state }
+    Step { name: view.name, state, detail: view.detail }
 }

@@ -51,7 +51,8 @@ pub fn operation_info(operation: &Operation) -> String {
             StepState::Failed => "failed ",
             StepState::Undone => "undone ",
         };
-        let _infallible = writeln!(text, "  {state}  {}", step.name);
+        let detail = step.detail.as_ref().map(|detail| format!(": {}", detail.lines().next().unwrap_or_default()));
+        let _infallible = writeln!(text, "  {state}  {}{}", step.name, detail.unwrap_or_default());
     }
     text
 }
