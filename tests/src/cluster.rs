@@ -92,6 +92,7 @@ impl Settings {
                 absence: Duration::from_secs(5),
                 retry: Duration::from_millis(50),
                 look: Duration::from_millis(20),
+                settled: Duration::from_millis(100),
                 healing: Duration::from_secs(2),
                 ..Policy::default()
             },

@@ -6,8 +6,8 @@
 use bricklayer_agent::host::Host;
 use bricklayer_api::client::Client;
 use bricklayer_api::heketi::{
-    BrickEvictRequest, DeviceDeleteRequest, DurabilityRequest, StateRequest, VolumeCloneRequest, VolumeCreateRequest,
-    VolumeExpandRequest, VolumeInfo,
+    BrickEvictRequest, DeviceDeleteRequest, Disperse, DurabilityRequest, StateRequest, VolumeCloneRequest,
+    VolumeCreateRequest, VolumeExpandRequest, VolumeInfo,
 };
 use bricklayer_api::v1::{BrickReplaceRequest, NodeLostRequest};
 use bricklayer_proto::ids::{DeviceId, NodeId, VolumeId};
@@ -169,6 +169,28 @@ async fn a_brick_of_a_volume_without_copies_moves_with_its_files() {
     let after = client.volume(volume.id).await.unwrap();
     assert_eq!(after.bricks.len(), 1);
     assert_ne!(after.bricks[0].device, old.device);
+    cluster.volume_is_whole(volume.id).await.unwrap();
+    delete(&client, volume.id).await.unwrap();
+    cluster.until_ledger_is_lvms().await.unwrap();
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
+async fn a_brick_of_a_dispersed_volume_moves_too() {
+    let cluster = cluster(4, 16).await;
+    let client = cluster.client().unwrap();
+    let durability = DurabilityRequest {
+        kind: "disperse".into(),
+        disperse: Disperse { data: 2, redundancy: 1 },
+        ..DurabilityRequest::default()
+    };
+    let request = VolumeCreateRequest { size_gib: 4, durability, ..VolumeCreateRequest::default() };
+    let volume = create(&client, &request).await.unwrap();
+    let old = volume.bricks[0].clone();
+    let accepted = client.brick_evict(old.id, &BrickEvictRequest::default()).await.unwrap();
+    done(&client, accepted).await.unwrap();
+    let after = client.volume(volume.id).await.unwrap();
+    assert!(after.bricks.len() == 3 && after.bricks.iter().all(|brick| brick.id != old.id), "{after:?}");
     cluster.volume_is_whole(volume.id).await.unwrap();
     delete(&client, volume.id).await.unwrap();
     cluster.until_ledger_is_lvms().await.unwrap();

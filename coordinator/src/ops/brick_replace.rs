@@ -3,6 +3,8 @@
 //! The old brick is kept until its set is healed, and a volume never has two of its bricks moving. A volume without
 //! copies is moved the other way round: the new brick is added, and the data drained off the old one.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bricklayer_proto::ids::{BrickId, DeviceId, OperationId};
 use bricklayer_proto::names::NotAName;
@@ -426,6 +428,11 @@ impl Step for AwaitHeal {
             return Ok(());
         }
         let new = self.plan.new_address(context, run)?;
+        let settled = match self.plan.volume.layout {
+            Layout::Disperse { .. } => context.policy.settled,
+            _ => Duration::ZERO,
+        };
+        let mut clean_since = None;
         loop {
             // Somebody may be declared lost while this waits.
             let mut set = self.plan.other_addresses(context)?;
@@ -436,8 +443,15 @@ impl Step for AwaitHeal {
             let entries: u64 = bricks.iter().filter_map(|brick| brick.pending).sum();
             let unknown = bricks.iter().any(|brick| brick.online && brick.pending.is_none());
             if away == 0 && entries == 0 && !unknown {
-                return Ok(());
+                let since = *clean_since.get_or_insert_with(tokio::time::Instant::now);
+                if since.elapsed() >= settled {
+                    return Ok(());
+                }
+                context.progress.note(run.id(), &self.name(), "nothing left to heal; waiting whether it stays so");
+                tokio::time::sleep(context.policy.look).await;
+                continue;
             }
+            clean_since = None;
             let note = match away {
                 0 => format!("{entries} entries left to heal"),
                 _ => format!("{entries} entries left to heal, {away} bricks of the set do not answer"),

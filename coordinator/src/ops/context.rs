@@ -65,6 +65,9 @@ pub struct Policy {
     pub undoing: Duration,
     /// How often a heal or a movement of data is looked at.
     pub look: Duration,
+    /// How long a dispersed set has to be without anything to heal, look after look, before it counts as healed: unlike
+    /// a replicated one it is not marked by the exchange itself, but when the self-heal daemon meets the new brick.
+    pub settled: Duration,
     /// How long the replacement of a brick waits for its set to be healed before it is given up, nothing being changed
     /// yet.
     pub healing: Duration,
@@ -85,6 +88,7 @@ impl Default for Policy {
             retry: Duration::from_secs(1),
             undoing: Duration::from_secs(10),
             look: Duration::from_secs(2),
+            settled: Duration::from_secs(60),
             healing: Duration::from_secs(60),
             moves_at_once: 4,
             block: BlockPolicy::default(),
