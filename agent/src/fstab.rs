@@ -30,7 +30,7 @@ pub struct Entry<'a> {
 /// The lines that mount something, in their order. Comments, empty lines and what cannot be read are passed over: they
 /// mount nothing.
 pub fn entries(text: &str) -> impl Iterator<Item = Entry<'_>> {
-    text.lines().filter_map(entry)
+    text.split_inclusive('\n').filter_map(entry)
 }
 
 /// The line of a brick, where there is one.
@@ -51,7 +51,7 @@ pub fn with_brick(text: &str, brick: BrickId, line: &str) -> String {
     let mut out = String::with_capacity(text.len() + line.len() + 2);
     let mut placed = false;
     for old in text.split_inclusive('\n') {
-        if entry(old.trim_end_matches('\n')).is_some_and(|entry| entry.brick == Some(brick)) {
+        if entry(old).is_some_and(|entry| entry.brick == Some(brick)) {
             if !placed {
                 out.push_str(line);
                 out.push('\n');
@@ -74,7 +74,7 @@ pub fn with_brick(text: &str, brick: BrickId, line: &str) -> String {
 /// Without the lines that `drop` says are to go.
 #[must_use]
 pub fn without(text: &str, drop: impl Fn(&Entry<'_>) -> bool) -> String {
-    let stays = |line: &&str| !entry(line.trim_end_matches('\n')).is_some_and(|entry| drop(&entry));
+    let stays = |line: &&str| !entry(line).is_some_and(|entry| drop(&entry));
     text.split_inclusive('\n').filter(stays).collect()
 }
 
@@ -84,7 +84,10 @@ pub fn without_brick(text: &str, brick: BrickId) -> String {
     without(text, |entry| entry.brick == Some(brick))
 }
 
+/// Reads one line, with or without its end. A carriage return before the end is no end: libmount takes it for a part of
+/// the last field, and so does this, wherever a line is read.
 fn entry(line: &str) -> Option<Entry<'_>> {
+    let line = line.strip_suffix('\n').unwrap_or(line);
     let mut fields = line.split([' ', '\t']).filter(|field| !field.is_empty());
     let source = fields.next().filter(|field| !field.starts_with('#'))?;
     let at = fields.next()?;
@@ -144,6 +147,17 @@ mod tests {
     fn a_foreign_line_is_read_with_its_spaces() {
         let found: Vec<_> = entries(FOREIGN).map(|entry| (entry.source, entry.at)).collect();
         assert_eq!(found, [("UUID=1-2".to_owned(), "/".into()), ("/dev/sdc".to_owned(), "/mnt/with space".into())]);
+    }
+
+    #[test]
+    fn a_line_with_a_carriage_return_is_the_same_brick_to_whoever_reads_and_to_whoever_removes() {
+        let whole = format!("{}\r\n", our_line(7));
+        assert_eq!(of_brick(&whole, brick(7)).unwrap().line, whole.trim_end_matches('\n'));
+        assert_eq!(without_brick(&whole, brick(7)), "");
+        // Nothing follows the options, so the carriage return is theirs, and the id is none.
+        let cut = whole.replace(" 0 0", "");
+        assert_eq!(of_brick(&cut, brick(7)), None);
+        assert_eq!(without_brick(&cut, brick(7)), cut);
     }
 
     #[test]
