@@ -1,0 +1,432 @@
+//! Every value goes to the wire and comes back as it was, and what is wrong there is refused.
+
+use std::collections::BTreeMap;
+
+use prost::Message;
+
+use super::*;
+use crate::block::*;
+use crate::ids::*;
+use crate::inventory::*;
+use crate::names::{MountPoint, VgName};
+use crate::size::{ByteSize, ExtentSize, Extents};
+use crate::space::BrickSpace;
+use crate::task::*;
+
+/// Through the bytes, as they go over the wire.
+fn there_and_back<T, M>(said: T) -> T
+where
+    M: From<T> + Message + Default,
+    T: TryFrom<M, Error: std::fmt::Debug>,
+{
+    let bytes = M::from(said).encode_to_vec();
+    M::decode(bytes.as_slice()).unwrap().try_into().unwrap()
+}
+
+fn task(wanted: Wanted) -> Task {
+    Task { id: TaskId::from_u128(1), operation: OperationId::from_u128(2), epoch: u64::MAX, wanted }
+}
+
+fn tags() -> BrickTags {
+    BrickTags {
+        brick: BrickId::from_u128(3),
+        volume: VolumeId::from_u128(4),
+        volume_name: "vol_x".parse().unwrap(),
+        set: 0,
+        position: 2,
+        role: BrickRole::Arbiter,
+        asked: ByteSize::from_bytes(8 << 30),
+        generation: 9,
+        operation: OperationId::from_u128(2),
+    }
+}
+
+fn group_space() -> GroupSpace {
+    GroupSpace {
+        extent_size: ExtentSize::FOUR_MIB,
+        total: Extents::new(4090),
+        free: Extents::new(17),
+        spare: Extents::new(11),
+        seqno: 40,
+    }
+}
+
+fn every_wanted() -> Vec<Wanted> {
+    let brick =
+        BrickKey { device: DeviceId::from_u128(5), brick: BrickId::from_u128(3), volume: VolumeId::from_u128(4) };
+    let volume = VolumeKey { volume: VolumeId::from_u128(4), name: "vol_x".parse().unwrap() };
+    let layout = Layout::Disperse { data: 4, redundancy: 2 };
+    let record = VolumeRecord {
+        format: VolumeRecord::FORMAT,
+        installation: InstallationId::from_u128(6),
+        cluster: ClusterId::from_u128(8),
+        volume: VolumeId::from_u128(4),
+        name: "vol_x".parse().unwrap(),
+        size: ByteSize::from_bytes(8 << 30),
+        layout: Layout::Replicate { replica: 3 },
+        sets: 1,
+        gid: 2000,
+        options: vec!["performance.cache-size 1GB".to_owned()],
+        snapshot_factor_milli: 1500,
+        snapshots: true,
+    };
+    let device = DeviceId::from_u128(5);
+    let spec = BrickSpec { device, tags: tags(), space: space(), gid: 2000, record: record.clone() };
+    let address = BrickAddress { host: "gfs1".parse().unwrap(), path: mount().brick_path() };
+    let drain = BrickDrain { volume: volume.clone(), brick: address.clone() };
+    let options: BTreeMap<_, _> = [("user.a".parse().unwrap(), "b c".parse().unwrap())].into();
+    let volume_spec =
+        VolumeSpec { key: volume.clone(), layout, bricks: vec![address.clone()], options: options.clone() };
+    let block =
+        BlockKey { block: BlockVolumeId::from_u128(9), hosting: volume.clone(), name: "blockvol_9".parse().unwrap() };
+    let size = ByteSize::from_bytes(1 << 30);
+    let all = vec![
+        Wanted::Device(DeviceSpec {
+            device: DeviceId::from_u128(5),
+            installation: InstallationId::from_u128(6),
+            node: NodeId::from_u128(7),
+            path: "/dev/sdb".parse().unwrap(),
+            extent_size: ExtentSize::FOUR_MIB,
+            destroy: true,
+        }),
+        Wanted::DeviceCondemned { device: DeviceId::from_u128(5) },
+        Wanted::DeviceGone { device: DeviceId::from_u128(5) },
+        Wanted::DiskWiped { path: "/dev/sdb".parse().unwrap(), confirm: "WD-1".to_owned() },
+        Wanted::DeviceSeen { device },
+        Wanted::Brick(spec.clone()),
+        Wanted::BrickCanGrow(spec.clone()),
+        Wanted::BrickGrown(spec),
+        Wanted::CloneBrick(CloneBrickSpec { device, tags: tags(), path: mount().brick_path(), record }),
+        Wanted::BrickSynced(brick),
+        Wanted::BrickCondemned(brick),
+        Wanted::BrickGone(brick),
+        Wanted::Peer { host: "gfs2".parse().unwrap() },
+        Wanted::PeerGone { host: "192.168.0.204".parse().unwrap(), lost: true },
+        Wanted::Volume(volume_spec.clone()),
+        Wanted::VolumeExtended(volume_spec),
+        Wanted::VolumeCloned(CloneSpec { source: volume.clone(), clone: volume.clone(), options }),
+        Wanted::BrickReplaced(BrickSwap { volume: volume.clone(), old: address.clone(), new: address }),
+        Wanted::RebalanceStarted(volume.clone()),
+        Wanted::DrainStarted(drain.clone()),
+        Wanted::DrainStopped(drain.clone()),
+        Wanted::DrainCommitted(drain.clone()),
+        Wanted::DrainSeen(drain),
+        Wanted::VolumeSeen(volume.clone()),
+        Wanted::HealSeen(volume.clone()),
+        Wanted::RebalanceSeen(volume.clone()),
+        Wanted::BlockCreated(BlockSpec {
+            key: block.clone(),
+            size,
+            hosts: vec!["gfs1".parse().unwrap()],
+            auth: true,
+            preallocation: Preallocation::No,
+        }),
+        Wanted::BlockResized(BlockResize { key: block.clone(), size }),
+        Wanted::BlockGone(block.clone()),
+        Wanted::BlockSeen(block),
+        Wanted::VolumeOptionSet(VolumeOption {
+            volume: volume.clone(),
+            option: "cluster.favorite-child-policy".parse().unwrap(),
+            value: None,
+        }),
+        Wanted::VolumeStarted(volume.clone()),
+        Wanted::VolumeStopped(volume.clone()),
+        Wanted::VolumeGone(volume),
+    ];
+    for wanted in &all {
+        // No `_` arm: a new variant must be added to the list above.
+        match wanted {
+            Wanted::Device(_)
+            | Wanted::DeviceCondemned { .. }
+            | Wanted::DeviceGone { .. }
+            | Wanted::DeviceSeen { .. }
+            | Wanted::DiskWiped { .. }
+            | Wanted::Brick(_)
+            | Wanted::BrickCanGrow(_)
+            | Wanted::BrickGrown(_)
+            | Wanted::CloneBrick(_)
+            | Wanted::BrickSynced(_)
+            | Wanted::BrickCondemned(_)
+            | Wanted::BrickGone(_)
+            | Wanted::Peer { .. }
+            | Wanted::PeerGone { .. }
+            | Wanted::Volume(_)
+            | Wanted::VolumeStarted(_)
+            | Wanted::VolumeStopped(_)
+            | Wanted::VolumeGone(_)
+            | Wanted::VolumeExtended(_)
+            | Wanted::VolumeCloned(_)
+            | Wanted::BrickReplaced(_)
+            | Wanted::VolumeOptionSet(_)
+            | Wanted::RebalanceStarted(_)
+            | Wanted::DrainStarted(_)
+            | Wanted::DrainStopped(_)
+            | Wanted::DrainCommitted(_)
+            | Wanted::VolumeSeen(_)
+            | Wanted::HealSeen(_)
+            | Wanted::RebalanceSeen(_)
+            | Wanted::DrainSeen(_)
+            | Wanted::BlockCreated(_)
+            | Wanted::BlockResized(_)
+            | Wanted::BlockGone(_)
+            | Wanted::BlockSeen(_) => {}
+        }
+    }
+    all
+}
+
+fn mount() -> MountPoint {
+    "/var/lib/bricklayer/mounts/vg_1/brick_1".parse().unwrap()
+}
+
+fn space() -> BrickSpace {
+    BrickSpace::thin(ByteSize::from_bytes(8 << 30), ByteSize::ZERO, ExtentSize::FOUR_MIB).unwrap()
+}
+
+fn disk(obstacles: Vec<Obstacle>) -> Disk {
+    Disk {
+        path: "/dev/sdb".parse().unwrap(),
+        links: vec!["/dev/disk/by-id/wwn-0x5".parse().unwrap()],
+        size: ByteSize::from_bytes(16 << 30),
+        serial: Some("S".to_owned()),
+        wwn: None,
+        model: None,
+        rotational: true,
+        obstacles,
+        device: None,
+    }
+}
+
+fn every_obstacle() -> Vec<Obstacle> {
+    let text = |text: &str| text.to_owned();
+    let pv = "Xc3Hqh-AAAA-BBBB-CCCC-DDDD-EEEE-FFFFFF";
+    vec![
+        Obstacle::Mounted { source: text("/dev/sdb1"), at: text("/mnt/a b") },
+        Obstacle::Swap { source: text("/dev/sdb2") },
+        Obstacle::Fstab { line: text("/dev/sdb1\t/mnt xfs \"\\") },
+        Obstacle::Signature { what: text("ext4"), offset: u64::MAX },
+        Obstacle::PartitionTable { what: text("gpt") },
+        Obstacle::PhysicalVolume { uuid: pv.parse().unwrap(), group: Some("vg0".parse().unwrap()) },
+        Obstacle::HeldBy { name: text("crypt"), path: text("/dev/dm-3"), in_use: true },
+        Obstacle::MultipathMember { map: text("mpatha") },
+        Obstacle::ReadOnly,
+        Obstacle::TooSmall { size: ByteSize::ZERO, least: LEAST_DISK },
+        Obstacle::Ours { device: DeviceId::from_u128(5) },
+        Obstacle::Unknown { why: text("lsblk: ünlesbar") },
+    ]
+}
+
+#[test]
+fn every_task_arrives_as_it_was_sent() {
+    for wanted in every_wanted() {
+        let told = ToAgent::Task(Box::new(task(wanted)));
+        assert_eq!(there_and_back::<_, v1::ToAgent>(told.clone()), told);
+    }
+}
+
+#[test]
+fn every_outcome_arrives_as_it_was_sent() {
+    let pv_uuid = "Xc3Hqh-AAAA-BBBB-CCCC-DDDD-EEEE-FFFFFF".parse().unwrap();
+    let address = BrickAddress { host: "gfs1".parse().unwrap(), path: mount().brick_path() };
+    let reports = [
+        Report::Nothing,
+        Report::Device(DeviceReport { pv_uuid, disk: disk(Vec::new()), space: group_space() }),
+        Report::Brick(BrickReport {
+            path: mount().brick_path(),
+            size: ByteSize::from_bytes(8 << 30),
+            space: group_space(),
+        }),
+        Report::Group { space: group_space() },
+        Report::Volume { seen: None },
+        Report::Volume {
+            seen: Some(VolumeReport {
+                started: true,
+                bricks: vec![BrickSeenInVolume { address: address.clone(), online: None }],
+            }),
+        },
+        Report::Heal(HealReport { bricks: vec![BrickHeal { address, online: true, pending: Some(7) }] }),
+        Report::Rebalance(RebalanceReport {
+            state: RebalanceState::Completed,
+            nodes: vec![RebalanceNode {
+                host: "localhost".to_owned(),
+                state: RebalanceState::Failed,
+                files: 1,
+                moved: ByteSize::from_bytes(2),
+                scanned: 3,
+                failures: 4,
+                skipped: 5,
+                seconds: 6,
+            }],
+        }),
+        Report::Block {
+            seen: Some(BlockReport {
+                iqn: "iqn.2016-12.org.gluster-block:1".to_owned(),
+                lun: 0,
+                username: "u".to_owned(),
+                password: "p".to_owned().into(),
+                hosts: vec!["gfs1".parse().unwrap()],
+                size: ByteSize::from_bytes(1 << 30),
+                behind: [("gfs2".parse().unwrap(), ByteSize::from_bytes(1))].into(),
+            }),
+        },
+    ];
+    let done = reports.into_iter().map(|report| Ok(Done { changed: true, report }));
+    let kinds = [
+        FailureKind::Refused,
+        FailureKind::NoSpace,
+        FailureKind::Failed,
+        FailureKind::Unknown,
+        FailureKind::Stale,
+        FailureKind::Unavailable,
+        FailureKind::PeersDown,
+    ];
+    let failed = kinds.into_iter().map(|kind| {
+        let (message, cure) = ("/dev/sdb is mounted".to_owned(), Some(String::new()));
+        Err(Failure { kind, message, cure, obstacles: every_obstacle() })
+    });
+    let bare = Failure { kind: FailureKind::Failed, message: String::new(), cure: None, obstacles: Vec::new() };
+    for result in done.chain(failed).chain([Err(bare)]) {
+        let said = FromAgent::Outcome(Box::new(Outcome { task: TaskId::from_u128(1), result }));
+        assert_eq!(there_and_back::<_, v1::FromAgent>(said.clone()), said);
+    }
+}
+
+#[test]
+fn an_inventory_with_everything_in_it_arrives_as_it_was_sent() {
+    let volume = |kind| LogicalVolume {
+        name: "brick_1".parse().unwrap(),
+        uuid: "u".to_owned(),
+        size: ByteSize::from_bytes(1),
+        kind,
+        active: true,
+        open: false,
+        condemned: true,
+        tags: vec!["bricklayer.format=1".parse().unwrap()],
+    };
+    let group: VgName = "vg_1".parse().unwrap();
+    let inventory = Inventory {
+        disks: vec![disk(every_obstacle())],
+        groups: vec![VolumeGroup {
+            name: group.clone(),
+            uuid: "u".to_owned(),
+            space: group_space(),
+            physical_volumes: vec![PhysicalVolume {
+                uuid: "Xc3Hqh-AAAA-BBBB-CCCC-DDDD-EEEE-FFFFFF".parse().unwrap(),
+                path: None,
+                missing: true,
+            }],
+            tags: Some(GroupTags {
+                installation: InstallationId::from_u128(6),
+                node: NodeId::from_u128(7),
+                device: DeviceId::from_u128(5),
+            }),
+            condemned: false,
+            volumes: vec![
+                volume(LvKind::ThinPool {
+                    metadata: ByteSize::from_bytes(4 << 20),
+                    data_percent: Some(12.34),
+                    metadata_percent: None,
+                    volumes: 1,
+                }),
+                volume(LvKind::Thin { pool: "tp_1".parse().unwrap() }),
+                volume(LvKind::Other { segment_type: "linear".to_owned() }),
+            ],
+        }],
+        bricks: vec![BrickSeen {
+            tags: tags(),
+            group,
+            volume_lv: "brick_1".parse().unwrap(),
+            pool_lv: "tp_1".parse().unwrap(),
+            size: ByteSize::from_bytes(8 << 30),
+            condemned: false,
+            fstab: Some(mount()),
+            mounted: None,
+            path: Some(mount().brick_path()),
+        }],
+        gluster: GlusterSeen {
+            running: true,
+            uuid: Some("u".to_owned()),
+            peers: vec![PeerSeen { uuid: "v".to_owned(), host: "gfs2".to_owned(), connected: true }],
+            block: Some("0.5.1".to_owned()),
+        },
+    };
+    for inventory in [inventory, Inventory::default()] {
+        let said = FromAgent::Inventory(Box::new(inventory));
+        assert_eq!(there_and_back::<_, v1::FromAgent>(said.clone()), said);
+    }
+}
+
+#[test]
+fn greetings_progress_and_acknowledgements_arrive_as_they_were_sent() {
+    let seen = AgentSeen {
+        host_name: "gfs1".to_owned(),
+        boot: BootId::from_u128(1),
+        versions: Versions {
+            agent: "1".to_owned(),
+            kernel: "2".to_owned(),
+            lvm: "3".to_owned(),
+            xfsprogs: "4".to_owned(),
+            glusterfs: String::new(),
+        },
+    };
+    let hello = Hello { protocols: 1..=2, node: NodeId::from_u128(7), epoch: 3, clock_ms: -1, seen };
+    let progress = Progress { task: TaskId::from_u128(1), doing: "mkfs.xfs".to_owned() };
+    for said in [FromAgent::Hello(hello), FromAgent::Progress(progress)] {
+        assert_eq!(there_and_back::<_, v1::FromAgent>(said.clone()), said);
+    }
+    let welcome = Welcome {
+        installation: InstallationId::from_u128(6),
+        epoch: 4,
+        protocol: 1,
+        clock_ms: i64::MAX,
+        name: "gfs1".parse().unwrap(),
+    };
+    for told in [ToAgent::Welcome(welcome), ToAgent::Acknowledge(TaskId::from_u128(1))] {
+        assert_eq!(there_and_back::<_, v1::ToAgent>(told.clone()), told);
+    }
+}
+
+#[test]
+fn enrolment_and_renewal_arrive_as_they_were_sent() {
+    let request = EnrollRequest {
+        invitation: InvitationId::from_u128(1),
+        secret: Secret::from_bytes([3; 32]),
+        csr: vec![1, 2],
+        machine_id: "m".to_owned(),
+    };
+    assert_eq!(there_and_back::<_, v1::EnrollRequest>(request.clone()), request);
+    let credentials =
+        Credentials { certificate: vec![1], authorities: vec![vec![2], vec![3]], addresses: vec!["a:1".to_owned()] };
+    assert_eq!(Credentials::from(v1::RenewReply::from(credentials.clone())), credentials);
+    let reply = EnrollReply {
+        installation: InstallationId::from_u128(6),
+        node: NodeId::from_u128(7),
+        name: "gfs1".parse().unwrap(),
+        credentials,
+    };
+    assert_eq!(there_and_back::<_, v1::EnrollReply>(reply.clone()), reply);
+}
+
+#[test]
+fn a_wish_that_is_not_known_is_refused_by_the_id_of_its_task() {
+    let mut message = v1::Task::from(task(Wanted::DeviceGone { device: DeviceId::from_u128(5) }));
+    message.wanted_json = br#"{"kind":"brick-polished"}"#.to_vec();
+    let error = Task::try_from(message).unwrap_err();
+    assert_eq!(error.task, Some(TaskId::from_u128(1)));
+    assert!(error.to_string().contains("brick-polished"), "{error}");
+}
+
+#[test]
+fn a_kind_of_failure_that_is_not_known_proves_nothing() {
+    let failure = v1::Failure { kind: 99, ..v1::Failure::default() };
+    assert_eq!(Failure::try_from(failure).unwrap().kind, FailureKind::Unknown);
+}
+
+#[test]
+fn a_missing_part_is_an_error_and_never_a_default() {
+    assert!(FromAgent::try_from(v1::FromAgent::default()).is_err());
+    assert!(ToAgent::try_from(v1::ToAgent::default()).is_err());
+    assert!(Hello::try_from(v1::Hello::default()).is_err());
+    let outcome = v1::Outcome { task: TaskId::from_u128(1).to_string(), result: None };
+    assert_eq!(Outcome::try_from(outcome).unwrap_err().task, Some(TaskId::from_u128(1)));
+}
