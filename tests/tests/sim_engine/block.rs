@@ -1,6 +1,4 @@
-//! Block volumes on the engine: every task failed at each of its effects in every way, then repeated or undone.
-
-#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+//! Block volumes.
 
 use bricklayer_agent::host::NewBlock;
 use bricklayer_proto::block::{BlockKey, BlockReport, BlockResize, BlockSpec, Preallocation};
