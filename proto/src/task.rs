@@ -379,6 +379,15 @@ pub struct RebalanceReport {
     pub nodes: Vec<RebalanceNode>,
 }
 
+impl RebalanceReport {
+    /// Files that were to be moved and were not. GlusterFS calls a movement completed though it skipped some, for want of
+    /// space or as somebody held them.
+    #[must_use]
+    pub fn left_behind(&self) -> u64 {
+        self.nodes.iter().map(|node| node.failures.saturating_add(node.skipped)).fold(0, u64::saturating_add)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RebalanceState {

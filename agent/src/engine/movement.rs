@@ -1,6 +1,7 @@
 //! Data moves between the bricks of a volume: it is rebalanced over all of them, or drained off one that is to go.
 //!
-//! A brick is taken out of its volume only when glusterd says that all was moved off it and nothing failed.
+//! A brick is taken out of its volume only when glusterd says that all was moved off it, nothing failed and nothing was
+//! skipped.
 
 use bricklayer_proto::task::{BrickDrain, Done, Failure, RebalanceReport, RebalanceState, Report, VolumeKey};
 
@@ -124,18 +125,55 @@ impl Engine {
 /// Whether the brick may be taken out without loss.
 fn all_was_moved(drain: &BrickDrain, report: &RebalanceReport) -> Result<(), Failure> {
     let brick = &drain.brick;
-    let failures: u64 = report.nodes.iter().map(|node| node.failures).sum();
+    let left = report.left_behind();
     let again =
         || format!("Read the rebalance log of volume {} on {}, and drain it again", drain.volume.name, brick.host);
     match report.state {
-        RebalanceState::Completed if failures == 0 => Ok(()),
+        RebalanceState::Completed if left == 0 => Ok(()),
         RebalanceState::Completed => {
-            Err(refused_with_cure(format!("{failures} files could not be moved off {brick}, so it stays"), again()))
+            Err(refused_with_cure(format!("{left} files were not moved off {brick}, so it stays"), again()))
         }
         RebalanceState::Running => Err(refused(format!("data is still being moved off {brick}"))),
         RebalanceState::NotStarted => Err(refused(format!("no data was moved off {brick} yet, so it stays"))),
         RebalanceState::Failed | RebalanceState::Stopped => {
             Err(refused_with_cure(format!("the moving of data off {brick} did not come to its end"), again()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bricklayer_proto::names::VolumeName;
+    use bricklayer_proto::task::{BrickAddress, RebalanceNode};
+
+    use super::*;
+
+    fn completed(failures: u64, skipped: u64) -> RebalanceReport {
+        let node = RebalanceNode {
+            host: "gfs1".to_owned(),
+            state: RebalanceState::Completed,
+            files: 10,
+            moved: bricklayer_proto::size::ByteSize::ZERO,
+            scanned: 10,
+            failures,
+            skipped,
+            seconds: 1,
+        };
+        RebalanceReport { state: RebalanceState::Completed, nodes: vec![node] }
+    }
+
+    #[test]
+    fn a_file_that_was_skipped_keeps_the_brick_as_one_that_failed_does() {
+        let name: VolumeName = "v".parse().unwrap();
+        let path = "/bricks/a/brick".to_owned().try_into().unwrap();
+        let drain = BrickDrain {
+            volume: VolumeKey { volume: bricklayer_proto::ids::VolumeId::from_u128(1), name },
+            brick: BrickAddress { host: "gfs1".parse().unwrap(), path },
+        };
+        assert!(all_was_moved(&drain, &completed(0, 0)).is_ok());
+        for left in [completed(1, 0), completed(0, 1)] {
+            let refused = all_was_moved(&drain, &left).unwrap_err();
+            assert!(refused.message.starts_with("1 files were not moved off gfs1:/bricks/a/brick"), "{refused:?}");
         }
     }
 }
