@@ -6,7 +6,7 @@ use bricklayer_agent::host::NewBlock;
 use bricklayer_api::client::{Client, ClientError};
 use bricklayer_api::heketi::{
     BlockRestriction, BlockRestrictionRequest, BlockVolumeCreateRequest, BlockVolumeExpandRequest, BlockVolumeInfo,
-    VolumeCreateRequest, VolumeInfo,
+    DurabilityRequest, VolumeCreateRequest, VolumeInfo,
 };
 use bricklayer_proto::block::Preallocation;
 use bricklayer_proto::ids::BlockVolumeId;
@@ -342,4 +342,25 @@ async fn passwords_are_kept_for_as_long_as_there_is_something_to_log_in_to() {
     assert!(!format!("{read:?}").contains(made.access.password.expose()));
     delete_block(&client, made.id).await.unwrap();
     assert_eq!(client.block_volume(made.id).await.unwrap_err().status(), Some(404));
+}
+
+#[tokio::test]
+async fn a_deletion_whose_answer_was_lost_with_every_agent_is_not_taken_back() {
+    let mut cluster = Cluster::start(1, 1, gib(64)).await.unwrap();
+    cluster.load_topology().await.unwrap();
+    let client = cluster.client().unwrap();
+    let durability = DurabilityRequest { kind: "none".into(), ..DurabilityRequest::default() };
+    let request = VolumeCreateRequest { size_gib: 20, block: true, durability, ..VolumeCreateRequest::default() };
+    let volume = create(&client, &request).await.unwrap();
+    let made = block(&client, &wish("blk", 5)).await.unwrap();
+    let faults = cluster.host("gfs1").faults().clone();
+    faults.inject(At::Next(Call::BlockDelete), Fault::HangsAfter);
+    let accepted = client.block_volume_delete(made.id).await.unwrap();
+    faults.until_one_hangs().await;
+    cluster.agent("gfs1").kill().await;
+    cluster.agent("gfs1").start().await.unwrap();
+    done(&client, accepted).await.unwrap();
+    assert!(client.block_volumes().await.unwrap().block_volumes.is_empty());
+    assert_eq!(client.volume(volume.id).await.unwrap().block_info.free_size_gib, 19);
+    nothing_was_violated(&cluster);
 }

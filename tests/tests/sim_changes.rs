@@ -9,7 +9,7 @@ use bricklayer_api::heketi::{
     BrickEvictRequest, DeviceDeleteRequest, Disperse, DurabilityRequest, StateRequest, VolumeCloneRequest,
     VolumeCreateRequest, VolumeExpandRequest, VolumeInfo,
 };
-use bricklayer_api::v1::{BrickReplaceRequest, NodeLostRequest};
+use bricklayer_api::v1::{AgentState, BrickReplaceRequest, NodeLostRequest};
 use bricklayer_proto::ids::{DeviceId, NodeId, VolumeId};
 use bricklayer_proto::size::ByteSize;
 use bricklayer_tests::cluster::{Cluster, until};
@@ -63,6 +63,9 @@ async fn a_volume_grows_in_place_while_its_devices_have_room_and_by_new_sets_aft
     let grown = expand(&client, volume.id, 6).await.unwrap();
     assert_eq!((grown.size_gib, grown.bricks.len()), (14, 3), "no new bricks: {grown:?}");
     assert!(grown.bricks.iter().all(|brick| brick.size_kib == 14 << 20), "{grown:?}");
+    let newest = client.operations().await.unwrap().operations.into_iter().find(|o| o.kind == "volume-expand").unwrap();
+    let told = client.operation(newest.id).await.unwrap().changes;
+    assert!(told[0].contains("from 8 GiB to 14 GiB") && told[1].contains("grows to 14 GiB"), "{told:?}");
     cluster.volume_is_whole(volume.id).await.unwrap();
     cluster.until_ledger_is_lvms().await.unwrap();
 
@@ -197,6 +200,48 @@ async fn a_brick_of_a_dispersed_volume_moves_too() {
     nothing_was_violated(&cluster);
 }
 
+/// Nobody knows what a brick that does not answer has and the others lack. Of three copies two are enough to tell.
+#[tokio::test]
+async fn a_brick_that_does_not_answer_is_moved_only_where_the_others_have_everything_for_certain() {
+    let mut cluster = cluster(4, 16).await;
+    let client = cluster.client().unwrap();
+    let dispersed = DurabilityRequest {
+        kind: "disperse".into(),
+        disperse: Disperse { data: 2, redundancy: 1 },
+        ..DurabilityRequest::default()
+    };
+    let dispersed = VolumeCreateRequest { size_gib: 4, durability: dispersed, ..VolumeCreateRequest::default() };
+    for request in [replicated(1, 2), dispersed, replicated(1, 3)] {
+        let volume = create(&client, &request).await.unwrap();
+        let old = volume.bricks[0].clone();
+        let topology = client.topology().await.unwrap();
+        let node = topology.clusters[0].nodes.iter().find(|node| node.id == old.node).unwrap();
+        let name = node.hostnames.manage[0].clone();
+        cluster.power_cut(&name).await;
+        until("the agent is seen to be away", async || {
+            let agents = client.agents().await?.agents;
+            Ok(agents.iter().any(|agent| agent.state == AgentState::Detached))
+        })
+        .await
+        .unwrap();
+        let accepted = client.brick_evict(old.id, &BrickEvictRequest::default()).await.unwrap();
+        if request.durability.replicate.replica == 3 {
+            // It ends when the host is back, as the old brick is still to be removed there.
+            cluster.power_on(&name).await.unwrap();
+            done(&client, accepted).await.unwrap();
+        } else {
+            let refused = done(&client, accepted).await.unwrap_err().to_string();
+            assert!(refused.contains("does not answer"), "{refused}");
+            cluster.power_on(&name).await.unwrap();
+        }
+        cluster.until_able(&name).await.unwrap();
+        cluster.volume_is_whole(volume.id).await.unwrap();
+        delete(&client, volume.id).await.unwrap();
+    }
+    cluster.until_ledger_is_lvms().await.unwrap();
+    nothing_was_violated(&cluster);
+}
+
 #[tokio::test]
 async fn an_evict_whose_coordinator_is_killed_anywhere_ends_after_its_restart() {
     let mut cluster = cluster(4, 16).await;
@@ -289,7 +334,7 @@ async fn a_volume_is_deleted_while_a_host_is_away_and_its_brick_goes_when_the_ho
     cluster.power_cut("gfs2").await;
     until("the agent is seen to be away", async || {
         let agents = client.agents().await?.agents;
-        Ok(agents.iter().any(|agent| agent.state == bricklayer_api::v1::AgentState::Detached))
+        Ok(agents.iter().any(|agent| agent.state == AgentState::Detached))
     })
     .await
     .unwrap();

@@ -50,7 +50,7 @@ pub async fn submit(context: &Context, wish: BlockWish) -> Result<Operation, Rej
         Some(name) => name.clone(),
         None => format!("blockvol_{id}").parse()?,
     };
-    block_hosts::greet(context, &wish.clusters).await;
+    context.greet(&wish.clusters).await;
     // Volumes in which somebody has made a block volume of that name by hand. It is not ours to touch.
     let mut taken: BTreeSet<VolumeId> = BTreeSet::new();
     loop {

@@ -42,9 +42,19 @@ impl Step for DeleteBlock {
         Ok(())
     }
 
-    /// It failed, so the block volume is still there, if perhaps not on every host: it is listed again, and a second
-    /// deletion takes what is left.
-    async fn undo(&self, _: &Context, _: &Run) -> Result<(), StepError> {
-        Ok(())
+    /// Where it failed, the block volume is still there, if perhaps not on every host: it is listed again, and a second
+    /// deletion takes what is left. Where only the answer was lost, it is gone, and is not listed again.
+    async fn undo(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        match block_hosts::seen(context, &run.asker(), self.block.cluster, self.block.key()).await {
+            Ok(None) => Err(StepError::DoneAfterAll(self.name())),
+            Ok(Some(_)) => Ok(()),
+            Err(error) => {
+                tracing::warn!(
+                    error = %error, block.name = %self.block.name,
+                    "Nobody says what is left of the block volume; it is listed again."
+                );
+                Ok(())
+            }
+        }
     }
 }

@@ -11,7 +11,6 @@ use bricklayer_proto::task::{Done, Report, Wanted};
 use super::context::{Asker, Context, Wait};
 use super::gluster;
 use super::step::StepError;
-use crate::agents::Presence;
 use crate::model::{AdminState, Node, Topology};
 
 /// Why a node cannot serve block volumes now.
@@ -81,20 +80,6 @@ pub fn choose(context: &Context, topology: &Topology, cluster: ClusterId, ha: u3
     able.sort_by_key(|host| exports.get(host).copied().unwrap_or(0));
     able.truncate(wanted);
     Ok(able)
-}
-
-/// After a start of the coordinator its agents are there, and have told what their hosts have, within seconds. Who went
-/// away later is not waited for. `clusters`: all where it is empty.
-pub async fn greet(context: &Context, clusters: &[ClusterId]) {
-    let topology = context.state.read();
-    let nodes = topology.nodes.values().filter(|node| clusters.is_empty() || clusters.contains(&node.cluster));
-    let nodes: Vec<NodeId> = nodes.map(|node| node.id).collect();
-    let has_told = |node: &NodeId| match context.agents.status(*node).map(|status| status.presence) {
-        Some(Presence::Detached { since: None }) => false,
-        Some(Presence::Attached { .. }) => context.agents.inventory(*node).is_some(),
-        Some(Presence::Detached { since: Some(_) } | Presence::Revoked { .. }) | None => true,
-    };
-    context.await_agents(context.policy.greeting, || nodes.iter().all(has_told).then_some(())).await;
 }
 
 fn fitness(context: &Context, node: &Node) -> Result<HostName, Unfit> {

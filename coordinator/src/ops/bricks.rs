@@ -250,7 +250,7 @@ impl Step for GrowBrick {
             Ok(())
         };
         match unless_lost(context, self.spec.device, grow).await {
-            // The other bricks have the new record, and the one with the highest generation counts.
+            // The bricks that were reached have the new record.
             Err(error) if self.only_record => {
                 tracing::warn!(brick.id = %self.spec.tags.brick, error = %error, "The record of a brick is out of date.");
                 context.progress.note(run.id(), &self.name, format!("not written: {error}"));

@@ -16,7 +16,7 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::progress::ProgressBoard;
 use super::step::StepError;
-use crate::agents::{AgentApi, AgentError, Patience};
+use crate::agents::{AgentApi, AgentError, Patience, Presence};
 use crate::model::Operation;
 use crate::placement;
 use crate::state::State;
@@ -186,6 +186,20 @@ impl Context {
                 other => return other,
             }
         }
+    }
+
+    /// After a start of the coordinator its agents are there, and have told what their hosts have, within seconds. Who
+    /// went away later is not waited for. `clusters`: all where it is empty.
+    pub async fn greet(&self, clusters: &[ClusterId]) {
+        let topology = self.state.read();
+        let nodes = topology.nodes.values().filter(|node| clusters.is_empty() || clusters.contains(&node.cluster));
+        let nodes: Vec<NodeId> = nodes.map(|node| node.id).collect();
+        let has_told = |node: &NodeId| match self.agents.status(*node).map(|status| status.presence) {
+            Some(Presence::Detached { since: None }) => false,
+            Some(Presence::Attached { .. }) => self.agents.inventory(*node).is_some(),
+            Some(Presence::Detached { since: Some(_) } | Presence::Revoked { .. }) | None => true,
+        };
+        self.await_agents(self.policy.greeting, || nodes.iter().all(has_told).then_some(())).await;
     }
 
     /// Looks again whenever something happens to an agent, until `look` finds what it seeks or `limit` has passed.

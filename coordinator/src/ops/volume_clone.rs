@@ -14,13 +14,13 @@ use super::bricks::{SyncBrick, host_name, unless_lost};
 use super::context::{Context, Run, Wait};
 use super::step::{Stage, Step, StepError};
 use super::volume_create::{self, StartVolume};
-use super::{Rejected, gluster, volume_delete, whole};
+use super::{Rejected, gluster, whole};
 use crate::model::{Brick, FIRST_GENERATION, Operation, Plan, Resource, Volume, VolumeClone};
 use crate::state::Change;
 
 pub async fn submit(context: &Context, id: VolumeId, name: Option<VolumeName>) -> Result<Operation, Rejected> {
     if let Some(volume) = context.state.read().volumes.get(&id) {
-        volume_delete::greet(context, volume).await;
+        context.greet(&[volume.cluster]).await;
     }
     context
         .state

@@ -12,7 +12,7 @@ use super::bricks::{RemoveBrick, host_name};
 use super::context::{Context, Run};
 use super::step::{Stage, Step, StepError};
 use super::{Rejected, gluster, whole};
-use crate::agents::{AgentError, Presence};
+use crate::agents::AgentError;
 use crate::model::{Operation, Plan, Resource, Topology, Volume, VolumeDelete};
 use crate::state::Change;
 
@@ -21,7 +21,7 @@ const DATABASE_VOLUME: &str = "heketidbstorage";
 
 pub async fn submit(context: &Context, id: VolumeId) -> Result<Operation, Rejected> {
     if let Some(volume) = context.state.read().volumes.get(&id) {
-        greet(context, volume).await;
+        context.greet(&[volume.cluster]).await;
     }
     context
         .state
@@ -44,17 +44,6 @@ pub async fn submit(context: &Context, id: VolumeId) -> Result<Operation, Reject
             Ok(operation)
         })
         .await
-}
-
-/// After a start of the coordinator its agents are there within seconds; who went away later is not waited for.
-pub async fn greet(context: &Context, volume: &Volume) {
-    let expected = |node| match context.agents.status(node) {
-        Some(status) => matches!(status.presence, Presence::Detached { since: None }),
-        None => false,
-    };
-    let topology = context.state.read();
-    let all_there = || (!topology.nodes_of(volume.cluster).any(|node| expected(node.id))).then_some(());
-    context.await_agents(context.policy.greeting, all_there).await;
 }
 
 fn someone_is_away(context: &Context, topology: &Topology, volume: &Volume) -> bool {

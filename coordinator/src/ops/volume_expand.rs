@@ -13,14 +13,14 @@ use super::bricks::{CheckGrowth, GrowBrick, MakeBrick, SyncBrick};
 use super::candidates::candidates;
 use super::context::{Context, Run};
 use super::step::{Stage, Step, StepError};
-use super::{Rejected, gluster, volume_create, volume_delete, volume_options, whole};
+use super::{Rejected, gluster, volume_create, volume_options, whole};
 use crate::model::{Brick, Operation, Plan, Resource, Topology, Volume, VolumeExpand};
 use crate::placement::{self, Growing, Wish};
 use crate::state::Change;
 
 pub async fn submit(context: &Context, id: VolumeId, more: ByteSize) -> Result<Operation, Rejected> {
     if let Some(volume) = context.state.read().volumes.get(&id) {
-        volume_delete::greet(context, volume).await;
+        context.greet(&[volume.cluster]).await;
     }
     context
         .state

@@ -1,0 +1,184 @@
+//! One brick moves to another device: evict, replace, and each step of emptying a device or a node.
+//!
+//! The old brick is kept until its set is healed, and a volume never has two of its bricks moving. A volume without
+//! copies is moved the other way round: the new brick is added, and the data drained off the old one.
+
+mod copies;
+mod drain;
+
+use bricklayer_proto::ids::{BrickId, DeviceId, OperationId};
+use bricklayer_proto::task::{BrickAddress, Layout};
+
+use self::copies::{AwaitHeal, CheckSet, Majority, Swap};
+use self::drain::{CheckServing, Drain};
+use super::bricks::{MakeBrick, RemoveBrick, SyncBrick};
+use super::candidates::candidates;
+use super::context::{Context, Run};
+use super::step::{Stage, StepError};
+use super::volume_expand::ExtendVolume;
+use super::{Rejected, gluster, volume_options};
+use crate::model::{Brick, BrickReplace, FIRST_GENERATION, Operation, Plan, Resource, Topology, Volume};
+use crate::placement::{self, Placed, ReplaceWish};
+use crate::state::Change;
+
+/// What is to move, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplaceRequest {
+    pub brick: BrickId,
+    /// The device that a person chose.
+    pub to: Option<DeviceId>,
+    /// Whether the set must be healed before and after. Without it a copy that is the only good one may be lost.
+    pub heal_check: bool,
+}
+
+/// The operation that a replacement is a part of, and the id that was chosen for it there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartOf {
+    pub parent: OperationId,
+    pub id: OperationId,
+}
+
+pub async fn submit(
+    context: &Context,
+    request: ReplaceRequest,
+    part_of: Option<PartOf>,
+) -> Result<Operation, Rejected> {
+    if let Some((volume, _)) = context.state.read().brick(request.brick) {
+        context.greet(&[volume.cluster]).await;
+    }
+    context
+        .state
+        .change(|change| {
+            let ReplaceRequest { brick, to, heal_check } = request;
+            let Some((volume, old)) = change.brick(brick) else {
+                let pending = change
+                    .unfinished
+                    .values()
+                    .any(|operation| operation.plan.bricks().iter().any(|pending| pending.id == brick));
+                return Err(if pending { Rejected::BrickPending(brick) } else { Rejected::NotFound });
+            };
+            if change.family_is_changing(volume) {
+                return Err(Rejected::VolumeHasPendingBricks { brick, volume: volume.id });
+            }
+            if let Some(to) = to {
+                check_target(change, volume, to)?;
+            }
+            let (volume, old) = (Volume::clone(volume), old.clone());
+            let placed = choose(context, change, &volume, &old, to)?;
+            let new = moved(&old, &placed);
+            let parent = part_of.map(|part| part.parent);
+            let plan = Plan::BrickReplace(BrickReplace { volume, old, new, heal_check, parent });
+            let mut operation = Operation::begun(plan);
+            if let Some(part) = part_of {
+                operation.id = part.id;
+            }
+            change.put_operation(operation.clone());
+            Ok(operation)
+        })
+        .await
+}
+
+fn check_target(topology: &Topology, volume: &Volume, to: DeviceId) -> Result<(), Rejected> {
+    let device = topology.devices.get(&to).ok_or(Rejected::NoSuchDevice(to))?;
+    let cluster = topology.nodes.get(&device.node).map(|node| node.cluster);
+    if cluster == Some(volume.cluster) { Ok(()) } else { Err(Rejected::DeviceOfOtherCluster(to)) }
+}
+
+/// A device for the brick, as things are now.
+pub fn choose(
+    context: &Context,
+    topology: &Topology,
+    volume: &Volume,
+    old: &Brick,
+    to: Option<DeviceId>,
+) -> Result<Placed, Rejected> {
+    let options = volume_options::read(&volume.options)?;
+    let zone = |brick: &Brick| topology.nodes.get(&brick.node).map_or(0, |node| node.zone.get());
+    let others = volume.bricks.iter().filter(|brick| brick.set == old.set && brick.id != old.id);
+    let wish = ReplaceWish {
+        layout: volume.layout,
+        role: old.role,
+        asked: old.asked,
+        snapshot_factor_milli: volume.snapshot.factor_milli,
+        zones: options.zones.unwrap_or(context.policy.zones),
+        tag_match: options.tag_match,
+        from: old.device,
+        others: others.map(|brick| (brick.node, zone(brick))).collect(),
+        to,
+    };
+    let placed = placement::replace(&wish, &candidates(context, topology, volume.cluster));
+    placed.map_err(|why| Rejected::NoReplacement(Box::new(why)))
+}
+
+/// The brick as it is to be at its new place.
+pub fn moved(old: &Brick, placed: &Placed) -> Brick {
+    Brick {
+        id: BrickId::random(),
+        device: placed.device,
+        node: placed.node,
+        asked: placed.asked,
+        space: placed.space,
+        path: None,
+        pool: None,
+        generation: FIRST_GENERATION,
+        ..old.clone()
+    }
+}
+
+pub fn stages(context: &Context, operation: OperationId, plan: &BrickReplace) -> Vec<Stage> {
+    let (old, new) = ([plan.old.clone()], [plan.new.clone()]);
+    let after = plan.after(None);
+    let make = Stage::of(MakeBrick::each(context, operation, &after, &new));
+    let sync = Stage::of(SyncBrick::each(context, &after, &new)).without_return();
+    let remove = Stage::of(RemoveBrick::each(context, &plan.volume, &old)).without_return();
+    if plan.volume.layout == Layout::Distribute {
+        let mut volume = plan.volume.clone();
+        volume.bricks.extend(new);
+        let added = vec![plan.new.clone()];
+        return vec![
+            Stage::one(CheckServing { plan: plan.clone() }),
+            make,
+            Stage::one(ExtendVolume { volume, added, leaves: Some(plan.old.clone()) }),
+            sync,
+            Stage::one(Drain { plan: plan.clone() }).without_return(),
+            remove,
+        ];
+    }
+    vec![
+        Stage::one(CheckSet { plan: plan.clone() }),
+        make,
+        Stage::one(Majority { plan: plan.clone(), during: true }),
+        Stage::one(Swap { plan: plan.clone() }),
+        sync,
+        Stage::one(AwaitHeal { plan: plan.clone() }).without_return(),
+        Stage::one(Majority { plan: plan.clone(), during: false }).without_return(),
+        remove,
+    ]
+}
+
+pub fn finish(change: &mut Change, run: &Run, plan: &BrickReplace) -> Result<Option<Resource>, StepError> {
+    let path = run.brick_path(plan.new.id)?;
+    let mut volume = plan.after(Some(path));
+    if volume.layout == Layout::Distribute {
+        // GlusterFS has it at the end.
+        volume.bricks.sort_by_key(|brick| brick.id == plan.new.id);
+    }
+    change.put_volume(volume);
+    change.release(std::slice::from_ref(&plan.old));
+    Ok(None)
+}
+
+/// The new brick is gone again and the old one serves.
+pub fn undone(change: &mut Change, plan: &BrickReplace) {
+    change.release(std::slice::from_ref(&plan.new));
+}
+
+impl BrickReplace {
+    fn old_address(&self, context: &Context) -> Result<BrickAddress, StepError> {
+        gluster::address_of(&context.state.read(), &self.old)
+    }
+
+    fn new_address(&self, context: &Context, run: &Run) -> Result<BrickAddress, StepError> {
+        gluster::address(&context.state.read(), &self.new, run.brick_path(self.new.id)?)
+    }
+}
