@@ -21,6 +21,9 @@ pub struct Operation {
     /// Such as `volume-create`.
     pub kind: String,
     pub state: OperationState,
+    /// What it changes, for people: whether bricks grow or are added, what moves where. Only where one is asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
     /// In the order in which they run.
     pub steps: Vec<Step>,
     pub started: Timestamp,

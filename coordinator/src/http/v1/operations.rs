@@ -16,8 +16,6 @@ use crate::model::{OpState, Operation};
 use crate::ops::{StepState, StepView};
 
 /// Lists the operations, the newest first.
-///
-/// The newest first.
 #[utoipa::path(get, path = "/v1/operations", responses((status = 200, body = OperationList)))]
 pub async fn list(State(service): State<Service>) -> Response {
     let topology = service.operations.topology();
@@ -33,7 +31,8 @@ pub async fn info(State(service): State<Service>, Id(id): Id<OperationId>) -> Re
     let topology = service.operations.topology();
     let unknown = || Failure::new(StatusCode::NOT_FOUND, format!("there is no operation {id}, or it was long ago"));
     let operation = topology.operations.get(&id).ok_or_else(unknown)?;
-    Ok(answer::ok(&view(operation, service.operations.steps(id))))
+    let changes = operation.plan.in_words(&topology);
+    Ok(answer::ok(&OperationInfo { changes, ..view(operation, service.operations.steps(id)) }))
 }
 
 fn view(operation: &Operation, steps: Vec<StepView>) -> OperationInfo {
@@ -52,6 +51,7 @@ fn view(operation: &Operation, steps: Vec<StepView>) -> OperationInfo {
         id: operation.id,
         kind: operation.plan.kind().to_owned(),
         state,
+        changes: Vec::new(),
         steps: steps.into_iter().map(step).collect(),
         started: operation.started,
         finished: operation.finished,

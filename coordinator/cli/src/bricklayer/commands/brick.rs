@@ -2,6 +2,7 @@
 
 use bricklayer_api::client::Change;
 use bricklayer_api::heketi::BrickEvictRequest;
+use bricklayer_api::ids::BrickId;
 use bricklayer_api::v1::BrickReplaceRequest;
 use serde_json::json;
 
@@ -9,13 +10,15 @@ use super::{DONE, Done, Seen, Session, listed};
 use crate::actions::nodes;
 use crate::bricklayer::args::BrickCommand;
 use crate::bricklayer::tables;
+use crate::error::CliError;
 
 impl Session {
     pub(super) async fn brick(&self, command: BrickCommand) -> Done {
         match command {
             BrickCommand::Evict { brick, heal_check, work } => {
                 let change = Change::brick_evict(brick, &BrickEvictRequest { heal_check: heal_check.word() })?;
-                let Some(()) = self.work(&change, work, "replacing the brick").await? else { return DONE };
+                let work_on = self.work(&change, work, "replacing the brick").await;
+                let Some(()) = work_on.map_err(|error| no_such(brick, error))? else { return DONE };
                 self.tell(work.output(), &json!({ "replaced": brick }), &format!("brick {brick} is replaced"), &brick)
             }
             BrickCommand::List { volume, node, device, look } => {
@@ -58,9 +61,20 @@ impl Session {
                 };
                 let request = BrickReplaceRequest { device, heal_check: heal_check.word() };
                 let change = Change::brick_replace(brick, &request)?;
-                let Some(()) = self.work(&change, work, "replacing the brick").await? else { return DONE };
+                let work_on = self.work(&change, work, "replacing the brick").await;
+                let Some(()) = work_on.map_err(|error| no_such(brick, error))? else { return DONE };
                 self.tell(work.output(), &json!({ "replaced": brick }), &format!("brick {brick} is replaced"), &brick)
             }
         }
+    }
+}
+
+/// heketi's answer to an id that it does not know names neither the thing nor a cure.
+fn no_such(brick: BrickId, error: CliError) -> CliError {
+    match error {
+        CliError::Client(error) if error.is_not_found() => {
+            CliError::refused(format!("there is no brick {brick}"), "see `bricklayer brick list`")
+        }
+        other => other,
     }
 }

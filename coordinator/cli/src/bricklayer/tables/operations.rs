@@ -42,6 +42,12 @@ pub fn operation_info(operation: &Operation) -> String {
         lines.push(("Error", error.trim_end().replace('\n', "\n           ")));
     }
     let mut text = facts(&lines);
+    if !operation.changes.is_empty() {
+        let _infallible = write!(text, "\nChanges ({})\n", operation.changes.len());
+    }
+    for change in &operation.changes {
+        let _infallible = writeln!(text, "  {change}");
+    }
     let _infallible = write!(text, "\nSteps ({})\n", operation.steps.len());
     for step in &operation.steps {
         let state = match step.state {
