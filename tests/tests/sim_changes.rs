@@ -9,11 +9,11 @@ use bricklayer_api::heketi::{
     BrickEvictRequest, DeviceDeleteRequest, Disperse, DurabilityRequest, StateRequest, VolumeCloneRequest,
     VolumeCreateRequest, VolumeExpandRequest, VolumeInfo,
 };
-use bricklayer_api::v1::{AgentState, BrickReplaceRequest, NodeLostRequest};
+use bricklayer_api::v1::{AgentState, BrickReplaceRequest, DeviceLostRequest, NodeLostRequest};
 use bricklayer_proto::ids::{DeviceId, NodeId, VolumeId};
 use bricklayer_proto::size::ByteSize;
 use bricklayer_tests::cluster::{Cluster, until};
-use bricklayer_tests::sim::{At, Fault};
+use bricklayer_tests::sim::{At, Call, Fault};
 use bricklayer_tests::story::{create, delete, done, replicated};
 
 async fn cluster(hosts: usize, gib: u64) -> Cluster {
@@ -377,6 +377,101 @@ async fn a_node_that_is_lost_for_ever_is_emptied_without_it_and_leaves_the_recor
     let accepted = client.node_delete(lost.node).await.unwrap();
     done(&client, accepted).await.unwrap();
     delete(&client, volume.id).await.unwrap();
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
+async fn a_disk_that_is_lost_for_ever_is_emptied_without_it_while_its_host_serves_on() {
+    let mut cluster = cluster(4, 16).await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    let lost = volume.bricks[0].clone();
+    let topology = client.topology().await.unwrap();
+    let node = topology.clusters[0].nodes.iter().find(|node| node.id == lost.node).unwrap();
+    let name = node.hostnames.manage[0].clone();
+    let confirm = |id: DeviceId| DeviceLostRequest { confirm: id.to_string() };
+
+    let refused = client.device_lost(lost.device, &confirm(lost.device)).await.unwrap_err().to_string();
+    assert!(refused.contains("its volume group is there and whole"), "{refused}");
+    cluster.power_cut(&name).await;
+    until("the host is seen to be away", async || {
+        let refused = client.device_lost(lost.device, &confirm(lost.device)).await.unwrap_err().to_string();
+        Ok(refused.contains("nobody knows how its disk is"))
+    })
+    .await
+    .unwrap();
+    cluster.host(&name).unplug(&"/dev/sdb".parse().unwrap()).unwrap();
+    cluster.power_on(&name).await.unwrap();
+    cluster.until_able(&name).await.unwrap();
+    let other = confirm(DeviceId::random());
+    assert_eq!(client.device_lost(lost.device, &other).await.unwrap_err().status(), Some(400));
+    until("the disk can be declared lost", async || {
+        Ok(client.device_lost(lost.device, &confirm(lost.device)).await.is_ok())
+    })
+    .await
+    .unwrap();
+
+    set_device(&client, lost.device, &["failed"]).await.unwrap();
+    let after = client.volume(volume.id).await.unwrap();
+    assert!(after.bricks.iter().all(|brick| brick.device != lost.device), "{after:?}");
+    cluster.volume_is_whole(volume.id).await.unwrap();
+    let accepted = client.device_delete(lost.device, DeviceDeleteRequest::default()).await.unwrap();
+    done(&client, accepted).await.unwrap();
+    delete(&client, volume.id).await.unwrap();
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
+async fn a_volume_with_a_brick_on_a_lost_disk_can_be_deleted_as_its_host_is_there() {
+    let mut cluster = cluster(3, 16).await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    let (_, device) = hardware(&client, 2).await;
+    cluster.power_cut("gfs2").await;
+    cluster.host("gfs2").unplug(&"/dev/sdb".parse().unwrap()).unwrap();
+    cluster.power_on("gfs2").await.unwrap();
+    cluster.until_able("gfs2").await.unwrap();
+    let confirm = DeviceLostRequest { confirm: device.to_string() };
+    until("the disk can be declared lost", async || Ok(client.device_lost(device, &confirm).await.is_ok()))
+        .await
+        .unwrap();
+    delete(&client, volume.id).await.unwrap();
+    let accepted = client.device_delete(device, DeviceDeleteRequest::default()).await.unwrap();
+    done(&client, accepted).await.unwrap();
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
+async fn a_replacement_ends_though_the_new_bricks_host_is_lost_before_it_is_healed() {
+    let mut cluster = cluster(5, 16).await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    let old = volume.bricks[0].clone();
+    let topology = client.topology().await.unwrap();
+    let nodes = &topology.clusters[0].nodes;
+    let spare = nodes.iter().find(|node| volume.bricks.iter().all(|brick| brick.node != node.id)).unwrap();
+    let name = spare.hostnames.manage[0].clone();
+    let device = Some(spare.devices[0].id.to_string());
+    let faults = cluster.host(&name).faults().clone();
+    // Its last effect there: the exchange is done, the brick synced, nothing healed that anybody was told of.
+    faults.inject(At::Next(Call::SyncFileSystem), Fault::HangsBefore);
+    let request = BrickReplaceRequest { device, ..BrickReplaceRequest::default() };
+    let accepted = client.brick_replace(old.id, &request).await.unwrap();
+    faults.until_one_hangs().await;
+    cluster.power_cut(&name).await;
+    let confirm = NodeLostRequest { confirm: name.clone() };
+    until("the node can be declared lost", async || Ok(client.node_lost(spare.id, &confirm).await.is_ok()))
+        .await
+        .unwrap();
+    done(&client, accepted).await.unwrap();
+
+    // What was put there in vain is made anew elsewhere.
+    let request = StateRequest { state: "failed".into(), ..StateRequest::default() };
+    let accepted = client.node_set_state(spare.id, &request).await.unwrap();
+    done(&client, accepted).await.unwrap();
+    let after = client.volume(volume.id).await.unwrap();
+    assert!(after.bricks.iter().all(|brick| brick.node != spare.id), "{after:?}");
+    cluster.volume_is_whole(volume.id).await.unwrap();
     nothing_was_violated(&cluster);
 }
 

@@ -105,6 +105,7 @@ impl Failure {
             | R::NothingToConfirm { .. }
             | R::StorageHostInUse { .. }
             | R::NodeIsThere { .. }
+            | R::DeviceIsThere { .. }
             | R::HoldsBlockVolumes
             | R::DatabaseVolume => StatusCode::CONFLICT,
             R::DeviceNotFailed(_)
@@ -120,9 +121,10 @@ impl Failure {
             | R::TooLarge
             | R::TooManyTags { .. }
             | R::WrongNodeName { .. }
+            | R::WrongDeviceId { .. }
             | R::ArbiterNeedsReplica3 => StatusCode::BAD_REQUEST,
             R::HostingVolumeComing => return Self::busy(),
-            R::AgentAway { .. } | R::NotSeen(_) => StatusCode::SERVICE_UNAVAILABLE,
+            R::AgentAway { .. } | R::DeviceUnseen { .. } | R::NotSeen(_) => StatusCode::SERVICE_UNAVAILABLE,
             // heketi answers so; see docs/heketi-compat.md.
             R::NoEligibleCluster(_)
             | R::NoPlacement(_)

@@ -107,6 +107,7 @@ fn at_once(method: &Method, parts: &[&str]) -> Option<(&'static str, String)> {
             ("block-restriction", format!("change whether volume {id} takes more block volumes"))
         }
         ("PATCH", ["v1", "nodes", node]) => ("node-edit", format!("change the zone or the names of node {node}")),
+        ("POST", ["v1", "devices", id, "lost"]) => ("device-lost", format!("give the disk of device {id} up for ever")),
         ("POST", ["v1", "nodes", node, "lost"]) => ("node-lost", format!("give node {node} up for ever")),
         _ => return None,
     })

@@ -26,6 +26,7 @@ mod device_state;
 mod disk_wipe;
 mod drive;
 mod gluster;
+mod lost;
 mod node_add;
 mod node_delete;
 mod node_edit;
@@ -194,7 +195,12 @@ impl Operations {
 
     /// A person's word that the node will never come back; `confirm` is its name. Its agent has to be revoked besides.
     pub async fn node_lost(&self, id: NodeId, confirm: &str) -> Result<(), Rejected> {
-        node_edit::declare_lost(&self.context, id, confirm).await
+        lost::node(&self.context, id, confirm).await
+    }
+
+    /// A person's word that the device's disk will never come back; `confirm` is the device's id.
+    pub async fn device_lost(&self, id: DeviceId, confirm: &str) -> Result<(), Rejected> {
+        lost::device(&self.context, id, confirm).await
     }
 
     pub async fn tags(&self, of: Tagged, change: TagChange) -> Result<Tags, Rejected> {

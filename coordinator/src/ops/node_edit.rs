@@ -1,4 +1,4 @@
-//! What may be changed of a node while it serves, and the word that it will never serve again.
+//! What may be changed of a node while it serves.
 
 use bricklayer_proto::ids::NodeId;
 use bricklayer_proto::names::HostName;
@@ -6,7 +6,7 @@ use bricklayer_proto::names::HostName;
 use super::Rejected;
 use super::context::Context;
 use super::node_add::host_name_is_free;
-use crate::model::{AdminState, Node, Zone};
+use crate::model::{Node, Zone};
 
 /// What is given is changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,27 +40,6 @@ pub async fn edit(context: &Context, id: NodeId, edit: NodeEdit) -> Result<(), R
                 storage: storage.unwrap_or(node.storage),
                 ..node
             });
-            Ok(())
-        })
-        .await
-}
-
-/// Nothing waits for the node any more and nothing is placed on it. `confirm` is its name, as a person repeated it. What
-/// it held is made anew by removing it.
-pub async fn declare_lost(context: &Context, id: NodeId, confirm: &str) -> Result<(), Rejected> {
-    context
-        .state
-        .change(|change| {
-            let node = Node::clone(change.nodes.get(&id).ok_or(Rejected::NotFound)?);
-            let name = node.name().to_owned();
-            if confirm != name {
-                return Err(Rejected::WrongNodeName { given: confirm.to_owned(), name });
-            }
-            if context.agents.is_attached(id) {
-                return Err(Rejected::NodeIsThere { name });
-            }
-            tracing::warn!(node.id = %id, node.name = name, "A person declared the node lost for ever.");
-            change.put_node(Node { lost: true, state: AdminState::Failed, ..node });
             Ok(())
         })
         .await

@@ -131,6 +131,18 @@ pub enum Rejected {
          disable` and then `bricklayer node remove`"
     )]
     NodeIsThere { name: String },
+    #[error(
+        "{name} on {node} cannot be declared lost: its volume group is there and whole\nTo empty a device that is there: \
+         `bricklayer device disable` and then `bricklayer device remove`"
+    )]
+    DeviceIsThere { name: DevicePath, node: String },
+    #[error(
+        "{name} on {node} cannot be declared lost: the host is away, so nobody knows how its disk is\nBring the host up, or \
+         declare it lost itself: `bricklayer node lost {node}`"
+    )]
+    DeviceUnseen { name: DevicePath, node: String },
+    #[error("{given:?} is not the id of the device\nRepeat its id, {id}, to confirm")]
+    WrongDeviceId { given: String, id: DeviceId },
     #[error("{given:?} is not the name of the node\nRepeat its name, {name}, to confirm")]
     WrongNodeName { given: String, name: String },
     #[error(

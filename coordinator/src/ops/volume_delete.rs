@@ -13,7 +13,7 @@ use super::context::{Context, Run};
 use super::step::{Stage, Step, StepError};
 use super::{Rejected, gluster, whole};
 use crate::agents::AgentError;
-use crate::model::{Operation, Plan, Resource, Topology, Volume, VolumeDelete};
+use crate::model::{Brick, Operation, Plan, Resource, Topology, Volume, VolumeDelete};
 use crate::state::Change;
 
 /// heketi's own database lived on a volume of this name; its clients expect that it cannot be deleted.
@@ -34,7 +34,8 @@ pub async fn submit(context: &Context, id: VolumeId) -> Result<Operation, Reject
                 return Err(Rejected::HoldsBlockVolumes);
             }
             // GlusterFS forgets no volume while a peer is away, and no peer while it is in a volume.
-            if let Some(brick) = volume.bricks.iter().find(|brick| change.is_lost(brick.device)) {
+            let is_lost = |brick: &&Brick| change.nodes.get(&brick.node).is_none_or(|node| node.lost);
+            if let Some(brick) = volume.bricks.iter().find(is_lost) {
                 return Err(Rejected::BrickIsLost { name: volume.name.clone(), node: host_name(change, brick) });
             }
             let parked = someone_is_away(context, change, &volume);

@@ -43,6 +43,7 @@ pub fn request_bodies(bytes: &[u8]) {
         heketi::VolumeCloneRequest,
         heketi::VolumeExpandRequest,
         v1::BrickReplaceRequest,
+        v1::DeviceLostRequest,
         v1::InvitationRequest,
         v1::NodeEdit,
         v1::NodeLostRequest,

@@ -152,6 +152,7 @@ fn harmless(world: &World) -> Vec<Harmless> {
             json!({"zone": 1, "hostnames": {"manage": ["gfs1"], "storage": ["10.0.0.1"]}}),
         ),
         at("POST /v1/nodes/{id}/lost", NOTHING, json!({"confirm": "gfs1"})),
+        at("POST /v1/devices/{id}/lost", NOTHING, json!({"confirm": NOTHING})),
         at("POST /v1/bricks/{id}/replace", NOTHING, json!({"device": NOTHING, "healcheck": "enable"})),
         at("POST /v1/devices/wipe", "", json!({"node": "gfs1", "device": "/dev/sdz", "confirm": "S1"})),
         // An invitation is no change of what is there: it runs out by itself.

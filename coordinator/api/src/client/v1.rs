@@ -1,6 +1,6 @@
 //! Our own routes.
 
-use bricklayer_proto::ids::{BrickId, InvitationId, NodeId, OperationId, VolumeId};
+use bricklayer_proto::ids::{BrickId, DeviceId, InvitationId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::names::HostName;
 use reqwest::StatusCode;
 
@@ -9,8 +9,8 @@ use super::change::{Change, Reply, changes};
 use super::{Accepted, Client, ClientError};
 use crate::json::parse_body;
 use crate::v1::{
-    AgentList, BrickReplaceRequest, DiskList, Heal, Invitation, InvitationList, InvitationRequest, NodeEdit,
-    NodeLostRequest, Operation, OperationList, Rebalance, WipeRefusal, WipeRequest,
+    AgentList, BrickReplaceRequest, DeviceLostRequest, DiskList, Heal, Invitation, InvitationList, InvitationRequest,
+    NodeEdit, NodeLostRequest, Operation, OperationList, Rebalance, WipeRefusal, WipeRequest,
 };
 
 /// What the server said to a wipe.
@@ -43,6 +43,9 @@ changes! {
     uninvite(id: InvitationId) -> () = DELETE "/v1/invitations/{id}";
 
     device_wipe(request: &WipeRequest) -> Wipe = POST "/v1/devices/wipe" with request;
+
+    /// Gives the disk of a device up.
+    device_lost(device: DeviceId, request: &DeviceLostRequest) -> () = POST "/v1/devices/{device}/lost" with request;
 
     /// Gives a node another zone or other addresses.
     node_edit(node: NodeId, edit: &NodeEdit) -> () = PATCH "/v1/nodes/{node}" with edit;

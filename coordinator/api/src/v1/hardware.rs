@@ -25,6 +25,15 @@ pub struct NodeLostRequest {
     pub confirm: String,
 }
 
+/// Body of `POST /v1/devices/{id}/lost`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct DeviceLostRequest {
+    /// The device's id, once more: whoever gives a disk up says which one is meant.
+    pub confirm: String,
+}
+
 /// Body of `POST /v1/bricks/{id}/replace`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

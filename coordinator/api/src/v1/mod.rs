@@ -11,6 +11,7 @@
 //! | `PATCH /v1/nodes/{id or name}` | [`NodeEdit`] | 200 |
 //! | `POST /v1/nodes/{id or name}/lost` | [`NodeLostRequest`] | 200 |
 //! | `POST /v1/devices/wipe` | [`WipeRequest`] | 202 and `/queue/{id}`; unconfirmed 409 [`WipeRefusal`] |
+//! | `POST /v1/devices/{id}/lost` | [`DeviceLostRequest`] | 200 |
 //! | `POST /v1/bricks/{id}/replace` | [`BrickReplaceRequest`] | 202 and `/queue/{id}` |
 //! | `GET /v1/volumes/{id}/heal` | | 200 [`Heal`] |
 //! | `GET /v1/volumes/{id}/rebalance` | | 200 [`Rebalance`] |
@@ -37,7 +38,7 @@ pub use agents::{
     OpenInvitation,
 };
 pub use disks::{DiskIdentity, DiskList, WipeRefusal, WipeRequest};
-pub use hardware::{BrickReplaceRequest, NodeEdit, NodeLostRequest};
+pub use hardware::{BrickReplaceRequest, DeviceLostRequest, NodeEdit, NodeLostRequest};
 pub use operations::{Operation, OperationList, OperationState, Plan, Step, StepState};
 pub use volumes::{BrickHeal, Heal, NodeRebalance, Rebalance, RebalanceState};
 

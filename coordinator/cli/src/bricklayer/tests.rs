@@ -177,6 +177,7 @@ fn help_teaches() {
         ("help_volume_create", ["volume", "create"]),
         ("help_volume_expand", ["volume", "expand"]),
         ("help_node_lost", ["node", "lost"]),
+        ("help_device_lost", ["device", "lost"]),
     ] {
         let group = cli.find_subcommand_mut(path[0]).unwrap();
         let command = group.find_subcommand_mut(path[1]).unwrap();

@@ -1,10 +1,10 @@
-//! `/v1/nodes/{node}`, `/v1/nodes/{node}/lost` and `/v1/bricks/{id}/replace`: changes of hardware that heketi has no word
-//! for.
+//! `/v1/nodes/{node}`, `/v1/nodes/{node}/lost`, `/v1/devices/{id}/lost` and `/v1/bricks/{id}/replace`: changes of hardware
+//! that heketi has no word for.
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use bricklayer_api::v1::{BrickReplaceRequest, NodeEdit as NodeEditRequest, NodeLostRequest};
+use bricklayer_api::v1::{BrickReplaceRequest, DeviceLostRequest, NodeEdit as NodeEditRequest, NodeLostRequest};
 use bricklayer_proto::ids::{BrickId, DeviceId};
 use bricklayer_proto::names::{HostName, NotAName};
 
@@ -60,6 +60,19 @@ pub async fn lose_node(
             Err(Failure::internal("the node is given up, but its agent could not be shut out: revoke it", &error))
         }
     }
+}
+
+/// Gives the disk of a device up for ever.
+///
+/// Nothing waits for it any more. Refused while its host sees it whole, and while its host is away.
+#[utoipa::path(post, path = "/v1/devices/{id}/lost", request_body = DeviceLostRequest, responses((status = 200)))]
+pub async fn lose_device(
+    State(service): State<Service>,
+    Id(device): Id<DeviceId>,
+    OurJson(request): OurJson<DeviceLostRequest>,
+) -> Result<StatusCode, Failure> {
+    service.operations.device_lost(device, &request.confirm).await?;
+    Ok(StatusCode::OK)
 }
 
 /// Moves a brick to another device.

@@ -27,7 +27,7 @@ use crate::model::Zone;
 pub fn routes() -> (Router<Service>, Described) {
     let mut described = Described::default();
     let mut router = Router::new();
-    let all: [UtoipaMethodRouter<Service>; 13] = [
+    let all: [UtoipaMethodRouter<Service>; 14] = [
         routes!(agents::list),
         routes!(agents::revoke),
         routes!(invitations::list, invitations::create),
@@ -36,6 +36,7 @@ pub fn routes() -> (Router<Service>, Described) {
         routes!(disks::wipe),
         routes!(hardware::edit_node),
         routes!(hardware::lose_node),
+        routes!(hardware::lose_device),
         routes!(hardware::replace_brick),
         routes!(volumes::heal),
         routes!(volumes::rebalance, volumes::start_rebalance),

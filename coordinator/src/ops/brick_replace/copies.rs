@@ -234,6 +234,15 @@ impl Step for AwaitHeal {
             let mut set = self.plan.other_addresses(context)?;
             set.push(new.clone());
             let report = self.plan.heal(context, run).await?;
+            if context.state.read().is_lost(self.plan.new.device) {
+                // It will never be healed. The others had everything before the exchange and took every write since, so
+                // they are the volume now; the new brick is replaced when its host or its disk is removed.
+                let others = set.iter().filter(|address| **address != new);
+                let online = others.filter(|address| of(&report, address).is_some_and(|brick| brick.online)).count();
+                if online >= self.plan.needed() {
+                    return Ok(());
+                }
+            }
             let bricks: Vec<_> = set.iter().filter_map(|address| of(&report, address)).collect();
             let away = set.len() - bricks.iter().filter(|brick| brick.online).count();
             let entries: u64 = bricks.iter().filter_map(|brick| brick.pending).sum();

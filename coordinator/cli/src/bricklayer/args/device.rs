@@ -1,5 +1,6 @@
 //! `bricklayer device`.
 
+use bricklayer_api::ids::DeviceId;
 use bricklayer_api::names::{DevicePath, HostName};
 use clap::Subcommand;
 use clap_complete::ArgValueCompleter;
@@ -69,6 +70,22 @@ pub enum DeviceCommand {
         node: Option<NodeRef>,
         #[command(flatten)]
         look: Look,
+    },
+    /// Declare that the disk of a device will never come back
+    ///
+    /// Nobody waits for it any more: `device remove` makes its bricks anew elsewhere, `device delete` takes it out. It is
+    /// refused while the host sees the disk whole. Without --confirm nothing is changed: what is on it is shown.
+    #[command(after_help = "Examples:\n  bricklayer device lost gfs1:/dev/sdb\n  \
+        bricklayer device lost gfs1:/dev/sdb --confirm 8d6b4a1d1a0e4f7f9a3b5c7d9e1f2a3b")]
+    Lost {
+        /// Id, or node and name: gfs1:/dev/sdb
+        #[arg(add = ArgValueCompleter::new(complete::devices))]
+        device: DeviceRef,
+        /// The device's id, once more
+        #[arg(long, value_name = "ID")]
+        confirm: Option<DeviceId>,
+        #[command(flatten)]
+        quick: Quick,
     },
     /// Move all bricks of a disabled device elsewhere
     ///

@@ -7,7 +7,7 @@ use bricklayer_api::heketi::{
     DeviceAddRequest, DeviceDeleteRequest, DeviceInfo, EntryState, StateRequest, TagsChangeRequest,
 };
 use bricklayer_api::ids::{DeviceId, NodeId};
-use bricklayer_api::v1::WipeRequest;
+use bricklayer_api::v1::{DeviceLostRequest, WipeRequest};
 use serde::Serialize;
 use serde_json::json;
 
@@ -96,6 +96,7 @@ impl Session {
                 })
                 .await
             }
+            DeviceCommand::Lost { device, confirm, quick } => self.device_lost(&device, confirm, quick).await,
             DeviceCommand::Remove { device, heal_check, work } => {
                 let request = StateRequest { heal_check: heal_check.word(), ..state_request(EntryState::Failed) };
                 let text = format!("device {device} is removed: no brick is left on it; `device delete` takes it out");
@@ -137,6 +138,26 @@ impl Session {
         let device = self.client.device(id).await?;
         self.show(output, &device, |_| tables::device_info(&device), || vec![device.id.to_string()])?;
         Ok(Seen::SO_FAR)
+    }
+
+    /// Without the id once more, nothing is asked of the server but what would be lost.
+    async fn device_lost(&self, device: &DeviceRef, confirm: Option<DeviceId>, quick: Quick) -> Done {
+        let id = device.find(&self.client).await?;
+        let confirm = match (confirm, quick.dry_run || self.curl.is_some()) {
+            (Some(said), _) => said,
+            // Nothing is going to happen.
+            (None, true) => id,
+            (None, false) => {
+                let found = self.client.device(id).await?;
+                let volumes = self.volumes_of(found.bricks.iter()).await?;
+                eprint!("error: {}", tables::printable(&tables::device_loss(&device.to_string(), &found, &volumes)));
+                return Ok(ExitCode::from(REFUSED));
+            }
+        };
+        let change = Change::device_lost(id, &DeviceLostRequest { confirm: confirm.to_string() })?;
+        let Some(()) = self.ask(&change, quick).await? else { return DONE };
+        let text = format!("the disk of {device} is declared lost: nobody waits for it any more");
+        self.tell(quick.output, &json!({ "lost": id }), &text, &id)
     }
 
     async fn device_state(

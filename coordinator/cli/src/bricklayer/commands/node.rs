@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use bricklayer_api::client::Change;
 use bricklayer_api::heketi::{
-    EntryState, HostAddresses, NodeAddRequest, NodeInfo, StateRequest, TagsChangeRequest, VolumeInfo,
+    Brick, EntryState, HostAddresses, NodeAddRequest, NodeInfo, StateRequest, TagsChangeRequest, VolumeInfo,
 };
 use bricklayer_api::ids::{NodeId, VolumeId};
 use bricklayer_api::names::HostName;
@@ -137,9 +137,8 @@ impl Session {
         DONE
     }
 
-    /// The volumes that have bricks on a node.
-    async fn volumes_on(&self, node: &NodeInfo) -> Result<Vec<VolumeInfo>, CliError> {
-        let bricks = node.devices.iter().flat_map(|device| &device.bricks);
+    /// The volumes that these bricks are of.
+    pub(super) async fn volumes_of(&self, bricks: impl Iterator<Item = &Brick>) -> Result<Vec<VolumeInfo>, CliError> {
         let ids: BTreeSet<VolumeId> = bricks.map(|brick| brick.volume).collect();
         let mut volumes = Vec::with_capacity(ids.len());
         for id in ids {
@@ -163,7 +162,8 @@ impl Session {
             // Nothing is going to happen.
             (None, true) => name.clone(),
             (None, false) => {
-                let volumes = self.volumes_on(&found).await?;
+                let bricks = found.devices.iter().flat_map(|device| &device.bricks);
+                let volumes = self.volumes_of(bricks).await?;
                 eprint!("error: {}", tables::printable(&tables::node_loss(&found, &volumes)));
                 return Ok(ExitCode::from(REFUSED));
             }

@@ -179,6 +179,26 @@ pub fn node_loss(node: &NodeInfo, volumes: &[VolumeInfo]) -> String {
         count(node.devices.len(), "device"),
         count(bricks, "brick")
     );
+    text.push_str(&fates(volumes));
+    let _infallible = write!(text, "  to declare it lost:\n    bricklayer node lost {name} --confirm {name}\n");
+    text
+}
+
+/// What is lost with the disk of a device. `name`: as the person called it.
+pub fn device_loss(name: &str, device: &DeviceInfo, volumes: &[VolumeInfo]) -> String {
+    let mut text = format!(
+        "{name} is not declared lost: that is for a disk that will never come back\n  on it: {}\n",
+        count(device.bricks.len(), "brick")
+    );
+    text.push_str(&fates(volumes));
+    let id = device.id;
+    let _infallible = write!(text, "  to declare it lost:\n    bricklayer device lost {name} --confirm {id}\n");
+    text
+}
+
+/// What becomes of volumes whose bricks are gone.
+fn fates(volumes: &[VolumeInfo]) -> String {
+    let mut text = String::new();
     for volume in volumes {
         let fate = match volume.durability.kind {
             DurabilityKind::None => "the files on these bricks are LOST",
@@ -188,7 +208,6 @@ pub fn node_loss(node: &NodeInfo, volumes: &[VolumeInfo]) -> String {
         };
         let _infallible = writeln!(text, "    - of volume {} ({}): {fate}", volume.name, durability(volume));
     }
-    let _infallible = write!(text, "  to declare it lost:\n    bricklayer node lost {name} --confirm {name}\n");
     text
 }
 

@@ -23,8 +23,8 @@ use super::output::Width;
 
 pub use agents::{agent_list, invitation_list};
 pub use hardware::{
-    brick_list, cluster_info, cluster_list, device_info, device_list, disk_list, node_info, node_list, node_loss,
-    wipe_refusal,
+    brick_list, cluster_info, cluster_list, device_info, device_list, device_loss, disk_list, node_info, node_list,
+    node_loss, wipe_refusal,
 };
 pub use operations::{db_check, operation_info, operation_list, plan};
 pub use topology::topology_info;
