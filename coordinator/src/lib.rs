@@ -7,6 +7,7 @@
 pub mod agents;
 pub mod commands;
 pub mod config;
+pub mod doctor;
 pub mod http;
 pub mod keys;
 pub mod logging;

@@ -94,6 +94,7 @@ impl Settings {
                 look: Duration::from_millis(20),
                 settled: Duration::from_millis(100),
                 healing: Duration::from_secs(2),
+                reports_lag: Duration::ZERO,
                 ..Policy::default()
             },
             unknown_node: None,

@@ -6,8 +6,11 @@ use std::fmt;
 use bricklayer_proto::ids::DeviceId;
 use bricklayer_proto::inventory::{Inventory, LvKind, VolumeGroup};
 
+use jiff::Timestamp;
+
 use super::Gauges;
 use crate::agents::Presence;
+use crate::doctor::{self, World};
 use crate::model::{OpState, Topology};
 use crate::ops::Operations;
 
@@ -26,6 +29,13 @@ pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, topology: &Topol
     });
     let help = "When the certificate of an agent ends, in seconds since 1970; agents renew theirs long before.";
     gauges.each("bricklayer_agent_certificate_expiry_seconds", help, expiries)?;
+
+    let mut amiss = BTreeMap::<(&str, &str), u64>::new();
+    for finding in doctor::examine(&World::of(operations, Timestamp::now())) {
+        *amiss.entry((finding.code, finding.severity.word())).or_default() += 1;
+    }
+    let amiss = amiss.into_iter().map(|((code, severity), count)| ([("code", code), ("severity", severity)], count));
+    gauges.each("bricklayer_findings", "What is amiss; see `bricklayer doctor`.", amiss)?;
 
     let mut unfinished = BTreeMap::<(&str, &str), u64>::new();
     for operation in topology.unfinished.values() {

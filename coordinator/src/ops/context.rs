@@ -71,6 +71,8 @@ pub struct Policy {
     /// How long the replacement of a brick waits for its set to be healed before it is given up, nothing being changed
     /// yet.
     pub healing: Duration,
+    /// How long after the end of an operation an agent's report may still show what was before it.
+    pub reports_lag: Duration,
     pub block: BlockPolicy,
     /// Bricks that are moved at the same time when a device is emptied; never two of one volume.
     pub moves_at_once: usize,
@@ -90,6 +92,7 @@ impl Default for Policy {
             look: Duration::from_secs(2),
             settled: Duration::from_secs(60),
             healing: Duration::from_secs(60),
+            reports_lag: Duration::from_secs(90),
             moves_at_once: 4,
             block: BlockPolicy::default(),
         }

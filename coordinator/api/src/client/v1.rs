@@ -9,8 +9,8 @@ use super::change::{Change, Reply, changes};
 use super::{Accepted, Client, ClientError};
 use crate::json::parse_body;
 use crate::v1::{
-    AgentList, BrickReplaceRequest, DeviceLostRequest, DiskList, Heal, Invitation, InvitationList, InvitationRequest,
-    NodeEdit, NodeLostRequest, Operation, OperationList, Rebalance, WipeRefusal, WipeRequest,
+    AgentList, BrickReplaceRequest, DeviceLostRequest, Diagnosis, DiskList, Heal, Invitation, InvitationList,
+    InvitationRequest, NodeEdit, NodeLostRequest, Operation, OperationList, Rebalance, WipeRefusal, WipeRequest,
 };
 
 /// What the server said to a wipe.
@@ -71,6 +71,11 @@ impl Client {
     /// The disks of a node (by name, or by id), as its agent saw them last.
     pub async fn disks(&self, node: &HostName) -> Result<DiskList, ClientError> {
         self.get_json(&format!("/v1/nodes/{node}/disks")).await
+    }
+
+    /// What is amiss.
+    pub async fn doctor(&self) -> Result<Diagnosis, ClientError> {
+        self.get_json("/v1/doctor").await
     }
 
     /// What is left to heal.

@@ -16,6 +16,7 @@
 //! | `GET /v1/volumes/{id}/heal` | | 200 [`Heal`] |
 //! | `GET /v1/volumes/{id}/rebalance` | | 200 [`Rebalance`] |
 //! | `POST /v1/volumes/{id}/rebalance` | | 200 [`Rebalance`] |
+//! | `GET /v1/doctor` | | 200 [`Diagnosis`] |
 //! | `GET /v1/operations` | | 200 [`OperationList`] |
 //! | `GET /v1/operations/{id}` | | 200 [`Operation`] |
 //!
@@ -27,6 +28,7 @@
 
 mod agents;
 mod disks;
+mod doctor;
 mod hardware;
 mod operations;
 mod volumes;
@@ -38,6 +40,7 @@ pub use agents::{
     OpenInvitation,
 };
 pub use disks::{DiskIdentity, DiskList, WipeRefusal, WipeRequest};
+pub use doctor::{Diagnosis, Examined, Finding, Severity};
 pub use hardware::{BrickReplaceRequest, DeviceLostRequest, NodeEdit, NodeLostRequest};
 pub use operations::{Operation, OperationList, OperationState, Plan, Step, StepState};
 pub use volumes::{BrickHeal, Heal, NodeRebalance, Rebalance, RebalanceState};

@@ -3,7 +3,7 @@
 use bricklayer_api::client::ClientError;
 use bricklayer_api::heketi::{BlockVolumeInfo, NodeInfo, TopologyCluster, TopologyInfo, VolumeInfo};
 use bricklayer_api::json::parse_body;
-use bricklayer_api::v1::{AgentList, DiskList, InvitationList, Operation, StepState, WipeRefusal};
+use bricklayer_api::v1::{AgentList, Diagnosis, DiskList, InvitationList, Operation, StepState, WipeRefusal};
 use clap::CommandFactory as _;
 use serde::de::DeserializeOwned;
 
@@ -105,6 +105,20 @@ fn agents_and_invitations() {
         r#"{"invitations":[{"invitation":"00000000000000000000000000000011","name":"gfs2","zone":2,"expires":"2026-11-22T23:22:33Z","state":"open"}]}"#,
     );
     insta::assert_snapshot!("invitation_list", tables::invitation_list(&invitations.invitations));
+}
+
+#[test]
+fn a_diagnosis_has_the_worst_first_and_a_cure_for_each() {
+    let diagnosis: Diagnosis = read(
+        r#"{"at":"2026-11-22T22:52:33Z","examined":{"nodes":3,"devices":3,"bricks":1},"findings":[
+        {"id":"agent-away:00000000000000000000000000000001","severity":"error","code":"agent-away",
+         "subject":"00000000000000000000000000000001","host":"gfs1","what":"the agent of gfs1 is not attached","cure":"see on gfs1"},
+        {"id":"volume-foreign:x","severity":"note","code":"volume-foreign","subject":"x","host":"gfs2",
+         "what":"logical volume vg_d/data (1 GiB) on /dev/sdb on gfs2 is not ours","cure":"remove it by hand"}]}"#,
+    );
+    insta::assert_snapshot!("diagnosis", tables::diagnosis(&diagnosis));
+    let well = Diagnosis { findings: Vec::new(), ..diagnosis };
+    assert_eq!(tables::diagnosis(&well), "nothing is amiss (3 nodes, 3 devices, 1 brick looked at)\n");
 }
 
 #[test]

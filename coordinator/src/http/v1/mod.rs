@@ -2,6 +2,7 @@
 
 mod agents;
 mod disks;
+mod doctor;
 mod hardware;
 mod invitations;
 mod operations;
@@ -27,7 +28,7 @@ use crate::model::Zone;
 pub fn routes() -> (Router<Service>, Described) {
     let mut described = Described::default();
     let mut router = Router::new();
-    let all: [UtoipaMethodRouter<Service>; 14] = [
+    let all: [UtoipaMethodRouter<Service>; 15] = [
         routes!(agents::list),
         routes!(agents::revoke),
         routes!(invitations::list, invitations::create),
@@ -40,6 +41,7 @@ pub fn routes() -> (Router<Service>, Described) {
         routes!(hardware::replace_brick),
         routes!(volumes::heal),
         routes!(volumes::rebalance, volumes::start_rebalance),
+        routes!(doctor::examine),
         routes!(operations::list),
         routes!(operations::info),
     ];

@@ -102,6 +102,16 @@ pub enum Command {
     /// Devices: raw disks that bricks are placed on
     #[command(subcommand)]
     Device(DeviceCommand),
+    /// Say what is amiss, and what to do about it
+    ///
+    /// Compares the records with what the agents report: hosts, agents, glusterd, disks, pools, bricks and their mounts. It
+    /// changes nothing. The exit code is 1 where there is an error or a warning, for scripts and monitoring.
+    #[command(after_help = "Examples:\n  bricklayer doctor\n  bricklayer doctor --watch=10s\n  \
+        bricklayer doctor -o json | jq '.findings[].what'")]
+    Doctor {
+        #[command(flatten)]
+        look: common::Look,
+    },
     /// What the coordinator logs
     #[command(subcommand, name = "loglevel")]
     LogLevel(LogLevelCommand),

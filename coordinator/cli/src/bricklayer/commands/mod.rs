@@ -9,6 +9,7 @@ mod block_volume;
 mod brick;
 mod cluster;
 mod device;
+mod doctor;
 mod node;
 mod server;
 mod topology;
@@ -91,6 +92,7 @@ impl Session {
             Command::Cluster(command) => self.cluster(command).await,
             Command::Db(command) => self.db(command).await,
             Command::Device(command) => self.device(command).await,
+            Command::Doctor { look } => self.doctor(look).await,
             Command::LogLevel(command) => self.log_level(command).await,
             Command::Node(command) => self.node(command).await,
             Command::Operation(command) => self.operation(command).await,

@@ -7,6 +7,7 @@ macro_rules! moment {
 }
 
 mod agents;
+mod doctor;
 mod hardware;
 mod operations;
 mod topology;
@@ -22,6 +23,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use super::output::Width;
 
 pub use agents::{agent_list, invitation_list};
+pub use doctor::diagnosis;
 pub use hardware::{
     brick_list, cluster_info, cluster_list, device_info, device_list, device_loss, disk_list, node_info, node_list,
     node_loss, wipe_refusal,

@@ -1,0 +1,150 @@
+//! Volume groups and thin pools: are they there and whole, do they fill up, is something in them that nobody knows.
+
+use bricklayer_proto::ids::{BrickId, DeviceId};
+use bricklayer_proto::inventory::{Inventory, LogicalVolume, LvKind, VolumeGroup};
+
+use super::{Finding, Severity, Subject, World, device_on, group_of};
+use crate::model::{Device, Node};
+
+/// Of a pool's data, where its thin volumes together are larger than the pool.
+const DATA_MARKS: (f64, f64) = (80.0, 90.0);
+/// A pool whose metadata is full needs an offline repair.
+const METADATA_MARKS: (f64, f64) = (70.0, 85.0);
+
+pub fn examine(world: &World, node: &Node, report: &Inventory, findings: &mut Vec<Finding>) {
+    for device in world.topology.devices_of(node.id) {
+        if device.lost || world.is_moving(device.id) {
+            continue;
+        }
+        match group_of(report, device.id) {
+            Some(group) => of_group(node, device, group, findings),
+            None => findings.push(missing(node, device)),
+        }
+    }
+    for group in &report.groups {
+        let Some(tags) = group.tags else { continue };
+        if world.topology.devices.contains_key(&tags.device) || world.is_moving(tags.device) {
+            continue;
+        }
+        findings.push(Finding {
+            severity: Severity::Warning,
+            code: "group-unknown",
+            subject: Subject::Unknown(group.name.to_string()),
+            host: node.name().to_owned(),
+            what: format!(
+                "volume group {} on {} says that it is device {} of ours, which no record knows",
+                group.name,
+                node.name(),
+                tags.device
+            ),
+            cure: "nothing is done to it; if nothing on it is needed: `bricklayer device wipe`".to_owned(),
+        });
+    }
+}
+
+fn missing(node: &Node, device: &Device) -> Finding {
+    Finding {
+        severity: Severity::Error,
+        code: "group-missing",
+        subject: Subject::Device(device.id),
+        host: node.name().to_owned(),
+        what: format!("{} does not see the volume group of {}", node.name(), device.name),
+        cure: format!(
+            "attach the disk (physical volume {}); if it will never come back: `bricklayer device lost {}:{}`",
+            device.pv_uuid,
+            node.name(),
+            device.name
+        ),
+    }
+}
+
+fn of_group(node: &Node, device: &Device, group: &VolumeGroup, findings: &mut Vec<Finding>) {
+    let at = device_on(node, device);
+    let mut found = |severity, code, subject, what: String, cure: String| {
+        findings.push(Finding { severity, code, subject, host: node.name().to_owned(), what, cure });
+    };
+    let of_device = || Subject::Device(device.id);
+    if group.physical_volumes.iter().any(|volume| volume.missing) {
+        let what = format!("LVM misses the physical volume of {at}");
+        let cure = format!(
+            "attach the disk (physical volume {}); if it will never come back: `bricklayer device lost {}:{}`",
+            device.pv_uuid,
+            node.name(),
+            device.name
+        );
+        found(Severity::Error, "group-damaged", of_device(), what, cure);
+        return;
+    }
+    if group.condemned {
+        let what = format!("the volume group of {at} is marked for destruction, and no operation is at it");
+        let cure = format!("delete the device again: `bricklayer device delete {}:{}`", node.name(), device.name);
+        found(Severity::Warning, "group-condemned", of_device(), what, cure);
+    }
+    for volume in &group.volumes {
+        if let LvKind::ThinPool { data_percent, metadata_percent, .. } = volume.kind {
+            let subject = || pool_brick(volume).map_or_else(of_device, Subject::Brick);
+            let promised = promised(group, volume);
+            if promised > volume.size
+                && let Some((severity, percent)) = above(data_percent, DATA_MARKS)
+            {
+                let what = format!(
+                    "the thin pool {} on {at} is filled to {percent:.1} %, and promises {promised} with {} of its own",
+                    volume.name, volume.size
+                );
+                let cure = "delete snapshots or clones in it, or expand its volume; when it is full, its bricks fail";
+                found(severity, "pool-fills-up", subject(), what, cure.to_owned());
+            }
+            if let Some((severity, percent)) = above(metadata_percent, METADATA_MARKS) {
+                let what = format!("the metadata of thin pool {} on {at} is filled to {percent:.1} %", volume.name);
+                let cure = format!(
+                    "on {}: `lvextend --poolmetadatasize +64M {}/{}`, or delete snapshots in it",
+                    node.name(),
+                    group.name,
+                    volume.name
+                );
+                found(severity, "pool-metadata-fills-up", subject(), what, cure);
+            }
+        }
+        if is_foreign(volume) {
+            let what = format!("logical volume {}/{} ({}) on {at} is not ours", group.name, volume.name, volume.size);
+            let cure = "it takes space from bricks and is left alone; remove it by hand if nobody needs it".to_owned();
+            found(Severity::Note, "volume-foreign", Subject::Unknown(volume.uuid.clone()), what, cure);
+        }
+    }
+}
+
+/// What the thin volumes of a pool have together.
+fn promised(group: &VolumeGroup, pool: &LogicalVolume) -> bricklayer_proto::size::ByteSize {
+    let thin = group.volumes.iter().filter(|volume| match &volume.kind {
+        LvKind::Thin { pool: of } => *of == pool.name,
+        _ => false,
+    });
+    let bytes = thin.map(|volume| volume.size.bytes()).fold(0, u64::saturating_add);
+    bricklayer_proto::size::ByteSize::from_bytes(bytes)
+}
+
+fn above(percent: Option<f64>, (warning, error): (f64, f64)) -> Option<(Severity, f64)> {
+    let percent = percent?;
+    if percent >= error {
+        Some((Severity::Error, percent))
+    } else {
+        (percent >= warning).then_some((Severity::Warning, percent))
+    }
+}
+
+fn pool_brick(pool: &LogicalVolume) -> Option<BrickId> {
+    pool.name.as_str().strip_prefix("tp_")?.parse().ok()
+}
+
+/// Neither ours by its tags nor a part of LVM's own. glusterd's snapshots are somebody else's, too.
+fn is_foreign(volume: &LogicalVolume) -> bool {
+    let name = volume.name.as_str();
+    let is_a_part = ["_tdata", "_tmeta", "_pmspare"].iter().any(|end| name.ends_with(end));
+    !is_a_part && !volume.tags.iter().any(|tag| tag.as_str().starts_with("bricklayer."))
+}
+
+/// The device that a group on a host is, by its tags.
+pub fn device_of(report: &Inventory, group: &bricklayer_proto::names::VgName) -> Option<DeviceId> {
+    let group = report.groups.iter().find(|seen| seen.name == *group)?;
+    group.tags.map(|tags| tags.device)
+}

@@ -1,0 +1,166 @@
+//! What is amiss with an installation, each thing with its reason and its cure.
+//!
+//! Compares the records with what the agents reported last. Pure: no clock, no store, no agent; [`World`] is all that it
+//! knows. It changes nothing and repairs nothing: a cure is a sentence for a person. What operations are working on is
+//! left out, as it is on the move, and so is a report that may be older than the last change.
+//!
+//! `nodes` looks at hosts, agents and glusterd, `devices` at volume groups and pools, `bricks` at bricks and their mounts.
+
+mod bricks;
+mod devices;
+mod nodes;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bricklayer_proto::ids::{BrickId, DeviceId, NodeId, OperationId};
+use bricklayer_proto::inventory::{Inventory, VolumeGroup};
+use jiff::Timestamp;
+
+use crate::agents::{AgentStatus, Presence};
+use crate::model::{Device, Node, OpState, Operation, Topology};
+use crate::ops::Operations;
+
+/// Everything that is known at one moment.
+pub struct World {
+    pub topology: Arc<Topology>,
+    pub hosts: BTreeMap<NodeId, Host>,
+    pub now: Timestamp,
+    /// What is under way, or was a moment ago.
+    recent: Vec<Arc<Operation>>,
+}
+
+/// One host, as its agent is known and as it reported last.
+pub struct Host {
+    pub agent: AgentStatus,
+    pub report: Option<(Arc<Inventory>, Timestamp)>,
+}
+
+impl World {
+    /// As things are now.
+    #[must_use]
+    pub fn of(operations: &Operations, now: Timestamp) -> Self {
+        let (topology, agents) = (operations.topology(), operations.agents());
+        let lag = operations.policy().reports_lag;
+        let hosts = agents.all().into_iter().map(|agent| {
+            let report = agents.inventory(agent.node);
+            (agent.node, Host { agent, report })
+        });
+        let is_recent = |operation: &&Arc<Operation>| match operation.finished {
+            // A report that was on its way while it ended still shows what was before.
+            Some(finished) => now.duration_since(finished).unsigned_abs() < lag,
+            None => true,
+        };
+        let recent = topology.operations.values().filter(is_recent).cloned().collect();
+        Self { hosts: hosts.collect(), recent, topology, now }
+    }
+
+    /// What the node's agent reported, where it is attached: what it said before it went away proves nothing.
+    fn report(&self, node: NodeId) -> Option<&Inventory> {
+        let host = self.hosts.get(&node)?;
+        let attached = matches!(host.agent.presence, Presence::Attached { .. });
+        host.report.as_ref().filter(|_| attached).map(|(inventory, _)| inventory.as_ref())
+    }
+
+    /// Whether something is, or was a moment ago, under way on the device.
+    fn is_moving(&self, device: DeviceId) -> bool {
+        self.recent.iter().any(|operation| operation.plan.changes_device(device))
+    }
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Data or service is in danger now.
+    Error,
+    /// It will be, or it is with one failure more.
+    Warning,
+    /// Worth knowing.
+    Note,
+}
+
+impl Severity {
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// What it is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    Node(NodeId),
+    Device(DeviceId),
+    Brick(BrickId),
+    Operation(OperationId),
+    /// Something on a host that no record knows: its name there.
+    Unknown(String),
+}
+
+/// One thing that is amiss.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub severity: Severity,
+    /// Such as `brick-not-mounted`; the same thing has the same word in every version.
+    pub code: &'static str,
+    pub subject: Subject,
+    /// The host, as people call it; empty where it concerns none.
+    pub host: String,
+    pub what: String,
+    pub cure: String,
+}
+
+/// Everything that is amiss, the worst first; the same world gives the same list.
+#[must_use]
+pub fn examine(world: &World) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for node in world.topology.nodes.values() {
+        if node.lost {
+            continue;
+        }
+        nodes::examine(world, node, &mut findings);
+        let Some(report) = world.report(node.id) else { continue };
+        devices::examine(world, node, report, &mut findings);
+        bricks::examine(world, node, report, &mut findings);
+    }
+    operations(world, &mut findings);
+    findings.sort_by(|one, other| {
+        let key = |finding: &Finding| (finding.severity, finding.code, finding.host.clone(), finding.subject.clone());
+        key(one).cmp(&key(other))
+    });
+    findings
+}
+
+fn operations(world: &World, findings: &mut Vec<Finding>) {
+    for operation in world.topology.unfinished.values() {
+        let OpState::Stuck { failure, undoing, .. } = &operation.state else { continue };
+        let doing = if *undoing { "cannot be undone" } else { "cannot go on" };
+        let failure = failure.lines().next().unwrap_or_default();
+        findings.push(Finding {
+            severity: Severity::Error,
+            code: "operation-stuck",
+            subject: Subject::Operation(operation.id),
+            host: String::new(),
+            what: format!(
+                "{} {} {doing}, and is tried again and again: {failure}",
+                operation.plan.kind(),
+                operation.id
+            ),
+            cure: format!("mend that; see `bricklayer operation info {}`", operation.id),
+        });
+    }
+}
+
+/// The volume group of a device in a report.
+fn group_of(report: &Inventory, device: DeviceId) -> Option<&VolumeGroup> {
+    report.groups.iter().find(|group| group.tags.is_some_and(|tags| tags.device == device))
+}
+
+/// For texts: `/dev/sdb on gfs1`.
+fn device_on(node: &Node, device: &Device) -> String {
+    format!("{} on {}", device.name, node.name())
+}

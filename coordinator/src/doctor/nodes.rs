@@ -1,0 +1,107 @@
+//! Hosts: is the agent there, is its clock right, does glusterd run and see its peers.
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+
+use super::{Finding, Host, Severity, Subject, World};
+use crate::agents::Presence;
+use crate::model::Node;
+
+/// An agent renews its certificate when two thirds of its life are left; below this it has failed to for days.
+const CERTIFICATE_ENDS_SOON: SignedDuration = SignedDuration::from_hours(10 * 24);
+/// Agents report once a minute.
+const REPORT_IS_OLD: SignedDuration = SignedDuration::from_secs(180);
+/// Tokens of heketi's clients hold for minutes, certificates are back-dated by ten.
+const CLOCK_MILLIS: i64 = 5_000;
+
+pub fn examine(world: &World, node: &Node, findings: &mut Vec<Finding>) {
+    let name = node.name();
+    let mut found = |severity, code, what: String, cure: String| {
+        findings.push(Finding { severity, code, subject: Subject::Node(node.id), host: name.to_owned(), what, cure });
+    };
+    let Some(host) = world.hosts.get(&node.id) else {
+        let cure = format!("invite it again: `bricklayer agent invite {name} --rejoin`");
+        found(Severity::Error, "agent-unknown", format!("{name} has no agent"), cure);
+        return;
+    };
+    let clock_ahead = match host.agent.presence {
+        Presence::Attached { clock_ahead_ms, .. } => clock_ahead_ms,
+        Presence::Detached { since } => {
+            let since = since.map(|since| format!(" since {since:.0}")).unwrap_or_default();
+            let cure = format!(
+                "see on {name} whether it is up: `systemctl status bricklayer-agent`; if it will never come back: `bricklayer \
+                 node lost {name}`"
+            );
+            found(Severity::Error, "agent-away", format!("the agent of {name} is not attached{since}"), cure);
+            return;
+        }
+        Presence::Revoked { at } => {
+            let cure = format!("let it in again: `bricklayer agent invite {name} --rejoin`, or remove the node");
+            found(Severity::Error, "agent-revoked", format!("the agent of {name} was shut out at {at:.0}"), cure);
+            return;
+        }
+    };
+    if clock_ahead.abs() > CLOCK_MILLIS {
+        let way = if clock_ahead > 0 { "ahead of" } else { "behind" };
+        let millis = clock_ahead.unsigned_abs();
+        let what = format!("the clock of {name} is {}.{:03} s {way} the coordinator's", millis / 1000, millis % 1000);
+        found(Severity::Warning, "clock-differs", what, "keep the clocks of all hosts by NTP (chrony)".to_owned());
+    }
+    let left = host.agent.certificate_expires.duration_since(world.now);
+    if left < CERTIFICATE_ENDS_SOON {
+        let days = left.as_hours().max(0) / 24;
+        let what = format!("the certificate of the agent on {name} ends in {days} days and was not renewed");
+        let cure = format!("read its log on {name}: `journalctl -u bricklayer-agent`");
+        found(Severity::Warning, "certificate-ends", what, cure);
+    }
+    gluster(world, node, host, &mut found);
+}
+
+fn gluster(world: &World, node: &Node, host: &Host, found: &mut impl FnMut(Severity, &'static str, String, String)) {
+    let name = node.name();
+    let Some((report, received)) = &host.report else {
+        let cure = format!("read its log on {name}: `journalctl -u bricklayer-agent`");
+        found(Severity::Warning, "report-missing", format!("the agent of {name} has reported nothing yet"), cure);
+        return;
+    };
+    let age = world.now.duration_since(*received);
+    if age > REPORT_IS_OLD {
+        let what = format!("the agent of {name} has reported nothing for {} s", age.as_secs());
+        let cure = format!("a tool may hang on a bad disk there; see `journalctl -u bricklayer-agent` on {name}");
+        found(Severity::Warning, "report-old", what, cure);
+    }
+    if !report.gluster.running {
+        let cure = format!("start it on {name}: `systemctl start glusterd`");
+        found(Severity::Error, "glusterd-down", format!("glusterd does not answer on {name}"), cure);
+        return;
+    }
+    let others = world.topology.nodes_of(node.cluster).filter(|other| other.id != node.id && !other.lost);
+    for other in others {
+        // GlusterFS may know a peer by any of its names, so its own id in the pool decides where it is known.
+        let uuid = world.report(other.id).and_then(|report| report.gluster.uuid.clone());
+        let names: BTreeSet<&str> = other.manage.iter().chain(&other.storage).map(|host| host.as_str()).collect();
+        let is_it = |peer: &&bricklayer_proto::inventory::PeerSeen| match &uuid {
+            Some(uuid) => peer.uuid == *uuid,
+            None => names.contains(peer.host.as_str()),
+        };
+        match report.gluster.peers.iter().find(is_it) {
+            Some(peer) if peer.connected => {}
+            // Its own finding says why.
+            Some(_) if !world.report(other.id).is_some_and(|report| report.gluster.running) => {}
+            Some(_) => {
+                let what = format!("glusterd on {name} has no connection to its peer {}", other.name());
+                let cure = format!("see whether {} is up and port 24007 is open between them", other.name());
+                found(Severity::Warning, "peer-disconnected", what, cure);
+            }
+            // Of a host that is away it cannot be told by which name it is known.
+            None if uuid.is_none() => {}
+            None => {
+                let what = format!("{} is not a peer of {name}, though both are nodes of one cluster", other.name());
+                let host = other.storage_host().map_or(other.name(), |host| host.as_str());
+                let cure = format!("on {name}: `gluster peer probe {host}`");
+                found(Severity::Error, "peer-missing", what, cure);
+            }
+        }
+    }
+}
