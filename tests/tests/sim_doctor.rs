@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+use bricklayer_agent::host::Host as _;
 use bricklayer_api::client::Client;
+use bricklayer_api::heketi::{Brick, VolumeInfo};
 use bricklayer_api::v1::{Finding, Severity};
-use bricklayer_proto::names::VgName;
+use bricklayer_proto::names::{LvName, VgName};
 use bricklayer_proto::size::{ByteSize, ExtentSize};
 use bricklayer_tests::cluster::{Cluster, until};
 use bricklayer_tests::sim::SimDisk;
@@ -63,9 +65,7 @@ async fn glusterd_that_is_down_is_found_and_how_to_start_it() {
     let mut cluster = cluster().await;
     let client = cluster.client().unwrap();
     cluster.host("gfs3").stop_glusterd();
-    // The agent reports anew when it attaches.
-    cluster.agent("gfs3").kill().await;
-    cluster.agent("gfs3").start().await.unwrap();
+    looked_at_again(&mut cluster, "gfs3").await;
     let down = found(&client, &["glusterd-down"]).await;
     assert!(down[0].cure.contains("on gfs3: `systemctl start glusterd`"), "{down:?}");
 }
@@ -83,6 +83,34 @@ async fn a_line_of_fstab_that_somebody_took_away_is_found_and_comes_back_with_th
     // Bringing the bricks up at boot writes the line again.
     found(&client, &[]).await;
     cluster.volume_is_whole(volume.id).await.unwrap();
+}
+
+async fn on_host(client: &Client, volume: &VolumeInfo, name: &str) -> Brick {
+    let topology = client.topology().await.unwrap();
+    let node = topology.clusters[0].nodes.iter().find(|node| node.hostnames.manage[0] == name).unwrap();
+    volume.bricks.iter().find(|brick| brick.node == node.id).unwrap().clone()
+}
+
+/// The agent reports anew when it attaches. It brings up what should be up only when its host boots.
+async fn looked_at_again(cluster: &mut Cluster, name: &str) {
+    cluster.agent(name).kill().await;
+    cluster.agent(name).start().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_brick_that_somebody_marked_by_hand_is_found_with_its_volume() {
+    let mut cluster = cluster().await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    let brick = on_host(&client, &volume, "gfs1").await;
+    let group: VgName = format!("vg_{}", brick.device).parse().unwrap();
+    let lv: LvName = format!("brick_{}", brick.id).parse().unwrap();
+    let host = cluster.host("gfs1").clone();
+    host.add_volume_tag(&group, &lv, &"bricklayer.condemned".parse().unwrap()).await.unwrap();
+    looked_at_again(&mut cluster, "gfs1").await;
+    let amiss = found(&client, &["brick-condemned"]).await;
+    assert_eq!(amiss[0].subject, brick.id.to_string());
+    assert!(amiss[0].what.contains(&format!("of volume {}", volume.name)), "{amiss:?}");
 }
 
 #[tokio::test]

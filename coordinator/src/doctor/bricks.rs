@@ -134,3 +134,100 @@ fn orphans(world: &World, node: &Node, report: &Inventory, findings: &mut Vec<Fi
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bricklayer_proto::ids::{ClusterId, DeviceId, NodeId, OperationId, VolumeId};
+    use bricklayer_proto::inventory::{BrickRole, BrickTags};
+    use bricklayer_proto::names::MountPoint;
+    use bricklayer_proto::size::{ByteSize, ExtentSize};
+    use bricklayer_proto::space::BrickSpace;
+
+    use super::*;
+    use crate::model::{AdminState, FIRST_GENERATION, Zone};
+
+    const AT: &str = "/var/lib/bricklayer/mounts/vg_1/brick_7";
+
+    fn node() -> Node {
+        Node {
+            id: NodeId::from_u128(1),
+            cluster: ClusterId::from_u128(1),
+            zone: Zone::new(1).unwrap(),
+            manage: vec!["gfs1".parse().unwrap()],
+            storage: vec!["10.0.0.1".parse().unwrap()],
+            state: AdminState::Online,
+            tags: std::collections::BTreeMap::new(),
+            lost: false,
+        }
+    }
+
+    fn brick(asked: ByteSize) -> Brick {
+        Brick {
+            id: BrickId::from_u128(7),
+            device: DeviceId::from_u128(1),
+            node: NodeId::from_u128(1),
+            set: 0,
+            position: 1,
+            role: BrickRole::Data,
+            asked,
+            space: BrickSpace::thin(asked, asked, ExtentSize::FOUR_MIB).unwrap(),
+            path: Some(format!("{AT}/brick").try_into().unwrap()),
+            pool: None,
+            generation: FIRST_GENERATION,
+        }
+    }
+
+    fn seen(asked: ByteSize) -> BrickSeen {
+        let at: MountPoint = AT.parse().unwrap();
+        BrickSeen {
+            tags: BrickTags {
+                brick: BrickId::from_u128(7),
+                volume: VolumeId::from_u128(5),
+                volume_name: "v".parse().unwrap(),
+                set: 0,
+                position: 1,
+                role: BrickRole::Data,
+                asked,
+                generation: FIRST_GENERATION,
+                operation: OperationId::from_u128(1),
+            },
+            group: "vg_1".parse().unwrap(),
+            volume_lv: "brick_7".parse().unwrap(),
+            pool_lv: "tp_7".parse().unwrap(),
+            size: asked,
+            condemned: false,
+            fstab: Some(at.clone()),
+            mounted: Some(at),
+            path: Some(format!("{AT}/brick").try_into().unwrap()),
+        }
+    }
+
+    fn codes(seen: &BrickSeen, by_glusterd: bool) -> Vec<&'static str> {
+        let mut codes = Vec::new();
+        let gib = ByteSize::from_gib(1).unwrap();
+        one(&node(), &brick(gib), seen, "brick 7", by_glusterd, &mut |_, code, _, _| codes.push(code));
+        codes
+    }
+
+    #[test]
+    fn what_is_as_it_should_be_is_no_finding_and_each_thing_that_is_not_is_one() {
+        let gib = ByteSize::from_gib(1).unwrap();
+        let right = seen(gib);
+        assert_eq!(codes(&right, false), [""; 0]);
+        assert_eq!(codes(&BrickSeen { mounted: None, ..right.clone() }, false), ["brick-not-mounted"]);
+        let elsewhere = Some("/mnt".parse().unwrap());
+        assert_eq!(codes(&BrickSeen { mounted: elsewhere, ..right.clone() }, false), ["brick-mounted-elsewhere"]);
+        assert_eq!(codes(&BrickSeen { condemned: true, ..right.clone() }, false), ["brick-condemned"]);
+        let small = ByteSize::from_bytes(gib.bytes() - 1);
+        assert_eq!(codes(&BrickSeen { size: small, ..right.clone() }, false), ["brick-too-small"]);
+        let tags = BrickTags { position: 0, ..right.tags.clone() };
+        assert_eq!(codes(&BrickSeen { tags, ..right }, false), ["brick-misplaced"]);
+    }
+
+    #[test]
+    fn a_line_of_fstab_is_missed_but_where_glusterd_mounts_the_brick_itself() {
+        let without = BrickSeen { fstab: None, ..seen(ByteSize::from_gib(1).unwrap()) };
+        assert_eq!(codes(&without, false), ["brick-not-in-fstab"]);
+        assert_eq!(codes(&without, true), [""; 0]);
+    }
+}
