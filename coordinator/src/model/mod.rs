@@ -21,6 +21,8 @@ pub use operation::{
     DeviceRemove, DeviceResync, DeviceState, DiskWipe, NodeAdd, NodeDelete, NodeState, OpState, Operation, Plan,
     Resource, VolumeClone, VolumeCreate, VolumeDelete, VolumeExpand,
 };
+#[cfg(test)]
+pub use topology::snapshots;
 pub use topology::{Host, Hosted, Map, Topology};
 pub use volume::{Brick, Durability, FIRST_GENERATION, Snapshot, Volume};
 

@@ -198,10 +198,10 @@ pub(super) fn inside<O: Ord, I: Ord, V>(map: &Map<O, Map<I, V>>, outer: O) -> im
     map.get(&outer).into_iter().flat_map(Map::values)
 }
 
-pub(super) fn put<O: Ord, I: Ord, V>(map: &mut Map<O, Map<I, V>>, outer: O, inner: I, value: V)
+pub(super) fn put<O, I, V>(map: &mut Map<O, Map<I, V>>, outer: O, inner: I, value: V)
 where
-    O: Clone,
-    I: Clone,
+    O: Ord + Clone,
+    I: Ord + Clone,
     V: Clone,
 {
     let changed = map.get(&outer).cloned().unwrap_or_else(Map::new_sync).insert(inner, value);
@@ -209,10 +209,10 @@ where
 }
 
 /// Leaves no empty map behind.
-pub(super) fn take<O: Ord, I: Ord, V>(map: &mut Map<O, Map<I, V>>, outer: O, inner: I)
+pub(super) fn take<O, I, V>(map: &mut Map<O, Map<I, V>>, outer: O, inner: I)
 where
-    O: Clone,
-    I: Clone,
+    O: Ord + Clone,
+    I: Ord + Clone,
     V: Clone,
 {
     let Some(changed) = map.get(&outer).map(|inside| inside.remove(&inner)) else { return };

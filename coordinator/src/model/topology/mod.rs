@@ -17,6 +17,8 @@ use self::index::{Index, inside};
 use super::{BlockVolume, Brick, Cluster, Device, HostingSpace, Node, Operation, Volume};
 
 pub use index::{Host, Hosted};
+#[cfg(test)]
+pub use tests::snapshots;
 
 /// A map whose copies share what they have in common, so that a change of one entry among many is cheap.
 pub type Map<K, V> = rpds::RedBlackTreeMapSync<K, V>;
@@ -178,5 +180,11 @@ impl Topology {
     #[must_use]
     pub fn name_is_taken(&self, cluster: ClusterId, name: &str) -> bool {
         self.index.names.get(&cluster).is_some_and(|names| names.contains_key(name))
+    }
+
+    /// Whether more than one volume has the name, counted as by [`Self::name_is_taken`].
+    #[must_use]
+    pub fn name_is_shared(&self, cluster: ClusterId, name: &str) -> bool {
+        self.index.names.get(&cluster).and_then(|names| names.get(name)).is_some_and(|count| *count > 1)
     }
 }

@@ -193,6 +193,18 @@ fn carry_out(topology: &mut Topology, step: Step) {
     }
 }
 
+/// What there is after each of some changes.
+pub fn snapshots() -> impl Strategy<Value = Vec<Topology>> {
+    some_steps().prop_map(|steps| {
+        let mut topology = Topology::default();
+        let after = |step| {
+            carry_out(&mut topology, step);
+            topology.clone()
+        };
+        steps.into_iter().map(after).collect()
+    })
+}
+
 /// The same records, each put once.
 fn from_scratch(topology: &Topology) -> Topology {
     let mut anew = Topology::default();
