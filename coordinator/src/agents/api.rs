@@ -40,6 +40,36 @@ pub trait AgentApi: Send + Sync + 'static {
     fn is_attached(&self, node: NodeId) -> bool {
         self.status(node).is_some_and(|status| matches!(status.presence, Presence::Attached { .. }))
     }
+
+    /// What decides whether the node takes bricks now.
+    fn sight(&self, node: NodeId) -> Sight {
+        Sight { attached: self.is_attached(node), inventory: self.inventory(node) }
+    }
+
+    /// The same of many nodes, in their order.
+    fn sights(&self, nodes: &[NodeId]) -> Vec<Sight> {
+        nodes.iter().map(|node| self.sight(*node)).collect()
+    }
+}
+
+/// What is seen of a node through its agent.
+#[derive(Clone, Debug)]
+pub struct Sight {
+    pub attached: bool,
+    /// As [`AgentApi::inventory`].
+    pub inventory: Option<(Arc<Inventory>, Timestamp)>,
+}
+
+impl Sight {
+    /// Whether nothing has changed between the two: it is the same report, not just an equal one.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        let same_report = match (&self.inventory, &other.inventory) {
+            (Some((one, _)), Some((other, _))) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        self.attached == other.attached && same_report
+    }
 }
 
 /// How long to wait for an outcome, and who wants to hear of progress meanwhile.

@@ -8,6 +8,6 @@ mod listen;
 mod registry;
 mod service;
 
-pub use api::{AgentApi, AgentError, AgentEvent, AgentStatus, Patience, Presence};
+pub use api::{AgentApi, AgentError, AgentEvent, AgentStatus, Patience, Presence, Sight};
 pub use listen::{ServeError, serve};
 pub use registry::Registry;

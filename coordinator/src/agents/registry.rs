@@ -20,7 +20,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::api::{AgentApi, AgentError, AgentEvent, AgentStatus, Patience, Presence};
+use super::api::{AgentApi, AgentError, AgentEvent, AgentStatus, Patience, Presence, Sight};
 use crate::pki::{AgentRecord, RevokeError, Trust, Unwelcome};
 
 /// An outcome for which nobody has asked by then belongs to nobody: its operation has ended or been lost.
@@ -371,6 +371,17 @@ impl AgentApi for Registry {
 
     fn inventory(&self, node: NodeId) -> Option<(Arc<Inventory>, Timestamp)> {
         self.lock().get(&node)?.inventory.clone()
+    }
+
+    fn sights(&self, nodes: &[NodeId]) -> Vec<Sight> {
+        let trusted = self.trust.trusted(nodes);
+        let known = self.lock();
+        let sight = |(node, trusted): (&NodeId, bool)| {
+            let state = known.get(node);
+            let attached = trusted && state.is_some_and(|state| state.attached.is_some());
+            Sight { attached, inventory: state.and_then(|state| state.inventory.clone()) }
+        };
+        nodes.iter().zip(trusted).map(sight).collect()
     }
 
     fn by_name(&self, name: &str) -> Option<NodeId> {

@@ -21,7 +21,9 @@ pub use operation::{
     DeviceRemove, DeviceResync, DeviceState, DiskWipe, NodeAdd, NodeDelete, NodeState, OpState, Operation, Plan,
     Resource, VolumeClone, VolumeCreate, VolumeDelete, VolumeExpand,
 };
-pub use topology::{Map, Topology};
+#[cfg(test)]
+pub use topology::snapshots;
+pub use topology::{Host, Hosted, Map, Topology};
 pub use volume::{Brick, Durability, FIRST_GENERATION, Snapshot, Volume};
 
 use std::collections::BTreeMap;

@@ -302,27 +302,43 @@ impl Plan {
         self.bricks().iter().chain(whole)
     }
 
-    /// Whether it changes this volume, so that nothing else may until it has ended.
+    /// The volumes that it changes, so that nothing else may change them until it has ended.
     #[must_use]
-    pub fn changes_volume(&self, id: VolumeId) -> bool {
+    pub fn volumes(&self) -> Vec<VolumeId> {
         match self {
-            Self::VolumeExpand(expand) => expand.after.id == id,
-            Self::BrickReplace(replace) => replace.volume.id == id,
-            Self::VolumeClone(clone) => clone.volume.id == id || clone.source.id == id,
-            _ => self.volume().is_some_and(|volume| volume.id == id),
+            Self::VolumeExpand(expand) => vec![expand.after.id],
+            Self::BrickReplace(replace) => vec![replace.volume.id],
+            Self::VolumeClone(clone) => vec![clone.volume.id, clone.source.id],
+            _ => self.volume().map(|volume| volume.id).into_iter().collect(),
         }
     }
 
-    /// Whether it makes, removes or empties the device, or makes or removes something on it.
+    #[must_use]
+    pub fn changes_volume(&self, id: VolumeId) -> bool {
+        self.volumes().contains(&id)
+    }
+
+    /// The devices that it makes, removes or empties, or on which it makes or removes something.
+    #[must_use]
+    pub fn devices(&self) -> Vec<DeviceId> {
+        match self {
+            Self::DeviceAdd(add) => vec![add.device],
+            Self::DeviceDelete(delete) => vec![delete.device.id],
+            Self::DeviceRemove(remove) => remove.devices.clone(),
+            Self::BrickReplace(replace) => vec![replace.old.device, replace.new.device],
+            _ => self.bricks().iter().map(|brick| brick.device).collect(),
+        }
+    }
+
     #[must_use]
     pub fn changes_device(&self, id: DeviceId) -> bool {
-        match self {
-            Self::DeviceAdd(add) => add.device == id,
-            Self::DeviceDelete(delete) => delete.device.id == id,
-            Self::DeviceRemove(remove) => remove.devices.contains(&id),
-            Self::BrickReplace(replace) => replace.old.device == id || replace.new.device == id,
-            _ => self.bricks().iter().any(|brick| brick.device == id),
-        }
+        self.devices().contains(&id)
+    }
+
+    /// Whether its devices take no new bricks while it is under way.
+    #[must_use]
+    pub fn empties_devices(&self) -> bool {
+        matches!(self, Self::DeviceDelete(_) | Self::DeviceRemove(_))
     }
 
     /// What it changes, for people, a line each.

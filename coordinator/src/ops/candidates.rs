@@ -1,74 +1,183 @@
 //! The devices of a cluster as placement sees them: records, and what their agents say now.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bricklayer_proto::ids::ClusterId;
 
 use super::context::Context;
-use crate::model::{AdminState, Device, Node, Plan, Topology};
-use crate::placement::{Candidate, DeviceSpace, Standing};
+use crate::agents::{AgentApi, Sight};
+use crate::model::{AdminState, Host, Hosted, Topology};
+use crate::placement::{Candidate, DeviceSpace, Pool, Standing};
 
 /// Agents report at least once a minute; after two a device's group has surely been in a report.
 const SETTLED_SECONDS: i64 = 120;
 
 /// Every device of the cluster as placement sees it, those that take no bricks included: a refusal names them too.
 pub fn candidates(context: &Context, topology: &Topology, cluster: ClusterId) -> Vec<Candidate> {
-    let mut candidates = Vec::new();
-    for node in topology.nodes_of(cluster) {
-        for device in topology.devices_of(node.id) {
-            let mut tags: BTreeMap<String, String> = node.tags.clone();
-            tags.extend(device.tags.clone());
-            candidates.push(Candidate {
-                device: device.id,
-                node: node.id,
-                zone: node.zone.get(),
-                standing: standing(context, topology, node, device),
-                space: DeviceSpace {
-                    extent_size: device.space.extent_size,
-                    total: device.space.total,
-                    free: topology.free(device),
-                    spare: topology.spare(device),
-                },
-                tags,
-                node_name: node.name().to_owned(),
-                device_name: device.name.to_string(),
-            });
-        }
-    }
-    candidates
+    topology.hosts_of(cluster).flat_map(|host| of_host(host, &context.agents.sight(host.node.id))).collect()
 }
 
-fn standing(context: &Context, topology: &Topology, node: &Node, device: &Device) -> Standing {
-    match (node.state, device.state) {
+/// The same, for [`crate::placement::place_in`] and its like. Only nodes of which something has changed since somebody
+/// asked last are looked at again.
+pub fn pool(context: &Context, topology: &Topology, cluster: ClusterId) -> Arc<Pool> {
+    context.pools.of(&*context.agents, topology, cluster)
+}
+
+/// A pool for each cluster, and what it was made from. It says nothing that the topology and the agents do not say: it
+/// is a cache, and any snapshot may be asked about, in any order.
+#[derive(Default)]
+pub struct Pools {
+    by_cluster: Mutex<BTreeMap<ClusterId, Kept>>,
+}
+
+#[derive(Default)]
+struct Kept {
+    pool: Arc<Pool>,
+    /// By node id.
+    sources: Vec<Source>,
+}
+
+/// What a node's candidates were made from.
+struct Source {
+    host: Arc<Host>,
+    sight: Sight,
+}
+
+impl Pools {
+    fn of(&self, agents: &dyn AgentApi, topology: &Topology, cluster: ClusterId) -> Arc<Pool> {
+        let mut by_cluster = self.by_cluster.lock().unwrap_or_else(PoisonError::into_inner);
+        by_cluster.retain(|id, _| topology.clusters.contains_key(id) || *id == cluster);
+        let kept = by_cluster.entry(cluster).or_default();
+        let hosts: Vec<_> = topology.hosts_of(cluster).collect();
+        let nodes: Vec<_> = hosts.iter().map(|host| host.node.id).collect();
+        kept.renew(hosts.into_iter().zip(agents.sights(&nodes)));
+        Arc::clone(&kept.pool)
+    }
+}
+
+impl Kept {
+    /// `hosts`: all of the cluster's, by node id.
+    fn renew<'a>(&mut self, hosts: impl Iterator<Item = (&'a Arc<Host>, Sight)>) {
+        let mut before = std::mem::take(&mut self.sources).into_iter().peekable();
+        self.sources.reserve(before.len());
+        for (host, sight) in hosts {
+            let node = host.node.id;
+            while let Some(gone) = before.next_if(|source| source.host.node.id < node) {
+                Arc::make_mut(&mut self.pool).remove(gone.host.node.id);
+            }
+            let known = before.next_if(|source| source.host.node.id == node);
+            let same = |source: &Source| Arc::ptr_eq(&source.host, host) && source.sight.is(&sight);
+            if let Some(source) = known.filter(same) {
+                self.sources.push(source);
+                continue;
+            }
+            Arc::make_mut(&mut self.pool).put(node, of_host(host, &sight));
+            self.sources.push(Source { host: Arc::clone(host), sight });
+        }
+        for gone in before {
+            Arc::make_mut(&mut self.pool).remove(gone.host.node.id);
+        }
+    }
+}
+
+fn of_host(host: &Host, sight: &Sight) -> Vec<Candidate> {
+    let node = &host.node;
+    let candidate = |hosted: &Hosted| {
+        let device = &hosted.device;
+        let mut tags = node.tags.clone();
+        tags.extend(device.tags.clone());
+        Candidate {
+            device: device.id,
+            node: node.id,
+            zone: node.zone.get(),
+            standing: standing(host, hosted, sight),
+            space: DeviceSpace {
+                extent_size: device.space.extent_size,
+                total: device.space.total,
+                free: hosted.free,
+                spare: hosted.spare,
+            },
+            tags,
+            node_name: node.name().to_owned(),
+            device_name: device.name.to_string(),
+        }
+    };
+    host.devices.iter().map(candidate).collect()
+}
+
+fn standing(host: &Host, hosted: &Hosted, sight: &Sight) -> Standing {
+    let device = &hosted.device;
+    match (host.node.state, device.state) {
         (AdminState::Offline, _) => return Standing::NodeOffline,
         (AdminState::Failed, _) => return Standing::NodeFailed,
         (_, AdminState::Offline) => return Standing::DeviceOffline,
         (_, AdminState::Failed) => return Standing::DeviceFailed,
         (AdminState::Online, AdminState::Online) => {}
     }
-    let leaving = topology.unfinished.values().any(|operation| match &operation.plan {
-        Plan::DeviceDelete(delete) => delete.device.id == device.id,
-        Plan::DeviceRemove(remove) => remove.devices.contains(&device.id),
-        _ => false,
-    });
-    if leaving {
+    if hosted.leaving {
         return Standing::Changing;
     }
-    if !context.agents.is_attached(node.id) {
+    let Some((inventory, received)) = sight.inventory.as_ref().filter(|_| sight.attached) else {
         return Standing::AgentDetached;
-    }
-    let Some((inventory, received)) = context.agents.inventory(node.id) else { return Standing::AgentDetached };
+    };
     if !inventory.gluster.running {
         return Standing::GlusterDown;
     }
     let Some(group) = inventory.groups.iter().find(|group| group.tags.is_some_and(|tags| tags.device == device.id))
     else {
         // A report may have been on its way while the group was made, so a young device is taken at its own word.
-        let settled = (received - device.added).get_seconds() > SETTLED_SECONDS;
+        let settled = (*received - device.added).get_seconds() > SETTLED_SECONDS;
         return if settled { Standing::GroupMissing } else { Standing::Ready };
     };
     if group.condemned || group.physical_volumes.iter().any(|volume| volume.missing) {
         return Standing::GroupDamaged;
     }
     Standing::Ready
+}
+
+#[cfg(test)]
+mod tests {
+    use bricklayer_proto::ids::NodeId;
+    use bricklayer_proto::inventory::{GlusterSeen, Inventory};
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::snapshots;
+
+    fn inventory(running: bool) -> Arc<Inventory> {
+        let gluster = GlusterSeen { running, uuid: None, peers: Vec::new(), block: None };
+        Arc::new(Inventory { disks: Vec::new(), groups: Vec::new(), bricks: Vec::new(), gluster })
+    }
+
+    proptest! {
+        /// Whichever snapshots are asked about, in whatever order, whatever agents say meanwhile.
+        #[test]
+        fn a_pool_that_is_renewed_is_the_one_that_is_made_anew(
+            snapshots in snapshots(),
+            looks in prop::collection::vec((any::<prop::sample::Index>(), prop::array::uniform4(0..5_usize)), 1..20),
+        ) {
+            let reports = [inventory(true), inventory(true), inventory(false)];
+            let mut kept = [Kept::default(), Kept::default()];
+            for (at, agents) in looks {
+                let topology = at.get(&snapshots);
+                let sight = |node: NodeId| {
+                    let say = (0..4_u128).zip(agents).find(|(number, _)| NodeId::from_u128(*number) == node);
+                    let report = say.and_then(|(_, say)| reports.get(say)).cloned();
+                    let inventory = report.map(|report| (report, Timestamp::UNIX_EPOCH));
+                    Sight { attached: say.is_some_and(|(_, say)| say != 1), inventory }
+                };
+                for (cluster, kept) in [0, 1].into_iter().zip(&mut kept) {
+                    let hosts = || topology.hosts_of(ClusterId::from_u128(cluster));
+                    kept.renew(hosts().map(|host| (host, sight(host.node.id))));
+                    let mut anew = Pool::default();
+                    for host in hosts() {
+                        anew.put(host.node.id, of_host(host, &sight(host.node.id)));
+                    }
+                    prop_assert_eq!(kept.pool.as_ref(), &anew);
+                }
+            }
+        }
+    }
 }

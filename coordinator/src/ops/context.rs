@@ -14,6 +14,7 @@ use bricklayer_proto::task::{DeviceReport, Done, FailureKind, Progress, Task, Wa
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
+use super::candidates::Pools;
 use super::progress::ProgressBoard;
 use super::step::StepError;
 use crate::agents::{AgentApi, AgentError, Patience, Presence};
@@ -44,6 +45,8 @@ pub struct Context {
     pub moves: Semaphore,
     /// Told when what is stuck is to be tried again at once.
     pub again: Notify,
+    /// Shared with rehearsals.
+    pub(super) pools: Arc<Pools>,
     queues: GlusterQueues,
 }
 
@@ -136,6 +139,7 @@ impl Context {
             unknown_node: None,
             progress: ProgressBoard::default(),
             again: Notify::new(),
+            pools: Arc::default(),
             queues: GlusterQueues::default(),
         }
     }
@@ -151,7 +155,9 @@ impl Context {
     #[must_use]
     pub fn rehearsal(&self) -> Self {
         let state = Arc::new(self.state.rehearsal());
-        Self::new(state, Arc::clone(&self.agents), self.installation, self.epoch).with_policy(self.policy.clone())
+        let pools = Arc::clone(&self.pools);
+        let context = Self::new(state, Arc::clone(&self.agents), self.installation, self.epoch);
+        Self { pools, ..context.with_policy(self.policy.clone()) }
     }
 
     /// Before what is stuck is tried again; a person may cut it short.

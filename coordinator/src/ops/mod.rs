@@ -46,6 +46,7 @@ mod volume_state;
 pub use block_create::BlockWish;
 pub use block_hosts::{NotServed, Unfit};
 pub use brick_replace::ReplaceRequest;
+pub use candidates::{candidates, pool};
 pub use cluster::{create as cluster_create, delete as cluster_delete, set_flags as cluster_set_flags};
 pub use context::{BlockPolicy, Context, Policy, UnknownNode};
 pub use device_add::DeviceWish;

@@ -11,7 +11,7 @@ use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::task::{Layout, VolumeSpec, Wanted};
 
 use super::bricks::{MakeBrick, SyncBrick};
-use super::candidates::candidates;
+use super::candidates::pool;
 use super::context::{Context, Run};
 use super::rejected::ClusterRefusal;
 use super::step::{Stage, Step, StepError};
@@ -125,7 +125,7 @@ pub fn eligible(
             Plan::BlockCreate(create) => create.hosting.as_ref().is_some_and(|volume| volume.cluster == cluster.id),
             _ => false,
         });
-        let count = topology.volumes_of(cluster.id).count() + coming.count();
+        let count = topology.number_of_volumes(cluster.id) + coming.count();
         if !cluster.file && !cluster.block {
             Some(ClusterRefusal::NoKind)
         } else if (block && !cluster.block) || (!block && !cluster.file) {
@@ -157,7 +157,7 @@ fn place(
 ) -> Result<(ClusterId, Placement), Rejected> {
     let mut refusals = Vec::new();
     for cluster in clusters {
-        match placement::place(wish, &candidates(context, topology, *cluster)) {
+        match placement::place_in(wish, &pool(context, topology, *cluster)) {
             Ok(placement) => return Ok((*cluster, placement)),
             Err(refusal) => refusals.push((*cluster, refusal)),
         }

@@ -10,7 +10,7 @@ use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::task::{BrickAddress, BrickSeenInVolume, VolumeSpec, Wanted};
 
 use super::bricks::{CheckGrowth, GrowBrick, MakeBrick, SyncBrick};
-use super::candidates::candidates;
+use super::candidates::pool;
 use super::context::{Context, Run};
 use super::step::{Stage, Step, StepError};
 use super::{Rejected, gluster, volume_create, volume_options, whole};
@@ -42,7 +42,7 @@ fn larger(context: &Context, topology: &Topology, volume: &Volume, more: ByteSiz
     let existing_bricks = u32::try_from(volume.bricks.len()).unwrap_or(u32::MAX);
     let wish =
         Wish { existing_bricks, ..volume_create::placing(context, more, volume.layout, volume.snapshot, &options) };
-    let candidates = candidates(context, topology, volume.cluster);
+    let pool = pool(context, topology, volume.cluster);
     let mut bricks = volume.bricks.clone();
 
     // A pool that several bricks share is nobody's to grow.
@@ -51,7 +51,9 @@ fn larger(context: &Context, topology: &Topology, volume: &Volume, more: ByteSiz
             .iter()
             .map(|brick| Growing { device: brick.device, role: brick.role, asked: brick.asked, space: brick.space })
             .collect();
-        if let Some(grown) = placement::grow(&wish, volume.sets(), &growing, &candidates) {
+        let node = |device| volume.bricks.iter().find(|brick| brick.device == device).map(|brick| brick.node);
+        let find = |device| pool.find(node(device)?, device);
+        if let Some(grown) = placement::grow_among(&wish, volume.sets(), &growing, find) {
             for (brick, grown) in bricks.iter_mut().zip(grown) {
                 if (brick.asked, brick.space) != (grown.asked, grown.space) {
                     (brick.asked, brick.space) = (grown.asked, grown.space);
@@ -61,7 +63,7 @@ fn larger(context: &Context, topology: &Topology, volume: &Volume, more: ByteSiz
             return Ok(bricks);
         }
     }
-    let placed = placement::place(&wish, &candidates);
+    let placed = placement::place_in(&wish, &pool);
     let placed = placed.map_err(|refusal| Rejected::NoPlacement(vec![(volume.cluster, refusal)]))?;
     bricks.extend(volume_create::bricks(&placed, volume.sets()));
     Ok(bricks)

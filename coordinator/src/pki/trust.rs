@@ -589,6 +589,12 @@ impl Trust {
         self.durable.load().agents.get(&node).cloned()
     }
 
+    /// Of each node whether it has an agent that was not revoked.
+    pub(crate) fn trusted(&self, nodes: &[NodeId]) -> Vec<bool> {
+        let trust = self.durable.load();
+        nodes.iter().map(|node| trust.agents.get(node).is_some_and(|agent| agent.revoked.is_none())).collect()
+    }
+
     pub(crate) fn agents(&self) -> Vec<(NodeId, AgentRecord)> {
         self.durable.load().agents.iter().map(|(node, agent)| (*node, agent.clone())).collect()
     }

@@ -33,13 +33,24 @@ pub struct Grown {
 #[must_use]
 pub fn grow(wish: &Wish, sets: u32, bricks: &[Growing], candidates: &[Candidate]) -> Option<Vec<Grown>> {
     let by_device: BTreeMap<_, _> = candidates.iter().map(|candidate| (candidate.device, candidate)).collect();
+    grow_among(wish, sets, bricks, |device| by_device.get(&device).copied())
+}
+
+/// As [`grow`], with the candidates that `find` knows.
+#[must_use]
+pub fn grow_among<'a>(
+    wish: &Wish,
+    sets: u32,
+    bricks: &[Growing],
+    find: impl Fn(DeviceId) -> Option<&'a Candidate>,
+) -> Option<Vec<Grown>> {
     let parts = u64::from(sets).checked_mul(wish.data_bricks())?.max(1);
     // Rounded up: the volume holds at least what was asked for.
     let more = ByteSize::from_kib(wish.size.bytes().div_ceil(KIB).div_ceil(parts))?;
     let mut left = BTreeMap::new();
     let mut grown = Vec::with_capacity(bricks.len());
     for brick in bricks {
-        let candidate = by_device.get(&brick.device)?;
+        let candidate = find(brick.device)?;
         if !can_serve(candidate.standing) {
             return None;
         }

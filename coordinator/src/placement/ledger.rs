@@ -20,9 +20,7 @@ impl DeviceSpace {
     /// pool's size in thousandths of the brick's.
     #[must_use]
     pub fn brick(&self, size: ByteSize, snapshot_factor_milli: u32) -> Option<BrickSpace> {
-        let pool = u128::from(size.bytes()) * u128::from(snapshot_factor_milli);
-        let pool = u64::try_from(pool.div_ceil(1000)).ok()?;
-        BrickSpace::thin(size, ByteSize::from_bytes(pool), self.extent_size)
+        brick(size, snapshot_factor_milli, self.extent_size)
     }
 
     /// What is left once a brick that is here has grown; `None` where it cannot.
@@ -55,6 +53,13 @@ impl DeviceSpace {
     pub fn free_bytes(&self) -> ByteSize {
         bytes(self.free, self.extent_size)
     }
+}
+
+/// As [`DeviceSpace::brick`], for any group with extents of this size.
+pub(super) fn brick(size: ByteSize, snapshot_factor_milli: u32, one: ExtentSize) -> Option<BrickSpace> {
+    let pool = u128::from(size.bytes()) * u128::from(snapshot_factor_milli);
+    let pool = u64::try_from(pool.div_ceil(1000)).ok()?;
+    BrickSpace::thin(size, ByteSize::from_bytes(pool), one)
 }
 
 /// A group's extents in bytes. Extents of a real group fit into 64 bits of bytes, and what does not is shown as the

@@ -5,14 +5,17 @@
 //! It reads and returns values; reserving the space and making the bricks is `ops`' affair.
 //!
 //! Read this file first, then `search` (which brick sizes are tried), `assign` (which devices take the bricks of one
-//! attempt; exact), `grow` (bricks that become larger where they are), `replace` (one brick moves), [`refusal`] and
-//! [`ledger`]. The rules for people: `docs/placement.md`.
+//! attempt; exact) with `room` (how many there is room for) and `pool` (the devices, kept so that few are looked at),
+//! `grow` (bricks that become larger where they are), `replace` (one brick moves), [`refusal`] and [`ledger`]. The rules
+//! for people: `docs/placement.md`. What takes a slice of candidates has a twin that takes a [`Pool`]; both answer alike.
 
 mod assign;
 mod grow;
 pub mod ledger;
+mod pool;
 pub mod refusal;
 mod replace;
+mod room;
 mod search;
 pub mod tags;
 #[cfg(test)]
@@ -28,11 +31,12 @@ use bricklayer_proto::space::BrickSpace;
 use bricklayer_proto::task::Layout;
 use serde::{Deserialize, Serialize};
 
-pub use grow::{Growing, Grown, grow};
+pub use grow::{Growing, Grown, grow, grow_among};
 pub use ledger::{DeviceSpace, Ledger};
+pub use pool::Pool;
 pub use refusal::{Cause, DeviceRefusal, Refusal, Rule};
-pub use replace::{NoReplacement, ReplaceWish, WhyNot, replace};
-pub use search::{largest, place};
+pub use replace::{NoReplacement, ReplaceWish, WhyNot, replace, replace_in};
+pub use search::{largest, largest_in, place, place_in};
 pub use tags::TagMatch;
 
 /// A brick set's arbiter has one entry per file and no data. mkfs.xfs since 5.19 refuses less than this.
@@ -43,6 +47,9 @@ pub const AVERAGE_FILE_SIZE: ByteSize = ByteSize::from_bytes(64 * KIB);
 
 /// The tag that reserves a device for arbiter bricks (`required`) or for data bricks (`disabled`).
 pub const ARBITER_TAG: &str = "arbiter";
+
+/// Free words on a device and its node.
+type Tags = BTreeMap<String, String>;
 
 /// A device that bricks may be placed on, as the coordinator knows it now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

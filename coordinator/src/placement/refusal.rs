@@ -9,7 +9,8 @@ use bricklayer_proto::size::{ByteSize, GIB, KIB, MIB, TIB};
 use bricklayer_proto::task::Layout;
 use serde::Serialize;
 
-use super::assign::{SetShape, Takes, device_room};
+use super::assign::{SetShape, Takes};
+use super::room::device_room;
 use super::{Candidate, Standing, TagMatch, Wish, ZoneRule, ledger};
 
 /// So many devices are named in the text; a refusal of a thousand lines is read by nobody. All are in
@@ -91,10 +92,10 @@ pub enum Rule {
 }
 
 impl Refusal {
-    pub(super) fn new(
+    pub(super) fn new<'a>(
         wish: &Wish,
         attempts: Vec<Attempt>,
-        candidates: &[Candidate],
+        candidates: impl Iterator<Item = &'a Candidate>,
         largest: Option<ByteSize>,
     ) -> Self {
         let cause = match measure(&attempts).map(|attempt| attempt.ended) {
@@ -124,20 +125,27 @@ fn measure(attempts: &[Attempt]) -> Option<&Attempt> {
     attempts.iter().find(|attempt| attempt.ended == Ended::NoSpace).or_else(|| attempts.last())
 }
 
-fn device_refusals(wish: &Wish, attempts: &[Attempt], candidates: &[Candidate]) -> Vec<DeviceRefusal> {
+fn device_refusals<'a>(
+    wish: &Wish,
+    attempts: &[Attempt],
+    candidates: impl Iterator<Item = &'a Candidate>,
+) -> Vec<DeviceRefusal> {
     let Some(attempt) = measure(attempts) else { return Vec::new() };
     let shape = SetShape::new(wish, attempt.brick);
-    let mut devices: Vec<_> = candidates.iter().map(|candidate| device_refusal(wish, shape, candidate)).collect();
-    let key = |device: &DeviceRefusal| (device.node_name.clone(), device.device_name.clone(), device.device);
-    devices.sort_by_cached_key(key);
+    let mut devices: Vec<_> = candidates.map(|candidate| device_refusal(wish, shape, candidate)).collect();
+    let by_name = |one: &DeviceRefusal, other: &DeviceRefusal| {
+        let names = one.node_name.cmp(&other.node_name).then_with(|| one.device_name.cmp(&other.device_name));
+        names.then_with(|| one.device.cmp(&other.device))
+    };
+    devices.sort_by(by_name);
     devices
 }
 
 fn device_refusal(wish: &Wish, shape: SetShape, candidate: &Candidate) -> DeviceRefusal {
     let space = &candidate.space;
-    let takes = Takes::of(wish.layout, candidate);
+    let takes = Takes::of(wish.layout, &candidate.tags);
     let role = if takes.data { BrickRole::Data } else { BrickRole::Arbiter };
-    let needed = shape.space(role, space).and_then(|brick| space.needed(&brick));
+    let needed = shape.space(role, space.extent_size).and_then(|brick| space.needed(&brick));
     let needed = needed.map_or(ByteSize::from_bytes(u64::MAX), |needed| ledger::bytes(needed, space.extent_size));
     let free = space.free_bytes();
 
@@ -147,7 +155,7 @@ fn device_refusal(wish: &Wish, shape: SetShape, candidate: &Candidate) -> Device
         Rule::Tag { wanted: wanted.clone(), found: candidate.tags.get(wanted.key()).cloned() }
     } else {
         let alone = |takes: bool, role| {
-            let brick = takes.then(|| shape.space(role, space)).flatten();
+            let brick = takes.then(|| shape.space(role, space.extent_size)).flatten();
             device_room(space, brick.as_ref(), None, 0).first().copied().unwrap_or(0)
         };
         match (alone(takes.data, BrickRole::Data), alone(takes.arbiter, BrickRole::Arbiter)) {

@@ -11,7 +11,7 @@ use bricklayer_proto::task::Layout;
 use serde::Serialize;
 
 use super::assign::Takes;
-use super::{Candidate, Placed, Standing, TagMatch, ZoneRule, ledger};
+use super::{Candidate, Placed, Pool, Standing, TagMatch, ZoneRule, ledger};
 
 /// The brick that moves, and what its set and its volume demand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,15 +69,61 @@ pub enum WhyNot {
 /// # Errors
 /// Where no device, or not the chosen one, may take the brick.
 pub fn replace(wish: &ReplaceWish, candidates: &[Candidate]) -> Result<Placed, NoReplacement> {
+    replace_among(wish, candidates.iter())
+}
+
+/// As [`replace`], with the devices of a pool.
+///
+/// # Errors
+/// As there.
+pub fn replace_in(wish: &ReplaceWish, pool: &Pool) -> Result<Placed, NoReplacement> {
+    let best = if wish.to.is_none() { best_in(wish, pool) } else { None };
+    best.map_or_else(|| replace_among(wish, pool.candidates()), Ok)
+}
+
+/// By which a device is preferred, the least first.
+type Preference = (bool, Reverse<ByteSize>, u32, NodeId, DeviceId);
+
+fn preference(zones: &BTreeSet<u32>, candidate: &Candidate, left: ByteSize) -> Preference {
+    (zones.contains(&candidate.zone), Reverse(left), candidate.zone, candidate.node, candidate.device)
+}
+
+/// Looks only into groups of devices that may be better than what was found before.
+fn best_in(wish: &ReplaceWish, pool: &Pool) -> Option<Placed> {
+    let zones: BTreeSet<u32> = wish.others.iter().map(|(_, zone)| *zone).collect();
+    let mut best: Option<(Preference, Placed)> = None;
+    for (_, _, member) in pool.members() {
+        for group in &member.groups {
+            let Some(brick) = ledger::brick(wish.asked, wish.snapshot_factor_milli, group.extent_size) else {
+                continue;
+            };
+            let first = group.slots.first().map(|slot| &member.candidates[slot.candidate]);
+            let (Some(most), Some(first)) = (group.most_after(&brick), first) else { continue };
+            let bound = preference(&zones, first, most);
+            if best.as_ref().is_some_and(|(found, _)| *found <= bound) {
+                continue;
+            }
+            let fitting = group.slots.iter().filter_map(|slot| {
+                let candidate = &member.candidates[slot.candidate];
+                let (placed, left) = judge(wish, &zones, candidate).ok()?;
+                Some((preference(&zones, candidate, left), placed))
+            });
+            best = fitting.chain(best).min_by_key(|(preference, _)| *preference);
+        }
+    }
+    best.map(|(_, placed)| placed)
+}
+
+fn replace_among<'a>(
+    wish: &ReplaceWish,
+    candidates: impl Iterator<Item = &'a Candidate>,
+) -> Result<Placed, NoReplacement> {
     let zones: BTreeSet<u32> = wish.others.iter().map(|(_, zone)| *zone).collect();
     let mut devices = Vec::new();
     let mut fitting = Vec::new();
-    for candidate in candidates.iter().filter(|candidate| wish.to.is_none_or(|to| to == candidate.device)) {
+    for candidate in candidates.filter(|candidate| wish.to.is_none_or(|to| to == candidate.device)) {
         match judge(wish, &zones, candidate) {
-            Ok((placed, left)) => {
-                let same_zone = zones.contains(&candidate.zone);
-                fitting.push(((same_zone, Reverse(left), candidate.zone, candidate.node, candidate.device), placed));
-            }
+            Ok((placed, left)) => fitting.push((preference(&zones, candidate, left), placed)),
             Err(why) => devices.push((format!("{} on {}", candidate.device_name, candidate.node_name), why)),
         }
     }
@@ -106,7 +152,7 @@ fn judge(wish: &ReplaceWish, zones: &BTreeSet<u32>, candidate: &Candidate) -> Re
     if let Some(wanted) = wish.tag_match.as_ref().filter(|rule| !rule.matches(&candidate.tags)) {
         return Err(WhyNot::Tag { wanted: wanted.clone() });
     }
-    if !Takes::of(wish.layout, candidate).role(wish.role) {
+    if !Takes::of(wish.layout, &candidate.tags).role(wish.role) {
         return Err(WhyNot::Role { role: wish.role });
     }
     let group = &candidate.space;

@@ -5,7 +5,7 @@ use bricklayer_proto::task::Layout;
 
 use super::assign::{Field, SetShape, assign, fits};
 use super::refusal::{Attempt, Ended};
-use super::{AVERAGE_FILE_SIZE, Candidate, LEAST_ARBITER, Placement, Refusal, Wish};
+use super::{AVERAGE_FILE_SIZE, Candidate, LEAST_ARBITER, Placement, Pool, Refusal, Wish};
 
 /// Chooses a device for every brick.
 ///
@@ -15,7 +15,23 @@ use super::{AVERAGE_FILE_SIZE, Candidate, LEAST_ARBITER, Placement, Refusal, Wis
 /// # Errors
 /// Where nothing fits: says of each device why, and what would fit.
 pub fn place(wish: &Wish, candidates: &[Candidate]) -> Result<Placement, Box<Refusal>> {
-    let field = Field::new(wish, candidates);
+    search(wish, &Pool::of_eligible(wish, candidates), || candidates.iter())
+}
+
+/// As [`place`], with the devices of a pool.
+///
+/// # Errors
+/// As there.
+pub fn place_in(wish: &Wish, pool: &Pool) -> Result<Placement, Box<Refusal>> {
+    search(wish, pool, || pool.candidates())
+}
+
+/// `all`: for the refusal.
+fn search<'a, All>(wish: &Wish, pool: &Pool, all: impl FnOnce() -> All) -> Result<Placement, Box<Refusal>>
+where
+    All: Iterator<Item = &'a Candidate>,
+{
+    let field = Field::new(wish, pool);
     let mut attempts = Vec::new();
     let mut sets = 1;
     loop {
@@ -38,19 +54,25 @@ pub fn place(wish: &Wish, candidates: &[Candidate]) -> Result<Placement, Box<Ref
             Ended::BrickTooSmall | Ended::TooManyBricks => break,
         }
     }
-    Err(Box::new(Refusal::new(wish, attempts, candidates, largest_in(&field, wish))))
+    Err(Box::new(Refusal::new(wish, attempts, all(), largest_on(&field, wish))))
 }
 
 /// The largest whole number of GiB that [`place`] would place with the same wish, whatever size that has; `None` where
 /// nothing fits.
 #[must_use]
 pub fn largest(wish: &Wish, candidates: &[Candidate]) -> Option<ByteSize> {
-    largest_in(&Field::new(wish, candidates), wish)
+    largest_in(wish, &Pool::of_eligible(wish, candidates))
+}
+
+/// As [`largest`], with the devices of a pool.
+#[must_use]
+pub fn largest_in(wish: &Wish, pool: &Pool) -> Option<ByteSize> {
+    largest_on(&Field::new(wish, pool), wish)
 }
 
 /// A smaller volume does not always fit where a larger one does: 8 GiB may go as eight bricks of 1 GiB, while 7 GiB
 /// makes bricks of 1.75 GiB or none. But for one number of sets, what fits also fits smaller, down to the least brick.
-fn largest_in(field: &Field<'_>, wish: &Wish) -> Option<ByteSize> {
+fn largest_on(field: &Field<'_>, wish: &Wish) -> Option<ByteSize> {
     let most_free = field.most_free().whole_kib();
     let mut best: u64 = 0;
     let mut sets: u64 = 1;

@@ -1,4 +1,5 @@
 mod changes;
+mod pools;
 
 use proptest::prelude::*;
 
@@ -467,18 +468,42 @@ mod brute_force {
         }
     }
 
+    /// Whether `sets` sets can be placed on what these devices have left, of which the first is begun: it has bricks of
+    /// the first roles in `order` on the devices in `chosen`.
+    pub fn finishes(
+        wish: &Wish,
+        brick: ByteSize,
+        order: &[BrickRole],
+        sets: usize,
+        most_per_zone: usize,
+        disks: &[Candidate],
+        chosen: &[usize],
+    ) -> bool {
+        let bricks = order.iter().map(|role| (*role, takes(wish, size(brick, *role)))).collect();
+        let free = disks.iter().map(|disk| (disk.space.free.count(), disk.space.spare.count())).collect();
+        let mut search = Search { disks, bricks, layout: wish.layout, most_per_zone, dead_ends: HashSet::new() };
+        search.set_fits(sets, &free, &mut chosen.to_vec())
+    }
+
+    fn size(brick: ByteSize, role: BrickRole) -> ByteSize {
+        match role {
+            BrickRole::Data => brick,
+            BrickRole::Arbiter => kib(brick.whole_kib() / 64).max(LEAST_ARBITER),
+        }
+    }
+
+    fn takes(wish: &Wish, size: ByteSize) -> (u64, u64) {
+        let pool = ByteSize::from_bytes(size.bytes() * u64::from(wish.snapshot_factor_milli) / 1000);
+        let space = BrickSpace::thin(size, pool, ONE).unwrap();
+        (space.taken().unwrap().count(), space.metadata.count())
+    }
+
     /// Whether `sets` sets of bricks of this size can be placed with at most so many of a set in a zone.
     pub fn fits(wish: &Wish, brick: ByteSize, sets: usize, most_per_zone: usize, disks: &[Candidate]) -> bool {
-        let takes = |size: ByteSize| {
-            let pool = ByteSize::from_bytes(size.bytes() * u64::from(wish.snapshot_factor_milli) / 1000);
-            let space = BrickSpace::thin(size, pool, ONE).unwrap();
-            (space.taken().unwrap().count(), space.metadata.count())
-        };
-        let arbiter = kib(brick.whole_kib() / 64).max(LEAST_ARBITER);
         let number = usize::try_from(wish.layout.bricks_per_set()).unwrap();
-        let mut bricks = vec![(BrickRole::Data, takes(brick)); number];
+        let mut bricks = vec![(BrickRole::Data, takes(wish, brick)); number];
         if wish.layout == Layout::Arbiter {
-            bricks[2] = (BrickRole::Arbiter, takes(arbiter));
+            bricks[2] = (BrickRole::Arbiter, takes(wish, size(brick, BrickRole::Arbiter)));
         }
         let disks: Vec<_> = disks.iter().filter(|disk| disk.standing == Standing::Ready).cloned().collect();
         let free = disks.iter().map(|disk| (disk.space.free.count(), disk.space.spare.count())).collect();

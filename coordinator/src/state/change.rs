@@ -37,63 +37,59 @@ impl Change {
 
     pub fn put_cluster(&mut self, cluster: Cluster) {
         self.batch.put(&tables::CLUSTERS, &cluster.id, &cluster);
-        self.topology.clusters.insert_mut(cluster.id, Arc::new(cluster));
+        self.topology.put_cluster(cluster);
     }
 
     pub fn remove_cluster(&mut self, id: ClusterId) {
         self.batch.remove(&tables::CLUSTERS, &id);
-        self.topology.clusters.remove_mut(&id);
+        self.topology.remove_cluster(id);
     }
 
     pub fn put_node(&mut self, node: Node) {
         self.batch.put(&tables::NODES, &node.id, &node);
-        self.topology.nodes.insert_mut(node.id, Arc::new(node));
+        self.topology.put_node(node);
     }
 
     pub fn remove_node(&mut self, id: NodeId) {
         self.batch.remove(&tables::NODES, &id);
-        self.topology.nodes.remove_mut(&id);
+        self.topology.remove_node(id);
     }
 
     pub fn put_device(&mut self, device: Device) {
         self.batch.put(&tables::DEVICES, &device.id, &device);
-        self.topology.devices.insert_mut(device.id, Arc::new(device));
+        self.topology.put_device(device);
     }
 
     pub fn remove_device(&mut self, id: DeviceId) {
         self.batch.remove(&tables::DEVICES, &id);
-        self.topology.devices.remove_mut(&id);
+        self.topology.remove_device(id);
     }
 
     pub fn put_volume(&mut self, volume: Volume) {
         self.batch.put(&tables::VOLUMES, &volume.id, &volume);
-        self.topology.reserve(&volume.bricks);
-        self.topology.volumes.insert_mut(volume.id, Arc::new(volume));
+        self.topology.put_volume(volume);
     }
 
     /// Hides the volume. Its bricks go on counting until [`Change::release`], as they still take their extents.
     pub fn remove_volume(&mut self, id: VolumeId) {
         self.batch.remove(&tables::VOLUMES, &id);
-        self.topology.volumes.remove_mut(&id);
+        self.topology.remove_volume(id);
     }
 
     pub fn put_block_volume(&mut self, block: BlockVolume) {
         self.batch.put(&tables::BLOCK_VOLUMES, &block.id, &block);
-        self.topology.block_volumes.insert_mut(block.id, Arc::new(block));
+        self.topology.put_block_volume(block);
     }
 
     pub fn remove_block_volume(&mut self, id: BlockVolumeId) {
         self.batch.remove(&tables::BLOCK_VOLUMES, &id);
-        self.topology.block_volumes.remove_mut(&id);
+        self.topology.remove_block_volume(id);
     }
 
     /// The bricks are gone from their devices. A pool in which clones live on is counted with one of them from now on.
     pub fn release(&mut self, bricks: &[Brick]) {
         for brick in bricks {
-            if let Some(on_device) = self.topology.bricks.get(&brick.device) {
-                let left = on_device.remove(&brick.id);
-                self.topology.bricks.insert_mut(brick.device, left);
-            }
+            self.topology.release(brick);
             self.pass_on_pool(brick);
         }
     }
@@ -103,8 +99,8 @@ impl Change {
             return;
         }
         let shares = |brick: &Brick| brick.device == gone.device && brick.pool_of() == gone.pool_of();
-        let heir = self.topology.volumes.values().find(|volume| volume.bricks.iter().any(shares));
-        let Some(heir) = heir else { return };
+        let heir = self.topology.bricks_of(gone.device).find(|(_, brick)| shares(brick));
+        let Some((heir, _)) = heir else { return };
         let mut heir = Volume::clone(heir);
         if let Some(brick) = heir.bricks.iter_mut().find(|brick| shares(brick)) {
             brick.space.pool = gone.space.pool;
@@ -116,19 +112,11 @@ impl Change {
     /// An operation that is not finished holds the extents of its volume's bricks, made or not yet made.
     pub fn put_operation(&mut self, operation: Operation) {
         self.batch.put(&tables::OPERATIONS, &operation.id, &operation);
-        let operation = Arc::new(operation);
-        if operation.state.is_finished() {
-            self.topology.unfinished.remove_mut(&operation.id);
-        } else {
-            self.topology.reserve(operation.plan.bricks());
-            self.topology.unfinished.insert_mut(operation.id, Arc::clone(&operation));
-        }
-        self.topology.operations.insert_mut(operation.id, operation);
+        self.topology.put_operation(operation);
     }
 
     pub fn remove_operation(&mut self, id: OperationId) {
         self.batch.remove(&tables::OPERATIONS, &id);
-        self.topology.operations.remove_mut(&id);
-        self.topology.unfinished.remove_mut(&id);
+        self.topology.remove_operation(id);
     }
 }

@@ -12,7 +12,7 @@ use bricklayer_proto::task::{BrickAddress, Layout};
 use self::copies::{AwaitHeal, CheckSet, Majority, Swap};
 use self::drain::{CheckServing, Drain};
 use super::bricks::{MakeBrick, RemoveBrick, SyncBrick};
-use super::candidates::candidates;
+use super::candidates::pool;
 use super::context::{Context, Run};
 use super::step::{Stage, StepError};
 use super::volume_expand::ExtendVolume;
@@ -106,7 +106,7 @@ pub fn choose(
         others: others.map(|brick| (brick.node, zone(brick))).collect(),
         to,
     };
-    let placed = placement::replace(&wish, &candidates(context, topology, volume.cluster));
+    let placed = placement::replace_in(&wish, &pool(context, topology, volume.cluster));
     placed.map_err(|why| Rejected::NoReplacement(Box::new(why)))
 }
 

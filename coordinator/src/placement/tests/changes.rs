@@ -48,7 +48,7 @@ fn some_role() -> impl Strategy<Value = BrickRole> {
     prop_oneof![3 => Just(BrickRole::Data), 1 => Just(BrickRole::Arbiter)]
 }
 
-fn some_move() -> impl Strategy<Value = (ReplaceWish, Vec<Candidate>)> {
+pub fn some_move() -> impl Strategy<Value = (ReplaceWish, Vec<Candidate>)> {
     let tags = prop_oneof![4 => Just(None), 1 => Just(Some("arbiter=required")), 1 => Just(Some("arbiter!=required"))];
     (
         some_wish(),

@@ -111,7 +111,9 @@ fn of_volume(topology: &Topology, volume: &Volume) -> Vec<String> {
     let mut faults = fault(!topology.clusters.contains_key(&volume.cluster), || {
         format!("Volume {id} is in cluster {}, which is unknown", volume.cluster)
     });
-    let twins = topology.volumes_of(volume.cluster).filter(|other| other.name == volume.name && other.id != id);
+    let shared = topology.name_is_shared(volume.cluster, volume.name.as_str());
+    let others = shared.then(|| topology.volumes_of(volume.cluster)).into_iter().flatten();
+    let twins = others.filter(|other| other.name == volume.name && other.id != id);
     faults.extend(twins.map(|twin| format!("Volume {id} has the name {}, as volume {} has", volume.name, twin.id)));
     let per_set = volume.layout.bricks_per_set();
     let mut sets = BTreeMap::<u32, (BTreeSet<u32>, BTreeSet<NodeId>)>::new();

@@ -1,3 +1,10 @@
+//! Everything at one moment, and how it is looked up: no answer walks through all of it.
+
+mod edit;
+mod index;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use bricklayer_proto::block::BlockKey;
@@ -6,12 +13,17 @@ use bricklayer_proto::inventory::GroupSpace;
 use bricklayer_proto::size::Extents;
 use bricklayer_proto::space::BrickSpace;
 
+use self::index::{Index, inside};
 use super::{BlockVolume, Brick, Cluster, Device, HostingSpace, Node, Operation, Volume};
+
+pub use index::{Host, Hosted};
+#[cfg(test)]
+pub use tests::snapshots;
 
 /// A map whose copies share what they have in common, so that a change of one entry among many is cheap.
 pub type Map<K, V> = rpds::RedBlackTreeMapSync<K, V>;
 
-/// Everything, at one moment.
+/// Everything, at one moment. Its maps are for reading; they change by its own functions alone, which keep the index.
 #[derive(Clone, Debug, Default)]
 pub struct Topology {
     /// Raised by each change; of two snapshots the higher one is newer.
@@ -29,61 +41,73 @@ pub struct Topology {
     /// Every brick that has, or is about to have, extents on a device: those of whole volumes, and those of volumes
     /// that are being made or deleted.
     pub bricks: Map<DeviceId, Map<BrickId, Arc<Brick>>>,
+    index: Index,
 }
 
 impl Topology {
     pub fn nodes_of(&self, cluster: ClusterId) -> impl Iterator<Item = &Arc<Node>> {
-        self.nodes.values().filter(move |node| node.cluster == cluster)
+        self.hosts_of(cluster).map(|host| &host.node)
+    }
+
+    /// The nodes of a cluster with what is left on their devices.
+    pub fn hosts_of(&self, cluster: ClusterId) -> impl Iterator<Item = &Arc<Host>> {
+        inside(&self.index.hosts, cluster)
     }
 
     pub fn devices_of(&self, node: NodeId) -> impl Iterator<Item = &Arc<Device>> {
-        self.devices.values().filter(move |device| device.node == node)
+        inside(&self.index.devices, node)
     }
 
     pub fn volumes_of(&self, cluster: ClusterId) -> impl Iterator<Item = &Arc<Volume>> {
-        self.volumes.values().filter(move |volume| volume.cluster == cluster)
+        inside(&self.index.volumes, cluster)
+    }
+
+    #[must_use]
+    pub fn number_of_volumes(&self, cluster: ClusterId) -> usize {
+        self.index.volumes.get(&cluster).map_or(0, Map::size)
     }
 
     /// The bricks on a device whose volumes are whole, as heketi's clients see them.
     pub fn bricks_of(&self, device: DeviceId) -> impl Iterator<Item = (&Arc<Volume>, &Brick)> {
-        self.volumes.values().flat_map(move |volume| {
-            volume.bricks.iter().filter(move |brick| brick.device == device).map(move |brick| (volume, brick))
-        })
+        // What a whole volume has is always counted on its device.
+        let mut bricks: Vec<_> = inside(&self.bricks, device)
+            .filter_map(|brick| self.brick(brick.id))
+            .filter(|(_, brick)| brick.device == device)
+            .collect();
+        bricks.sort_by_key(|(volume, brick)| (volume.id, brick.set, brick.position));
+        bricks.into_iter()
     }
 
     /// What all bricks on a device take, those in the making included.
     pub fn brick_spaces(&self, device: DeviceId) -> impl Iterator<Item = BrickSpace> + '_ {
-        self.bricks.get(&device).into_iter().flat_map(|bricks| bricks.values().map(|brick| brick.space))
-    }
-
-    /// Counts these bricks on their devices from now on; one that is counted already as it is now.
-    pub fn reserve(&mut self, bricks: &[Brick]) {
-        for brick in bricks {
-            let on_device = self.bricks.get(&brick.device).cloned().unwrap_or_else(Map::new_sync);
-            self.bricks.insert_mut(brick.device, on_device.insert(brick.id, Arc::new(brick.clone())));
-        }
+        inside(&self.bricks, device).map(|brick| brick.space)
     }
 
     /// Whether an operation that is under way makes or takes away something on the device, so that what its agent
     /// reports of free space is on the move.
     #[must_use]
     pub fn is_moving(&self, device: DeviceId) -> bool {
-        self.unfinished.values().any(|operation| operation.plan.changes_device(device))
+        self.index.by_device.contains_key(&device)
+    }
+
+    /// The operations that are under way and make, remove or empty the device, or make or remove something on it.
+    pub fn changing_device(&self, device: DeviceId) -> impl Iterator<Item = &Arc<Operation>> {
+        inside(&self.index.by_device, device)
     }
 
     /// Whether an operation that is under way changes the volume.
     #[must_use]
     pub fn is_changing(&self, volume: VolumeId) -> bool {
-        self.unfinished.values().any(|operation| operation.plan.changes_volume(volume))
+        self.index.by_volume.contains_key(&volume)
     }
 
     pub fn blocks_of(&self, cluster: ClusterId) -> impl Iterator<Item = &Arc<BlockVolume>> {
-        self.block_volumes.values().filter(move |block| block.cluster == cluster)
+        inside(&self.index.blocks, cluster)
     }
 
     /// The whole block volumes in a volume.
     pub fn blocks_in(&self, hosting: VolumeId) -> impl Iterator<Item = &Arc<BlockVolume>> {
-        self.block_volumes.values().filter(move |block| block.hosting.volume == hosting)
+        inside(&self.index.blocks_in, hosting)
     }
 
     /// The block volumes in a volume that are being made, changed or deleted, each with the GiB that it takes beyond
@@ -122,7 +146,8 @@ impl Topology {
     /// The whole volume that a brick belongs to.
     #[must_use]
     pub fn brick(&self, id: BrickId) -> Option<(&Arc<Volume>, &Brick)> {
-        self.volumes.values().find_map(|volume| volume.brick(id).map(|brick| (volume, brick)))
+        let volume = self.volumes.get(self.index.holders.get(&id)?)?;
+        Some((volume, volume.brick(id)?))
     }
 
     /// Whether a person declared that the device, or the node that holds it, will never come back.
@@ -135,37 +160,31 @@ impl Topology {
     /// The spare of pool metadata that the group has or is about to have.
     #[must_use]
     pub fn spare(&self, device: &Device) -> Extents {
-        self.brick_spaces(device.id).map(|space| space.metadata).fold(device.space.spare, Extents::max)
+        self.index.booked(device.id).spare(device)
     }
 
     /// Free extents after everything that is recorded, be it made yet or not. With nothing under way this is LVM's own
     /// `vg_free_count`.
     #[must_use]
     pub fn free(&self, device: &Device) -> Extents {
-        let taken = self.brick_spaces(device.id).filter_map(|space| space.taken());
-        let mut used = taken.chain([device.foreign, self.spare(device)]);
-        let used = used.try_fold(Extents::ZERO, Extents::checked_add);
-        used.and_then(|used| device.space.total.checked_sub(used)).unwrap_or(Extents::ZERO)
+        self.index.booked(device.id).free(device)
     }
 
     /// What is neither free nor ours in a group, by LVM's count of it.
     #[must_use]
     pub fn foreign(&self, device: DeviceId, seen: &GroupSpace) -> Extents {
-        let ours = self.brick_spaces(device).filter_map(|space| space.taken());
-        ours.chain([seen.free, seen.spare])
-            .try_fold(seen.total, |left, extents| left.checked_sub(extents))
-            .unwrap_or(Extents::ZERO)
+        self.index.booked(device).left_of(seen.total, [seen.free, seen.spare])
     }
 
     /// The volume of that name in a cluster, be it whole, in the making or on its way out.
     #[must_use]
     pub fn name_is_taken(&self, cluster: ClusterId, name: &str) -> bool {
-        let whole = self.volumes_of(cluster).any(|volume| volume.name.as_str() == name);
-        whole
-            || self
-                .unfinished
-                .values()
-                .filter_map(|operation| operation.plan.volume())
-                .any(|volume| volume.cluster == cluster && volume.name.as_str() == name)
+        self.index.names.get(&cluster).is_some_and(|names| names.contains_key(name))
+    }
+
+    /// Whether more than one volume has the name, counted as by [`Self::name_is_taken`].
+    #[must_use]
+    pub fn name_is_shared(&self, cluster: ClusterId, name: &str) -> bool {
+        self.index.names.get(&cluster).and_then(|names| names.get(name)).is_some_and(|count| *count > 1)
     }
 }
