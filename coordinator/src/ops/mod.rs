@@ -26,6 +26,7 @@ mod device_state;
 mod disk_wipe;
 mod drive;
 mod gluster;
+mod ledger;
 mod node_add;
 mod node_delete;
 mod node_edit;
@@ -49,6 +50,7 @@ pub use cluster::{create as cluster_create, delete as cluster_delete, set_flags 
 pub use context::{BlockPolicy, Context, Policy, UnknownNode};
 pub use device_add::DeviceWish;
 pub use disk_wipe::WipeOutlook;
+pub use ledger::{Basis, DeviceLedger, DiskSeen, LedgerOf, OtherVolume};
 pub use node_add::NodeWish;
 pub use node_edit::NodeEdit;
 pub use progress::{StepState, StepView};

@@ -29,7 +29,7 @@ use bricklayer_proto::task::Layout;
 use serde::{Deserialize, Serialize};
 
 pub use grow::{Growing, Grown, grow};
-pub use ledger::{DeviceSpace, Ledger};
+pub use ledger::{DeviceSpace, Ledger, Unaccounted};
 pub use refusal::{Cause, DeviceRefusal, Refusal, Rule};
 pub use replace::{NoReplacement, ReplaceWish, WhyNot, replace};
 pub use search::{largest, place};

@@ -1,6 +1,6 @@
 //! Our own routes.
 
-use bricklayer_proto::ids::{BrickId, InvitationId, NodeId, OperationId, VolumeId};
+use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, InvitationId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::names::HostName;
 use reqwest::StatusCode;
 
@@ -9,8 +9,8 @@ use super::change::{Change, Reply, changes};
 use super::{Accepted, Client, ClientError};
 use crate::json::parse_body;
 use crate::v1::{
-    AgentList, BrickReplaceRequest, DiskList, Heal, Invitation, InvitationList, InvitationRequest, NodeEdit,
-    NodeLostRequest, Operation, OperationList, Rebalance, WipeRefusal, WipeRequest,
+    AgentList, BrickReplaceRequest, DeviceLedger, DiskList, Heal, Invitation, InvitationList, InvitationRequest,
+    LedgerSum, NodeEdit, NodeLostRequest, Operation, OperationList, Rebalance, WipeRefusal, WipeRequest,
 };
 
 /// What the server said to a wipe.
@@ -68,6 +68,21 @@ impl Client {
     /// The disks of a node (by name, or by id), as its agent saw them last.
     pub async fn disks(&self, node: &HostName) -> Result<DiskList, ClientError> {
         self.get_json(&format!("/v1/nodes/{node}/disks")).await
+    }
+
+    /// Where every byte of a device went.
+    pub async fn device_ledger(&self, id: DeviceId) -> Result<DeviceLedger, ClientError> {
+        self.get_json(&format!("/v1/devices/{id}/ledger")).await
+    }
+
+    /// Where every byte of a node's devices went.
+    pub async fn node_ledger(&self, id: NodeId) -> Result<LedgerSum, ClientError> {
+        self.get_json(&format!("/v1/nodes/{id}/ledger")).await
+    }
+
+    /// Where every byte of a cluster's devices went.
+    pub async fn cluster_ledger(&self, id: ClusterId) -> Result<LedgerSum, ClientError> {
+        self.get_json(&format!("/v1/clusters/{id}/ledger")).await
     }
 
     /// What is left to heal.

@@ -10,6 +10,9 @@
 //! | `GET /v1/nodes/{id or name}/disks` | | 200 [`DiskList`] |
 //! | `PATCH /v1/nodes/{id or name}` | [`NodeEdit`] | 200 |
 //! | `POST /v1/nodes/{id or name}/lost` | [`NodeLostRequest`] | 200 |
+//! | `GET /v1/devices/{id}/ledger` | | 200 [`DeviceLedger`] |
+//! | `GET /v1/nodes/{id or name}/ledger` | | 200 [`LedgerSum`] |
+//! | `GET /v1/clusters/{id}/ledger` | | 200 [`LedgerSum`] |
 //! | `POST /v1/devices/wipe` | [`WipeRequest`] | 202 and `/queue/{id}`; unconfirmed 409 [`WipeRefusal`] |
 //! | `POST /v1/bricks/{id}/replace` | [`BrickReplaceRequest`] | 202 and `/queue/{id}` |
 //! | `GET /v1/volumes/{id}/heal` | | 200 [`Heal`] |
@@ -27,6 +30,7 @@
 mod agents;
 mod disks;
 mod hardware;
+mod ledger;
 mod operations;
 mod volumes;
 
@@ -38,6 +42,10 @@ pub use agents::{
 };
 pub use disks::{DiskIdentity, DiskList, WipeRefusal, WipeRequest};
 pub use hardware::{BrickReplaceRequest, NodeEdit, NodeLostRequest};
+pub use ledger::{
+    BrickStage, DeviceLedger, DeviceSum, Figure, LedgerBrick, LedgerClass, LedgerSum, LedgerVolume, LvmArea, OtherKind,
+    Source, SourceKind,
+};
 pub use operations::{Operation, OperationList, OperationState, Plan, Step, StepState};
 pub use volumes::{BrickHeal, Heal, NodeRebalance, Rebalance, RebalanceState};
 

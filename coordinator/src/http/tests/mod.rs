@@ -4,6 +4,7 @@ mod auth;
 mod golden;
 mod hardware;
 mod heketi;
+mod ledger;
 mod ours;
 mod server;
 mod wire;

@@ -4,6 +4,7 @@ mod agents;
 mod disks;
 mod hardware;
 mod invitations;
+mod ledger;
 mod operations;
 mod volumes;
 
@@ -27,7 +28,7 @@ use crate::model::Zone;
 pub fn routes() -> (Router<Service>, Described) {
     let mut described = Described::default();
     let mut router = Router::new();
-    let all: [UtoipaMethodRouter<Service>; 13] = [
+    let all: [UtoipaMethodRouter<Service>; 16] = [
         routes!(agents::list),
         routes!(agents::revoke),
         routes!(invitations::list, invitations::create),
@@ -37,6 +38,9 @@ pub fn routes() -> (Router<Service>, Described) {
         routes!(hardware::edit_node),
         routes!(hardware::lose_node),
         routes!(hardware::replace_brick),
+        routes!(ledger::of_device),
+        routes!(ledger::of_node),
+        routes!(ledger::of_cluster),
         routes!(volumes::heal),
         routes!(volumes::rebalance, volumes::start_rebalance),
         routes!(operations::list),
