@@ -3,7 +3,9 @@
 use bricklayer_api::client::ClientError;
 use bricklayer_api::heketi::{BlockVolumeInfo, NodeInfo, TopologyCluster, TopologyInfo, VolumeInfo};
 use bricklayer_api::json::parse_body;
-use bricklayer_api::v1::{AgentList, DiskList, InvitationList, Operation, StepState, WipeRefusal};
+use bricklayer_api::v1::{
+    AgentList, DeviceLedger, DiskList, InvitationList, LedgerSum, Operation, StepState, WipeRefusal,
+};
 use clap::CommandFactory as _;
 use serde::de::DeserializeOwned;
 
@@ -57,6 +59,39 @@ fn tables_for_people() {
         "topology_info",
         tables::topology_info(&TopologyInfo { clusters: vec![cluster] }, Width::Normal)
     );
+}
+
+#[test]
+fn a_ledger_says_where_every_byte_went_and_who_says_so() {
+    let vgs = r#"[{"from":"vgs","hosts":["gfs1"],"seen":"2026-11-22T22:52:33Z","age_seconds":4}]"#;
+    let (lvs, pvs) = (vgs.replace("vgs", "lvs"), vgs.replace("vgs", "pvs"));
+    let records = r#"[{"from":"record"}]"#;
+    let figure = |class: &str, bytes: u64, sources: &str| {
+        format!(r#"{{"class":"{class}","bytes":{bytes},"sources":{sources}}}"#)
+    };
+    let figures = [
+        figure("brick-data", 8_589_934_592, records),
+        figure("rounding", 0, records),
+        figure("snapshot-room", 0, records),
+        figure("pool-metadata", 8_388_608, records),
+        figure("metadata-spare", 8_388_608, vgs),
+        figure("under-way", 0, &lvs),
+        figure("orphans", 104_857_600, &lvs),
+        figure("foreign", 0, &lvs),
+        figure("reserved", 0, records),
+        figure("free", 8_459_911_168, vgs),
+        figure("lvm-area", 20_971_520, &pvs),
+    ]
+    .join(",");
+    let ledger: DeviceLedger = read(&format!(
+        r#"{{"device":"000000000000000000000000000000d1","name":"/dev/sdb","node":"00000000000000000000000000000001","node_name":"gfs1","cluster":"0000000000000000000000000000000c","extent_bytes":4194304,"total_bytes":17179869184,"total_sources":{pvs},"figures":[{figures}],"unaccounted_bytes":-12582912,"lvm_area":{{"before_bytes":17039360,"behind_bytes":3932160}},"operations":["000000000000000000000000000000aa"],"bricks":[{{"brick":"000000000000000000000000000000b1","volume":"00000000000000000000000000000005","volume_name":"backups","stage":"whole","data_bytes":8589934592,"rounding_bytes":0,"snapshot_room_bytes":0,"metadata_bytes":8388608,"lvm_bytes":8598323200}}],"volumes":[{{"name":"tp_x","kind":"orphan","bytes":104857600,"brick":"000000000000000000000000000000b9"}}],"notes":["something to know"]}}"#
+    ));
+    insta::assert_snapshot!("device_ledger", tables::device_ledger(&ledger));
+    let many = pvs.replace(r#"["gfs1"]"#, r#"["gfs1","gfs2"]"#);
+    let sum: LedgerSum = read(&format!(
+        r#"{{"cluster":"0000000000000000000000000000000c","total_bytes":17179869184,"total_sources":{many},"figures":[{figures}],"unaccounted_bytes":-12582912,"devices":[{{"device":"000000000000000000000000000000d1","name":"/dev/sdb","node":"00000000000000000000000000000001","node_name":"gfs1","total_bytes":17179869184,"amounts":{{"brick-data":8589934592,"free":8459911168,"orphans":104857600,"lvm-area":20971520}},"unaccounted_bytes":-12582912}}],"notes":[]}}"#
+    ));
+    insta::assert_snapshot!("cluster_ledger", tables::ledger_sum(&sum));
 }
 
 #[test]
@@ -173,6 +208,7 @@ fn help_teaches() {
     let mut cli = Cli::command();
     cli.build();
     for (name, path) in [
+        ("help_device_ledger", ["device", "ledger"]),
         ("help_device_wipe", ["device", "wipe"]),
         ("help_volume_create", ["volume", "create"]),
         ("help_volume_expand", ["volume", "expand"]),

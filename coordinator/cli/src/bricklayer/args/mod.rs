@@ -34,6 +34,7 @@ The way from raw disks to a volume:
   bricklayer agent invite gfs1                   a token for the host, once per host
   bricklayer topology load --json topology.json  the hosts and their disks
   bricklayer topology info                       what is there now
+  bricklayer device ledger gfs1:/dev/sdb         where every byte of a disk went
   bricklayer volume create --size 8 --dry-run    what a volume of 8 GiB would take
   bricklayer volume create --size 8 --replica 3  a volume of 8 GiB on three hosts
 

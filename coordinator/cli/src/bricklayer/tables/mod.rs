@@ -8,6 +8,7 @@ macro_rules! moment {
 
 mod agents;
 mod hardware;
+mod ledger;
 mod operations;
 mod topology;
 mod volumes;
@@ -26,6 +27,7 @@ pub use hardware::{
     brick_list, cluster_info, cluster_list, device_info, device_list, disk_list, node_info, node_list, node_loss,
     wipe_refusal,
 };
+pub use ledger::{device_ledger, ledger_sum};
 pub use operations::{db_check, operation_info, operation_list, plan};
 pub use topology::topology_info;
 pub use volumes::{block_volume_info, block_volume_list, heal, rebalance, volume_info, volume_list};
