@@ -239,19 +239,20 @@ fn disk(inventory: &Inventory, group: Option<&VolumeGroup>, device: &Device, rec
     Some(DiskSeen { size: disk.size, start: None, received })
 }
 
-/// What each pool holds, by the brick that it was made for.
+/// What each pool holds, by the brick that it is named after.
 fn pools(group: &VolumeGroup, one: ExtentSize) -> BTreeMap<BrickId, Extents> {
     let pools = group.volumes.iter().filter(|volume| matches!(volume.kind, LvKind::ThinPool { .. }));
-    pools.filter_map(|pool| Some((brick_of(pool)?, held(pool, one)))).collect()
+    pools.filter_map(|pool| Some((named_after(pool)?, held(pool, one)))).collect()
 }
 
-/// The brick that a volume says it belongs to: by its tag, or, as in heketi's groups, by the name of a pool.
-fn brick_of(volume: &LogicalVolume) -> Option<BrickId> {
-    let name = || match volume.kind {
-        LvKind::ThinPool { .. } => volume.name.as_str().strip_prefix("tp_"),
-        LvKind::Thin { .. } | LvKind::Other { .. } => None,
-    };
-    volume.our_tag("brick").or_else(name)?.parse().ok()
+/// The brick that a pool is named after. Its tags may name another: a clone's, to which it was passed on when the brick
+/// that it was made for went.
+fn named_after(pool: &LogicalVolume) -> Option<BrickId> {
+    pool.name.as_str().strip_prefix("tp_").and_then(|id| id.parse().ok()).or_else(|| tagged_as(pool))
+}
+
+fn tagged_as(volume: &LogicalVolume) -> Option<BrickId> {
+    volume.our_tag("brick")?.parse().ok()
 }
 
 /// The extents of the group that a volume holds.
@@ -272,19 +273,18 @@ fn others(group: &VolumeGroup, bricks: &[&Brick]) -> Vec<OtherVolume> {
     let one = group.space.extent_size;
     let visible = group.volumes.iter().filter(|volume| !volume.is_part_of_pool());
     let others = visible.filter_map(|volume| {
-        let brick = brick_of(volume);
-        let is_known = brick.is_some_and(|brick| match volume.kind {
-            LvKind::ThinPool { .. } => pools.contains(&brick),
-            LvKind::Thin { .. } => known.contains(&brick),
+        let is_known = match volume.kind {
+            LvKind::ThinPool { .. } => named_after(volume).is_some_and(|brick| pools.contains(&brick)),
+            LvKind::Thin { .. } => tagged_as(volume).is_some_and(|brick| known.contains(&brick)),
             LvKind::Other { .. } => false,
-        });
+        };
         let orphan = volume.is_tagged_ours();
         if is_known || (matches!(volume.kind, LvKind::Thin { .. }) && !orphan) {
             return None;
         }
         let size = held(volume, one).to_bytes(one).unwrap_or_default();
         let of = volume.our_tag("volume").and_then(|id| id.parse().ok());
-        Some(OtherVolume { name: volume.name.clone(), size, orphan, brick, volume: of })
+        Some(OtherVolume { name: volume.name.clone(), size, orphan, brick: tagged_as(volume), volume: of })
     });
     others.collect()
 }

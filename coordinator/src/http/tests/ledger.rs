@@ -106,6 +106,16 @@ async fn what_others_made_is_foreign_and_what_only_its_tags_know_is_an_orphan() 
 }
 
 #[tokio::test]
+async fn a_pool_is_known_by_its_name_though_its_tags_name_the_clone_that_it_was_passed_on_to() {
+    let (world, _) = with_a_volume().await;
+    world.agents.change_group(0, |group| {
+        group.volumes[0].tags = vec!["bricklayer.brick=000000000000000000000000000000b1".parse().unwrap()];
+    });
+    let ledger = ledger(&world, 0).await;
+    assert_eq!((ledger.unaccounted_bytes, bytes(&ledger, LedgerClass::Orphans)), (0, 0), "{ledger:?}");
+}
+
+#[tokio::test]
 async fn what_nobody_explains_is_unaccounted_for_and_the_brick_is_named() {
     let (world, volume) = with_a_volume().await;
     world.agents.change_group(0, |group| {
