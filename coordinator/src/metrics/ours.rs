@@ -11,6 +11,9 @@ use crate::agents::Presence;
 use crate::model::{OpState, Topology};
 use crate::ops::{DeviceLedger, LedgerOf, Operations};
 
+/// Looks at a device that a scrape may take to find out whether a node can be lost. `/v1/audit` takes as many as it needs.
+const MOST_LOOKS: usize = 200_000;
+
 pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, topology: &Topology) -> fmt::Result {
     let version = [([("version", env!("CARGO_PKG_VERSION"))], 1u64)];
     gauges.each("bricklayer_build_info", "The version that runs.", version)?;
@@ -40,6 +43,10 @@ pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, topology: &Topol
     });
     gauges.each("bricklayer_volumes_size_bytes", "What all volumes of a cluster were asked to hold.", sizes)?;
     ledgers(gauges, operations)?;
+    let survivable = operations.node_loss_is_survivable(MOST_LOOKS).into_iter();
+    let survivable = survivable.map(|(cluster, yes)| ([("cluster", cluster.to_string())], u64::from(yes)));
+    let help = "Whether any one node can be lost and its bricks placed again, as far as they have copies.";
+    gauges.each("bricklayer_node_loss_survivable", help, survivable)?;
     pools(gauges, operations, topology)
 }
 

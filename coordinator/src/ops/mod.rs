@@ -7,6 +7,7 @@
 //!
 //! Must never start a process or open a connection: the hosts are reached through [`crate::agents::AgentApi`] alone.
 
+mod audit;
 mod block_create;
 mod block_delete;
 mod block_expand;
@@ -43,6 +44,7 @@ mod volume_expand;
 mod volume_options;
 mod volume_state;
 
+pub use audit::ClusterAudit;
 pub use block_create::BlockWish;
 pub use block_hosts::{NotServed, Unfit};
 pub use brick_replace::ReplaceRequest;

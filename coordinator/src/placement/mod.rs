@@ -5,10 +5,11 @@
 //! It reads and returns values; reserving the space and making the bricks is `ops`' affair.
 //!
 //! Read this file first, then `search` (which brick sizes are tried), `assign` (which devices take the bricks of one
-//! attempt; exact), `grow` (bricks that become larger where they are), `replace` (one brick moves), [`refusal`] and
-//! [`ledger`]. The rules for people: `docs/placement.md`.
+//! attempt; exact), `grow` (bricks that become larger where they are), `replace` (one brick moves), [`audit`] (what
+//! no longer keeps the rules), [`refusal`] and [`ledger`]. The rules for people: `docs/placement.md`.
 
 mod assign;
+pub mod audit;
 mod grow;
 pub mod ledger;
 pub mod refusal;

@@ -9,7 +9,7 @@ use super::change::{Change, Reply, changes};
 use super::{Accepted, Client, ClientError};
 use crate::json::parse_body;
 use crate::v1::{
-    AgentList, BrickReplaceRequest, DeviceLedger, DiskList, Heal, Invitation, InvitationList, InvitationRequest,
+    AgentList, Audit, BrickReplaceRequest, DeviceLedger, DiskList, Heal, Invitation, InvitationList, InvitationRequest,
     LedgerSum, NodeEdit, NodeLostRequest, Operation, OperationList, Rebalance, WipeRefusal, WipeRequest,
 };
 
@@ -83,6 +83,11 @@ impl Client {
     /// Where every byte of a cluster's devices went.
     pub async fn cluster_ledger(&self, id: ClusterId) -> Result<LedgerSum, ClientError> {
         self.get_json(&format!("/v1/clusters/{id}/ledger")).await
+    }
+
+    /// Which brick sets do not keep the rules as things stand now, and what would mend them.
+    pub async fn audit(&self) -> Result<Audit, ClientError> {
+        self.get_json("/v1/audit").await
     }
 
     /// What is left to heal.

@@ -18,6 +18,7 @@
 //! | `GET /v1/volumes/{id}/heal` | | 200 [`Heal`] |
 //! | `GET /v1/volumes/{id}/rebalance` | | 200 [`Rebalance`] |
 //! | `POST /v1/volumes/{id}/rebalance` | | 200 [`Rebalance`] |
+//! | `GET /v1/audit` | | 200 [`Audit`] |
 //! | `GET /v1/operations` | | 200 [`OperationList`] |
 //! | `GET /v1/operations/{id}` | | 200 [`Operation`] |
 //!
@@ -28,6 +29,7 @@
 //! Every error is a [`Problem`] with a fitting status.
 
 mod agents;
+mod audit;
 mod disks;
 mod hardware;
 mod ledger;
@@ -40,6 +42,7 @@ pub use agents::{
     Agent, AgentList, AgentState, Invitation, InvitationList, InvitationRequest, InvitationState, InvitationToken,
     OpenInvitation,
 };
+pub use audit::{Audit, BrickFault, BrickMove, ClusterAudit, Homeless, NodeLoss, SetAudit};
 pub use disks::{DiskIdentity, DiskList, WipeRefusal, WipeRequest};
 pub use hardware::{BrickReplaceRequest, NodeEdit, NodeLostRequest};
 pub use ledger::{

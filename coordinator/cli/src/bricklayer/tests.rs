@@ -4,7 +4,7 @@ use bricklayer_api::client::ClientError;
 use bricklayer_api::heketi::{BlockVolumeInfo, NodeInfo, TopologyCluster, TopologyInfo, VolumeInfo};
 use bricklayer_api::json::parse_body;
 use bricklayer_api::v1::{
-    AgentList, DeviceLedger, DiskList, InvitationList, LedgerSum, Operation, StepState, WipeRefusal,
+    AgentList, Audit, DeviceLedger, DiskList, InvitationList, LedgerSum, Operation, StepState, WipeRefusal,
 };
 use clap::CommandFactory as _;
 use serde::de::DeserializeOwned;
@@ -92,6 +92,24 @@ fn a_ledger_says_where_every_byte_went_and_who_says_so() {
         r#"{{"cluster":"0000000000000000000000000000000c","total_bytes":17179869184,"total_sources":{many},"figures":[{figures}],"unaccounted_bytes":-12582912,"devices":[{{"device":"000000000000000000000000000000d1","name":"/dev/sdb","node":"00000000000000000000000000000001","node_name":"gfs1","total_bytes":17179869184,"amounts":{{"brick-data":8589934592,"free":8459911168,"orphans":104857600,"lvm-area":20971520}},"unaccounted_bytes":-12582912}}],"notes":[]}}"#
     ));
     insta::assert_snapshot!("cluster_ledger", tables::ledger_sum(&sum));
+}
+
+#[test]
+fn an_audit_says_what_is_wrong_and_which_commands_mend_it() {
+    let audit: Audit = read(
+        r#"{"clusters":[{"cluster":"0000000000000000000000000000000c","bytes":8589934592,"any_node_can_be_lost":false,
+        "sets":[{"volume":"00000000000000000000000000000005","volume_name":"backups","set":0,
+        "faults":[{"brick":"000000000000000000000000000000b1","at":"gfs1:/dev/sdb","rule":"zone-shared","text":"brick 000000000000000000000000000000b2 of the set is in the same zone 1, and zone checking is strict"},
+        {"brick":"000000000000000000000000000000b3","at":"gfs3:/dev/sdb","rule":"standing","text":"the device is offline","unmended":"No Replacement was found for resource requested to be removed\nSought: a device for a brick of 8 GiB.\n/dev/sdb on gfs4: needs 8598323200 bytes, 4096 free"}],
+        "moves":[{"brick":"000000000000000000000000000000b1","from":"gfs1:/dev/sdb","to":"gfs5:/dev/sdb","to_device":"000000000000000000000000000000d5","bytes":8589934592}]}],
+        "nodes":[{"node":"00000000000000000000000000000001","node_name":"gfs1","can_be_lost":true,"bricks":1,"bytes":8589934592,"homeless":[],"without_copies":[]},
+        {"node":"00000000000000000000000000000002","node_name":"gfs2","can_be_lost":false,"bricks":0,"bytes":0,"homeless":[{"brick":"000000000000000000000000000000b2","why":"-"}],"without_copies":["scratch"]}]}]}"#,
+    );
+    insta::assert_snapshot!("audit", tables::audit(&audit));
+    let mut clean = audit;
+    clean.clusters[0].sets.clear();
+    clean.clusters[0].any_node_can_be_lost = true;
+    assert!(tables::audit(&clean).contains("Every brick set keeps the rules.\n\nAny one node can be lost"));
 }
 
 #[test]

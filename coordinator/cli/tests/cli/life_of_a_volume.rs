@@ -353,3 +353,15 @@ fn ledgers_are_asked_for_by_names() {
         assert_eq!((ran.code, ran.stdout.as_str()), (0, "gfs1:/dev/sdb\n"), "{words:?}");
     }
 }
+
+#[test]
+fn an_audit_lists_the_bricks_that_are_not_where_they_should_be() {
+    let fault = format!(r#"{{"brick":"{B}","at":"gfs1:/dev/sdb","rule":"lost","text":"-"}}"#);
+    let set = format!(r#"{{"volume":"{V}","volume_name":"web_data","set":0,"faults":[{fault}],"moves":[]}}"#);
+    let audit = format!(
+        r#"{{"clusters":[{{"cluster":"{C}","sets":[{set}],"bytes":0,"any_node_can_be_lost":true,"nodes":[]}}]}}"#
+    );
+    let script = Script::new(vec![json("GET /v1/audit", &audit)]);
+    let ran = run("bricklayer", &script.address, &["audit", "-o", "name"]);
+    assert_eq!((ran.code, ran.stdout), (0, format!("{B}\n")));
+}

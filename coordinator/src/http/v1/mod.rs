@@ -1,6 +1,7 @@
 //! Our own routes, all below `/v1`; `bricklayer_api::v1` lists them with their bodies.
 
 mod agents;
+mod audit;
 mod disks;
 mod hardware;
 mod invitations;
@@ -28,7 +29,7 @@ use crate::model::Zone;
 pub fn routes() -> (Router<Service>, Described) {
     let mut described = Described::default();
     let mut router = Router::new();
-    let all: [UtoipaMethodRouter<Service>; 16] = [
+    let all: [UtoipaMethodRouter<Service>; 17] = [
         routes!(agents::list),
         routes!(agents::revoke),
         routes!(invitations::list, invitations::create),
@@ -41,6 +42,7 @@ pub fn routes() -> (Router<Service>, Described) {
         routes!(ledger::of_device),
         routes!(ledger::of_node),
         routes!(ledger::of_cluster),
+        routes!(audit::audit),
         routes!(volumes::heal),
         routes!(volumes::rebalance, volumes::start_rebalance),
         routes!(operations::list),

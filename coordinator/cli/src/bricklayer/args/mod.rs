@@ -88,6 +88,16 @@ pub enum Command {
     /// Agents: invite hosts, see who is there, shut one out
     #[command(subcommand)]
     Agent(AgentCommand),
+    /// Which brick sets do not keep the rules now, what would mend them, and whether a node can be lost
+    ///
+    /// Zones, tags and states change after a volume was placed. Each set is held against the rules as things stand now:
+    /// different nodes, different zones where they are strict or another one has room, tags, and nothing on what was
+    /// disabled, removed or lost. Nothing is changed; the moves are commands to be run one after the other.
+    #[command(after_help = "Examples:\n  bricklayer audit\n  bricklayer audit -o json")]
+    Audit {
+        #[command(flatten)]
+        look: common::Look,
+    },
     /// Block volumes: block devices whose files lie in volumes
     #[command(subcommand, name = "blockvolume")]
     BlockVolume(BlockVolumeCommand),

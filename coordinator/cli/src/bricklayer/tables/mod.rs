@@ -7,6 +7,7 @@ macro_rules! moment {
 }
 
 mod agents;
+mod audit;
 mod hardware;
 mod ledger;
 mod operations;
@@ -23,6 +24,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use super::output::Width;
 
 pub use agents::{agent_list, invitation_list};
+pub use audit::audit;
 pub use hardware::{
     brick_list, cluster_info, cluster_list, device_info, device_list, disk_list, node_info, node_list, node_loss,
     wipe_refusal,
