@@ -10,11 +10,11 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use bricklayer_proto::ids::{BrickId, OperationId, VolumeId};
-use bricklayer_proto::inventory::{BrickRole, BrickTags, GroupTags};
+use bricklayer_proto::inventory::{BrickRole, BrickTags, GroupTags, OUR_TAGS};
 use bricklayer_proto::names::LvmTag;
 use bricklayer_proto::size::ByteSize;
 
-const PREFIX: &str = "bricklayer.";
+const PREFIX: &str = OUR_TAGS;
 
 /// Of the tags themselves. A group with a later one was made by a newer agent and is left alone.
 pub const FORMAT: u32 = 1;

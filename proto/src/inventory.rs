@@ -11,6 +11,9 @@ use crate::size::{ByteSize, ExtentSize, Extents};
 /// The smallest disk that is worth a volume group: heketi's smallest brick and what goes with it.
 pub const LEAST_DISK: ByteSize = ByteSize::from_bytes(2 << 30);
 
+/// How every LVM tag of ours begins.
+pub const OUR_TAGS: &str = "bricklayer.";
+
 /// Everything that one agent sees at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Inventory {
@@ -209,6 +212,18 @@ pub struct PhysicalVolume {
     /// As LVM names it; `None` where the disk is missing.
     pub path: Option<DevicePath>,
     pub missing: bool,
+    /// `None` where the disk is missing, or the agent is older than this figure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extent: Option<PvExtent>,
+}
+
+/// Where the extents of a physical volume lie on its disk. What is before and behind them is LVM's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PvExtent {
+    /// LVM's `dev_size`: the whole disk.
+    pub disk: ByteSize,
+    /// LVM's `pe_start`: where the first extent begins.
+    pub start: ByteSize,
 }
 
 /// What a volume group of ours says of itself, in tags.
@@ -232,6 +247,28 @@ pub struct LogicalVolume {
     /// Marked for destruction by an earlier step of ours.
     pub condemned: bool,
     pub tags: Vec<LvmTag>,
+}
+
+impl LogicalVolume {
+    /// The value of one of our tags, such as `brick`.
+    #[must_use]
+    pub fn our_tag(&self, key: &str) -> Option<&str> {
+        let mut ours = self.tags.iter().filter_map(|tag| tag.as_str().strip_prefix(OUR_TAGS)?.split_once('='));
+        ours.find_map(|(found, value)| (found == key).then_some(value))
+    }
+
+    /// Whether it carries any tag of ours.
+    #[must_use]
+    pub fn is_tagged_ours(&self) -> bool {
+        self.tags.iter().any(|tag| tag.as_str().starts_with(OUR_TAGS))
+    }
+
+    /// Whether LVM made it as a part of a thin pool, or as the spare of their metadata. LVM gives such names to nobody
+    /// else, and lists these only where it is asked for all.
+    #[must_use]
+    pub fn is_part_of_pool(&self) -> bool {
+        ["_tdata", "_tmeta", "_pmspare"].iter().any(|suffix| self.name.as_str().ends_with(suffix))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -314,4 +351,37 @@ pub struct PeerSeen {
     pub uuid: String,
     pub host: String,
     pub connected: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn volume(name: &str, tags: &[&str]) -> LogicalVolume {
+        LogicalVolume {
+            name: name.parse().unwrap(),
+            uuid: "u".to_owned(),
+            size: ByteSize::ZERO,
+            kind: LvKind::Other { segment_type: "linear".to_owned() },
+            active: false,
+            open: false,
+            condemned: false,
+            tags: tags.iter().map(|tag| tag.parse().unwrap()).collect(),
+        }
+    }
+
+    #[test]
+    fn a_tag_is_ours_by_its_beginning_and_read_by_its_key() {
+        let ours = volume("tp_1", &["backup", "bricklayer.role=pool", "bricklayer.brick=b1"]);
+        assert_eq!((ours.our_tag("brick"), ours.our_tag("backup"), ours.our_tag("bri")), (Some("b1"), None, None));
+        assert!(ours.is_tagged_ours() && !volume("data", &["bricklayers", "brick=b1"]).is_tagged_ours());
+    }
+
+    #[test]
+    fn parts_of_pools_are_told_by_the_names_that_lvm_keeps_for_them() {
+        for name in ["tp_1_tdata", "tp_1_tmeta", "lvol0_pmspare"] {
+            assert!(volume(name, &[]).is_part_of_pool(), "{name}");
+        }
+        assert!(!volume("tdata", &[]).is_part_of_pool());
+    }
 }

@@ -65,12 +65,17 @@ pub fn spare_growth(spare: Extents, metadata: Extents) -> Extents {
     metadata.checked_sub(spare).unwrap_or(Extents::ZERO)
 }
 
+/// Where the first extent of a disk of ours begins.
+#[must_use]
+pub fn data_start() -> ByteSize {
+    // The label's sectors stand before the metadata area, and data begins at the next multiple of the alignment.
+    ByteSize::from_bytes((4 * KIB + PV_METADATA.bytes()).next_multiple_of(DATA_ALIGNMENT.bytes()))
+}
+
 /// How many bytes of a disk become extents: all behind the metadata area, in whole extents.
 #[must_use]
 pub fn usable_extents(disk: ByteSize, one: ExtentSize) -> Extents {
-    // The label's sectors stand before the metadata area, and data begins at the next multiple of the alignment.
-    let start = (4 * KIB + PV_METADATA.bytes()).next_multiple_of(DATA_ALIGNMENT.bytes());
-    ByteSize::from_bytes(disk.bytes().saturating_sub(start)).whole_extents(one)
+    ByteSize::from_bytes(disk.bytes().saturating_sub(data_start().bytes())).whole_extents(one)
 }
 
 #[cfg(test)]

@@ -137,6 +137,18 @@ pub fn assert_ledger_is_vgs(lab: &Lab) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Every byte of the disk is in the device's ledger once, and none is unaccounted for.
+pub fn assert_device_ledger(lab: &Lab, host: &str) -> anyhow::Result<()> {
+    let device = format!("{host}:/dev/sdb");
+    let said = lab.bricklayer(&["device", "ledger", &device, "-o", "json"])?;
+    let ledger: serde_json::Value = serde_json::from_str(&said)?;
+    let figures = ledger["figures"].as_array().context("figures")?;
+    let sum: u64 = figures.iter().filter_map(|figure| figure["bytes"].as_u64()).sum();
+    let disk: u64 = lab.on(host, "blockdev --getsize64 /dev/sdb")?.trim().parse()?;
+    ensure!(ledger["unaccounted_bytes"] == 0 && sum == disk, "the disk has {disk} bytes, the ledger {sum}: {said}");
+    Ok(())
+}
+
 pub fn assert_no_bricks(lab: &Lab) -> anyhow::Result<()> {
     for host in hosts(lab)? {
         let volumes = lab.on(&host, "lvs -a --noheadings -o lv_name")?;

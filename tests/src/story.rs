@@ -8,9 +8,11 @@ use bricklayer_api::heketi::{
     ClusterFlags, DeviceAddRequest, DurabilityRequest, HostAddresses, NodeAddRequest, Replicate, VolumeCreateRequest,
     VolumeInfo,
 };
+use bricklayer_api::v1::{DeviceLedger, LedgerClass};
 use bricklayer_proto::ids::VolumeId;
+use bricklayer_proto::inventory::GroupSpace;
 use bricklayer_proto::names::VgName;
-use bricklayer_proto::size::ByteSize;
+use bricklayer_proto::size::{ByteSize, Extents};
 use bricklayer_proto::task::BrickAddress;
 
 use crate::cluster::{Cluster, until};
@@ -45,8 +47,14 @@ impl Cluster {
         self.hosts().map(|host| (host.name().to_string(), host.footprint())).collect()
     }
 
-    /// Every device's total and free bytes at REST are what LVM says on the host, to the byte.
+    /// Every device's total and free bytes at REST are what LVM says on the host, to the byte, and its ledger leaves
+    /// nothing unaccounted for.
     pub async fn ledger_is_lvms(&self) -> anyhow::Result<()> {
+        self.compare_with_lvm(false).await
+    }
+
+    /// `reported`: what was done has arrived in the agents' reports, so that the ledger tells of the whole disk.
+    async fn compare_with_lvm(&self, reported: bool) -> anyhow::Result<()> {
         let client = self.client()?;
         let topology = client.topology().await?;
         for cluster in topology.clusters {
@@ -56,24 +64,29 @@ impl Cluster {
                 for device in node.devices {
                     let group = groups.iter().find(|group| group.name == VgName::of_device(device.id));
                     let space = group.with_context(|| format!("{name} has no group of {}", device.id))?.space;
-                    let kib = |extents: bricklayer_proto::size::Extents| {
-                        extents.to_bytes(space.extent_size).map(ByteSize::whole_kib)
-                    };
+                    let kib = |extents: Extents| extents.to_bytes(space.extent_size).map(ByteSize::whole_kib);
                     let storage = device.storage;
                     ensure!(
                         (Some(storage.total_kib), Some(storage.free_kib)) == (kib(space.total), kib(space.free))
                             && storage.used_kib == storage.total_kib - storage.free_kib,
                         "{name}: REST says {storage:?}, LVM says {space:?}"
                     );
+                    let ledger = client.device_ledger(device.id).await?;
+                    adds_up(&ledger).with_context(|| format!("{name}: {ledger:?}"))?;
+                    if reported {
+                        let disk = group.and_then(|group| group.physical_volumes.first()?.extent);
+                        explains(&ledger, space, disk.context("LVM tells the disk's size")?.disk)
+                            .with_context(|| format!("{name}: {ledger:?}"))?;
+                    }
                 }
             }
         }
         Ok(())
     }
 
-    /// As [`Self::ledger_is_lvms`], once reports under way have arrived.
+    /// As [`Self::ledger_is_lvms`], once reports under way have arrived; every byte of each disk is in its ledger then.
     pub async fn until_ledger_is_lvms(&self) -> anyhow::Result<()> {
-        until("the ledger is LVM's", async || self.ledger_is_lvms().await.map(|()| true)).await
+        until("the ledger is LVM's", async || self.compare_with_lvm(true).await.map(|()| true)).await
     }
 
     /// The volume is whole: glusterd runs a process for each of its bricks, each is mounted by a line of fstab, and REST
@@ -97,6 +110,29 @@ impl Cluster {
         }
         Ok(())
     }
+}
+
+/// Every byte is in the ledger once, and nothing is unaccounted for.
+fn adds_up(ledger: &DeviceLedger) -> anyhow::Result<()> {
+    let sum: u64 = ledger.figures.iter().map(|figure| figure.bytes).sum();
+    ensure!(ledger.unaccounted_bytes == 0, "{} bytes are unaccounted for", ledger.unaccounted_bytes);
+    ensure!(ledger.total_bytes == sum, "the sum is {sum}, the total {}", ledger.total_bytes);
+    Ok(())
+}
+
+/// The total is the disk, and what LVM counts by itself is LVM's count.
+fn explains(ledger: &DeviceLedger, space: GroupSpace, disk: ByteSize) -> anyhow::Result<()> {
+    let amount = |class| ledger.figures.iter().filter(|figure| figure.class == class).map(|figure| figure.bytes).sum();
+    let in_bytes = |extents: Extents| extents.to_bytes(space.extent_size).map_or(0, ByteSize::bytes);
+    ensure!(ledger.total_bytes == disk.bytes(), "the total is {}, the disk has {disk}", ledger.total_bytes);
+    let counted: [u64; 3] = [LedgerClass::Free, LedgerClass::MetadataSpare, LedgerClass::LvmArea].map(amount);
+    let lvms = [in_bytes(space.free), in_bytes(space.spare), disk.bytes() - in_bytes(space.total)];
+    ensure!(counted == lvms, "free, spare and outside the extents are {counted:?}, LVM says {lvms:?}");
+    for brick in &ledger.bricks {
+        let taken = brick.data_bytes + brick.rounding_bytes + brick.snapshot_room_bytes + brick.metadata_bytes;
+        ensure!(brick.lvm_bytes == Some(taken), "brick {} takes {taken}, LVM has {:?}", brick.brick, brick.lvm_bytes);
+    }
+    Ok(())
 }
 
 /// Waits for work that was taken on.

@@ -101,6 +101,7 @@ fn growth(lab: &Lab) {
     assert_eq!(bricks(lab, &volume).len(), 3, "the bricks themselves grew");
     assert_eq!(lab.on("client", "cat /mnt/volume/file").unwrap(), "kept");
     scenario::assert_ledger_is_vgs(lab).unwrap();
+    scenario::assert_device_ledger(lab, &host_of(lab, &bricks(lab, &volume)[0].1)).unwrap();
 
     // More than is left on its devices: another set, on the other three hosts.
     lab.heketi(&["volume", "expand", &format!("--volume={}", volume.id), "--expand-size=12"]).unwrap();

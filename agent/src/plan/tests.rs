@@ -64,6 +64,7 @@ fn group(name: &str, tags: Vec<LvmTag>, paths: &[&str]) -> GroupReport {
         uuid: format!("{n}Xc3Hq-aaaa-bbbb-cccc-dddd-eeee-ffffff").parse().unwrap(),
         path: Some(path.parse().unwrap()),
         missing: false,
+        extent: None,
     };
     GroupReport {
         name: name.parse().unwrap(),

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use bricklayer_proto::inventory::{GroupSpace, LogicalVolume, LvKind, PhysicalVolume};
+use bricklayer_proto::inventory::{GroupSpace, LogicalVolume, LvKind, PhysicalVolume, PvExtent};
 use bricklayer_proto::names::{DevicePath, LvName, LvmTag, VgName};
 use bricklayer_proto::size::{ByteSize, ExtentSize, Extents};
 use bricklayer_proto::space::{DATA_ALIGNMENT, POOL_CHUNK, PV_METADATA};
@@ -226,7 +226,7 @@ fn extents(count: Extents, one: ExtentSize) -> String {
 /// What each part of a full report is to contain.
 const FIELDS: [(&str, &str); 5] = [
     ("vg", "vg_name,vg_uuid,vg_seqno,vg_extent_size,vg_extent_count,vg_free_count,vg_tags"),
-    ("pv", "pv_name,pv_uuid,pv_missing"),
+    ("pv", "pv_name,pv_uuid,pv_missing,dev_size,pe_start"),
     (
         "lv",
         "lv_name,lv_uuid,lv_size,lv_metadata_size,lv_tags,lv_active,lv_device_open,pool_lv,data_percent,metadata_percent",
@@ -312,6 +312,8 @@ struct PvRow {
     pv_name: String,
     pv_uuid: String,
     pv_missing: String,
+    dev_size: String,
+    pe_start: String,
 }
 
 #[derive(Deserialize)]
@@ -344,10 +346,19 @@ struct SegRow {
 impl PvRow {
     fn read(&self) -> Result<PhysicalVolume, String> {
         let missing = !self.pv_missing.is_empty();
+        // Of a missing disk LVM knows no size.
+        let extent = match missing {
+            true => None,
+            false => Some(PvExtent {
+                disk: ByteSize::from_bytes(number("dev_size", &self.dev_size)?),
+                start: ByteSize::from_bytes(number("pe_start", &self.pe_start)?),
+            }),
+        };
         Ok(PhysicalVolume {
             uuid: self.pv_uuid.parse().map_err(|error| format!("{error}"))?,
             path: if missing { None } else { Some(self.pv_name.parse().map_err(|error| format!("{error}"))?) },
             missing,
+            extent,
         })
     }
 }
@@ -565,6 +576,19 @@ mod tests {
     }
 
     #[test]
+    fn the_disk_is_as_large_as_its_extents_and_what_lvm_keeps_before_and_behind_them() {
+        let full = parse_full_report(&report("brick")).unwrap();
+        let group = &full.groups[0];
+        let PvExtent { disk, start } = group.physical_volumes[0].extent.unwrap();
+        assert_eq!(disk, ByteSize::from_gib(16).unwrap());
+        // 16 MiB of metadata area and the label before it, up to the next multiple of 256 KiB.
+        assert_eq!(start.whole_kib(), (16 << 10) + 256);
+        let extents = group.space.total.to_bytes(group.space.extent_size).unwrap();
+        let behind = disk.bytes() - start.bytes() - extents.bytes();
+        assert!(behind < group.space.extent_size.bytes(), "{behind} bytes behind the last extent");
+    }
+
+    #[test]
     fn newer_reports_with_a_log_are_read() {
         let mut text = String::from_utf8(report("brick")).unwrap();
         let end = text.rfind('}').unwrap();
@@ -579,7 +603,8 @@ mod tests {
         assert!(parse_full_report(text.as_bytes()).is_err(), "a name that is none was taken");
         let text = text.replace(r#""pv_missing":"""#, r#""pv_missing":"missing""#);
         let full = parse_full_report(text.as_bytes()).unwrap();
-        assert_eq!(full.groups[0].physical_volumes[0].path, None);
+        let physical = &full.groups[0].physical_volumes[0];
+        assert_eq!((&physical.path, physical.extent), (&None, None));
     }
 
     #[test]
@@ -589,6 +614,7 @@ mod tests {
             (r#""vg_free_count":"2039""#, r#""vg_free_count":"""#),
             (r#""lv_size":"8589934592""#, r#""lv_size":"8g""#),
             (r#""thin_count":"1""#, r#""thin_count":"""#),
+            (r#""pe_start":"17039360""#, r#""pe_start":"""#),
             (r#""vg_free_count""#, r#""vg_free""#),
             (r#""segtype":"thin-pool""#, r#""kind":"thin-pool""#),
         ] {

@@ -1,4 +1,4 @@
-//! Our own gauges: agents, operations by kind, and how full thin pools are, which nobody sees from above.
+//! Our own gauges: agents, operations by kind, the ledgers, and how full thin pools are, which nobody sees from above.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +12,10 @@ use super::Gauges;
 use crate::agents::Presence;
 use crate::doctor::{self, World};
 use crate::model::{OpState, Topology};
-use crate::ops::Operations;
+use crate::ops::{DeviceLedger, LedgerOf, Operations};
+
+/// Looks at a device that a scrape may take to find out whether a node can be lost. `/v1/audit` takes as many as it needs.
+const MOST_LOOKS: usize = 200_000;
 
 pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, topology: &Topology) -> fmt::Result {
     let version = [([("version", env!("CARGO_PKG_VERSION"))], 1u64)];
@@ -49,7 +52,36 @@ pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, topology: &Topol
         ([("cluster", cluster.to_string())], sizes.fold(0, u64::saturating_add))
     });
     gauges.each("bricklayer_volumes_size_bytes", "What all volumes of a cluster were asked to hold.", sizes)?;
+    ledgers(gauges, operations)?;
+    let survivable = operations.node_loss_is_survivable(MOST_LOOKS).into_iter();
+    let survivable = survivable.map(|(cluster, yes)| ([("cluster", cluster.to_string())], u64::from(yes)));
+    let help = "Whether any one node can be lost and its bricks placed again, as far as they have copies.";
+    gauges.each("bricklayer_node_loss_survivable", help, survivable)?;
     pools(gauges, operations, topology)
+}
+
+/// Where every byte of each device went.
+fn ledgers(gauges: &mut Gauges<'_>, operations: &Operations) -> fmt::Result {
+    // Only what is named can be unknown, and here nothing is named.
+    let ledgers = operations.ledgers(LedgerOf::Everything).unwrap_or_default();
+    let of_device = |ledger: &DeviceLedger| {
+        [
+            ("device", ledger.device.id.to_string()),
+            ("node", ledger.node.name().to_owned()),
+            ("name", ledger.device.name.to_string()),
+        ]
+    };
+    let unaccounted = ledgers.iter().map(|ledger| (of_device(ledger), ledger.ledger.unaccounted.0));
+    let help = "What the records and LVM do not explain between them of a device: 0 with nothing under way.";
+    gauges.each("bricklayer_unaccounted_bytes", help, unaccounted)?;
+    let amounts = ledgers.iter().flat_map(|ledger| {
+        let [device, node, name] = of_device(ledger);
+        ledger.ledger.amounts().map(move |(class, amount)| {
+            let labels = [device.clone(), node.clone(), name.clone(), ("class", class.to_string())];
+            (labels, amount.bytes())
+        })
+    });
+    gauges.each("bricklayer_device_ledger_bytes", "Where the bytes of a device went, by class.", amounts)
 }
 
 /// The fullest pool of each device: a pool that is full answers writes with errors.

@@ -7,6 +7,7 @@
 //!
 //! Must never start a process or open a connection: the hosts are reached through [`crate::agents::AgentApi`] alone.
 
+mod audit;
 mod block_create;
 mod block_delete;
 mod block_expand;
@@ -26,6 +27,7 @@ mod device_state;
 mod disk_wipe;
 mod drive;
 mod gluster;
+mod ledger;
 mod lost;
 mod node_add;
 mod node_delete;
@@ -43,6 +45,7 @@ mod volume_expand;
 mod volume_options;
 mod volume_state;
 
+pub use audit::ClusterAudit;
 pub use block_create::BlockWish;
 pub use block_hosts::{NotServed, Unfit};
 pub use brick_replace::ReplaceRequest;
@@ -51,6 +54,7 @@ pub use cluster::{create as cluster_create, delete as cluster_delete, set_flags 
 pub use context::{BlockPolicy, Context, Policy, UnknownNode};
 pub use device_add::DeviceWish;
 pub use disk_wipe::WipeOutlook;
+pub use ledger::{Basis, DeviceLedger, DiskSeen, LedgerOf, OtherVolume};
 pub use node_add::NodeWish;
 pub use node_edit::NodeEdit;
 pub use progress::{StepState, StepView};

@@ -1,5 +1,13 @@
-//! Where every extent of a volume group went. Pure arithmetic over `bricklayer_proto::space`.
+//! What is left in a volume group ([`DeviceSpace`]), and where every byte of it went ([`Ledger`]). Pure arithmetic over
+//! `bricklayer_proto::space`.
+//!
+//! The ledger is booked from two sides: bricks as the records have them, the rest as LVM has it. What the two do not
+//! explain between them is a figure of its own.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bricklayer_proto::ids::BrickId;
 use bricklayer_proto::size::{ByteSize, ExtentSize, Extents};
 use bricklayer_proto::space::{BrickSpace, spare_growth};
 use serde::{Deserialize, Serialize};
@@ -68,208 +76,243 @@ pub(super) fn bytes(extents: Extents, one: ExtentSize) -> ByteSize {
     extents.to_bytes(one).unwrap_or(ByteSize::from_bytes(u64::MAX))
 }
 
-/// Where the extents of one volume group went. Its classes add up to the group's total, to the extent; there is no
-/// class for what cannot be explained, see [`Ledger::against`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ledger {
+/// Everything that is known to lie in one volume group, and LVM's own count of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Books {
     pub extent_size: ExtentSize,
+    /// LVM's `vg_extent_count`.
     pub total: Extents,
-    /// Thin volumes: what bricks were asked to hold, rounded up to extents.
-    pub brick_data: Extents,
-    /// What pools have beyond their brick, for snapshots.
-    pub snapshot_room: Extents,
-    pub pool_metadata: Extents,
-    /// LVM's spare of the largest pool metadata, one per group.
-    pub metadata_spare: Extents,
-    /// Logical volumes that are not ours.
-    pub foreign: Extents,
+    /// LVM's `vg_free_count`.
     pub free: Extents,
+    /// The group's spare of pool metadata as it is.
+    pub spare: Extents,
+    /// The whole disk; `None` where nobody tells.
+    pub disk: Option<ByteSize>,
+    pub bricks: Vec<Booked>,
+    /// Logical volumes with our tags that no record knows.
+    pub orphans: Extents,
+    /// Logical volumes of others.
+    pub foreign: Extents,
 }
 
-/// A class of a [`Ledger`].
+/// A brick as the records have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Booked {
+    pub brick: BrickId,
+    pub asked: ByteSize,
+    pub space: BrickSpace,
+    pub stage: Stage,
+    /// What LVM has of its pool, metadata included; `None` where no report tells.
+    pub seen: Option<Extents>,
+}
+
+/// Whether an operation makes, changes or takes a brick away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(tag = "stage", rename_all = "kebab-case")]
+pub enum Stage {
+    Whole,
+    Making,
+    Growing {
+        /// What it took before.
+        from: Extents,
+    },
+    Leaving,
+}
+
+/// Where every byte of a disk went. The classes and what is unaccounted for add up to the total, to the byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ledger {
+    /// The disk; where nobody tells its size, all extents of the group.
+    pub total: ByteSize,
+    amounts: BTreeMap<Class, ByteSize>,
+    pub unaccounted: Unaccounted,
+    pub bricks: Vec<BrickLine>,
+}
+
+/// A class of a [`Ledger`], in the order in which people read them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
+    /// What bricks were asked to hold.
     BrickData,
+    /// What bricks have beyond that, as LVM takes whole extents.
+    Rounding,
+    /// What pools have beyond their brick, for snapshots.
     SnapshotRoom,
     PoolMetadata,
+    /// LVM's spare of the largest pool metadata, one per group.
     MetadataSpare,
+    /// What LVM has of bricks that are being made, grown or taken away.
+    UnderWay,
+    /// Logical volumes with our tags that no record knows.
+    Orphans,
+    /// Logical volumes of others.
     Foreign,
+    /// Free by LVM's count, and promised to what is under way.
+    Reserved,
     Free,
+    /// What lies outside the extents: LVM's own metadata, and less than an extent at the end.
+    LvmArea,
 }
 
-/// The records name more than the group has: they are wrong, or the group is another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("bricks and volumes take more than the group's {total} ({} bytes)", bytes(*.total, *.extent_size).bytes())]
-pub struct Overbooked {
-    pub total: Extents,
-    pub extent_size: ExtentSize,
+impl Class {
+    pub const ALL: [Self; 11] = [
+        Self::BrickData,
+        Self::Rounding,
+        Self::SnapshotRoom,
+        Self::PoolMetadata,
+        Self::MetadataSpare,
+        Self::UnderWay,
+        Self::Orphans,
+        Self::Foreign,
+        Self::Reserved,
+        Self::Free,
+        Self::LvmArea,
+    ];
 }
 
-/// Our count of what is free, beside LVM's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind")]
-pub enum Balance {
-    Even,
-    /// LVM has less free than the records explain: something in the group is not in them.
-    Unaccounted {
-        extents: Extents,
-    },
-    /// LVM has more free than the records leave: something in them is not, or not yet, in the group.
-    Unmade {
-        extents: Extents,
-    },
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BrickData => "brick-data",
+            Self::Rounding => "rounding",
+            Self::SnapshotRoom => "snapshot-room",
+            Self::PoolMetadata => "pool-metadata",
+            Self::MetadataSpare => "metadata-spare",
+            Self::UnderWay => "under-way",
+            Self::Orphans => "orphans",
+            Self::Foreign => "foreign",
+            Self::Reserved => "reserved",
+            Self::Free => "free",
+            Self::LvmArea => "lvm-area",
+        })
+    }
+}
+
+/// What the records say beside what LVM says: nothing, if both are right. Never absorbed into a class.
+///
+/// Negative: the records have more than LVM has; something in them is not in the group. Otherwise something is in the
+/// group that they do not explain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Unaccounted(pub i64);
+
+impl Unaccounted {
+    fn between(total: ByteSize, explained: u128) -> Self {
+        let difference = i128::from(total.bytes()) - i128::try_from(explained).unwrap_or(i128::MAX);
+        Self(i64::try_from(difference).unwrap_or(if difference < 0 { i64::MIN } else { i64::MAX }))
+    }
+}
+
+/// What one brick takes. For one that is under way: what it will take, or took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BrickLine {
+    pub brick: BrickId,
+    pub stage: Stage,
+    pub data: ByteSize,
+    pub rounding: ByteSize,
+    pub snapshot_room: ByteSize,
+    pub metadata: ByteSize,
+    /// What LVM has of it.
+    pub seen: Option<ByteSize>,
+}
+
+impl BrickLine {
+    fn of(booked: &Booked, one: ExtentSize) -> Self {
+        let Booked { brick, asked, space, stage, seen } = *booked;
+        let pool = bytes(space.pool, one);
+        // A pool of an adopted installation may be smaller than its thin volume, which is virtual, and a clone has none.
+        let volume = bytes(space.volume, one).min(pool);
+        let data = asked.min(volume);
+        Self {
+            brick,
+            stage,
+            data,
+            rounding: data.short_of(volume),
+            snapshot_room: volume.short_of(pool),
+            metadata: bytes(space.metadata, one),
+            seen: seen.map(|seen| bytes(seen, one)),
+        }
+    }
+
+    /// All that it takes from its group.
+    #[must_use]
+    pub fn taken(&self) -> ByteSize {
+        [self.data, self.rounding, self.snapshot_room, self.metadata].into_iter().sum()
+    }
+
+    /// Whether LVM has something else of it than the records say, with nothing under way.
+    #[must_use]
+    pub fn differs(&self) -> bool {
+        self.stage == Stage::Whole && self.seen.is_some_and(|seen| seen != self.taken())
+    }
 }
 
 impl Ledger {
-    /// Books everything that is known to lie in a group; what is left is free.
-    ///
-    /// # Errors
-    /// Where that is more than the group has.
-    pub fn book<'a>(
-        extent_size: ExtentSize,
-        total: Extents,
-        bricks: impl IntoIterator<Item = &'a BrickSpace>,
-        metadata_spare: Extents,
-        foreign: Extents,
-    ) -> Result<Self, Overbooked> {
-        let overbooked = Overbooked { total, extent_size };
-        let (brick_data, snapshot_room, pool_metadata) = Self::sums(bricks).ok_or(overbooked)?;
-        let free = [brick_data, snapshot_room, pool_metadata, metadata_spare, foreign]
-            .into_iter()
-            .try_fold(total, Extents::checked_sub)
-            .ok_or(overbooked)?;
-        Ok(Self { extent_size, total, brick_data, snapshot_room, pool_metadata, metadata_spare, foreign, free })
-    }
-
-    fn sums<'a>(bricks: impl IntoIterator<Item = &'a BrickSpace>) -> Option<(Extents, Extents, Extents)> {
-        let nothing = (Extents::ZERO, Extents::ZERO, Extents::ZERO);
-        bricks.into_iter().try_fold(nothing, |(data, room, metadata), brick| {
-            // A pool of an adopted installation may be smaller than its thin volume, which is virtual.
-            let real = brick.volume.min(brick.pool);
-            let rest = brick.pool.checked_sub(real)?;
-            Some((data.checked_add(real)?, room.checked_add(rest)?, metadata.checked_add(brick.metadata)?))
-        })
-    }
-
-    /// Every class, in the order in which people read it.
+    /// Books everything that is known to lie in a group, and on its disk, under its class.
     #[must_use]
-    pub fn classes(&self) -> [(Class, Extents); 6] {
-        [
-            (Class::BrickData, self.brick_data),
-            (Class::SnapshotRoom, self.snapshot_room),
-            (Class::PoolMetadata, self.pool_metadata),
-            (Class::MetadataSpare, self.metadata_spare),
-            (Class::Foreign, self.foreign),
-            (Class::Free, self.free),
-        ]
-    }
-
-    #[must_use]
-    pub fn bytes(&self, class: Class) -> ByteSize {
-        let extents = match class {
-            Class::BrickData => self.brick_data,
-            Class::SnapshotRoom => self.snapshot_room,
-            Class::PoolMetadata => self.pool_metadata,
-            Class::MetadataSpare => self.metadata_spare,
-            Class::Foreign => self.foreign,
-            Class::Free => self.free,
+    pub fn of(books: &Books) -> Self {
+        let in_bytes = |extents| bytes(extents, books.extent_size);
+        let group = in_bytes(books.total);
+        let lines: Vec<BrickLine> = books.bricks.iter().map(|brick| BrickLine::of(brick, books.extent_size)).collect();
+        let sum = |part: fn(&BrickLine) -> ByteSize| -> ByteSize {
+            lines.iter().filter(|line| line.stage == Stage::Whole).map(part).sum()
         };
-        bytes(extents, self.extent_size)
+        let under_way: ByteSize = books.bricks.iter().filter_map(|brick| Some(in_bytes(made_so_far(brick)?))).sum();
+        let promised = in_bytes(promised(books));
+        let free = in_bytes(books.free);
+        let amounts = Class::ALL.map(|class| {
+            let amount = match class {
+                Class::BrickData => sum(|line| line.data),
+                Class::Rounding => sum(|line| line.rounding),
+                Class::SnapshotRoom => sum(|line| line.snapshot_room),
+                Class::PoolMetadata => sum(|line| line.metadata),
+                Class::MetadataSpare => in_bytes(books.spare),
+                Class::UnderWay => under_way,
+                Class::Orphans => in_bytes(books.orphans),
+                Class::Foreign => in_bytes(books.foreign),
+                Class::Reserved => promised.min(free),
+                Class::Free => promised.short_of(free),
+                Class::LvmArea => books.disk.map_or(ByteSize::ZERO, |disk| group.short_of(disk)),
+            };
+            (class, amount)
+        });
+        // A disk never is smaller than its extents; one that looks so was exchanged, and LVM's count is what holds.
+        let total = books.disk.map_or(group, |disk| disk.max(group));
+        let explained = amounts.iter().map(|(_, amount)| u128::from(amount.bytes())).sum();
+        let unaccounted = Unaccounted::between(total, explained);
+        Self { total, amounts: amounts.into(), unaccounted, bricks: lines }
     }
 
-    /// Holds the ledger against what LVM says is free (`vg_free_count`).
     #[must_use]
-    pub fn against(&self, free: Extents) -> Balance {
-        match (self.free.checked_sub(free), free.checked_sub(self.free)) {
-            (Some(Extents::ZERO), _) => Balance::Even,
-            (Some(extents), _) => Balance::Unaccounted { extents },
-            (None, extents) => Balance::Unmade { extents: extents.unwrap_or_default() },
-        }
+    pub fn amount(&self, class: Class) -> ByteSize {
+        self.amounts.get(&class).copied().unwrap_or_default()
     }
 
-    /// What placement may use of the group.
-    #[must_use]
-    pub fn space(&self) -> DeviceSpace {
-        let Self { extent_size, total, free, .. } = *self;
-        DeviceSpace { extent_size, total, free, spare: self.metadata_spare }
+    /// Every class, in the order in which people read them.
+    pub fn amounts(&self) -> impl Iterator<Item = (Class, ByteSize)> {
+        self.amounts.iter().map(|(class, amount)| (*class, *amount))
     }
+}
+
+/// What LVM has of a brick that is under way; `None` for one that is whole.
+fn made_so_far(brick: &Booked) -> Option<Extents> {
+    let by_the_record = match brick.stage {
+        Stage::Whole => return None,
+        Stage::Making => Extents::ZERO,
+        Stage::Growing { from } => from,
+        Stage::Leaving => brick.space.taken().unwrap_or_default(),
+    };
+    Some(brick.seen.unwrap_or(by_the_record))
+}
+
+/// What is free in LVM's count and will not be, or counts as taken until an operation has ended.
+fn promised(books: &Books) -> Extents {
+    let to_bricks = books.bricks.iter().filter_map(|brick| brick.space.taken()?.checked_sub(made_so_far(brick)?));
+    let spare = books.bricks.iter().map(|brick| brick.space.metadata).max().unwrap_or_default();
+    let all = to_bricks.chain([spare_growth(books.spare, spare)]);
+    all.fold(Extents::ZERO, |sum, extents| sum.checked_add(extents).unwrap_or(sum))
 }
 
 #[cfg(test)]
-mod tests {
-    use bricklayer_proto::size::GIB;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const ONE: ExtentSize = ExtentSize::FOUR_MIB;
-
-    fn brick(gib: u64, room: u64) -> BrickSpace {
-        BrickSpace::thin(ByteSize::from_bytes(gib * GIB), ByteSize::from_bytes((gib + room) * GIB), ONE).unwrap()
-    }
-
-    fn empty(total: u64) -> DeviceSpace {
-        DeviceSpace { extent_size: ONE, total: Extents::new(total), free: Extents::new(total), spare: Extents::ZERO }
-    }
-
-    #[test]
-    fn a_ledger_says_where_every_extent_went() {
-        let bricks = [brick(8, 0), brick(2, 1)];
-        let ledger = Ledger::book(ONE, Extents::new(4091), &bricks, Extents::new(2), Extents::new(25)).unwrap();
-        assert_eq!(ledger.brick_data, Extents::new(2560));
-        assert_eq!(ledger.snapshot_room, Extents::new(256));
-        assert_eq!(ledger.pool_metadata, Extents::new(4));
-        assert_eq!(ledger.free, Extents::new(4091 - 2560 - 256 - 4 - 2 - 25));
-        assert_eq!(ledger.bytes(Class::Foreign).bytes(), 100 << 20);
-    }
-
-    #[test]
-    fn more_than_the_group_has_is_an_error() {
-        let booked = Ledger::book(ONE, Extents::new(2051), &[brick(8, 0)], Extents::new(2), Extents::ZERO);
-        assert_eq!(
-            booked.unwrap_err().to_string(),
-            "bricks and volumes take more than the group's 2051 extents (8602517504 bytes)"
-        );
-        assert!(Ledger::book(ONE, Extents::new(2052), &[brick(8, 0)], Extents::new(2), Extents::ZERO).is_ok());
-    }
-
-    #[test]
-    fn what_lvm_counts_otherwise_is_named() {
-        let ledger = Ledger::book(ONE, Extents::new(100), &[], Extents::ZERO, Extents::ZERO).unwrap();
-        assert_eq!(ledger.against(Extents::new(100)), Balance::Even);
-        assert_eq!(ledger.against(Extents::new(93)), Balance::Unaccounted { extents: Extents::new(7) });
-        assert_eq!(ledger.against(Extents::new(101)), Balance::Unmade { extents: Extents::new(1) });
-    }
-
-    #[test]
-    fn a_virtual_volume_larger_than_its_pool_takes_no_more_than_the_pool() {
-        let thin = BrickSpace { volume: Extents::new(50), pool: Extents::new(10), metadata: Extents::new(2) };
-        let ledger = Ledger::book(ONE, Extents::new(100), &[thin], Extents::new(2), Extents::ZERO).unwrap();
-        assert_eq!(
-            (ledger.brick_data, ledger.snapshot_room, ledger.free),
-            (Extents::new(10), Extents::ZERO, Extents::new(86))
-        );
-    }
-
-    proptest! {
-        /// Making bricks one by one, as LVM does, leaves what the ledger of all of them leaves, in any order.
-        #[test]
-        fn reserving_and_booking_agree_and_the_sum_is_the_total(
-            (bricks, shuffled) in prop::collection::vec((1..3000_u64, 0..500_u64), 0..8)
-                .prop_flat_map(|bricks| (Just(bricks.clone()), Just(bricks).prop_shuffle())),
-            total in 0..4_000_000_u64,
-        ) {
-            let made = |sizes: &[(u64, u64)]| sizes.iter().map(|(gib, room)| brick(*gib, *room)).collect::<Vec<_>>();
-            let after = empty(total).after_all(&made(&bricks));
-            prop_assert_eq!(after, empty(total).after_all(&made(&shuffled)));
-            let spare = made(&bricks).iter().map(|brick| brick.metadata).max().unwrap_or_default();
-            let ledger = Ledger::book(ONE, Extents::new(total), &made(&bricks), spare, Extents::ZERO);
-            prop_assert_eq!(ledger.ok().map(|ledger| ledger.space()), after);
-            if let Ok(ledger) = ledger {
-                prop_assert_eq!(ledger.classes().iter().map(|(_, extents)| extents.count()).sum::<u64>(), total);
-                prop_assert_eq!(ledger.against(ledger.free), Balance::Even);
-            }
-        }
-    }
-}
+mod tests;

@@ -6,10 +6,12 @@
 //!
 //! Read this file first, then `search` (which brick sizes are tried), `assign` (which devices take the bricks of one
 //! attempt; exact) with `room` (how many there is room for) and `pool` (the devices, kept so that few are looked at),
-//! `grow` (bricks that become larger where they are), `replace` (one brick moves), [`refusal`] and [`ledger`]. The rules
-//! for people: `docs/placement.md`. What takes a slice of candidates has a twin that takes a [`Pool`]; both answer alike.
+//! `grow` (bricks that become larger where they are), `replace` (one brick moves), [`audit`] (what no longer keeps the
+//! rules), [`refusal`] and [`ledger`]. The rules for people: `docs/placement.md`. What takes a slice of candidates has a
+//! twin that takes a [`Pool`]; both answer alike.
 
 mod assign;
+pub mod audit;
 mod grow;
 pub mod ledger;
 mod pool;
@@ -32,7 +34,7 @@ use bricklayer_proto::task::Layout;
 use serde::{Deserialize, Serialize};
 
 pub use grow::{Growing, Grown, grow, grow_among};
-pub use ledger::{DeviceSpace, Ledger};
+pub use ledger::{DeviceSpace, Ledger, Unaccounted};
 pub use pool::Pool;
 pub use refusal::{Cause, DeviceRefusal, Refusal, Rule};
 pub use replace::{NoReplacement, ReplaceWish, WhyNot, replace, replace_in};

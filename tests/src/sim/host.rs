@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use bricklayer_agent::host::{GlusterVolume, HostError, HostView};
 use bricklayer_proto::names::{
-    BlockName, BrickPath, DevicePath, HostName, LvName, MountPoint, PvUuid, VgName, VolumeName,
+    BlockName, BrickPath, DevicePath, HostName, LvName, LvmTag, MountPoint, PvUuid, VgName, VolumeName,
 };
 use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::task::BrickAddress;
@@ -186,6 +186,17 @@ impl SimHost {
     }
 
     /// Mounts a foreign file system that lies on a disk or partition.
+    /// Makes a linear volume in the group on the disk: `lvcreate`, with tags.
+    ///
+    /// # Panics
+    /// If there is no such group, or no room in it.
+    pub fn create_volume_by_hand(&self, disk: &DevicePath, name: LvName, size: ByteSize, tags: &[LvmTag]) {
+        self.on_disk(disk, |disk| {
+            let group = disk.hosts_group_mut().expect("a group is on the disk");
+            group.create_linear(name.clone(), size, tags);
+        });
+    }
+
     pub fn mount_foreign(&self, path: &DevicePath, file_system: &str, at: &str) {
         let what = Source::Block { path: path.clone(), file_system: file_system.to_owned() };
         self.on(|machine| machine.kernel_mut().mounts.push(Mounted { what, at: at.into() }));

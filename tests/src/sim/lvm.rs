@@ -65,10 +65,14 @@ impl Group {
     /// If it does not fit.
     #[must_use]
     pub fn with_linear_volume(mut self, name: LvName, size: ByteSize) -> Self {
+        self.create_linear(name, size, &[]);
+        self
+    }
+
+    pub(super) fn create_linear(&mut self, name: LvName, size: ByteSize, tags: &[LvmTag]) {
         let size = size.to_extents(self.extent_size);
         assert!(size <= self.free(), "a volume of {size} does not fit into {}", self.free());
-        self.insert(name, Kind::Linear { size }, &[]);
-        self
+        self.insert(name, Kind::Linear { size }, tags);
     }
 
     pub(super) fn space(&self) -> GroupSpace {

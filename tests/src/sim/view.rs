@@ -1,9 +1,10 @@
 //! What the host's tools would print of a simulated machine: `lsblk`, `vgs`, `lvs -a`, the kernel's table of mounts.
 
 use bricklayer_agent::host::{BlockDevice, BlockKind, GroupReport, HostView, Mount};
-use bricklayer_proto::inventory::{LogicalVolume, LvKind, PhysicalVolume};
+use bricklayer_proto::inventory::{LogicalVolume, LvKind, PhysicalVolume, PvExtent};
 use bricklayer_proto::names::{DevicePath, LvName, PvUuid};
 use bricklayer_proto::size::{ByteSize, Extents};
+use bricklayer_proto::space;
 
 use super::disk::{Content, SimDisk};
 use super::lvm::{Group, Kind};
@@ -255,7 +256,8 @@ impl Machine {
 }
 
 fn physical_volume(disk: &SimDisk, uuid: &PvUuid) -> PhysicalVolume {
-    PhysicalVolume { uuid: uuid.clone(), path: Some(disk.path.clone()), missing: false }
+    let extent = PvExtent { disk: disk.size, start: space::data_start() };
+    PhysicalVolume { uuid: uuid.clone(), path: Some(disk.path.clone()), missing: false, extent: Some(extent) }
 }
 
 /// A part that `lvs -a` shows in square brackets.

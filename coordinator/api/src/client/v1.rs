@@ -1,6 +1,6 @@
 //! Our own routes.
 
-use bricklayer_proto::ids::{BrickId, DeviceId, InvitationId, NodeId, OperationId, VolumeId};
+use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, InvitationId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::names::HostName;
 use reqwest::StatusCode;
 
@@ -9,8 +9,9 @@ use super::change::{Change, Reply, changes};
 use super::{Accepted, Client, ClientError};
 use crate::json::parse_body;
 use crate::v1::{
-    AgentList, BrickReplaceRequest, DeviceLostRequest, Diagnosis, DiskList, Heal, Invitation, InvitationList,
-    InvitationRequest, NodeEdit, NodeLostRequest, Operation, OperationList, Rebalance, WipeRefusal, WipeRequest,
+    AgentList, Audit, BrickReplaceRequest, DeviceLedger, DeviceLostRequest, Diagnosis, DiskList, Heal, Invitation,
+    InvitationList, InvitationRequest, LedgerSum, NodeEdit, NodeLostRequest, Operation, OperationList, Rebalance,
+    WipeRefusal, WipeRequest,
 };
 
 /// What the server said to a wipe.
@@ -76,6 +77,26 @@ impl Client {
     /// What is amiss.
     pub async fn doctor(&self) -> Result<Diagnosis, ClientError> {
         self.get_json("/v1/doctor").await
+    }
+
+    /// Where every byte of a device went.
+    pub async fn device_ledger(&self, id: DeviceId) -> Result<DeviceLedger, ClientError> {
+        self.get_json(&format!("/v1/devices/{id}/ledger")).await
+    }
+
+    /// Where every byte of a node's devices went.
+    pub async fn node_ledger(&self, id: NodeId) -> Result<LedgerSum, ClientError> {
+        self.get_json(&format!("/v1/nodes/{id}/ledger")).await
+    }
+
+    /// Where every byte of a cluster's devices went.
+    pub async fn cluster_ledger(&self, id: ClusterId) -> Result<LedgerSum, ClientError> {
+        self.get_json(&format!("/v1/clusters/{id}/ledger")).await
+    }
+
+    /// Which brick sets do not keep the rules as things stand now, and what would mend them.
+    pub async fn audit(&self) -> Result<Audit, ClientError> {
+        self.get_json("/v1/audit").await
     }
 
     /// What is left to heal.

@@ -10,6 +10,9 @@
 //! | `GET /v1/nodes/{id or name}/disks` | | 200 [`DiskList`] |
 //! | `PATCH /v1/nodes/{id or name}` | [`NodeEdit`] | 200 |
 //! | `POST /v1/nodes/{id or name}/lost` | [`NodeLostRequest`] | 200 |
+//! | `GET /v1/devices/{id}/ledger` | | 200 [`DeviceLedger`] |
+//! | `GET /v1/nodes/{id or name}/ledger` | | 200 [`LedgerSum`] |
+//! | `GET /v1/clusters/{id}/ledger` | | 200 [`LedgerSum`] |
 //! | `POST /v1/devices/wipe` | [`WipeRequest`] | 202 and `/queue/{id}`; unconfirmed 409 [`WipeRefusal`] |
 //! | `POST /v1/devices/{id}/lost` | [`DeviceLostRequest`] | 200 |
 //! | `POST /v1/bricks/{id}/replace` | [`BrickReplaceRequest`] | 202 and `/queue/{id}` |
@@ -17,6 +20,7 @@
 //! | `GET /v1/volumes/{id}/rebalance` | | 200 [`Rebalance`] |
 //! | `POST /v1/volumes/{id}/rebalance` | | 200 [`Rebalance`] |
 //! | `GET /v1/doctor` | | 200 [`Diagnosis`] |
+//! | `GET /v1/audit` | | 200 [`Audit`] |
 //! | `GET /v1/operations` | | 200 [`OperationList`] |
 //! | `GET /v1/operations/{id}` | | 200 [`Operation`] |
 //!
@@ -27,9 +31,11 @@
 //! Every error is a [`Problem`] with a fitting status.
 
 mod agents;
+mod audit;
 mod disks;
 mod doctor;
 mod hardware;
+mod ledger;
 mod operations;
 mod volumes;
 
@@ -39,9 +45,14 @@ pub use agents::{
     Agent, AgentList, AgentState, Invitation, InvitationList, InvitationRequest, InvitationState, InvitationToken,
     OpenInvitation,
 };
+pub use audit::{Audit, BrickFault, BrickMove, ClusterAudit, Homeless, NodeLoss, SetAudit};
 pub use disks::{DiskIdentity, DiskList, WipeRefusal, WipeRequest};
 pub use doctor::{Diagnosis, Examined, Finding, Severity};
 pub use hardware::{BrickReplaceRequest, DeviceLostRequest, NodeEdit, NodeLostRequest};
+pub use ledger::{
+    BrickStage, DeviceLedger, DeviceSum, Figure, LedgerBrick, LedgerClass, LedgerSum, LedgerVolume, LvmArea, OtherKind,
+    Source, SourceKind,
+};
 pub use operations::{Operation, OperationList, OperationState, Plan, Step, StepState};
 pub use volumes::{BrickHeal, Heal, NodeRebalance, Rebalance, RebalanceState};
 

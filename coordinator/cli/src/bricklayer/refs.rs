@@ -166,7 +166,7 @@ pub async fn cluster(client: &Client, named: Option<ClusterId>) -> Result<Cluste
         [] => Err(CliError::refused("there is no cluster yet", "make one by `bricklayer cluster create`")),
         several => Err(CliError::refused(
             format!("there are {} clusters", several.len()),
-            "say which is meant by --cluster; `bricklayer cluster list` shows them",
+            "say which is meant; `bricklayer cluster list` shows them",
         )),
     }
 }

@@ -3,7 +3,9 @@
 use bricklayer_api::client::ClientError;
 use bricklayer_api::heketi::{BlockVolumeInfo, NodeInfo, TopologyCluster, TopologyInfo, VolumeInfo};
 use bricklayer_api::json::parse_body;
-use bricklayer_api::v1::{AgentList, Diagnosis, DiskList, InvitationList, Operation, StepState, WipeRefusal};
+use bricklayer_api::v1::{
+    AgentList, Audit, DeviceLedger, Diagnosis, DiskList, InvitationList, LedgerSum, Operation, StepState, WipeRefusal,
+};
 use clap::CommandFactory as _;
 use serde::de::DeserializeOwned;
 
@@ -57,6 +59,57 @@ fn tables_for_people() {
         "topology_info",
         tables::topology_info(&TopologyInfo { clusters: vec![cluster] }, Width::Normal)
     );
+}
+
+#[test]
+fn a_ledger_says_where_every_byte_went_and_who_says_so() {
+    let vgs = r#"[{"from":"vgs","hosts":["gfs1"],"seen":"2026-11-22T22:52:33Z","age_seconds":4}]"#;
+    let (lvs, pvs) = (vgs.replace("vgs", "lvs"), vgs.replace("vgs", "pvs"));
+    let records = r#"[{"from":"record"}]"#;
+    let figure = |class: &str, bytes: u64, sources: &str| {
+        format!(r#"{{"class":"{class}","bytes":{bytes},"sources":{sources}}}"#)
+    };
+    let figures = [
+        figure("brick-data", 8_589_934_592, records),
+        figure("rounding", 0, records),
+        figure("snapshot-room", 0, records),
+        figure("pool-metadata", 8_388_608, records),
+        figure("metadata-spare", 8_388_608, vgs),
+        figure("under-way", 0, &lvs),
+        figure("orphans", 104_857_600, &lvs),
+        figure("foreign", 0, &lvs),
+        figure("reserved", 0, records),
+        figure("free", 8_459_911_168, vgs),
+        figure("lvm-area", 20_971_520, &pvs),
+    ]
+    .join(",");
+    let ledger: DeviceLedger = read(&format!(
+        r#"{{"device":"000000000000000000000000000000d1","name":"/dev/sdb","node":"00000000000000000000000000000001","node_name":"gfs1","cluster":"0000000000000000000000000000000c","extent_bytes":4194304,"total_bytes":17179869184,"total_sources":{pvs},"figures":[{figures}],"unaccounted_bytes":-12582912,"lvm_area":{{"before_bytes":17039360,"behind_bytes":3932160}},"operations":["000000000000000000000000000000aa"],"bricks":[{{"brick":"000000000000000000000000000000b1","volume":"00000000000000000000000000000005","volume_name":"backups","stage":"whole","data_bytes":8589934592,"rounding_bytes":0,"snapshot_room_bytes":0,"metadata_bytes":8388608,"lvm_bytes":8598323200}}],"volumes":[{{"name":"tp_x","kind":"orphan","bytes":104857600,"brick":"000000000000000000000000000000b9"}}],"notes":["something to know"]}}"#
+    ));
+    insta::assert_snapshot!("device_ledger", tables::device_ledger(&ledger));
+    let many = pvs.replace(r#"["gfs1"]"#, r#"["gfs1","gfs2"]"#);
+    let sum: LedgerSum = read(&format!(
+        r#"{{"cluster":"0000000000000000000000000000000c","total_bytes":17179869184,"total_sources":{many},"figures":[{figures}],"unaccounted_bytes":-12582912,"devices":[{{"device":"000000000000000000000000000000d1","name":"/dev/sdb","node":"00000000000000000000000000000001","node_name":"gfs1","total_bytes":17179869184,"amounts":{{"brick-data":8589934592,"free":8459911168,"orphans":104857600,"lvm-area":20971520}},"unaccounted_bytes":-12582912}}],"notes":[]}}"#
+    ));
+    insta::assert_snapshot!("cluster_ledger", tables::ledger_sum(&sum));
+}
+
+#[test]
+fn an_audit_says_what_is_wrong_and_which_commands_mend_it() {
+    let audit: Audit = read(
+        r#"{"clusters":[{"cluster":"0000000000000000000000000000000c","bytes":8589934592,"any_node_can_be_lost":false,
+        "sets":[{"volume":"00000000000000000000000000000005","volume_name":"backups","set":0,
+        "faults":[{"brick":"000000000000000000000000000000b1","at":"gfs1:/dev/sdb","rule":"zone-shared","text":"brick 000000000000000000000000000000b2 of the set is in the same zone 1, and zone checking is strict"},
+        {"brick":"000000000000000000000000000000b3","at":"gfs3:/dev/sdb","rule":"standing","text":"the device is offline","unmended":"No Replacement was found for resource requested to be removed\nSought: a device for a brick of 8 GiB.\n/dev/sdb on gfs4: needs 8598323200 bytes, 4096 free"}],
+        "moves":[{"brick":"000000000000000000000000000000b1","from":"gfs1:/dev/sdb","to":"gfs5:/dev/sdb","to_device":"000000000000000000000000000000d5","bytes":8589934592}]}],
+        "nodes":[{"node":"00000000000000000000000000000001","node_name":"gfs1","can_be_lost":true,"bricks":1,"bytes":8589934592,"homeless":[],"without_copies":[]},
+        {"node":"00000000000000000000000000000002","node_name":"gfs2","can_be_lost":false,"bricks":0,"bytes":0,"homeless":[{"brick":"000000000000000000000000000000b2","why":"-"}],"without_copies":["scratch"]}]}]}"#,
+    );
+    insta::assert_snapshot!("audit", tables::audit(&audit));
+    let mut clean = audit;
+    clean.clusters[0].sets.clear();
+    clean.clusters[0].any_node_can_be_lost = true;
+    assert!(tables::audit(&clean).contains("Every brick set keeps the rules.\n\nAny one node can be lost"));
 }
 
 #[test]
@@ -187,6 +240,7 @@ fn help_teaches() {
     let mut cli = Cli::command();
     cli.build();
     for (name, path) in [
+        ("help_device_ledger", ["device", "ledger"]),
         ("help_device_wipe", ["device", "wipe"]),
         ("help_volume_create", ["volume", "create"]),
         ("help_volume_expand", ["volume", "expand"]),

@@ -330,3 +330,38 @@ fn devices_are_removed_tagged_and_read_again() {
     assert_eq!(ran.stdout, "no tags\n");
     assert_eq!(script.bodies(), [r#"{"tags":{},"change_type":"set"}"#]);
 }
+
+#[test]
+fn ledgers_are_asked_for_by_names() {
+    let sum = format!(
+        r#"{{"cluster":"{C}","total_bytes":0,"total_sources":[],"figures":[],"unaccounted_bytes":0,"devices":[{{"device":"{D}","name":"/dev/sdb","node":"{N}","node_name":"gfs1","total_bytes":0,"amounts":{{}},"unaccounted_bytes":0}}],"notes":[]}}"#
+    );
+    let device = format!(
+        r#"{{"device":"{D}","name":"/dev/sdb","node":"{N}","node_name":"gfs1","cluster":"{C}","extent_bytes":4194304,"total_bytes":0,"total_sources":[],"figures":[],"unaccounted_bytes":0,"operations":[],"bricks":[],"volumes":[],"notes":[]}}"#
+    );
+    let one_cluster = json("GET /clusters", &format!(r#"{{"clusters":["{C}"]}}"#));
+    let mut of_device = find_node();
+    of_device.push(json(&format!("GET /nodes/{N}"), &node()));
+    for (words, mut exchanges, path, body) in [
+        (&["device", "ledger", "gfs1:/dev/sdb"][..], of_device, format!("GET /v1/devices/{D}/ledger"), &device),
+        (&["node", "ledger", "gfs1"], find_node(), format!("GET /v1/nodes/{N}/ledger"), &sum),
+        (&["cluster", "ledger"], vec![one_cluster], format!("GET /v1/clusters/{C}/ledger"), &sum),
+    ] {
+        exchanges.push(json(&path, body));
+        let script = Script::new(exchanges);
+        let ran = run("bricklayer", &script.address, &[words, &["-o", "name"][..]].concat());
+        assert_eq!((ran.code, ran.stdout.as_str()), (0, "gfs1:/dev/sdb\n"), "{words:?}");
+    }
+}
+
+#[test]
+fn an_audit_lists_the_bricks_that_are_not_where_they_should_be() {
+    let fault = format!(r#"{{"brick":"{B}","at":"gfs1:/dev/sdb","rule":"lost","text":"-"}}"#);
+    let set = format!(r#"{{"volume":"{V}","volume_name":"web_data","set":0,"faults":[{fault}],"moves":[]}}"#);
+    let audit = format!(
+        r#"{{"clusters":[{{"cluster":"{C}","sets":[{set}],"bytes":0,"any_node_can_be_lost":true,"nodes":[]}}]}}"#
+    );
+    let script = Script::new(vec![json("GET /v1/audit", &audit)]);
+    let ran = run("bricklayer", &script.address, &["audit", "-o", "name"]);
+    assert_eq!((ran.code, ran.stdout), (0, format!("{B}\n")));
+}

@@ -1,9 +1,11 @@
 //! The routes over a real socket, on a real store, with agents that say yes to everything.
 
+mod audit;
 mod auth;
 mod golden;
 mod hardware;
 mod heketi;
+mod ledger;
 mod ours;
 mod server;
 mod wire;

@@ -10,12 +10,15 @@ use bricklayer_api::heketi::{ClusterInfo, VolumeInfo};
 use bricklayer_proto::block::BlockReport;
 use bricklayer_proto::ids::{BootId, BrickId, ClusterId, DeviceId, NodeId};
 use bricklayer_proto::inventory::{
-    AgentSeen, Disk, GlusterSeen, GroupSpace, GroupTags, Inventory, Obstacle, Versions, VolumeGroup,
+    AgentSeen, Disk, GlusterSeen, GroupSpace, GroupTags, Inventory, LogicalVolume, LvKind, Obstacle, PhysicalVolume,
+    PvExtent, Versions, VolumeGroup,
 };
 use bricklayer_proto::names::{DevicePath, HostName, LvName, MountPoint, PvUuid, VgName};
 use bricklayer_proto::size::{ByteSize, ExtentSize, Extents};
-use bricklayer_proto::space::{spare_growth, usable_extents};
-use bricklayer_proto::task::{BrickReport, DeviceReport, DeviceSpec, Done, Failure, FailureKind, Report, Task, Wanted};
+use bricklayer_proto::space::{data_start, spare_growth, usable_extents};
+use bricklayer_proto::task::{
+    BrickReport, BrickSpec, DeviceReport, DeviceSpec, Done, Failure, FailureKind, Report, Task, Wanted,
+};
 use bricklayer_store::Store;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -214,6 +217,26 @@ fn host(number: u8) -> Host {
     }
 }
 
+/// The thin pool of a brick, as LVM would report it.
+fn pool(spec: &BrickSpec) -> LogicalVolume {
+    let size = |extents: Extents| extents.to_bytes(ONE).unwrap();
+    LogicalVolume {
+        name: LvName::of_pool(spec.tags.brick),
+        uuid: "u".to_owned(),
+        size: size(spec.space.pool),
+        kind: LvKind::ThinPool {
+            metadata: size(spec.space.metadata),
+            data_percent: None,
+            metadata_percent: None,
+            volumes: 1,
+        },
+        active: true,
+        open: true,
+        condemned: false,
+        tags: vec![format!("bricklayer.brick={}", spec.tags.brick).parse().unwrap()],
+    }
+}
+
 impl FakeAgents {
     fn new() -> Arc<Self> {
         let hosts = (0..4).map(|number| (node_id(number), host(number))).collect();
@@ -240,6 +263,16 @@ impl FakeAgents {
 
     pub fn put_on_disk(&self, number: u8, obstacle: Obstacle) {
         self.hosts.lock().unwrap().get_mut(&node_id(number)).unwrap().inventory.disks[0].obstacles.push(obstacle);
+    }
+
+    /// The only group of a host is changed by hand.
+    pub fn change_group(&self, number: u8, change: impl FnOnce(&mut VolumeGroup)) {
+        change(&mut self.hosts.lock().unwrap().get_mut(&node_id(number)).unwrap().inventory.groups[0]);
+    }
+
+    /// The agent has not reported since the coordinator started.
+    pub fn forget_report(&self, number: u8) {
+        self.hosts.lock().unwrap().get_mut(&node_id(number)).unwrap().inventory = Inventory::default();
     }
 
     pub fn fail_bricks(&self, message: &str) {
@@ -272,6 +305,7 @@ impl Host {
                 space.spare = space.spare.max(spec.space.metadata);
                 space.seqno += 1;
                 let space = *space;
+                group.volumes.push(pool(spec));
                 self.bricks.insert(spec.tags.brick, taken);
                 let root: MountPoint = "/var/lib/bricklayer/mounts".parse().unwrap();
                 let lv = LvName::of_brick(spec.tags.brick);
@@ -280,7 +314,9 @@ impl Host {
             }
             Wanted::BrickGone(key) => {
                 let freed = self.bricks.remove(&key.brick).unwrap_or(Extents::ZERO);
-                let space = &mut self.group(key.device).space;
+                let group = self.group(key.device);
+                group.volumes.retain(|volume| volume.name != LvName::of_pool(key.brick));
+                let space = &mut group.space;
                 space.free = space.free.checked_add(freed).unwrap();
                 space.seqno += 1;
                 Report::Group { space: *space }
@@ -340,7 +376,12 @@ impl Host {
             name: VgName::of_device(spec.device),
             uuid: "u".to_owned(),
             space,
-            physical_volumes: Vec::new(),
+            physical_volumes: vec![PhysicalVolume {
+                uuid: report.pv_uuid.clone(),
+                path: Some(spec.path.clone()),
+                missing: false,
+                extent: Some(PvExtent { disk: report.disk.size, start: data_start() }),
+            }],
             tags: Some(GroupTags { installation: spec.installation, node: spec.node, device: spec.device }),
             condemned: false,
             volumes: Vec::new(),

@@ -1,10 +1,12 @@
 //! Our own routes, all below `/v1`; `bricklayer_api::v1` lists them with their bodies.
 
 mod agents;
+mod audit;
 mod disks;
 mod doctor;
 mod hardware;
 mod invitations;
+mod ledger;
 mod operations;
 mod volumes;
 
@@ -28,7 +30,7 @@ use crate::model::Zone;
 pub fn routes() -> (Router<Service>, Described) {
     let mut described = Described::default();
     let mut router = Router::new();
-    let all: [UtoipaMethodRouter<Service>; 15] = [
+    let all: Vec<UtoipaMethodRouter<Service>> = vec![
         routes!(agents::list),
         routes!(agents::revoke),
         routes!(invitations::list, invitations::create),
@@ -39,6 +41,10 @@ pub fn routes() -> (Router<Service>, Described) {
         routes!(hardware::lose_node),
         routes!(hardware::lose_device),
         routes!(hardware::replace_brick),
+        routes!(ledger::of_device),
+        routes!(ledger::of_node),
+        routes!(ledger::of_cluster),
+        routes!(audit::audit),
         routes!(volumes::heal),
         routes!(volumes::rebalance, volumes::start_rebalance),
         routes!(doctor::examine),

@@ -292,6 +292,13 @@ fn every_outcome_arrives_as_it_was_sent() {
 }
 
 #[test]
+fn a_physical_volume_of_an_older_agent_has_no_sizes() {
+    let old = r#"{"uuid":"Xc3Hqh-AAAA-BBBB-CCCC-DDDD-EEEE-FFFFFF","path":"/dev/sdb","missing":false}"#;
+    let seen: PhysicalVolume = serde_json::from_str(old).unwrap();
+    assert_eq!(seen.extent, None);
+}
+
+#[test]
 fn an_inventory_with_everything_in_it_arrives_as_it_was_sent() {
     let volume = |kind| LogicalVolume {
         name: "brick_1".parse().unwrap(),
@@ -314,6 +321,7 @@ fn an_inventory_with_everything_in_it_arrives_as_it_was_sent() {
                 uuid: "Xc3Hqh-AAAA-BBBB-CCCC-DDDD-EEEE-FFFFFF".parse().unwrap(),
                 path: None,
                 missing: true,
+                extent: Some(PvExtent { disk: ByteSize::from_bytes(5), start: ByteSize::from_bytes(1) }),
             }],
             tags: Some(GroupTags {
                 installation: InstallationId::from_u128(6),

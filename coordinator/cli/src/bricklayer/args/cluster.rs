@@ -34,6 +34,16 @@ pub enum ClusterCommand {
         #[command(flatten)]
         look: Look,
     },
+    /// Show where every byte of a cluster's devices went
+    ///
+    /// The sum of the ledgers of its devices; `bricklayer device ledger` tells more of one.
+    Ledger {
+        /// May be left out where there is one only
+        #[arg(add = ArgValueCompleter::new(complete::clusters))]
+        id: Option<ClusterId>,
+        #[command(flatten)]
+        look: Look,
+    },
     /// List the clusters
     List {
         #[command(flatten)]

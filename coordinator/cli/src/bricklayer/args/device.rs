@@ -63,6 +63,19 @@ pub enum DeviceCommand {
         #[command(flatten)]
         look: Look,
     },
+    /// Show where every byte of a device went
+    ///
+    /// Bricks, their rounding, room for snapshots and metadata, LVM's spare and its own area on the disk, what others made,
+    /// and what is free: with who says so and how long ago. They add up to the disk, to the byte. What the coordinator's
+    /// records and LVM do not explain between them is unaccounted for, which is 0 unless something is wrong.
+    #[command(after_help = "Example:\n  bricklayer device ledger gfs1:/dev/sdb")]
+    Ledger {
+        /// Id, or node and name: gfs1:/dev/sdb
+        #[arg(add = ArgValueCompleter::new(complete::devices))]
+        device: DeviceRef,
+        #[command(flatten)]
+        look: Look,
+    },
     /// List the devices
     List {
         /// Of this node alone: its id or name

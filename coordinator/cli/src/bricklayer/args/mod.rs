@@ -34,6 +34,7 @@ The way from raw disks to a volume:
   bricklayer agent invite gfs1                   a token for the host, once per host
   bricklayer topology load --json topology.json  the hosts and their disks
   bricklayer topology info                       what is there now
+  bricklayer device ledger gfs1:/dev/sdb         where every byte of a disk went
   bricklayer volume create --size 8 --dry-run    what a volume of 8 GiB would take
   bricklayer volume create --size 8 --replica 3  a volume of 8 GiB on three hosts
 
@@ -87,6 +88,16 @@ pub enum Command {
     /// Agents: invite hosts, see who is there, shut one out
     #[command(subcommand)]
     Agent(AgentCommand),
+    /// Which brick sets do not keep the rules now, what would mend them, and whether a node can be lost
+    ///
+    /// Zones, tags and states change after a volume was placed. Each set is held against the rules as things stand now:
+    /// different nodes, different zones where they are strict or another one has room, tags, and nothing on what was
+    /// disabled, removed or lost. Nothing is changed; the moves are commands to be run one after the other.
+    #[command(after_help = "Examples:\n  bricklayer audit\n  bricklayer audit -o json")]
+    Audit {
+        #[command(flatten)]
+        look: common::Look,
+    },
     /// Block volumes: block devices whose files lie in volumes
     #[command(subcommand, name = "blockvolume")]
     BlockVolume(BlockVolumeCommand),

@@ -92,6 +92,16 @@ pub enum NodeCommand {
         #[command(flatten)]
         look: Look,
     },
+    /// Show where every byte of a host's devices went
+    ///
+    /// The sum of the ledgers of its devices; `bricklayer device ledger` tells more of one.
+    Ledger {
+        /// Id or name
+        #[arg(add = ArgValueCompleter::new(complete::nodes))]
+        node: NodeRef,
+        #[command(flatten)]
+        look: Look,
+    },
     /// List the hosts
     List {
         #[command(flatten)]

@@ -2,12 +2,13 @@
 
 use bricklayer_api::client::Change;
 use bricklayer_api::heketi::{ClusterFlags, ClusterInfo};
+use bricklayer_api::v1::LedgerSum;
 use serde_json::json;
 
 use super::{DONE, Done, Seen, Session, listed};
 use crate::bricklayer::args::ClusterCommand;
 use crate::bricklayer::args::common::Output;
-use crate::bricklayer::tables;
+use crate::bricklayer::{refs, tables};
 use crate::error::CliError;
 
 impl Session {
@@ -25,6 +26,14 @@ impl Session {
             ClusterCommand::Info { id, look } => {
                 self.look(look, async || {
                     self.show_cluster(look.output, &self.client.cluster(id).await?)?;
+                    Ok(Seen::SO_FAR)
+                })
+                .await
+            }
+            ClusterCommand::Ledger { id, look } => {
+                let id = refs::cluster(&self.client, id).await?;
+                self.look(look, async || {
+                    self.show_ledger(look.output, &self.client.cluster_ledger(id).await?)?;
                     Ok(Seen::SO_FAR)
                 })
                 .await
@@ -52,6 +61,12 @@ impl Session {
                 DONE
             }
         }
+    }
+
+    /// Of a node or of a cluster.
+    pub(super) fn show_ledger(&self, output: Output, sum: &LedgerSum) -> Result<(), CliError> {
+        let names = || sum.devices.iter().map(|device| format!("{}:{}", device.node_name, device.name)).collect();
+        self.show(output, sum, |_| tables::ledger_sum(sum), names)
     }
 
     fn show_cluster(&self, output: Output, cluster: &ClusterInfo) -> Result<(), CliError> {

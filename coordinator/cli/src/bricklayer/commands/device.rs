@@ -70,6 +70,16 @@ impl Session {
                 let id = device.find(&self.client).await?;
                 self.look(look, async || self.show_device(look.output, id).await).await
             }
+            DeviceCommand::Ledger { device, look } => {
+                let id = device.find(&self.client).await?;
+                self.look(look, async || {
+                    let ledger = self.client.device_ledger(id).await?;
+                    let names = || vec![format!("{}:{}", ledger.node_name, ledger.name)];
+                    self.show(look.output, &ledger, |_| tables::device_ledger(&ledger), names)?;
+                    Ok(Seen::SO_FAR)
+                })
+                .await
+            }
             DeviceCommand::List { node, look } => {
                 let node = match node {
                     Some(node) => Some(node.find(&self.client).await?),

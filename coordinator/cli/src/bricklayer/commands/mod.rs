@@ -5,6 +5,7 @@
 //! its time. These three know of `--watch`, `--dry-run`, `--curl` and of waiting, so that no command has to.
 
 mod agent;
+mod audit;
 mod block_volume;
 mod brick;
 mod cluster;
@@ -87,6 +88,7 @@ impl Session {
     async fn dispatch(&self, command: Command) -> Done {
         match command {
             Command::Agent(command) => self.agent(command).await,
+            Command::Audit { look } => self.audit(look).await,
             Command::BlockVolume(command) => self.block_volume(command).await,
             Command::Brick(command) => self.brick(command).await,
             Command::Cluster(command) => self.cluster(command).await,

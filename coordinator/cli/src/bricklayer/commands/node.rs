@@ -73,6 +73,14 @@ impl Session {
                 })
                 .await
             }
+            NodeCommand::Ledger { node, look } => {
+                let id = node.find(&self.client).await?;
+                self.look(look, async || {
+                    self.show_ledger(look.output, &self.client.node_ledger(id).await?)?;
+                    Ok(Seen::SO_FAR)
+                })
+                .await
+            }
             NodeCommand::List { look } => {
                 self.look(look, async || {
                     let nodes = nodes(&self.client).await?;

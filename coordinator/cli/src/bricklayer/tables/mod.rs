@@ -7,8 +7,10 @@ macro_rules! moment {
 }
 
 mod agents;
+mod audit;
 mod doctor;
 mod hardware;
+mod ledger;
 mod operations;
 mod topology;
 mod volumes;
@@ -23,11 +25,13 @@ use comfy_table::{ContentArrangement, Table, presets};
 use super::output::Width;
 
 pub use agents::{agent_list, invitation_list};
+pub use audit::audit;
 pub use doctor::diagnosis;
 pub use hardware::{
     brick_list, cluster_info, cluster_list, device_info, device_list, device_loss, disk_list, node_info, node_list,
     node_loss, wipe_refusal,
 };
+pub use ledger::{device_ledger, ledger_sum};
 pub use operations::{db_check, operation_info, operation_list, plan};
 pub use topology::topology_info;
 pub use volumes::{block_volume_info, block_volume_list, heal, rebalance, volume_info, volume_list};

@@ -1,0 +1,118 @@
+//! The audit: every whole volume that nothing changes now, held against the rules of today.
+
+use std::sync::Arc;
+
+use bricklayer_proto::ids::{ClusterId, NodeId, VolumeId};
+
+use super::Operations;
+use super::candidates::candidates;
+use super::context::Context;
+use super::volume_options;
+use crate::model::{Brick, Topology, Volume};
+use crate::placement::Candidate;
+use crate::placement::audit::{self, BrickStanding, NodeLoss, SetReport, SetStanding};
+
+/// Of one cluster.
+#[derive(Clone, Debug)]
+pub struct ClusterAudit {
+    pub cluster: ClusterId,
+    pub sets: Vec<SetReport>,
+    /// One for each node that was not declared lost, in the order of their names.
+    pub losses: Vec<NodeLoss>,
+    /// Volumes that were left out, as an operation changes them.
+    pub changing: Vec<VolumeId>,
+}
+
+impl ClusterAudit {
+    /// Whether any one node could be lost and its bricks placed again, as far as they have copies.
+    #[must_use]
+    pub fn survives_any_node(&self) -> bool {
+        self.losses.iter().all(NodeLoss::is_survivable)
+    }
+}
+
+impl Operations {
+    /// Takes its time where there are many bricks: not for the tasks that answer requests.
+    #[must_use]
+    pub fn audit(&self) -> Vec<ClusterAudit> {
+        let topology = self.topology();
+        topology.clusters.keys().map(|cluster| of_cluster(&self.context, &topology, *cluster)).collect()
+    }
+
+    /// Whether any one node of each cluster could be lost; a cluster in which this takes more than `most` looks at a
+    /// device is left out.
+    #[must_use]
+    pub fn node_loss_is_survivable(&self, most: usize) -> Vec<(ClusterId, bool)> {
+        let topology = self.topology();
+        let mut all = Vec::new();
+        for cluster in topology.clusters.keys() {
+            let candidates = candidates(&self.context, &topology, *cluster);
+            let (sets, _) = sets(&self.context, &topology, *cluster);
+            let bricks: usize = sets.iter().map(|set| set.bricks.len()).sum();
+            if bricks.saturating_mul(candidates.len()) <= most {
+                let mut losses = losses(&topology, *cluster, &sets, &candidates);
+                all.push((*cluster, losses.all(|loss| loss.is_survivable())));
+            }
+        }
+        all
+    }
+}
+
+fn of_cluster(context: &Context, topology: &Topology, cluster: ClusterId) -> ClusterAudit {
+    let candidates = candidates(context, topology, cluster);
+    let (sets, changing) = sets(context, topology, cluster);
+    ClusterAudit {
+        cluster,
+        sets: audit::audit(&sets, &candidates),
+        losses: losses(topology, cluster, &sets, &candidates).collect(),
+        changing,
+    }
+}
+
+fn losses<'a>(
+    topology: &Topology,
+    cluster: ClusterId,
+    sets: &'a [SetStanding],
+    candidates: &'a [Candidate],
+) -> impl Iterator<Item = NodeLoss> + use<'a> {
+    let mut nodes: Vec<(String, NodeId)> =
+        topology.nodes_of(cluster).filter(|node| !node.lost).map(|node| (node.name().to_owned(), node.id)).collect();
+    nodes.sort();
+    nodes.into_iter().map(move |(_, node)| audit::lose_node(node, sets, candidates))
+}
+
+/// The sets of all volumes of a cluster, and the volumes that are left out.
+fn sets(context: &Context, topology: &Topology, cluster: ClusterId) -> (Vec<SetStanding>, Vec<VolumeId>) {
+    let (mut sets, mut changing) = (Vec::new(), Vec::new());
+    let mut volumes: Vec<&Arc<Volume>> = topology.volumes_of(cluster).collect();
+    volumes.sort_by_key(|volume| volume.id);
+    for volume in volumes {
+        if topology.is_changing(volume.id) {
+            changing.push(volume.id);
+            continue;
+        }
+        // They were read when the volume was made; what cannot be read steers nothing.
+        let options = volume_options::read(&volume.options).ok();
+        for number in 0..volume.sets() {
+            let mut bricks: Vec<&Brick> = volume.bricks.iter().filter(|brick| brick.set == number).collect();
+            bricks.sort_by_key(|brick| brick.position);
+            let standing = |brick: &Brick| BrickStanding {
+                brick: brick.id,
+                device: brick.device,
+                role: brick.role,
+                asked: brick.asked,
+                lost: topology.is_lost(brick.device),
+            };
+            sets.push(SetStanding {
+                volume: volume.id,
+                set: number,
+                layout: volume.layout,
+                snapshot_factor_milli: volume.snapshot.factor_milli,
+                zones: options.as_ref().and_then(|options| options.zones).unwrap_or(context.policy.zones),
+                tag_match: options.as_ref().and_then(|options| options.tag_match.clone()),
+                bricks: bricks.into_iter().map(standing).collect(),
+            });
+        }
+    }
+    (sets, changing)
+}

@@ -1,0 +1,333 @@
+//! Which brick sets do not keep the rules as things stand now, and the moves that would mend them.
+//!
+//! Zones, tags and states change after a volume was placed. What was placed by the rules of that day is held against
+//! those of today here; every move is [`replace`]'s, one after the other, so that all of them together have room.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use bricklayer_proto::ids::{BrickId, DeviceId, NodeId, VolumeId};
+use bricklayer_proto::inventory::BrickRole;
+use bricklayer_proto::size::ByteSize;
+use bricklayer_proto::task::Layout;
+
+use super::assign::Takes;
+use super::{Candidate, NoReplacement, Placed, ReplaceWish, Standing, TagMatch, ZoneRule, replace};
+
+/// A brick set as it lies, and the rules that hold for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetStanding {
+    pub volume: VolumeId,
+    pub set: u32,
+    pub layout: Layout,
+    pub snapshot_factor_milli: u32,
+    pub zones: ZoneRule,
+    pub tag_match: Option<TagMatch>,
+    /// In GlusterFS's order.
+    pub bricks: Vec<BrickStanding>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BrickStanding {
+    pub brick: BrickId,
+    pub device: DeviceId,
+    pub role: BrickRole,
+    pub asked: ByteSize,
+    /// A person declared that its device, or its node, will never come back.
+    pub lost: bool,
+}
+
+/// A set that does not keep the rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetReport {
+    pub volume: VolumeId,
+    pub set: u32,
+    pub faults: Vec<(BrickId, Fault)>,
+    /// In the order in which they have to be made.
+    pub moves: Vec<Move>,
+    /// The faults that no move mends, and why.
+    pub unmended: Vec<(BrickId, NoReplacement)>,
+}
+
+/// The rule that a brick breaks where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    NodeShared {
+        with: BrickId,
+    },
+    /// Zones are strict.
+    ZoneShared {
+        with: BrickId,
+        zone: u32,
+    },
+    /// Zones are preferred, and another one has room.
+    ZoneToSpare {
+        with: BrickId,
+        zone: u32,
+    },
+    Tag {
+        wanted: TagMatch,
+    },
+    Role {
+        role: BrickRole,
+    },
+    /// Nothing new would be placed where it is.
+    Standing {
+        standing: Standing,
+    },
+    Lost,
+}
+
+/// A brick goes to another device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Move {
+    pub brick: BrickId,
+    pub from: DeviceId,
+    pub to: Placed,
+}
+
+impl Move {
+    /// What is to be copied at most: all that the brick may hold.
+    #[must_use]
+    pub fn bytes(&self) -> ByteSize {
+        self.to.asked
+    }
+}
+
+/// What the loss of one node would come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeLoss {
+    pub node: NodeId,
+    /// Where its bricks would go, as far as there is a place for them.
+    pub moves: Vec<Move>,
+    /// The bricks that would find none.
+    pub homeless: Vec<(BrickId, NoReplacement)>,
+    /// Volumes without copies: their bricks there would be lost.
+    pub without_copies: BTreeSet<VolumeId>,
+}
+
+impl NodeLoss {
+    /// Whether all bricks that have copies elsewhere would be placed again.
+    #[must_use]
+    pub fn is_survivable(&self) -> bool {
+        self.homeless.is_empty()
+    }
+}
+
+impl Fault {
+    /// One word for programs.
+    #[must_use]
+    pub fn rule(&self) -> &'static str {
+        match self {
+            Self::NodeShared { .. } => "node-shared",
+            Self::ZoneShared { .. } => "zone-shared",
+            Self::ZoneToSpare { .. } => "zone-to-spare",
+            Self::Tag { .. } => "tag",
+            Self::Role { .. } => "role",
+            Self::Standing { .. } => "standing",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NodeShared { with } => write!(f, "brick {with} of the set is on the same node"),
+            Self::ZoneShared { with, zone } => {
+                write!(f, "brick {with} of the set is in the same zone {zone}, and zone checking is strict")
+            }
+            Self::ZoneToSpare { with, zone } => {
+                write!(f, "brick {with} of the set is in the same zone {zone}, and another zone has room")
+            }
+            Self::Tag { wanted } => write!(f, "the tags of its device do not match {wanted}"),
+            Self::Role { role: BrickRole::Data } => {
+                f.write_str("the tag `arbiter` reserves its device for arbiter bricks")
+            }
+            Self::Role { role: BrickRole::Arbiter } => {
+                f.write_str("the tag `arbiter` keeps arbiter bricks off its device")
+            }
+            Self::Standing { standing } => standing.fmt(f),
+            Self::Lost => f.write_str("its device was declared lost"),
+        }
+    }
+}
+
+/// The sets that do not keep the rules, in the order given.
+#[must_use]
+pub fn audit(sets: &[SetStanding], candidates: &[Candidate]) -> Vec<SetReport> {
+    let mut trial = Trial::new(candidates.to_vec());
+    sets.iter().filter_map(|set| trial.mend(set)).collect()
+}
+
+/// What would become of the node's bricks if it were lost: each is placed again as [`replace`] places it, the largest
+/// first.
+#[must_use]
+pub fn lose_node(node: NodeId, sets: &[SetStanding], candidates: &[Candidate]) -> NodeLoss {
+    let at: BTreeMap<DeviceId, &Candidate> = candidates.iter().map(|candidate| (candidate.device, candidate)).collect();
+    let is_there = |brick: &BrickStanding| at.get(&brick.device).is_some_and(|candidate| candidate.node == node);
+    let left = candidates.iter().filter(|candidate| candidate.node != node).cloned();
+    let mut trial = Trial::new(left.collect());
+    let mut loss = NodeLoss { node, moves: Vec::new(), homeless: Vec::new(), without_copies: BTreeSet::new() };
+    let mut hit: Vec<(&SetStanding, usize)> = Vec::new();
+    for set in sets {
+        for (index, brick) in set.bricks.iter().enumerate().filter(|(_, brick)| is_there(brick)) {
+            if set.layout == Layout::Distribute {
+                loss.without_copies.insert(set.volume);
+            } else {
+                hit.push((set, index));
+            }
+            debug_assert_eq!(at[&brick.device].node, node);
+        }
+    }
+    hit.sort_by_key(|(set, index)| std::cmp::Reverse(set.bricks[*index].asked));
+    for (set, index) in hit {
+        let mut places: Vec<DeviceId> = set.bricks.iter().map(|brick| brick.device).collect();
+        match trial.replace(set, index, &mut places) {
+            Ok(moved) => loss.moves.push(moved),
+            Err(why) => loss.homeless.push((set.bricks[index].brick, why)),
+        }
+    }
+    loss
+}
+
+/// The devices as they would be after the moves so far.
+struct Trial {
+    candidates: Vec<Candidate>,
+    at: BTreeMap<DeviceId, usize>,
+}
+
+impl Trial {
+    fn new(candidates: Vec<Candidate>) -> Self {
+        let at = candidates.iter().enumerate().map(|(index, candidate)| (candidate.device, index)).collect();
+        Self { candidates, at }
+    }
+
+    fn candidate(&self, device: DeviceId) -> Option<&Candidate> {
+        self.candidates.get(*self.at.get(&device)?)
+    }
+
+    fn mend(&mut self, set: &SetStanding) -> Option<SetReport> {
+        let mut places: Vec<DeviceId> = set.bricks.iter().map(|brick| brick.device).collect();
+        let mut report =
+            SetReport { volume: set.volume, set: set.set, faults: Vec::new(), moves: Vec::new(), unmended: Vec::new() };
+        for (index, brick) in set.bricks.iter().enumerate() {
+            let mut faults = self.faults(set, index, &places);
+            let hard = faults.iter().any(|fault| !matches!(fault, Fault::ZoneToSpare { .. }));
+            if faults.is_empty() {
+                continue;
+            }
+            let before = places.clone();
+            match self.choose(set, index, &places) {
+                Ok(placed) => {
+                    let better = !self.shares_zone(&places, index, placed.device);
+                    if !hard && !better {
+                        // No other zone takes it: preferred zones are kept as well as can be.
+                        continue;
+                    }
+                    if !better {
+                        faults.retain(|fault| !matches!(fault, Fault::ZoneToSpare { .. }));
+                    }
+                    report.moves.push(self.take(brick, placed, before[index]));
+                    places[index] = placed.device;
+                }
+                Err(_) if !hard => continue,
+                Err(why) => {
+                    faults.retain(|fault| !matches!(fault, Fault::ZoneToSpare { .. }));
+                    report.unmended.push((brick.brick, why));
+                }
+            }
+            report.faults.extend(faults.into_iter().map(|fault| (brick.brick, fault)));
+        }
+        (!report.faults.is_empty()).then_some(report)
+    }
+
+    /// What the brick breaks. What two bricks share is the later one's fault.
+    fn faults(&self, set: &SetStanding, index: usize, places: &[DeviceId]) -> Vec<Fault> {
+        let brick = &set.bricks[index];
+        let Some(here) = self.candidate(places[index]) else { return vec![Fault::Lost] };
+        let mut faults = Vec::new();
+        if brick.lost {
+            faults.push(Fault::Lost);
+        } else if is_for_good(here.standing) {
+            faults.push(Fault::Standing { standing: here.standing });
+        }
+        let earlier = set.bricks.iter().zip(places).take(index);
+        let earlier: Vec<_> =
+            earlier.filter_map(|(other, place)| Some((other.brick, self.candidate(*place)?))).collect();
+        if let Some((with, _)) = earlier.iter().find(|(_, other)| other.node == here.node) {
+            faults.push(Fault::NodeShared { with: *with });
+        } else if let Some((with, _)) = earlier.iter().find(|(_, other)| other.zone == here.zone) {
+            let (with, zone) = (*with, here.zone);
+            faults.push(match set.zones {
+                ZoneRule::Strict => Fault::ZoneShared { with, zone },
+                ZoneRule::Preferred => Fault::ZoneToSpare { with, zone },
+            });
+        }
+        if let Some(wanted) = set.tag_match.as_ref().filter(|rule| !rule.matches(&here.tags)) {
+            faults.push(Fault::Tag { wanted: wanted.clone() });
+        }
+        if !Takes::of(set.layout, &here.tags).role(brick.role) {
+            faults.push(Fault::Role { role: brick.role });
+        }
+        faults
+    }
+
+    fn shares_zone(&self, places: &[DeviceId], index: usize, device: DeviceId) -> bool {
+        let zone = self.candidate(device).map(|candidate| candidate.zone);
+        let others = places.iter().enumerate().filter(|(other, _)| *other != index);
+        others.filter_map(|(_, place)| self.candidate(*place)).any(|other| Some(other.zone) == zone)
+    }
+
+    fn choose(&self, set: &SetStanding, index: usize, places: &[DeviceId]) -> Result<Placed, NoReplacement> {
+        let brick = &set.bricks[index];
+        let others = places.iter().enumerate().filter(|(other, _)| *other != index);
+        let others = others.filter_map(|(_, place)| self.candidate(*place));
+        let wish = ReplaceWish {
+            layout: set.layout,
+            role: brick.role,
+            asked: brick.asked,
+            snapshot_factor_milli: set.snapshot_factor_milli,
+            zones: set.zones,
+            tag_match: set.tag_match.clone(),
+            from: places[index],
+            others: others.map(|other| (other.node, other.zone)).collect(),
+            to: None,
+        };
+        replace(&wish, &self.candidates)
+    }
+
+    /// The brick takes its new place. Its old one is not free before its set is healed, so it is not counted on.
+    fn take(&mut self, brick: &BrickStanding, to: Placed, from: DeviceId) -> Move {
+        if let Some(candidate) = self.at.get(&to.device).and_then(|index| self.candidates.get_mut(*index))
+            && let Some(space) = candidate.space.after(&to.space)
+        {
+            candidate.space = space;
+        }
+        Move { brick: brick.brick, from, to }
+    }
+
+    fn replace(&mut self, set: &SetStanding, index: usize, places: &mut [DeviceId]) -> Result<Move, NoReplacement> {
+        let placed = self.choose(set, index, places)?;
+        let moved = self.take(&set.bricks[index], placed, places[index]);
+        places[index] = placed.device;
+        Ok(moved)
+    }
+}
+
+/// Whether a device is out of use by somebody's word or for want of its disk. A host that is away for the moment is no
+/// reason to move bricks.
+fn is_for_good(standing: Standing) -> bool {
+    match standing {
+        Standing::DeviceOffline
+        | Standing::DeviceFailed
+        | Standing::NodeOffline
+        | Standing::NodeFailed
+        | Standing::GroupMissing
+        | Standing::GroupDamaged => true,
+        Standing::Ready | Standing::AgentDetached | Standing::GlusterDown | Standing::Changing => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;
