@@ -5,13 +5,14 @@
 //! It reads and returns values; reserving the space and making the bricks is `ops`' affair.
 //!
 //! Read this file first, then `search` (which brick sizes are tried), `assign` (which devices take the bricks of one
-//! attempt; exact), `grow` (bricks that become larger where they are), `replace` (one brick moves), [`refusal`] and
-//! [`ledger`]. The rules for people: `docs/placement.md`.
+//! attempt; exact), `grow` (bricks that become larger where they are), `replace` (one brick moves), [`refusal`],
+//! [`relax`] (what would make a refused volume fit) and [`ledger`]. The rules for people: `docs/placement.md`.
 
 mod assign;
 mod grow;
 pub mod ledger;
 pub mod refusal;
+pub mod relax;
 mod replace;
 mod search;
 pub mod tags;
@@ -30,7 +31,8 @@ use serde::{Deserialize, Serialize};
 
 pub use grow::{Growing, Grown, grow};
 pub use ledger::{DeviceSpace, Ledger};
-pub use refusal::{Cause, DeviceRefusal, Refusal, Rule};
+pub use refusal::{Cause, DeviceRefusal, Refusal, Rule, RuleCount, RuleKind};
+pub use relax::{OutOfService, Relaxation, Relaxed};
 pub use replace::{NoReplacement, ReplaceWish, WhyNot, replace};
 pub use search::{largest, place};
 pub use tags::TagMatch;

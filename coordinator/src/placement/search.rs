@@ -16,6 +16,16 @@ use super::{AVERAGE_FILE_SIZE, Candidate, LEAST_ARBITER, Placement, Refusal, Wis
 /// Where nothing fits: says of each device why, and what would fit.
 pub fn place(wish: &Wish, candidates: &[Candidate]) -> Result<Placement, Box<Refusal>> {
     let field = Field::new(wish, candidates);
+    let refusal = |attempts| Box::new(Refusal::new(wish, attempts, candidates, largest_in(&field, wish)));
+    search(&field, wish).map_err(refusal)
+}
+
+/// [`place`] for whoever does not ask why not, which costs more than the answer.
+pub(super) fn try_place(wish: &Wish, candidates: &[Candidate]) -> Option<Placement> {
+    search(&Field::new(wish, candidates), wish).ok()
+}
+
+fn search(field: &Field<'_>, wish: &Wish) -> Result<Placement, Vec<Attempt>> {
     let mut attempts = Vec::new();
     let mut sets = 1;
     loop {
@@ -24,7 +34,7 @@ pub fn place(wish: &Wish, candidates: &[Candidate]) -> Result<Placement, Box<Ref
             Some(ended) => ended,
             None => {
                 let shape = SetShape::new(wish, brick);
-                let placed = usize::try_from(sets).ok().and_then(|sets| assign(&field, wish, shape, sets));
+                let placed = usize::try_from(sets).ok().and_then(|sets| assign(field, wish, shape, sets));
                 if let Some(sets) = placed {
                     return Ok(Placement { brick_size: brick, sets });
                 }
@@ -38,7 +48,7 @@ pub fn place(wish: &Wish, candidates: &[Candidate]) -> Result<Placement, Box<Ref
             Ended::BrickTooSmall | Ended::TooManyBricks => break,
         }
     }
-    Err(Box::new(Refusal::new(wish, attempts, candidates, largest_in(&field, wish))))
+    Err(attempts)
 }
 
 /// The largest whole number of GiB that [`place`] would place with the same wish, whatever size that has; `None` where
