@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
+use bricklayer_api::v1::{Plan, Problem};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::path::Paths;
 use utoipa::openapi::{Components, OpenApi, RefOr, Schema};
@@ -59,12 +60,12 @@ fn whole() -> Value {
         document.paths.merge(described.paths);
         components.schemas.extend(described.schemas);
     }
-    for (name, schema) in [
-        (bricklayer_api::v1::Problem::name(), bricklayer_api::v1::Problem::schema()),
-        (bricklayer_api::v1::Plan::name(), bricklayer_api::v1::Plan::schema()),
-    ] {
-        components.schemas.insert(name.into_owned(), schema);
-    }
+    // No handler names them: they are what any route may answer.
+    let mut everywhere = Vec::new();
+    Problem::schemas(&mut everywhere);
+    everywhere.push((Problem::name().into_owned(), Problem::schema()));
+    everywhere.push((Plan::name().into_owned(), Plan::schema()));
+    components.schemas.extend(everywhere);
     document.components = Some(components);
     let mut document = json_of(&document);
     document["info"] = json!({
@@ -115,7 +116,7 @@ fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
     if open {
         operation.insert("security".to_owned(), json!([]));
     }
-    let rehearsable = method != "get" && !open;
+    let rehearsable = method != "get" && !open && !v1::only_asks(path);
     if rehearsable {
         parameters.push(json!({
             "name": "dry_run", "in": "query", "schema": { "type": "boolean" },

@@ -13,7 +13,7 @@ use bricklayer_api::v1::Plan;
 use tower::ServiceExt as _;
 
 use super::failure::Failure;
-use super::{Service, answer, routes};
+use super::{Service, answer, routes, v1};
 use crate::model::Topology;
 use crate::ops::Operations;
 
@@ -50,7 +50,7 @@ fn changes(request: &Request) -> bool {
     match *request.method() {
         Method::GET => path.starts_with("/devices/") && path.ends_with("/resync"),
         Method::HEAD => false,
-        _ => true,
+        _ => !v1::only_asks(path),
     }
 }
 

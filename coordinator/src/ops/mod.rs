@@ -25,6 +25,7 @@ mod device_resync;
 mod device_state;
 mod disk_wipe;
 mod drive;
+mod explain;
 mod gluster;
 mod node_add;
 mod node_delete;
@@ -49,6 +50,7 @@ pub use cluster::{create as cluster_create, delete as cluster_delete, set_flags 
 pub use context::{BlockPolicy, Context, Policy, UnknownNode};
 pub use device_add::DeviceWish;
 pub use disk_wipe::WipeOutlook;
+pub use explain::Outlook;
 pub use node_add::NodeWish;
 pub use node_edit::NodeEdit;
 pub use progress::{StepState, StepView};
@@ -239,7 +241,7 @@ impl Operations {
     }
 
     pub async fn volume_create(&self, wish: VolumeWish) -> Result<OperationId, Rejected> {
-        self.begin(volume_create::submit(&self.context, wish).await?)
+        self.begin(volume_create::submit(&self.context, wish).await.map_err(|no| self.explained(no))?)
     }
 
     pub async fn volume_delete(&self, id: VolumeId) -> Result<OperationId, Rejected> {
@@ -248,7 +250,7 @@ impl Operations {
 
     /// Makes the volume `more` larger.
     pub async fn volume_expand(&self, id: VolumeId, more: ByteSize) -> Result<OperationId, Rejected> {
-        self.begin(volume_expand::submit(&self.context, id, more).await?)
+        self.begin(volume_expand::submit(&self.context, id, more).await.map_err(|no| self.explained(no))?)
     }
 
     pub async fn volume_clone(&self, id: VolumeId, name: Option<VolumeName>) -> Result<OperationId, Rejected> {
@@ -256,7 +258,7 @@ impl Operations {
     }
 
     pub async fn block_create(&self, wish: BlockWish) -> Result<OperationId, Rejected> {
-        self.begin(block_create::submit(&self.context, wish).await?)
+        self.begin(block_create::submit(&self.context, wish).await.map_err(|no| self.explained(no))?)
     }
 
     pub async fn block_delete(&self, id: BlockVolumeId) -> Result<OperationId, Rejected> {
@@ -290,6 +292,15 @@ impl Operations {
     /// Starts it, or finds it started.
     pub async fn rebalance_start(&self, id: VolumeId) -> Result<RebalanceReport, Rejected> {
         volume_state::rebalance_start(&self.context, id).await
+    }
+
+    /// Where a volume would go, or why it would not. Changes nothing.
+    pub async fn volume_outlook(&self, wish: VolumeWish) -> Result<Outlook, Rejected> {
+        explain::outlook(&self.context, wish).await
+    }
+
+    fn explained(&self, rejected: Rejected) -> Rejected {
+        explain::explained(&self.context, rejected)
     }
 
     fn begun(&self, begun: Begun) -> Result<OperationId, Rejected> {

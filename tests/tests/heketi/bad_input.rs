@@ -153,6 +153,17 @@ fn harmless(world: &World) -> Vec<Harmless> {
         ),
         at("POST /v1/nodes/{id}/lost", NOTHING, json!({"confirm": "gfs1"})),
         at("POST /v1/bricks/{id}/replace", NOTHING, json!({"device": NOTHING, "healcheck": "enable"})),
+        at(
+            "POST /v1/explain",
+            "",
+            json!({
+                "size": 1_000_000, "name": "vast", "clusters": [cluster], "gid": 2000, "block": false,
+                "durability": {
+                    "type": "replicate", "replicate": {"replica": 3}, "disperse": {"data": 4, "redundancy": 2},
+                },
+                "glustervolumeoptions": ["nfs.disable on"], "snapshot": {"enable": true, "factor": 1.5},
+            }),
+        ),
         at("POST /v1/devices/wipe", "", json!({"node": "gfs1", "device": "/dev/sdz", "confirm": "S1"})),
         // An invitation is no change of what is there: it runs out by itself.
         at("POST /v1/invitations", "", json!({"name": "gfs9", "zone": 1, "ttl_seconds": 60, "rejoin": false})),

@@ -56,6 +56,7 @@ json_replies! {
     crate::heketi::ClusterInfo = CREATED,
     crate::heketi::LogLevels = OK,
     crate::heketi::Tags = OK,
+    crate::v1::Explanation = OK,
     crate::v1::Invitation = CREATED,
     crate::v1::Rebalance = OK,
 }

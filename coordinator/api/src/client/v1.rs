@@ -7,10 +7,11 @@ use reqwest::StatusCode;
 use super::answer::Answer;
 use super::change::{Change, Reply, changes};
 use super::{Accepted, Client, ClientError};
+use crate::heketi::VolumeCreateRequest;
 use crate::json::parse_body;
 use crate::v1::{
-    AgentList, BrickReplaceRequest, DiskList, Heal, Invitation, InvitationList, InvitationRequest, NodeEdit,
-    NodeLostRequest, Operation, OperationList, Rebalance, WipeRefusal, WipeRequest,
+    AgentList, BrickReplaceRequest, DiskList, Explanation, Heal, Invitation, InvitationList, InvitationRequest,
+    NodeEdit, NodeLostRequest, Operation, OperationList, Rebalance, WipeRefusal, WipeRequest,
 };
 
 /// What the server said to a wipe.
@@ -51,6 +52,9 @@ changes! {
 
     brick_replace(id: BrickId, request: &BrickReplaceRequest) -> Accepted<()> =
         POST "/v1/bricks/{id}/replace" with request;
+
+    /// Where a volume would go, or why it would not. A question: nothing is changed.
+    explain(request: &VolumeCreateRequest) -> Explanation = POST "/v1/explain" with request;
 
     /// Starts it, or finds it started.
     volume_rebalance(id: VolumeId) -> Rebalance = POST "/v1/volumes/{id}/rebalance" with Nothing {};

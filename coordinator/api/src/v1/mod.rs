@@ -15,6 +15,7 @@
 //! | `GET /v1/volumes/{id}/heal` | | 200 [`Heal`] |
 //! | `GET /v1/volumes/{id}/rebalance` | | 200 [`Rebalance`] |
 //! | `POST /v1/volumes/{id}/rebalance` | | 200 [`Rebalance`] |
+//! | `POST /v1/explain` | [`VolumeCreateRequest`](crate::heketi::VolumeCreateRequest) | 200 [`Explanation`] |
 //! | `GET /v1/operations` | | 200 [`OperationList`] |
 //! | `GET /v1/operations/{id}` | | 200 [`Operation`] |
 //!
@@ -28,6 +29,7 @@ mod agents;
 mod disks;
 mod hardware;
 mod operations;
+mod placement;
 mod volumes;
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +41,11 @@ pub use agents::{
 pub use disks::{DiskIdentity, DiskList, WipeRefusal, WipeRequest};
 pub use hardware::{BrickReplaceRequest, NodeEdit, NodeLostRequest};
 pub use operations::{Operation, OperationList, OperationState, Plan, Step, StepState};
+pub use placement::{
+    Attempt, AttemptEnded, BrickRole, DeviceFree, DeviceRefusal, Explanation, NotAReplacement, OutOfService,
+    PlacedBrick, PlacementRule, PlacementWish, Refusal, RefusalCause, Relaxation, Relaxed, RuleCount, SetLayout,
+    VolumePlacement, ZoneChecking,
+};
 pub use volumes::{BrickHeal, Heal, NodeRebalance, Rebalance, RebalanceState};
 
 /// Body of every error.
@@ -50,4 +57,18 @@ pub struct Problem {
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cure: Option<String>,
+    /// Where bricks found no place: why, device by device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<ProblemDetail>,
+}
+
+/// What a program may want to know of an error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ProblemDetail {
+    /// The bricks of a volume, for each cluster that was asked.
+    NoPlacement { refusals: Vec<Refusal> },
+    /// One brick that was to move.
+    NoReplacement { size_bytes: u64, devices: Vec<NotAReplacement> },
 }

@@ -30,6 +30,7 @@ use utoipa_axum::router::UtoipaMethodRouter;
 use utoipa_axum::routes;
 
 pub use queue::path_of;
+pub use volumes::checked as volume_wish;
 
 use super::failure::Failure;
 use super::openapi::Described;

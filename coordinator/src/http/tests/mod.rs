@@ -5,6 +5,7 @@ mod golden;
 mod hardware;
 mod heketi;
 mod ours;
+mod placing;
 mod server;
 mod wire;
 mod world;

@@ -2,6 +2,7 @@
 
 mod agents;
 mod disks;
+pub mod explain;
 mod hardware;
 mod invitations;
 mod operations;
@@ -27,7 +28,7 @@ use crate::model::Zone;
 pub fn routes() -> (Router<Service>, Described) {
     let mut described = Described::default();
     let mut router = Router::new();
-    let all: [UtoipaMethodRouter<Service>; 13] = [
+    let all: [UtoipaMethodRouter<Service>; 14] = [
         routes!(agents::list),
         routes!(agents::revoke),
         routes!(invitations::list, invitations::create),
@@ -39,6 +40,7 @@ pub fn routes() -> (Router<Service>, Described) {
         routes!(hardware::replace_brick),
         routes!(volumes::heal),
         routes!(volumes::rebalance, volumes::start_rebalance),
+        routes!(explain::explain),
         routes!(operations::list),
         routes!(operations::info),
     ];
@@ -56,6 +58,11 @@ pub fn routes() -> (Router<Service>, Described) {
 pub fn is_ours(path: &str) -> bool {
     let mut parts = path.split('/').filter(|part| !part.is_empty());
     parts.next() == Some("v1")
+}
+
+/// Whether a request has a body and yet only asks: nothing is changed, whatever its method says.
+pub fn only_asks(path: &str) -> bool {
+    matches!(path.trim_end_matches('/'), "/v1/explain")
 }
 
 /// A part of a path that must be an id.

@@ -27,7 +27,7 @@ pub use device::DeviceCommand;
 pub use node::NodeCommand;
 pub use server::{DbCommand, LogLevelCommand, ModeCommand, OperationCommand, ServerCommand, Shell};
 pub use topology::TopologyCommand;
-pub use volume::{DurabilityArg, VolumeCommand, VolumeCreate};
+pub use volume::{DurabilityArg, VolumeCommand, VolumeCreate, VolumeWanted};
 
 const ROOT_HELP: &str = "\
 The way from raw disks to a volume:
