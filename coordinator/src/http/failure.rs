@@ -119,6 +119,7 @@ impl Failure {
             | R::Option(BadOption::NoValue(_) | BadOption::Name(_))
             | R::Name(_)
             | R::NoSuchDevice(_)
+            | R::NoSuchZone { .. }
             | R::DeviceOfOtherCluster(_)
             | R::TooLarge
             | R::TooManyTags { .. }

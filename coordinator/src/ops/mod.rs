@@ -15,6 +15,7 @@ mod block_restrict;
 mod brick_replace;
 mod bricks;
 mod candidates;
+mod capacity;
 mod clean_up;
 mod cluster;
 mod context;
@@ -42,10 +43,12 @@ mod volume_delete;
 mod volume_expand;
 mod volume_options;
 mod volume_state;
+mod what_if;
 
 pub use block_create::BlockWish;
 pub use block_hosts::{NotServed, Unfit};
 pub use brick_replace::ReplaceRequest;
+pub use capacity::{CapacityWish, ClusterCapacity};
 pub use cluster::{create as cluster_create, delete as cluster_delete, set_flags as cluster_set_flags};
 pub use context::{BlockPolicy, Context, Policy, UnknownNode};
 pub use device_add::DeviceWish;
@@ -60,6 +63,7 @@ pub use tags::{TagChange, Tagged};
 pub use volume_create::VolumeWish;
 pub use volume_options::{BadOption, read as read_volume_options};
 pub use volume_state::{BrickHealth, VolumeHealth};
+pub use what_if::{MOST_IN_A_SIMULATION, Supposition};
 
 use std::sync::Arc;
 
@@ -72,6 +76,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::agents::AgentApi;
 use crate::model::{AdminState, BlockRestriction, BlockVolume, Operation, Tags, Topology, Volume};
+use crate::placement::what_if::Outcome;
 use crate::state::State;
 
 /// How many finished operations are kept, so that a client can still read its answer.
@@ -297,6 +302,16 @@ impl Operations {
     /// Where a volume would go, or why it would not. Changes nothing.
     pub async fn volume_outlook(&self, wish: VolumeWish) -> Result<Outlook, Rejected> {
         explain::outlook(&self.context, wish).await
+    }
+
+    /// The largest volumes that still fit.
+    pub async fn capacities(&self, wish: &CapacityWish) -> Result<Vec<ClusterCapacity>, Rejected> {
+        capacity::capacities(&self.context, wish).await
+    }
+
+    /// What would become of the clusters. Changes nothing.
+    pub async fn simulate(&self, supposed: Supposition) -> Result<Outcome, Rejected> {
+        what_if::simulate(&self.context, supposed).await
     }
 
     fn explained(&self, rejected: Rejected) -> Rejected {

@@ -1,5 +1,7 @@
 //! Why an operation did not begin. Nothing was changed.
 
+use std::collections::BTreeSet;
+
 use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, NodeId, VolumeId};
 use bricklayer_proto::inventory::Obstacle;
 use bricklayer_proto::names::{DevicePath, HostName, NotAName, VolumeName};
@@ -85,6 +87,8 @@ pub enum Rejected {
          is away\nRemove the node first: `bricklayer node remove {node}`, `bricklayer node delete {node}`"
     )]
     BrickIsLost { name: VolumeName, node: String },
+    #[error("no node is in zone {zone}\nThere are nodes in: {}", zones.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    NoSuchZone { zone: u32, zones: BTreeSet<u32> },
     #[error("Device id {0} not found")]
     NoSuchDevice(DeviceId),
     #[error("device {0} belongs to another cluster than the brick; a brick moves within its cluster")]

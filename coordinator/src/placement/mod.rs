@@ -6,9 +6,10 @@
 //!
 //! Read this file first, then `search` (which brick sizes are tried), `assign` (which devices take the bricks of one
 //! attempt; exact), `grow` (bricks that become larger where they are), `replace` (one brick moves), [`refusal`],
-//! [`relax`] (what would make a refused volume fit) and [`ledger`]. The rules for people: `docs/placement.md`.
+//! [`relax`] (what would make a refused volume fit), `capacity`, [`what_if`] and [`ledger`]. The rules for people: `docs/placement.md`.
 
 mod assign;
+mod capacity;
 mod grow;
 pub mod ledger;
 pub mod refusal;
@@ -18,6 +19,7 @@ mod search;
 pub mod tags;
 #[cfg(test)]
 mod tests;
+pub mod what_if;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,13 +31,14 @@ use bricklayer_proto::space::BrickSpace;
 use bricklayer_proto::task::Layout;
 use serde::{Deserialize, Serialize};
 
+pub use capacity::{Capacity, capacity};
 pub use grow::{Growing, Grown, grow};
 pub use ledger::{DeviceSpace, Ledger};
 pub use refusal::{Cause, DeviceRefusal, Refusal, Rule, RuleCount, RuleKind};
 pub use relax::{OutOfService, Relaxation, Relaxed};
 pub use replace::{NoReplacement, ReplaceWish, WhyNot, replace};
 pub use search::{largest, place};
-pub use tags::TagMatch;
+pub use tags::{NotATagMatch, TagMatch};
 
 /// A brick set's arbiter has one entry per file and no data. mkfs.xfs since 5.19 refuses less than this.
 pub const LEAST_ARBITER: ByteSize = ByteSize::from_bytes(300 * MIB);

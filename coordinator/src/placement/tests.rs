@@ -1,5 +1,6 @@
 mod changes;
 mod relaxations;
+mod what_if;
 
 use proptest::prelude::*;
 
@@ -623,6 +624,20 @@ proptest! {
         if let Err(refusal) = place(&wish, &disks) {
             prop_assert_eq!(refusal.largest, expected);
         }
+    }
+
+    /// Of a new volume of any size with the same wishes.
+    #[test]
+    fn what_the_capacity_says_fits_and_the_next_whole_gib_does_not(wish in some_wish(), disks in some_disks()) {
+        let told = capacity(&wish, &disks);
+        let next = told.largest.map_or(1, |largest| largest.whole_gib() + 1);
+        let fits = |size| place(&Wish { size, ..wish.clone() }, &disks).is_ok();
+        prop_assert!(!fits(gib(next)));
+        if let Some(size) = told.largest {
+            prop_assert!(fits(size));
+            prop_assert!(told.free >= size, "{told:?}");
+        }
+        prop_assert_eq!(told.devices, disks.iter().filter(|disk| disk.standing == Standing::Ready).count());
     }
 
     #[test]

@@ -164,6 +164,15 @@ fn harmless(world: &World) -> Vec<Harmless> {
                 "glustervolumeoptions": ["nfs.disable on"], "snapshot": {"enable": true, "factor": 1.5},
             }),
         ),
+        at(
+            "POST /v1/simulate",
+            "",
+            json!({
+                "lose": [{"kind": "node", "node": node}, {"kind": "zone", "zone": 1}, {"kind": "device", "device": device}],
+                "add": [{"node": node, "size_bytes": 1_099_511_627_776_i64}],
+                "create": [{"count": 2, "volume": {"size": 1, "durability": {"type": "none"}}}],
+            }),
+        ),
         at("POST /v1/devices/wipe", "", json!({"node": "gfs1", "device": "/dev/sdz", "confirm": "S1"})),
         // An invitation is no change of what is there: it runs out by itself.
         at("POST /v1/invitations", "", json!({"name": "gfs9", "zone": 1, "ttl_seconds": 60, "rejoin": false})),

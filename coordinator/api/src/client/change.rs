@@ -59,6 +59,7 @@ json_replies! {
     crate::v1::Explanation = OK,
     crate::v1::Invitation = CREATED,
     crate::v1::Rebalance = OK,
+    crate::v1::Simulation = OK,
 }
 
 impl<R> Change<R> {

@@ -15,7 +15,9 @@
 //! | `GET /v1/volumes/{id}/heal` | | 200 [`Heal`] |
 //! | `GET /v1/volumes/{id}/rebalance` | | 200 [`Rebalance`] |
 //! | `POST /v1/volumes/{id}/rebalance` | | 200 [`Rebalance`] |
+//! | `GET /v1/capacity` | query [`CapacityQuery`] | 200 [`CapacityList`] |
 //! | `POST /v1/explain` | [`VolumeCreateRequest`](crate::heketi::VolumeCreateRequest) | 200 [`Explanation`] |
+//! | `POST /v1/simulate` | [`SimulationRequest`] | 200 [`Simulation`] |
 //! | `GET /v1/operations` | | 200 [`OperationList`] |
 //! | `GET /v1/operations/{id}` | | 200 [`Operation`] |
 //!
@@ -26,10 +28,12 @@
 //! Every error is a [`Problem`] with a fitting status.
 
 mod agents;
+mod capacity;
 mod disks;
 mod hardware;
 mod operations;
 mod placement;
+mod simulate;
 mod volumes;
 
 use serde::{Deserialize, Serialize};
@@ -38,6 +42,7 @@ pub use agents::{
     Agent, AgentList, AgentState, Invitation, InvitationList, InvitationRequest, InvitationState, InvitationToken,
     OpenInvitation,
 };
+pub use capacity::{Capacity, CapacityList, CapacityQuery};
 pub use disks::{DiskIdentity, DiskList, WipeRefusal, WipeRequest};
 pub use hardware::{BrickReplaceRequest, NodeEdit, NodeLostRequest};
 pub use operations::{Operation, OperationList, OperationState, Plan, Step, StepState};
@@ -45,6 +50,10 @@ pub use placement::{
     Attempt, AttemptEnded, BrickRole, DeviceFree, DeviceRefusal, Explanation, NotAReplacement, OutOfService,
     PlacedBrick, PlacementRule, PlacementWish, Refusal, RefusalCause, Relaxation, Relaxed, RuleCount, SetLayout,
     VolumePlacement, ZoneChecking,
+};
+pub use simulate::{
+    Fate, NewPlace, SetState, SimulatedCreation, SimulatedDevice, SimulatedDisk, SimulatedHeal, SimulatedLoss,
+    SimulatedSet, SimulatedVolume, SimulatedVolumes, Simulation, SimulationRequest,
 };
 pub use volumes::{BrickHeal, Heal, NodeRebalance, Rebalance, RebalanceState};
 

@@ -37,3 +37,73 @@ fn an_explanation_of_what_does_not_fit_exits_as_a_refusal_does() {
     let words = ["volume", "explain", "--size", "8", "--arbiter", "--replica", "2"];
     assert_eq!(run("bricklayer", "http://127.0.0.1:1", &words).code, 2);
 }
+
+#[test]
+fn the_capacity_is_a_table_and_what_is_asked_for_goes_into_the_query() {
+    let answer = r#"{"capacities":[{"cluster":"0000000000000000000000000000000c","durability":{"type":"replicate","replica":3},"zone_checking":"none","snapshot_factor_milli":1000,"largest_bytes":535797170176,"largest_gib":499,"devices":3,"free_bytes":1610573512704},{"cluster":"0000000000000000000000000000000c","durability":{"type":"disperse","data":4,"redundancy":2},"zone_checking":"none","snapshot_factor_milli":1000,"largest_bytes":0,"largest_gib":0,"devices":3,"free_bytes":1610573512704}]}"#;
+    let script = Script::new(vec![json("GET /v1/capacity", answer)]);
+    let ran = run("bricklayer", &script.address, &["capacity"]);
+    assert_eq!(
+        ran.stdout,
+        "CLUSTER                           DURABILITY    LARGEST VOLUME  FREE\n\
+         0000000000000000000000000000000c  replicate 3   499 GiB         1.46 TiB\n\
+         0000000000000000000000000000000c  disperse 4+2  none fits       1.46 TiB\n"
+    );
+    script.bodies();
+
+    let query = "GET /v1/capacity?arbiter=true&snapshot_factor=1.5&tag_match=tier%21%3Dslow&zone_checking=strict";
+    let script = Script::new(vec![json(query, answer)]);
+    let words = ["capacity", "--arbiter", "--strict-zones", "--tag-match", "tier!=slow", "--snapshot-factor", "1.5"];
+    let ran = run("bricklayer", &script.address, &[&words[..], &["-o", "json"]].concat());
+    assert_eq!((ran.code, ran.stdout), (0, format!("{answer}\n")));
+    script.bodies();
+}
+
+const SIMULATED: &str = r#"{"all_well":false,"sets":[{"volume":"00000000000000000000000000000005","volume_name":"web","durability":{"type":"replicate","replica":3},"set":0,"bricks_lost":1,"bricks_left":2,"quorum":2,"state":"degraded"},{"volume":"00000000000000000000000000000006","volume_name":"tmp","durability":{"type":"none"},"set":0,"bricks_lost":1,"bricks_left":0,"quorum":1,"state":"data-lost"}],"heals":[{"volume":"00000000000000000000000000000005","volume_name":"web","brick":"0000000000000000000000000000000b","set":0,"size_bytes":8589934592,"from":"0000000000000000000000000000000d","from_node_name":"gfs3","from_device_name":"/dev/sdb","to":{"node":"00000000000000000000000000000001","node_name":"gfs1","device":"0000000000000000000000000000000e","device_name":"new disk 1"}},{"volume":"00000000000000000000000000000006","volume_name":"tmp","brick":"0000000000000000000000000000000c","set":0,"size_bytes":1073741824,"from":"0000000000000000000000000000000d","from_node_name":"gfs3","from_device_name":"/dev/sdb","why_not":"nothing that is left has its data"}],"creations":[{"asked":40,"fits":0,"volumes":[],"why_not":"No space\nNeeded: 3 bricks"}],"devices":[{"fate":"lost","node":"00000000000000000000000000000003","node_name":"gfs3","device":"0000000000000000000000000000000d","device_name":"/dev/sdb","extent_bytes":4194304,"free_extents":2039,"free_bytes":8552185856,"free_after_extents":0,"free_after_bytes":0},{"fate":"added","node":"00000000000000000000000000000001","node_name":"gfs1","device":"0000000000000000000000000000000e","device_name":"new disk 1","extent_bytes":4194304,"free_extents":4091,"free_bytes":17158897664,"free_after_extents":2039,"free_after_bytes":8552185856}]}"#;
+
+#[test]
+fn a_simulation_is_asked_in_words_and_answered_in_tables() {
+    let node = r#"{"zone":1,"hostnames":{"manage":["gfs3"],"storage":["10.0.0.3"]},"cluster":"0000000000000000000000000000000c","id":"00000000000000000000000000000003","state":"online","devices":[]}"#;
+    let find = || {
+        let cluster = r#"{"id":"0000000000000000000000000000000c","nodes":["00000000000000000000000000000003"],"volumes":[],"block":true,"file":true,"blockvolumes":[]}"#;
+        [
+            json("GET /clusters", r#"{"clusters":["0000000000000000000000000000000c"]}"#),
+            json("GET /clusters/0000000000000000000000000000000c", cluster),
+            json("GET /nodes/00000000000000000000000000000003", node),
+        ]
+    };
+    let mut exchanges: Vec<_> = find().into();
+    exchanges.extend(find());
+    exchanges.push(json("POST /v1/simulate", SIMULATED));
+    let script = Script::new(exchanges);
+    let words =
+        ["--lose", "node:gfs3", "--lose", "zone:2", "--add", "disk:gfs3:16GiB", "--create", "40x100GiB:replica3"];
+    let ran = run("bricklayer", &script.address, &[&["simulate"], &words[..]].concat());
+    assert_eq!(
+        ran.stdout,
+        "Brick sets that lose bricks (2)\n\
+         VOLUME  SET  DURABILITY   BRICKS LEFT  STATE\n\
+         web     1    replicate 3  2 of 3       serves, can be healed\n\
+         tmp     1    none         0 of 1       DATA LOST\n\n\
+         Bricks with a new place (1 of 2)\n\
+         VOLUME  SET  SIZE   FROM           TO\n\
+         web     1    8 GiB  gfs3:/dev/sdb  gfs1:new disk 1\n\
+         tmp     1    1 GiB  gfs3:/dev/sdb  none: nothing that is left has its data\n\n\
+         New volumes that fit: 0 of 40\n\
+         The next does not: No space\n  Needed: 3 bricks\n\n\
+         Devices (2)\n\
+         DEVICE           FREE      FREE AFTER\n\
+         gfs3:/dev/sdb    7.96 GiB  lost\n\
+         gfs1:new disk 1  added     7.96 GiB\n"
+    );
+    assert_eq!((ran.code, ran.stderr.as_str()), (1, ""));
+    let bodies = script.bodies();
+    let sent = bodies.last().unwrap();
+    assert!(
+        sent.starts_with(
+            r#"{"lose":[{"kind":"node","node":"00000000000000000000000000000003"},{"kind":"zone","zone":2}],"add":[{"node":"00000000000000000000000000000003","size_bytes":17179869184}],"create":[{"count":40,"volume":{"size":100,"durability":{"type":"replicate","replicate":{"replica":3}"#
+        ),
+        "{sent}"
+    );
+    assert_eq!(run("bricklayer", "http://127.0.0.1:1", &["simulate", "--lose", "gfs3"]).code, 2);
+}

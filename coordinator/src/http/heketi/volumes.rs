@@ -224,7 +224,7 @@ pub async fn restrict(
 
 /// What a durability comes to, and what heketi would say of it later: the request's numbers, those of other kinds
 /// included. One number is filled in, the default of replicas: heketi left it out, and its command line divided by it.
-fn layout(request: &DurabilityRequest) -> Result<(Layout, Durability), Failure> {
+pub fn layout(request: &DurabilityRequest) -> Result<(Layout, Durability), Failure> {
     let mut durability = Durability {
         kind: request.kind.clone(),
         replica: request.replicate.replica,
@@ -258,7 +258,7 @@ fn layout(request: &DurabilityRequest) -> Result<(Layout, Durability), Failure> 
     Ok((layout, durability))
 }
 
-fn snapshot(request: SnapshotInfo) -> Result<Snapshot, Failure> {
+pub fn snapshot(request: SnapshotInfo) -> Result<Snapshot, Failure> {
     if !request.enable {
         return Ok(Snapshot { enable: false, factor_milli: 1000 });
     }

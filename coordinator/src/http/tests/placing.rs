@@ -1,7 +1,8 @@
 //! What is asked about places before anything is made.
 
 use bricklayer_api::v1::{
-    Explanation, PlacementRule, Problem, ProblemDetail, Relaxed, SetLayout, VolumePlacement, ZoneChecking,
+    CapacityList, Explanation, Fate, PlacementRule, Problem, ProblemDetail, Relaxed, SetLayout, SetState, Simulation,
+    VolumePlacement, ZoneChecking,
 };
 
 use super::world::{World, node_id};
@@ -115,4 +116,111 @@ async fn a_brick_that_finds_no_other_place_has_the_devices_in_its_problem() {
     let mut rules: Vec<_> = devices.iter().map(|device| device.rule.as_str()).collect();
     rules.sort_unstable();
     assert_eq!(rules, ["itself", "node-of-set", "node-of-set"]);
+}
+
+#[tokio::test]
+async fn the_capacity_is_what_can_be_made_and_a_gib_more_cannot() {
+    let world = World::new().await;
+    let cluster = world.cluster(3).await;
+    let all: CapacityList = world.get("/v1/capacity").await.json();
+    let told: Vec<_> =
+        all.capacities.iter().map(|one| (one.durability.to_string(), one.largest_gib, one.devices)).collect();
+    let of = |durability: &str, gib| (durability.to_owned(), gib, 3);
+    assert_eq!(
+        told,
+        [
+            of("none", 1452),
+            of("replicate 2", 726),
+            of("replicate 3", 499),
+            of("replicate 3 with arbiter", 662),
+            of("disperse 2+1", 998),
+            of("disperse 4+2", 0),
+            of("disperse 8+3", 0),
+            of("disperse 8+4", 0),
+        ]
+    );
+    let query = format!("cluster={cluster}&replica=3&zone_checking=none&snapshot_factor=1");
+    let one: CapacityList = world.get(&format!("/v1/capacity?{query}")).await.json();
+    assert_eq!(one.capacities, [all.capacities[2].clone()]);
+    assert_eq!(one.capacities[0].largest_bytes, 499 << 30);
+
+    assert_eq!(world.post("/volumes", &format!(r#"{{"size":500,{OF_THREE}}}"#)).await.status, 500);
+    world.volume(&format!(r#"{{"size":499,{OF_THREE}}}"#)).await;
+    let left: CapacityList = world.get("/v1/capacity?arbiter=true&zone_checking=strict").await.json();
+    assert_eq!((left.capacities.len(), left.capacities[0].largest_bytes), (1, 0));
+}
+
+#[tokio::test]
+async fn a_bad_query_is_told_which_word_is_wrong() {
+    let world = World::new().await;
+    world.cluster(1).await;
+    for (query, text) in [
+        ("replica=x", "\"x\" is no replica"),
+        ("replicas=3", "\"replicas\" is no word of this query"),
+        ("replica=4", "Invalid replica value"),
+        ("durability=disperse&disperse_data=3&redundancy=3", "Invalid dispersion combination: 3+3"),
+        ("arbiter=true&disperse_data=4", "a volume is replicated or dispersed"),
+        ("arbiter=true&replica=2", "an arbiter is the third copy"),
+        ("zone_checking=maybe", "zone_checking is none or strict"),
+        ("tag_match=rack", "Invalid tag match rule: rack"),
+        ("snapshot_factor=0.5", "Invalid snapshot factor"),
+        ("cluster=0123456789abcdef0123456789abcdef", "Cluster id 0123456789abcdef0123456789abcdef not found"),
+    ] {
+        let answer = world.get(&format!("/v1/capacity?{query}")).await;
+        assert_eq!(answer.status, 400, "{query}");
+        assert!(answer.json::<Problem>().error.contains(text), "{query}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_simulation_says_what_heals_where_and_what_still_fits_and_changes_nothing() {
+    let world = World::new().await;
+    world.cluster(4).await;
+    let volume = world.volume(&format!(r#"{{"size":100,{OF_THREE}}}"#)).await;
+    let before = world.get("/db/dump").await.body;
+    let lost = volume.bricks[0].clone();
+    let body = format!(
+        r#"{{"lose":[{{"kind":"node","node":"{}"}}],"create":[{{"count":5,"volume":{{"size":100,{OF_THREE}}}}}]}}"#,
+        lost.node
+    );
+    let told: Simulation = world.post("/v1/simulate", &body).await.json();
+    assert!(!told.all_well);
+    assert_eq!((told.sets.len(), told.sets[0].state, told.sets[0].quorum), (1, SetState::Degraded, 2));
+    let [heal] = told.heals.as_slice() else { panic!("{told:?}") };
+    let spare = (0..4).map(node_id).find(|node| volume.bricks.iter().all(|brick| brick.node != *node)).unwrap();
+    assert_eq!((heal.brick, heal.from, heal.to.as_ref().unwrap().node), (lost.id, lost.device, spare));
+    // 499 GiB on each of three, of which 100 are taken.
+    let [creation] = told.creations.as_slice() else { panic!("{told:?}") };
+    assert_eq!((creation.asked, creation.fits, creation.volumes.len()), (5, 3, 3));
+    assert!(creation.why_not.as_ref().unwrap().starts_with("No space\n"), "{creation:?}");
+    assert_eq!(creation.refusals.len(), 1);
+    assert_eq!(told.devices.iter().filter(|device| device.fate == Fate::Lost).count(), 1);
+
+    let body = format!(r#"{{"add":[{{"node":"m0","size_bytes":{}}}]}}"#, 1_u64 << 40);
+    let told: Simulation = world.post("/v1/simulate", &body).await.json();
+    let added = told.devices.iter().find(|device| device.fate == Fate::Added).unwrap();
+    assert_eq!((told.all_well, added.free.node, added.free.free_bytes >> 30), (true, node_id(0), 1023));
+    assert_eq!(world.get("/db/dump").await.body, before);
+}
+
+#[tokio::test]
+async fn a_bad_supposition_is_told_what_is_wrong() {
+    let world = World::new().await;
+    world.cluster(1).await;
+    for (body, status, text) in [
+        (r#"{"lose":[{"kind":"node","node":"gfs9"}]}"#, 404, "no agent has enrolled as \"gfs9\""),
+        (r#"{"lose":[{"kind":"node","node":"m3"}]}"#, 404, "Node id does not exist"),
+        (r#"{"lose":[{"kind":"zone","zone":7}]}"#, 400, "no node is in zone 7"),
+        (r#"{"lose":[{"kind":"device","device":"x"}]}"#, 400, "device \"x\""),
+        (r#"{"lose":[{"kind":"device","device":"0123456789abcdef0123456789abcdef"}]}"#, 400, "Device id"),
+        (r#"{"lose":[{"kind":"moon"}]}"#, 400, "the body is not the JSON"),
+        (r#"{"add":[{"node":"m0"}]}"#, 400, "a disk has more than nothing"),
+        (r#"{"create":[{"volume":{"size":1}}]}"#, 400, "at least one volume"),
+        (r#"{"create":[{"count":1001,"volume":{"size":1}}]}"#, 400, "one simulation takes up to 1000"),
+        (r#"{"create":[{"count":1,"volume":{"size":0}}]}"#, 400, "size"),
+    ] {
+        let answer = world.post("/v1/simulate", body).await;
+        assert_eq!(answer.status, status, "{body}: {answer:?}");
+        assert!(answer.json::<Problem>().error.contains(text), "{body}: {answer:?}");
+    }
 }

@@ -1,11 +1,13 @@
 //! Our own routes, all below `/v1`; `bricklayer_api::v1` lists them with their bodies.
 
 mod agents;
+mod capacity;
 mod disks;
 pub mod explain;
 mod hardware;
 mod invitations;
 mod operations;
+mod simulate;
 mod volumes;
 
 use std::str::FromStr;
@@ -28,7 +30,7 @@ use crate::model::Zone;
 pub fn routes() -> (Router<Service>, Described) {
     let mut described = Described::default();
     let mut router = Router::new();
-    let all: [UtoipaMethodRouter<Service>; 14] = [
+    let all: [UtoipaMethodRouter<Service>; 16] = [
         routes!(agents::list),
         routes!(agents::revoke),
         routes!(invitations::list, invitations::create),
@@ -40,7 +42,9 @@ pub fn routes() -> (Router<Service>, Described) {
         routes!(hardware::replace_brick),
         routes!(volumes::heal),
         routes!(volumes::rebalance, volumes::start_rebalance),
+        routes!(capacity::list),
         routes!(explain::explain),
+        routes!(simulate::simulate),
         routes!(operations::list),
         routes!(operations::info),
     ];
@@ -62,7 +66,7 @@ pub fn is_ours(path: &str) -> bool {
 
 /// Whether a request has a body and yet only asks: nothing is changed, whatever its method says.
 pub fn only_asks(path: &str) -> bool {
-    matches!(path.trim_end_matches('/'), "/v1/explain")
+    matches!(path.trim_end_matches('/'), "/v1/explain" | "/v1/simulate")
 }
 
 /// A part of a path that must be an id.

@@ -10,6 +10,7 @@ mod brick;
 mod cluster;
 mod device;
 mod node;
+mod placing;
 mod server;
 mod topology;
 mod volume;
@@ -88,6 +89,7 @@ impl Session {
             Command::Agent(command) => self.agent(command).await,
             Command::BlockVolume(command) => self.block_volume(command).await,
             Command::Brick(command) => self.brick(command).await,
+            Command::Capacity(asked) => self.capacity(asked).await,
             Command::Cluster(command) => self.cluster(command).await,
             Command::Db(command) => self.db(command).await,
             Command::Device(command) => self.device(command).await,
@@ -95,6 +97,7 @@ impl Session {
             Command::Node(command) => self.node(command).await,
             Command::Operation(command) => self.operation(command).await,
             Command::Server(command) => self.server(command).await,
+            Command::Simulate(asked) => self.simulate(asked).await,
             Command::Topology(command) => self.topology(command).await,
             Command::Volume(command) => self.volume(command).await,
             Command::Token { method, path } => {

@@ -193,7 +193,7 @@ impl Session {
 
 /// A size as the API takes it: whole GiB by heketi's field alone, anything else by ours besides, with heketi's rounded
 /// up.
-fn gib_and_bytes(size: ByteSize) -> (i64, i64) {
+pub(super) fn gib_and_bytes(size: ByteSize) -> (i64, i64) {
     // A size from the command line is at most `i64::MAX`.
     let gib = i64::try_from(size.bytes().div_ceil(GIB)).unwrap_or(i64::MAX);
     let bytes = i64::try_from(size.bytes()).unwrap_or(i64::MAX);

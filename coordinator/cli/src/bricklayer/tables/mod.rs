@@ -28,7 +28,7 @@ pub use hardware::{
     wipe_refusal,
 };
 pub use operations::{db_check, operation_info, operation_list, plan};
-pub use placement::explanation;
+pub use placement::{capacity_list, explanation, simulation};
 pub use topology::topology_info;
 pub use volumes::{block_volume_info, block_volume_list, heal, rebalance, volume_info, volume_list};
 
