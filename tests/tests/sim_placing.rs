@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
-use bricklayer_api::client::Client;
-use bricklayer_api::heketi::{StateRequest, VolumeInfo};
+use bricklayer_api::client::{Change, Client};
+use bricklayer_api::heketi::{BrickEvictRequest, StateRequest, VolumeExpandRequest, VolumeInfo};
 use bricklayer_api::v1::{
-    AgentState, NodeLostRequest, SetState, SimulatedLoss, SimulatedVolumes, Simulation, SimulationRequest,
+    AgentState, KeptPlan, NodeLostRequest, Plan, SetState, SimulatedLoss, SimulatedVolumes, Simulation,
+    SimulationRequest,
 };
 use bricklayer_proto::ids::{BrickId, DeviceId, NodeId};
 use bricklayer_proto::size::ByteSize;
@@ -105,7 +106,7 @@ async fn a_node_that_is_lost_heals_where_its_simulation_said() {
     .await
     .unwrap();
     client.node_lost(lost, &NodeLostRequest { confirm: name.clone() }).await.unwrap();
-    set_node(&client, lost, &["offline", "failed"]).await;
+    set_node(&client, lost, &["failed"]).await;
 
     for heal in &told.heals {
         let was = before.clusters[0].volumes.iter().find(|volume| volume.id == heal.volume).unwrap();
@@ -117,5 +118,103 @@ async fn a_node_that_is_lost_heals_where_its_simulation_said() {
         let now = free(&client).await;
         assert!(now.contains(&(device.free.device, device.free.free_after_bytes)), "{device:?} {now:?}");
     }
+    assert_eq!(cluster.sim.violations(), Vec::<String>::new());
+}
+
+fn bricks(volume: &VolumeInfo) -> Vec<(BrickId, DeviceId, u64)> {
+    let mut bricks: Vec<_> = volume.bricks.iter().map(|brick| (brick.id, brick.device, brick.size_kib << 10)).collect();
+    bricks.sort_unstable();
+    bricks
+}
+
+async fn apply(client: &Client, plan: &Plan) -> KeptPlan {
+    let kept = plan.kept.clone().unwrap();
+    let accepted = client.plan_apply(kept.id).await.unwrap();
+    assert_eq!(accepted.operation(), Some(kept.id));
+    done(client, accepted).await.unwrap();
+    kept
+}
+
+/// The devices have free what the plan said they would have.
+async fn is_as_free_as_planned(client: &Client, kept: &KeptPlan) {
+    let now = free(client).await;
+    for device in &kept.devices {
+        assert!(now.contains(&(device.device, device.free_after_bytes)), "{device:?} {now:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_planned_is_made_grown_and_moved_exactly_so() {
+    let cluster = cluster(5, 16).await;
+    let client = cluster.client().unwrap();
+    let plan = client.plan(&Change::volume_create(&replicated(2, 3)).unwrap()).await.unwrap();
+    assert!(client.volumes().await.unwrap().volumes.is_empty());
+    let kept = apply(&client, &plan).await;
+    let id = client.volumes().await.unwrap().volumes[0];
+    let volume = client.volume(id).await.unwrap();
+    let mut planned: Vec<_> = kept.bricks.iter().map(|one| (one.brick, one.device, one.size_bytes)).collect();
+    planned.sort_unstable();
+    assert_eq!(bricks(&volume), planned);
+    cluster.until_ledger_is_lvms().await.unwrap();
+    is_as_free_as_planned(&client, &kept).await;
+
+    let request = VolumeExpandRequest { expand_size_gib: 3, ..VolumeExpandRequest::default() };
+    let kept = apply(&client, &client.plan(&Change::volume_expand(id, request).unwrap()).await.unwrap()).await;
+    let grown = client.volume(id).await.unwrap();
+    let mut planned: Vec<_> = kept.bricks.iter().map(|one| (one.brick, one.device, one.size_bytes)).collect();
+    planned.sort_unstable();
+    assert_eq!((grown.size_gib, bricks(&grown)), (5, planned));
+    cluster.until_ledger_is_lvms().await.unwrap();
+    is_as_free_as_planned(&client, &kept).await;
+
+    let leaves = grown.bricks[0].clone();
+    let evict = Change::brick_evict(leaves.id, &BrickEvictRequest::default()).unwrap();
+    let stale = client.plan(&evict).await.unwrap();
+    let kept = apply(&client, &client.plan(&evict).await.unwrap()).await;
+    let moved = client.volume(id).await.unwrap();
+    assert!(moved.bricks.iter().any(|brick| brick.device == kept.bricks[0].device));
+    assert!(moved.bricks.iter().all(|brick| brick.id != leaves.id));
+    cluster.until_ledger_is_lvms().await.unwrap();
+    is_as_free_as_planned(&client, &kept).await;
+
+    let before = cluster.footprints();
+    let refused = client.plan_apply(stale.kept.unwrap().id).await.unwrap_err();
+    assert_eq!(refused.status(), Some(409));
+    assert!(refused.to_string().starts_with("the plan is out of date, and nothing was changed: "), "{refused}");
+    assert_eq!(cluster.footprints(), before);
+    cluster.volume_is_whole(id).await.unwrap();
+    assert_eq!(cluster.sim.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_node_is_emptied_to_where_its_plan_says_and_a_restart_forgets_plans() {
+    let mut cluster = cluster(6, 16).await;
+    let client = cluster.client().unwrap();
+    for gib in [3, 2, 1] {
+        create(&client, &replicated(gib, 3)).await.unwrap();
+    }
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    let node = volume.bricks[0].node;
+    set_node(&client, node, &["offline"]).await;
+    let request = StateRequest { state: "failed".into(), ..StateRequest::default() };
+    let change = Change::node_set_state(node, &request).unwrap();
+    let plan = client.plan(&change).await.unwrap();
+    let kept = apply(&client, &plan).await;
+    assert!(!kept.bricks.is_empty());
+    for planned in &kept.bricks {
+        let now = client.volume(planned.volume).await.unwrap();
+        assert!(now.bricks.iter().all(|brick| brick.id != planned.brick), "{planned:?}");
+        assert!(now.bricks.iter().any(|brick| brick.device == planned.device), "{planned:?}");
+        cluster.volume_is_whole(planned.volume).await.unwrap();
+    }
+    cluster.until_ledger_is_lvms().await.unwrap();
+    is_as_free_as_planned(&client, &kept).await;
+
+    let plan = client.plan(&Change::volume_create(&replicated(1, 3)).unwrap()).await.unwrap();
+    cluster.installation.stop_coordinator().await;
+    cluster.installation.start_coordinator().await.unwrap();
+    let client = cluster.client().unwrap();
+    let refused = client.plan_apply(plan.kept.unwrap().id).await.unwrap_err();
+    assert_eq!(refused.status(), Some(404));
     assert_eq!(cluster.sim.violations(), Vec::<String>::new());
 }

@@ -97,7 +97,9 @@ impl Failure {
     pub fn rejected(doing: Doing, rejected: &Rejected) -> Self {
         use crate::ops::{BadOption, Rejected as R};
         let status = match rejected {
-            R::NotFound | R::NoSuchCluster(_) | R::NoSuchNode(_) | R::NoSuchDisk { .. } => StatusCode::NOT_FOUND,
+            R::NoSuchPlan(_) | R::NotFound | R::NoSuchCluster(_) | R::NoSuchNode(_) | R::NoSuchDisk { .. } => {
+                StatusCode::NOT_FOUND
+            }
             R::ClusterNotEmpty(_)
             | R::NodeNotEmpty(_)
             | R::DeviceNotEmpty(_)
@@ -107,6 +109,7 @@ impl Failure {
             | R::WrongConfirmation { .. }
             | R::NothingToConfirm { .. }
             | R::StorageHostInUse { .. }
+            | R::PlanIsStale { .. }
             | R::NodeIsThere { .. }
             | R::HoldsBlockVolumes
             | R::DatabaseVolume => StatusCode::CONFLICT,
@@ -120,6 +123,7 @@ impl Failure {
             | R::Name(_)
             | R::NoSuchDevice(_)
             | R::NoSuchZone { .. }
+            | R::CannotBeKept
             | R::DeviceOfOtherCluster(_)
             | R::TooLarge
             | R::TooManyTags { .. }

@@ -64,6 +64,7 @@ fn whole() -> Value {
     let mut everywhere = Vec::new();
     Problem::schemas(&mut everywhere);
     everywhere.push((Problem::name().into_owned(), Problem::schema()));
+    Plan::schemas(&mut everywhere);
     everywhere.push((Plan::name().into_owned(), Plan::schema()));
     components.schemas.extend(everywhere);
     document.components = Some(components);
@@ -121,6 +122,10 @@ fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
         parameters.push(json!({
             "name": "dry_run", "in": "query", "schema": { "type": "boolean" },
             "description": "Answers 200 with a Plan, and changes nothing; 400 where the request cannot be rehearsed"
+        }));
+        parameters.push(json!({
+            "name": "plan", "in": "query", "schema": { "type": "boolean" },
+            "description": "As dry_run, and keeps the plan for 15 minutes; 400 where the request cannot be kept"
         }));
     }
     if !parameters.is_empty() {

@@ -32,6 +32,7 @@ mod node_add;
 mod node_delete;
 mod node_edit;
 mod node_state;
+mod plans;
 mod progress;
 mod rehearsal;
 mod rejected;
@@ -56,6 +57,7 @@ pub use disk_wipe::WipeOutlook;
 pub use explain::Outlook;
 pub use node_add::NodeWish;
 pub use node_edit::NodeEdit;
+pub use plans::{BrickChange, DeviceForecast, KeptPlan, PlannedBrick};
 pub use progress::{StepState, StepView};
 pub use rehearsal::Rehearsal;
 pub use rejected::{ClusterRefusal, Rejected};
@@ -116,6 +118,7 @@ pub struct Operations {
     context: Arc<Context>,
     tracker: TaskTracker,
     stop: CancellationToken,
+    plans: Arc<plans::Plans>,
     /// Nothing is driven: see [`Operations::rehearsal`].
     rehearsal: bool,
 }
@@ -127,6 +130,7 @@ impl Operations {
             context: Arc::new(context),
             tracker: TaskTracker::new(),
             stop: CancellationToken::new(),
+            plans: Arc::default(),
             rehearsal: false,
         }
     }

@@ -173,6 +173,7 @@ fn harmless(world: &World) -> Vec<Harmless> {
                 "create": [{"count": 2, "volume": {"size": 1, "durability": {"type": "none"}}}],
             }),
         ),
+        at("POST /v1/plans/{id}/apply", NOTHING, json!({})),
         at("POST /v1/devices/wipe", "", json!({"node": "gfs1", "device": "/dev/sdz", "confirm": "S1"})),
         // An invitation is no change of what is there: it runs out by itself.
         at("POST /v1/invitations", "", json!({"name": "gfs9", "zone": 1, "ttl_seconds": 60, "rejoin": false})),

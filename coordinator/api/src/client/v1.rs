@@ -12,8 +12,8 @@ use crate::heketi::VolumeCreateRequest;
 use crate::json::parse_body;
 use crate::v1::{
     AgentList, BrickReplaceRequest, CapacityList, CapacityQuery, DiskList, Explanation, Heal, Invitation,
-    InvitationList, InvitationRequest, NodeEdit, NodeLostRequest, Operation, OperationList, Rebalance, Simulation,
-    SimulationRequest, WipeRefusal, WipeRequest,
+    InvitationList, InvitationRequest, NodeEdit, NodeLostRequest, Operation, OperationList, Plan, Rebalance,
+    Simulation, SimulationRequest, WipeRefusal, WipeRequest,
 };
 
 /// What the server said to a wipe.
@@ -57,6 +57,9 @@ changes! {
 
     /// Where a volume would go, or why it would not. A question: nothing is changed.
     explain(request: &VolumeCreateRequest) -> Explanation = POST "/v1/explain" with request;
+
+    /// Has exactly that done which a plan says; its operation has the plan's id.
+    plan_apply(id: OperationId) -> Accepted<()> = POST "/v1/plans/{id}/apply" with Nothing {};
 
     /// What would become of the clusters. A question: nothing is changed.
     simulate(request: &SimulationRequest) -> Simulation = POST "/v1/simulate" with request;
@@ -103,6 +106,11 @@ impl Client {
         let query = words.finish();
         let mark = if query.is_empty() { "" } else { "?" };
         self.get_json(&format!("/v1/capacity{mark}{query}")).await
+    }
+
+    /// A plan that is kept.
+    pub async fn plan_kept(&self, id: OperationId) -> Result<Plan, ClientError> {
+        self.get_json(&format!("/v1/plans/{id}")).await
     }
 
     pub async fn operations(&self) -> Result<OperationList, ClientError> {

@@ -17,13 +17,16 @@
 //! | `POST /v1/volumes/{id}/rebalance` | | 200 [`Rebalance`] |
 //! | `GET /v1/capacity` | query [`CapacityQuery`] | 200 [`CapacityList`] |
 //! | `POST /v1/explain` | [`VolumeCreateRequest`](crate::heketi::VolumeCreateRequest) | 200 [`Explanation`] |
+//! | `GET /v1/plans/{id}` | | 200 [`Plan`] |
+//! | `POST /v1/plans/{id}/apply` | | 202 and `/queue/{id}`; out of date 409 |
 //! | `POST /v1/simulate` | [`SimulationRequest`] | 200 [`Simulation`] |
 //! | `GET /v1/operations` | | 200 [`OperationList`] |
 //! | `GET /v1/operations/{id}` | | 200 [`Operation`] |
 //!
 //! Every request that changes something, heketi's included, takes the query `?dry_run=true`: it is checked and planned
 //! as ever and answered 200 [`Plan`], and nothing is changed. A route that cannot plan must refuse such a request, never
-//! carry it out.
+//! carry it out. With `?plan=true` it is kept besides, with an id, and can be carried out exactly so; that is for creating
+//! and expanding volumes, moving bricks, and removing devices and nodes.
 //!
 //! Every error is a [`Problem`] with a fitting status.
 
@@ -33,6 +36,7 @@ mod disks;
 mod hardware;
 mod operations;
 mod placement;
+mod plans;
 mod simulate;
 mod volumes;
 
@@ -45,12 +49,13 @@ pub use agents::{
 pub use capacity::{Capacity, CapacityList, CapacityQuery};
 pub use disks::{DiskIdentity, DiskList, WipeRefusal, WipeRequest};
 pub use hardware::{BrickReplaceRequest, NodeEdit, NodeLostRequest};
-pub use operations::{Operation, OperationList, OperationState, Plan, Step, StepState};
+pub use operations::{Operation, OperationList, OperationState, Step, StepState};
 pub use placement::{
     Attempt, AttemptEnded, BrickRole, DeviceFree, DeviceRefusal, Explanation, NotAReplacement, OutOfService,
     PlacedBrick, PlacementRule, PlacementWish, Refusal, RefusalCause, Relaxation, Relaxed, RuleCount, SetLayout,
     VolumePlacement, ZoneChecking,
 };
+pub use plans::{KeptPlan, Plan, PlannedBrick, PlannedChange};
 pub use simulate::{
     Fate, NewPlace, SetState, SimulatedCreation, SimulatedDevice, SimulatedDisk, SimulatedHeal, SimulatedLoss,
     SimulatedSet, SimulatedVolume, SimulatedVolumes, Simulation, SimulationRequest,

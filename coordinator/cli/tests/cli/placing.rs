@@ -1,6 +1,6 @@
 //! What is asked about places before anything is made.
 
-use crate::support::{Script, json, run};
+use crate::support::{Script, accepted, finished, greeting, json, problem, run};
 
 const FITS: &str = r#"{"fits":true,"placement":{"cluster":"0000000000000000000000000000000c","durability":{"type":"arbiter"},"sets":1,"bricks":[{"set":0,"position":0,"role":"data","node":"00000000000000000000000000000001","node_name":"gfs1","device":"0000000000000000000000000000000d","device_name":"/dev/sdb","size_bytes":8589934592,"extents":2050},{"set":0,"position":2,"role":"arbiter","node":"00000000000000000000000000000002","node_name":"gfs2","device":"0000000000000000000000000000000e","device_name":"/dev/sdc","size_bytes":314572800,"extents":77}],"devices":[{"node":"00000000000000000000000000000001","node_name":"gfs1","device":"0000000000000000000000000000000d","device_name":"/dev/sdb","extent_bytes":4194304,"free_extents":4091,"free_bytes":17158897664,"free_after_extents":2039,"free_after_bytes":8552185856}]}}"#;
 
@@ -106,4 +106,62 @@ fn a_simulation_is_asked_in_words_and_answered_in_tables() {
         "{sent}"
     );
     assert_eq!(run("bricklayer", "http://127.0.0.1:1", &["simulate", "--lose", "gfs3"]).code, 2);
+}
+
+const PLAN: &str = r#"{"kind":"brick-replace","changes":["brick b of volume web: from gfs1 to gfs4"],"steps":["make brick 1 of 1 on gfs4"],"kept":{"id":"000000000000000000000000000000a1","topology_version":7,"expires":"2026-11-22T22:52:33Z","bricks":[{"change":"move","volume":"00000000000000000000000000000005","volume_name":"web","brick":"0000000000000000000000000000000b","set":0,"position":1,"role":"data","node":"00000000000000000000000000000004","node_name":"gfs4","device":"0000000000000000000000000000000e","device_name":"/dev/sdb","size_bytes":8589934592,"extents":2050,"bytes":8598323200,"from":"0000000000000000000000000000000d","from_node_name":"gfs1","from_device_name":"/dev/sdb"}],"devices":[{"node":"00000000000000000000000000000004","node_name":"gfs4","device":"0000000000000000000000000000000e","device_name":"/dev/sdb","extent_bytes":4194304,"free_extents":4091,"free_bytes":17158897664,"free_after_extents":2039,"free_after_bytes":8552185856}]}}"#;
+
+#[test]
+fn a_plan_is_shown_with_its_id_and_how_it_is_applied() {
+    let path = "POST /bricks/to-evict/0000000000000000000000000000000b?dry_run=true&plan=true";
+    let script = Script::new(vec![greeting("Bricklayer"), json(path, PLAN)]);
+    let ran = run("bricklayer", &script.address, &["brick", "evict", "0000000000000000000000000000000b", "--plan"]);
+    assert_eq!(
+        ran.stdout,
+        "brick-replace, plan 000000000000000000000000000000a1 (nothing was changed)\n\n\
+         Changes (1)\n  brick b of volume web: from gfs1 to gfs4\n\n\
+         Steps (1)\n  make brick 1 of 1 on gfs4\n\n\
+         Bricks (1)\n\
+         VOLUME  SET  BRICK  FROM           DEVICE         SIZE   EXTENTS\n\
+         web     1    moves  gfs1:/dev/sdb  gfs4:/dev/sdb  8 GiB  2050\n\n\
+         Devices (1)\n\
+         DEVICE         FREE       FREE AFTER  EXTENTS AFTER\n\
+         gfs4:/dev/sdb  15.98 GiB  7.96 GiB    2039\n\n\
+         Until 2026-11-22 22:52:33Z, and only while these devices are as they are now:\n  \
+         bricklayer apply 000000000000000000000000000000a1\n"
+    );
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    script.bodies();
+}
+
+#[test]
+fn a_server_that_keeps_no_plan_is_told_apart_and_has_done_nothing() {
+    let rehearsed = r#"{"kind":"volume-create","changes":[],"steps":[]}"#;
+    let script = Script::new(vec![greeting("Bricklayer"), json("POST /volumes?dry_run=true&plan=true", rehearsed)]);
+    let ran = run("bricklayer", &script.address, &["volume", "create", "--size", "8", "--plan"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
+    assert!(
+        ran.stderr.starts_with("error: the server said what would be done, and kept no plan of it"),
+        "{}",
+        ran.stderr
+    );
+    script.bodies();
+    let both = ["volume", "create", "--size", "8", "--plan", "--dry-run"];
+    assert_eq!(run("bricklayer", "http://127.0.0.1:1", &both).code, 2);
+}
+
+#[test]
+fn a_plan_is_applied_and_waited_for_or_refused_with_what_has_moved() {
+    let (id, queue) = ("000000000000000000000000000000a1", "/queue/000000000000000000000000000000a1");
+    let path = format!("POST /v1/plans/{id}/apply");
+    let script = Script::new(vec![accepted(&path, queue), finished(queue)]);
+    let ran = run("bricklayer", &script.address, &["apply", id]);
+    assert_eq!((ran.code, ran.stdout), (0, format!("plan {id} is carried out\n")));
+    script.bodies();
+
+    let stale = r#"{"error":"the plan is out of date, and nothing was changed: /dev/sdb on gfs4 has 7 extents free, and had 9","cure":"Make it anew."}"#;
+    let script = Script::new(vec![problem(&path, "409 Conflict", stale)]);
+    let ran = run("bricklayer", &script.address, &["apply", id]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.ends_with("has 7 extents free, and had 9\n  to do: Make it anew.\n"), "{}", ran.stderr);
+    script.bodies();
 }

@@ -6,6 +6,7 @@ mod hardware;
 mod heketi;
 mod ours;
 mod placing;
+mod plans;
 mod server;
 mod wire;
 mod world;

@@ -7,8 +7,11 @@ pub mod explain;
 mod hardware;
 mod invitations;
 mod operations;
+mod plans;
 mod simulate;
 mod volumes;
+
+pub use plans::view as plan_view;
 
 use std::str::FromStr;
 
@@ -30,7 +33,7 @@ use crate::model::Zone;
 pub fn routes() -> (Router<Service>, Described) {
     let mut described = Described::default();
     let mut router = Router::new();
-    let all: [UtoipaMethodRouter<Service>; 16] = [
+    let all: [UtoipaMethodRouter<Service>; 18] = [
         routes!(agents::list),
         routes!(agents::revoke),
         routes!(invitations::list, invitations::create),
@@ -44,6 +47,8 @@ pub fn routes() -> (Router<Service>, Described) {
         routes!(volumes::rebalance, volumes::start_rebalance),
         routes!(capacity::list),
         routes!(explain::explain),
+        routes!(plans::info),
+        routes!(plans::apply),
         routes!(simulate::simulate),
         routes!(operations::list),
         routes!(operations::info),

@@ -19,7 +19,10 @@ mod volume;
 
 use std::path::PathBuf;
 
+use bricklayer_api::ids::OperationId;
 use clap::{Args, Parser, Subcommand};
+
+use common::Work;
 
 pub use agent::AgentCommand;
 pub use block_volume::BlockVolumeCommand;
@@ -91,6 +94,18 @@ pub enum Command {
     /// Agents: invite hosts, see who is there, shut one out
     #[command(subcommand)]
     Agent(AgentCommand),
+    /// Have exactly that done which a plan says
+    ///
+    /// A plan is made by --plan and kept by the coordinator for 15 minutes, in memory: a restart forgets it. Where what it was
+    /// decided by has changed since, such as the space of a device, it is refused and nothing is changed.
+    #[command(after_help = "Example:\n  bricklayer volume create --size 100 --plan\n  \
+        bricklayer apply 0123456789abcdef0123456789abcdef")]
+    Apply {
+        /// Id of the plan
+        plan: OperationId,
+        #[command(flatten)]
+        work: Work,
+    },
     /// Block volumes: block devices whose files lie in volumes
     #[command(subcommand, name = "blockvolume")]
     BlockVolume(BlockVolumeCommand),

@@ -87,6 +87,7 @@ impl Session {
     async fn dispatch(&self, command: Command) -> Done {
         match command {
             Command::Agent(command) => self.agent(command).await,
+            Command::Apply { plan, work } => self.apply(plan, work).await,
             Command::BlockVolume(command) => self.block_volume(command).await,
             Command::Brick(command) => self.brick(command).await,
             Command::Capacity(asked) => self.capacity(asked).await,
@@ -156,8 +157,11 @@ impl Session {
             say(&curl.line(change.method(), change.path(), change.body()))?;
             return Ok(None);
         }
-        if quick.dry_run {
-            let plan = self.client.rehearse(change).await?;
+        if quick.dry_run || quick.plan {
+            let plan = match quick.plan {
+                true => self.client.plan(change).await?,
+                false => self.client.rehearse(change).await?,
+            };
             output::show(quick.output, &plan, |_| tables::plan(&plan), || plan_names(&plan))?;
             return Ok(None);
         }
@@ -234,9 +238,9 @@ fn hint_at(operation: Option<OperationId>) {
     }
 }
 
-/// A plan has no names; its kind tells at least what it is.
+/// A plan that is not kept has no name; its kind tells at least what it is.
 fn plan_names(plan: &Plan) -> Vec<String> {
-    vec![plan.kind.clone()]
+    vec![plan.kept.as_ref().map_or_else(|| plan.kind.clone(), |kept| kept.id.to_string())]
 }
 
 impl SetTags {

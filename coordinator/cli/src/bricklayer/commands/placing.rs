@@ -1,4 +1,4 @@
-//! What is asked about places before anything is made: `bricklayer capacity` and `bricklayer simulate`.
+//! What is asked about places before anything is made: `bricklayer capacity`, `simulate` and `apply`.
 
 use std::process::ExitCode;
 
@@ -6,9 +6,12 @@ use bricklayer_api::client::Change;
 use bricklayer_api::heketi::{Disperse, DurabilityKind, DurabilityRequest, Replicate, VolumeCreateRequest};
 use bricklayer_api::v1::{CapacityQuery, SimulatedDisk, SimulatedLoss, SimulatedVolumes, SimulationRequest};
 
+use bricklayer_api::ids::OperationId;
+use serde_json::json;
+
 use super::volume::gib_and_bytes;
 use super::{DONE, Done, Seen, Session};
-use crate::bricklayer::args::common::Quick;
+use crate::bricklayer::args::common::{Quick, Work};
 use crate::bricklayer::args::{Capacity, Loss, NewDurability, NewVolumes, Simulate};
 use crate::bricklayer::{REFUSED, tables};
 use crate::error::CliError;
@@ -37,7 +40,7 @@ impl Session {
     pub(super) async fn simulate(&self, asked: Simulate) -> Done {
         let request = self.simulation_request(&asked).await?;
         let question = Change::simulate(&request)?;
-        let quick = Quick { dry_run: false, output: asked.output };
+        let quick = Quick::in_earnest(asked.output);
         let Some(told) = self.ask(&question, quick).await? else { return DONE };
         let names = || {
             let places = told.heals.iter().filter_map(|heal| heal.to.as_ref());
@@ -45,6 +48,12 @@ impl Session {
         };
         self.show(asked.output, &told, |_| tables::simulation(&told), names)?;
         if told.all_well { DONE } else { Ok(ExitCode::from(REFUSED)) }
+    }
+
+    pub(super) async fn apply(&self, plan: OperationId, work: Work) -> Done {
+        let change = Change::plan_apply(plan)?;
+        let Some(()) = self.work(&change, work, &format!("applying plan {plan}")).await? else { return DONE };
+        self.tell(work.output(), &json!({ "applied": plan }), &format!("plan {plan} is carried out"), &plan)
     }
 
     async fn simulation_request(&self, asked: &Simulate) -> Result<SimulationRequest, CliError> {

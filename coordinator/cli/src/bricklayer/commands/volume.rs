@@ -60,7 +60,7 @@ impl Session {
             }
             VolumeCommand::Explain { wanted, output } => {
                 let question = Change::explain(&create_request(&wanted))?;
-                let Some(told) = self.ask(&question, Quick { dry_run: false, output }).await? else { return DONE };
+                let Some(told) = self.ask(&question, Quick::in_earnest(output)).await? else { return DONE };
                 let names = || {
                     let bricks = told.placement.iter().flat_map(|placement| &placement.bricks);
                     bricks.map(|brick| format!("{}:{}", brick.node_name, brick.device_name)).collect()
@@ -117,7 +117,7 @@ impl Session {
             VolumeCommand::Rebalance { volume, start, look } => {
                 let id = volume.find(&self.client).await?;
                 if start {
-                    let quick = Quick { dry_run: false, output: look.output };
+                    let quick = Quick::in_earnest(look.output);
                     let Some(started) = self.ask(&Change::volume_rebalance(id)?, quick).await? else { return DONE };
                     if look.watch.is_none() {
                         self.show(
