@@ -102,7 +102,8 @@ pub enum Command {
         bricklayer apply 0123456789abcdef0123456789abcdef")]
     Apply {
         /// Id of the plan
-        plan: OperationId,
+        #[arg(value_name = "PLAN")]
+        id: OperationId,
         #[command(flatten)]
         work: Work,
     },

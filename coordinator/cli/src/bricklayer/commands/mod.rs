@@ -87,7 +87,7 @@ impl Session {
     async fn dispatch(&self, command: Command) -> Done {
         match command {
             Command::Agent(command) => self.agent(command).await,
-            Command::Apply { plan, work } => self.apply(plan, work).await,
+            Command::Apply { id, work } => self.apply(id, work).await,
             Command::BlockVolume(command) => self.block_volume(command).await,
             Command::Brick(command) => self.brick(command).await,
             Command::Capacity(asked) => self.capacity(asked).await,
