@@ -9,13 +9,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, OperationId, VolumeId};
+use bricklayer_proto::inventory::GroupSpace;
+use bricklayer_proto::size::Extents;
 use jiff::{SignedDuration, Timestamp};
 
 use super::candidates::candidates;
 use super::context::Context;
 use super::rehearsal::Rehearsal;
 use super::{Operations, Rejected, brick_replace, volume_create};
-use crate::model::{Brick, Map, Operation, Plan, Topology, Volume};
+use crate::model::{Brick, Device, Map, Operation, Plan, Topology, Volume};
 use crate::placement::{Candidate, DeviceSpace};
 
 /// How long a plan is kept.
@@ -227,6 +229,15 @@ fn forecast(before: &Topology, footing: &Footing, bricks: &[PlannedBrick]) -> Ve
             after.bricks.insert_mut(old.device, on_device);
         }
         after.reserve(std::slice::from_ref(&planned.brick));
+    }
+    // LVM takes the group's spare away with the last pool.
+    for planned in bricks {
+        let BrickChange::Moved(old) = &planned.change else { continue };
+        let has_no_pool = after.brick_spaces(old.device).all(|space| space.metadata == Extents::ZERO);
+        if let Some(device) = after.devices.get(&old.device).filter(|_| has_no_pool).map(|one| Device::clone(one)) {
+            let space = GroupSpace { spare: Extents::ZERO, ..device.space };
+            after.devices.insert_mut(old.device, Arc::new(Device { space, ..device }));
+        }
     }
     let touched: BTreeSet<DeviceId> = bricks
         .iter()
