@@ -220,8 +220,13 @@ impl World {
         assert_eq!(self.dump().await, before, "{what}: something was changed, though the answer is {end:?}");
         // It holds a new secret.
         let first = if answer.status == 201 { "" } else { first };
+        // What answers a question at length names things whose ids and order are of this run alone.
+        let first = match first.split_once(',') {
+            Some((begin, _)) if end.status == 200 && first.len() > 200 => format!("{begin},..."),
+            _ => first.to_owned(),
+        };
         let queued = if answer.status == 202 { "202, then " } else { "" };
-        format!("{queued}{} {}", end.status, self.masked(first)).trim_end().to_owned()
+        format!("{queued}{} {}", end.status, self.masked(&first)).trim_end().to_owned()
     }
 
     async fn end(&self, accepted: &Answer) -> Answer {
