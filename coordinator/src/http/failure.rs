@@ -10,10 +10,11 @@ use axum::http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, X_CONTENT_TYPE_O
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use bricklayer_api::v1::Problem;
+use bricklayer_api::v1::{Problem, ProblemDetail};
 use bricklayer_proto::ids::VolumeId;
 
 use super::answer;
+use super::v1::explain;
 use crate::ops::Rejected;
 
 /// Why a request was not done.
@@ -23,6 +24,8 @@ pub struct Failure {
     /// The first line is heketi's where heketi has one; what explains it follows, a line each.
     text: String,
     retry_after: Option<u32>,
+    /// For programs that ask on our routes.
+    detail: Option<Box<ProblemDetail>>,
     /// For the log alone.
     cause: Option<String>,
 }
@@ -63,7 +66,7 @@ impl Doing {
 
 impl Failure {
     pub fn new(status: StatusCode, text: impl Into<String>) -> Self {
-        Self { status, text: text.into(), retry_after: None, cause: None }
+        Self { status, text: text.into(), retry_after: None, detail: None, cause: None }
     }
 
     pub fn bad_request(text: impl Into<String>) -> Self {
@@ -94,7 +97,9 @@ impl Failure {
     pub fn rejected(doing: Doing, rejected: &Rejected) -> Self {
         use crate::ops::{BadOption, Rejected as R};
         let status = match rejected {
-            R::NotFound | R::NoSuchCluster(_) | R::NoSuchNode(_) | R::NoSuchDisk { .. } => StatusCode::NOT_FOUND,
+            R::NoSuchPlan(_) | R::NotFound | R::NoSuchCluster(_) | R::NoSuchNode(_) | R::NoSuchDisk { .. } => {
+                StatusCode::NOT_FOUND
+            }
             R::ClusterNotEmpty(_)
             | R::NodeNotEmpty(_)
             | R::DeviceNotEmpty(_)
@@ -104,6 +109,7 @@ impl Failure {
             | R::WrongConfirmation { .. }
             | R::NothingToConfirm { .. }
             | R::StorageHostInUse { .. }
+            | R::PlanIsStale { .. }
             | R::NodeIsThere { .. }
             | R::DeviceIsThere { .. }
             | R::HoldsBlockVolumes
@@ -117,6 +123,8 @@ impl Failure {
             | R::Option(BadOption::NoValue(_) | BadOption::Name(_))
             | R::Name(_)
             | R::NoSuchDevice(_)
+            | R::NoSuchZone { .. }
+            | R::CannotBeKept
             | R::DeviceOfOtherCluster(_)
             | R::TooLarge
             | R::TooManyTags { .. }
@@ -163,17 +171,18 @@ impl Failure {
             R::Store(error) => Self::internal(format!("{prefix}Unable to access db"), error),
             // heketi ends this one with an empty line.
             R::HostNameUsed { .. } => Self::new(status, format!("{rejected}\n")),
-            _ => Self::new(status, format!("{prefix}{rejected}")),
+            _ => Self { detail: detail(doing, rejected), ..Self::new(status, format!("{prefix}{rejected}")) },
         }
     }
 
     /// Our own routes keep what went wrong and what to do about it apart.
     fn problem(&self) -> Problem {
         let text = self.text.trim_end();
-        match text.split_once('\n') {
-            Some((error, cure)) => Problem { error: error.to_owned(), cure: Some(cure.to_owned()) },
-            None => Problem { error: text.to_owned(), cure: None },
-        }
+        let (error, cure) = match text.split_once('\n') {
+            Some((error, cure)) => (error, Some(cure.to_owned())),
+            None => (text, None),
+        };
+        Problem { error: error.to_owned(), cure, detail: self.detail.as_deref().cloned() }
     }
 
     fn into_text(self) -> Response {
@@ -182,6 +191,16 @@ impl Failure {
             (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         ];
         (self.status, headers, format!("{}\n", self.text)).into_response()
+    }
+}
+
+/// On heketi's routes nobody would see it.
+fn detail(doing: Doing, rejected: &Rejected) -> Option<Box<ProblemDetail>> {
+    match rejected {
+        _ if doing != Doing::Ours => None,
+        Rejected::NoPlacement(refusals) => Some(Box::new(explain::no_placement(refusals))),
+        Rejected::NoReplacement(why) => Some(Box::new(explain::no_replacement(why))),
+        _ => None,
     }
 }
 

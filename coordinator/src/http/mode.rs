@@ -10,9 +10,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::Service;
 use super::failure::Failure;
 use super::serve::Peer;
+use super::{Service, v1};
 
 /// Which requests are taken. Reading always is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -91,7 +91,7 @@ impl ModeSwitch {
 
 /// Behind authentication: who may not ask at all is told so first.
 pub async fn gate(State(service): State<Service>, request: Request, next: Next) -> Response {
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD) || v1::only_asks(request.uri().path());
     let peer = request.extensions().get::<Peer>().copied();
     if reads || service.settings.mode.get().takes_changes_from(peer) {
         return next.run(request).await;

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
+use bricklayer_api::v1::{Plan, Problem};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::path::Paths;
 use utoipa::openapi::{Components, OpenApi, RefOr, Schema};
@@ -59,12 +60,13 @@ fn whole() -> Value {
         document.paths.merge(described.paths);
         components.schemas.extend(described.schemas);
     }
-    for (name, schema) in [
-        (bricklayer_api::v1::Problem::name(), bricklayer_api::v1::Problem::schema()),
-        (bricklayer_api::v1::Plan::name(), bricklayer_api::v1::Plan::schema()),
-    ] {
-        components.schemas.insert(name.into_owned(), schema);
-    }
+    // No handler names them: they are what any route may answer.
+    let mut everywhere = Vec::new();
+    Problem::schemas(&mut everywhere);
+    everywhere.push((Problem::name().into_owned(), Problem::schema()));
+    Plan::schemas(&mut everywhere);
+    everywhere.push((Plan::name().into_owned(), Plan::schema()));
+    components.schemas.extend(everywhere);
     document.components = Some(components);
     let mut document = json_of(&document);
     document["info"] = json!({
@@ -115,11 +117,15 @@ fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
     if open {
         operation.insert("security".to_owned(), json!([]));
     }
-    let rehearsable = method != "get" && !open;
+    let rehearsable = method != "get" && !open && !v1::only_asks(path);
     if rehearsable {
         parameters.push(json!({
             "name": "dry_run", "in": "query", "schema": { "type": "boolean" },
             "description": "Answers 200 with a Plan, and changes nothing; 400 where the request cannot be rehearsed"
+        }));
+        parameters.push(json!({
+            "name": "plan", "in": "query", "schema": { "type": "boolean" },
+            "description": "As dry_run, and keeps the plan for 15 minutes; 400 where the request cannot be kept"
         }));
     }
     if !parameters.is_empty() {

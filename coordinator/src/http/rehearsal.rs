@@ -1,4 +1,5 @@
-//! `?dry_run=true`: what a request would do, decided as in earnest and then forgotten.
+//! `?dry_run=true`: what a request would do, decided as in earnest and then forgotten; with `?plan=true` kept for a while, so
+//! that exactly that can be done.
 //!
 //! The same routes are asked, on a copy of the state where nothing is driven. What such a copy cannot hold (invitations,
 //! certificates, the server's own mode and log, what only GlusterFS can do) is refused: a rehearsal must never turn out to
@@ -12,28 +13,31 @@ use axum::response::{IntoResponse, Response};
 use bricklayer_api::v1::Plan;
 use tower::ServiceExt as _;
 
-use super::failure::Failure;
-use super::{Service, answer, routes};
+use super::failure::{Doing, Failure};
+use super::{Service, answer, routes, v1};
 use crate::model::Topology;
-use crate::ops::Operations;
+use crate::ops::{Operations, Rejected};
 
 pub async fn rehearse(State(service): State<Service>, request: Request, next: Next) -> Response {
-    let Some(wanted) = dry_run(request.uri().query()) else { return next.run(request).await };
-    if !changes(&request) {
+    let query = request.uri().query();
+    let (dry_run, plan) = (flag("dry_run", query), flag("plan", query));
+    if (dry_run, plan) == (None, None) || !changes(&request) {
         return next.run(request).await;
     }
-    match wanted {
-        Some(false) => next.run(request).await,
-        Some(true) => perform(&service, request).await,
-        None => Failure::bad_request("dry_run is true or false").into_response(),
+    match (dry_run.unwrap_or(Some(false)), plan.unwrap_or(Some(false))) {
+        (None, _) => Failure::bad_request("dry_run is true or false").into_response(),
+        (_, None) => Failure::bad_request("plan is true or false").into_response(),
+        (Some(_), Some(true)) => perform(&service, request, true).await,
+        (Some(true), Some(false)) => perform(&service, request, false).await,
+        (Some(false), Some(false)) => next.run(request).await,
     }
 }
 
 /// The last word of the query on it; `Some(None)` where it is neither yes nor no.
-fn dry_run(query: Option<&str>) -> Option<Option<bool>> {
+fn flag(name: &str, query: Option<&str>) -> Option<Option<bool>> {
     let of_it = |pair: &str| match pair.split_once('=') {
-        Some(("dry_run", value)) => Some(value.to_owned()),
-        None if pair == "dry_run" => Some(String::new()),
+        Some((key, value)) if key == name => Some(value.to_owned()),
+        None if pair == name => Some(String::new()),
         _ => None,
     };
     let word = query?.split('&').filter_map(of_it).next_back()?;
@@ -50,11 +54,11 @@ fn changes(request: &Request) -> bool {
     match *request.method() {
         Method::GET => path.starts_with("/devices/") && path.ends_with("/resync"),
         Method::HEAD => false,
-        _ => true,
+        _ => !v1::only_asks(path),
     }
 }
 
-async fn perform(service: &Service, request: Request) -> Response {
+async fn perform(service: &Service, request: Request, keep: bool) -> Response {
     let parts: Vec<String> =
         request.uri().path().split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
@@ -69,6 +73,9 @@ async fn perform(service: &Service, request: Request) -> Response {
     if !response.status().is_success() {
         return response;
     }
+    if keep {
+        return kept(service, &rehearsal, &before, &response);
+    }
     let plan = match response.headers().get(LOCATION).and_then(|location| location.to_str().ok()) {
         Some(queue) => planned(&rehearsal, queue),
         None => at_once.map(|(kind, text)| unplanned(kind, text, &before, &rehearsal.topology())),
@@ -77,6 +84,17 @@ async fn perform(service: &Service, request: Request) -> Response {
         || Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "what would be done cannot be told").into_response(),
         |plan| answer::ok(&plan),
     )
+}
+
+/// What was rehearsed, kept under the id of the operation that it would be.
+fn kept(service: &Service, rehearsal: &Operations, before: &Topology, response: &Response) -> Response {
+    let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+    let id = location.and_then(|location| location.strip_prefix("/queue/")?.parse().ok());
+    let plan = id.ok_or(Rejected::CannotBeKept).and_then(|id| service.operations.keep_plan(rehearsal, id, before));
+    match plan {
+        Ok(plan) => answer::ok(&v1::plan_view(&plan, service)),
+        Err(rejected) => Failure::rejected(Doing::Ours, &rejected).into_response(),
+    }
 }
 
 /// Only what goes through the operations alone. Whatever is new is refused until somebody has thought of it.
@@ -92,7 +110,7 @@ fn can_be_rehearsed(method: &Method, parts: &[&str]) -> bool {
 fn planned(rehearsal: &Operations, queue: &str) -> Option<Plan> {
     let id = queue.strip_prefix("/queue/")?.parse().ok()?;
     let rehearsed = rehearsal.rehearsed(id)?;
-    Some(Plan { kind: rehearsed.kind.to_owned(), changes: rehearsed.changes, steps: rehearsed.steps })
+    Some(Plan { kind: rehearsed.kind.to_owned(), changes: rehearsed.changes, steps: rehearsed.steps, kept: None })
 }
 
 /// What is done as soon as it is written down: no host is asked for anything.
@@ -115,7 +133,7 @@ fn at_once(method: &Method, parts: &[&str]) -> Option<(&'static str, String)> {
 
 fn unplanned(kind: &str, text: String, before: &Topology, after: &Topology) -> Plan {
     let changes = if before.version == after.version { Vec::new() } else { vec![text] };
-    Plan { kind: kind.to_owned(), changes, steps: Vec::new() }
+    Plan { kind: kind.to_owned(), changes, steps: Vec::new(), kept: None }
 }
 
 #[cfg(test)]
@@ -124,8 +142,10 @@ mod tests {
 
     #[test]
     fn the_last_word_counts_and_nonsense_is_no_performance() {
+        let dry_run = |query| flag("dry_run", query);
         assert_eq!(dry_run(None), None);
         assert_eq!(dry_run(Some("a=b")), None);
+        assert_eq!(flag("plan", Some("dry_run=false&plan=1")), Some(Some(true)));
         assert_eq!(dry_run(Some("dry_run=true")), Some(Some(true)));
         assert_eq!(dry_run(Some("a=b&dry_run=1")), Some(Some(true)));
         assert_eq!(dry_run(Some("dry_run=true&dry_run=false")), Some(Some(false)));

@@ -197,6 +197,9 @@ pub struct BrickMove {
     pub brick: BrickId,
     /// The id of the [`BrickReplace`] that moves it, chosen beforehand, so that a repeat finds it.
     pub operation: OperationId,
+    /// Where it goes, where that was planned; otherwise it is chosen when it moves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<DeviceId>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -382,7 +385,12 @@ impl Plan {
             Self::DeviceRemove(remove) => {
                 let moves = remove.moves.iter().map(|moving| match topology.brick(moving.brick) {
                     Some((volume, brick)) => {
-                        format!("brick {} of volume {} leaves {}", brick.id, volume.name, at(brick))
+                        let to = moving.to.and_then(|to| topology.devices.get(&to)).map(|to| {
+                            let node = topology.nodes.get(&to.node).map_or_else(String::new, |n| n.name().to_owned());
+                            format!(" for {node}:{}", to.name)
+                        });
+                        let to = to.unwrap_or_default();
+                        format!("brick {} of volume {} leaves {}{to}", brick.id, volume.name, at(brick))
                     }
                     None => format!("brick {} moves", moving.brick),
                 });

@@ -28,7 +28,12 @@ pub fn begin(
     }
     let moves = devices.iter().flat_map(|device| {
         let bricks = change.bricks_of(*device);
-        bricks.map(|(volume, brick)| BrickMove { volume: volume.id, brick: brick.id, operation: OperationId::random() })
+        bricks.map(|(volume, brick)| BrickMove {
+            volume: volume.id,
+            brick: brick.id,
+            operation: OperationId::random(),
+            to: None,
+        })
     });
     let moves: Vec<BrickMove> = moves.collect();
     all_have_a_place(context, change, &moves)?;
@@ -90,7 +95,7 @@ impl MoveBrick {
     /// `None`: there is nothing to move any more. The permit is taken when nothing stands in the way but the number of
     /// bricks that move at a time, so that who waits holds nobody up.
     async fn begin<'a>(&self, context: &'a Context, run: &Run) -> Result<Option<SemaphorePermit<'a>>, StepError> {
-        let request = ReplaceRequest { brick: self.moving.brick, to: None, heal_check: self.heal_check };
+        let request = ReplaceRequest { brick: self.moving.brick, to: self.moving.to, heal_check: self.heal_check };
         loop {
             context.progress.note(run.id(), &self.name, "waits for another change of the volume");
             let volume = self.moving.volume;

@@ -16,6 +16,7 @@ mod block_restrict;
 mod brick_replace;
 mod bricks;
 mod candidates;
+mod capacity;
 mod clean_up;
 mod cluster;
 mod context;
@@ -26,6 +27,7 @@ mod device_resync;
 mod device_state;
 mod disk_wipe;
 mod drive;
+mod explain;
 mod gluster;
 mod ledger;
 mod lost;
@@ -33,6 +35,7 @@ mod node_add;
 mod node_delete;
 mod node_edit;
 mod node_state;
+mod plans;
 mod progress;
 mod rehearsal;
 mod rejected;
@@ -44,19 +47,23 @@ mod volume_delete;
 mod volume_expand;
 mod volume_options;
 mod volume_state;
+mod what_if;
 
 pub use audit::ClusterAudit;
 pub use block_create::BlockWish;
 pub use block_hosts::{NotServed, Unfit};
 pub use brick_replace::ReplaceRequest;
 pub use candidates::{candidates, pool};
+pub use capacity::{CapacityWish, ClusterCapacity};
 pub use cluster::{create as cluster_create, delete as cluster_delete, set_flags as cluster_set_flags};
 pub use context::{BlockPolicy, Context, Policy, UnknownNode};
 pub use device_add::DeviceWish;
 pub use disk_wipe::WipeOutlook;
+pub use explain::Outlook;
 pub use ledger::{Basis, DeviceLedger, DiskSeen, LedgerOf, OtherVolume};
 pub use node_add::NodeWish;
 pub use node_edit::NodeEdit;
+pub use plans::{BrickChange, DeviceForecast, KeptPlan, PlannedBrick};
 pub use progress::{StepState, StepView};
 pub use rehearsal::Rehearsal;
 pub use rejected::{ClusterRefusal, Rejected};
@@ -64,6 +71,7 @@ pub use tags::{TagChange, Tagged};
 pub use volume_create::VolumeWish;
 pub use volume_options::{BadOption, read as read_volume_options};
 pub use volume_state::{BrickHealth, VolumeHealth};
+pub use what_if::{MOST_IN_A_SIMULATION, Supposition};
 
 use std::sync::Arc;
 
@@ -76,6 +84,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::agents::AgentApi;
 use crate::model::{AdminState, BlockRestriction, BlockVolume, Operation, Tags, Topology, Volume};
+use crate::placement::what_if::Outcome;
 use crate::state::State;
 
 /// How many finished operations are kept, so that a client can still read its answer.
@@ -115,6 +124,7 @@ pub struct Operations {
     context: Arc<Context>,
     tracker: TaskTracker,
     stop: CancellationToken,
+    plans: Arc<plans::Plans>,
     /// Nothing is driven: see [`Operations::rehearsal`].
     rehearsal: bool,
 }
@@ -126,6 +136,7 @@ impl Operations {
             context: Arc::new(context),
             tracker: TaskTracker::new(),
             stop: CancellationToken::new(),
+            plans: Arc::default(),
             rehearsal: false,
         }
     }
@@ -250,7 +261,7 @@ impl Operations {
     }
 
     pub async fn volume_create(&self, wish: VolumeWish) -> Result<OperationId, Rejected> {
-        self.begin(volume_create::submit(&self.context, wish).await?)
+        self.begin(volume_create::submit(&self.context, wish).await.map_err(|no| self.explained(no))?)
     }
 
     pub async fn volume_delete(&self, id: VolumeId) -> Result<OperationId, Rejected> {
@@ -259,7 +270,7 @@ impl Operations {
 
     /// Makes the volume `more` larger.
     pub async fn volume_expand(&self, id: VolumeId, more: ByteSize) -> Result<OperationId, Rejected> {
-        self.begin(volume_expand::submit(&self.context, id, more).await?)
+        self.begin(volume_expand::submit(&self.context, id, more).await.map_err(|no| self.explained(no))?)
     }
 
     pub async fn volume_clone(&self, id: VolumeId, name: Option<VolumeName>) -> Result<OperationId, Rejected> {
@@ -267,7 +278,7 @@ impl Operations {
     }
 
     pub async fn block_create(&self, wish: BlockWish) -> Result<OperationId, Rejected> {
-        self.begin(block_create::submit(&self.context, wish).await?)
+        self.begin(block_create::submit(&self.context, wish).await.map_err(|no| self.explained(no))?)
     }
 
     pub async fn block_delete(&self, id: BlockVolumeId) -> Result<OperationId, Rejected> {
@@ -301,6 +312,25 @@ impl Operations {
     /// Starts it, or finds it started.
     pub async fn rebalance_start(&self, id: VolumeId) -> Result<RebalanceReport, Rejected> {
         volume_state::rebalance_start(&self.context, id).await
+    }
+
+    /// Where a volume would go, or why it would not. Changes nothing.
+    pub async fn volume_outlook(&self, wish: VolumeWish) -> Result<Outlook, Rejected> {
+        explain::outlook(&self.context, wish).await
+    }
+
+    /// The largest volumes that still fit.
+    pub async fn capacities(&self, wish: &CapacityWish) -> Result<Vec<ClusterCapacity>, Rejected> {
+        capacity::capacities(&self.context, wish).await
+    }
+
+    /// What would become of the clusters. Changes nothing.
+    pub async fn simulate(&self, supposed: Supposition) -> Result<Outcome, Rejected> {
+        what_if::simulate(&self.context, supposed).await
+    }
+
+    fn explained(&self, rejected: Rejected) -> Rejected {
+        explain::explained(&self.context, rejected)
     }
 
     fn begun(&self, begun: Begun) -> Result<OperationId, Rejected> {

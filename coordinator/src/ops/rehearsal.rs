@@ -2,7 +2,8 @@
 
 use bricklayer_proto::ids::OperationId;
 
-use super::{Operations, drive};
+use super::{Operations, drive, plans};
+use crate::model::Operation;
 
 /// An operation that was not begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,12 +29,18 @@ impl Operations {
     pub fn rehearsed(&self, id: OperationId) -> Option<Rehearsal> {
         let topology = self.topology();
         let operation = topology.operations.get(&id)?;
+        // Whatever was begun has a place for each brick.
+        let placed = plans::with_places(&self.context, &topology, operation);
+        Some(self.rehearsal_of(&placed.unwrap_or_else(|_| Operation::clone(operation))))
+    }
+
+    pub(super) fn rehearsal_of(&self, operation: &Operation) -> Rehearsal {
         let stages = drive::stages(&self.context, operation);
         let steps = stages.iter().flat_map(|stage| stage.steps.iter().map(|step| step.name()));
-        Some(Rehearsal {
+        Rehearsal {
             kind: operation.plan.kind(),
-            changes: operation.plan.in_words(&topology),
+            changes: operation.plan.in_words(&self.topology()),
             steps: steps.collect(),
-        })
+        }
     }
 }

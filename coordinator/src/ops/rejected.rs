@@ -1,6 +1,8 @@
 //! Why an operation did not begin. Nothing was changed.
 
-use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, NodeId, VolumeId};
+use std::collections::BTreeSet;
+
+use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::inventory::Obstacle;
 use bricklayer_proto::names::{DevicePath, HostName, NotAName, VolumeName};
 use bricklayer_proto::size::ByteSize;
@@ -85,6 +87,19 @@ pub enum Rejected {
          is away\nRemove the node first: `bricklayer node remove {node}`, `bricklayer node delete {node}`"
     )]
     BrickIsLost { name: VolumeName, node: String },
+    #[error(
+        "there is no plan {0}\nPlans are kept for 15 minutes, in memory, and a restart forgets them. Make it anew."
+    )]
+    NoSuchPlan(OperationId),
+    #[error("the plan is out of date, and nothing was changed: {}\nMake it anew.", moved.join("; "))]
+    PlanIsStale { moved: Vec<String> },
+    #[error(
+        "this request cannot be planned and kept, and was not carried out\nPlans are for creating and expanding volumes, for \
+         moving bricks, and for removing devices and nodes. Of all else `--dry-run` shows what it would do."
+    )]
+    CannotBeKept,
+    #[error("no node is in zone {zone}\nThere are nodes in: {}", zones.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    NoSuchZone { zone: u32, zones: BTreeSet<u32> },
     #[error("Device id {0} not found")]
     NoSuchDevice(DeviceId),
     #[error("device {0} belongs to another cluster than the brick; a brick moves within its cluster")]

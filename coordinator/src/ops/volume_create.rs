@@ -56,11 +56,7 @@ pub async fn submit(context: &Context, wish: VolumeWish) -> Result<Operation, Re
 /// The volume that the wish comes to, with a device for each of its bricks. Nothing is reserved yet.
 pub fn planned(context: &Context, topology: &Topology, wish: VolumeWish) -> Result<Volume, Rejected> {
     let options = volume_options::read(&wish.options)?;
-    let layout = match wish.layout {
-        Layout::Replicate { replica: 3 } if options.arbiter => Layout::Arbiter,
-        _ if options.arbiter => return Err(Rejected::ArbiterNeedsReplica3),
-        other => other,
-    };
+    let layout = layout_of(wish.layout, &options)?;
     let id = VolumeId::random();
     let name = match &wish.name {
         Some(name) => name.clone(),
@@ -84,6 +80,15 @@ pub fn planned(context: &Context, topology: &Topology, wish: VolumeWish) -> Resu
         snapshot: wish.snapshot,
         bricks: bricks(&placement, 0),
     })
+}
+
+/// The layout with the arbiter that the options may ask for.
+pub fn layout_of(layout: Layout, options: &VolumeOptions) -> Result<Layout, Rejected> {
+    match layout {
+        Layout::Replicate { replica: 3 } if options.arbiter => Ok(Layout::Arbiter),
+        _ if options.arbiter => Err(Rejected::ArbiterNeedsReplica3),
+        other => Ok(other),
+    }
 }
 
 /// What placement is asked for: the size, and what the volume's options and the installation say about it.

@@ -7,21 +7,24 @@
 //! Read this file first, then `search` (which brick sizes are tried), `assign` (which devices take the bricks of one
 //! attempt; exact) with `room` (how many there is room for) and `pool` (the devices, kept so that few are looked at),
 //! `grow` (bricks that become larger where they are), `replace` (one brick moves), [`audit`] (what no longer keeps the
-//! rules), [`refusal`] and [`ledger`]. The rules for people: `docs/placement.md`. What takes a slice of candidates has a
-//! twin that takes a [`Pool`]; both answer alike.
+//! rules), [`refusal`], [`relax`] (what would make a refused volume fit), `capacity`, [`what_if`] and [`ledger`]. The rules
+//! for people: `docs/placement.md`. What takes a slice of candidates has a twin that takes a [`Pool`]; both answer alike.
 
 mod assign;
 pub mod audit;
+mod capacity;
 mod grow;
 pub mod ledger;
 mod pool;
 pub mod refusal;
+pub mod relax;
 mod replace;
 mod room;
 mod search;
 pub mod tags;
 #[cfg(test)]
 mod tests;
+pub mod what_if;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,13 +36,15 @@ use bricklayer_proto::space::BrickSpace;
 use bricklayer_proto::task::Layout;
 use serde::{Deserialize, Serialize};
 
+pub use capacity::{Capacity, capacity};
 pub use grow::{Growing, Grown, grow, grow_among};
 pub use ledger::{DeviceSpace, Ledger, Unaccounted};
 pub use pool::Pool;
-pub use refusal::{Cause, DeviceRefusal, Refusal, Rule};
+pub use refusal::{Cause, DeviceRefusal, Refusal, Rule, RuleCount, RuleKind};
+pub use relax::{OutOfService, Relaxation, Relaxed};
 pub use replace::{NoReplacement, ReplaceWish, WhyNot, replace, replace_in};
 pub use search::{largest, largest_in, place, place_in};
-pub use tags::TagMatch;
+pub use tags::{NotATagMatch, TagMatch};
 
 /// A brick set's arbiter has one entry per file and no data. mkfs.xfs since 5.19 refuses less than this.
 pub const LEAST_ARBITER: ByteSize = ByteSize::from_bytes(300 * MIB);

@@ -1,6 +1,6 @@
 //! Why a volume was not placed: the cause in heketi's words, then device by device, in bytes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use bricklayer_proto::ids::{DeviceId, NodeId};
@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::assign::{SetShape, Takes};
 use super::room::device_room;
-use super::{Candidate, Standing, TagMatch, Wish, ZoneRule, ledger};
+use super::{Candidate, Relaxation, Standing, TagMatch, Wish, ZoneRule, ledger};
 
 /// So many devices are named in the text; a refusal of a thousand lines is read by nobody. All are in
 /// [`Refusal::devices`].
@@ -28,8 +28,33 @@ pub struct Refusal {
     pub attempts: Vec<Attempt>,
     /// Every device, by node and device name; measured against the first attempt that could be tried.
     pub devices: Vec<DeviceRefusal>,
+    /// The devices counted by the rule that they fail.
+    pub by_rule: Vec<RuleCount>,
     /// The largest whole GiB that fits with the same wish; `None` where nothing does.
     pub largest: Option<ByteSize>,
+    /// What would make it fit; empty until it was looked for, by [`Refusal::explained`].
+    pub relaxations: Vec<Relaxation>,
+}
+
+/// The devices that fail the same rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct RuleCount {
+    pub rule: RuleKind,
+    pub devices: usize,
+    /// What they have free, together.
+    pub free: ByteSize,
+    /// What the one that is nearest to it is short of; of devices that are too full.
+    pub least_short: Option<ByteSize>,
+}
+
+/// A [`Rule`] without its numbers, in the order in which the rules are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuleKind {
+    NotReady(Standing),
+    Tag,
+    Space,
+    Fits,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -104,7 +129,8 @@ impl Refusal {
             Some(Ended::NoSpace | Ended::BrickTooLarge) | None => Cause::NoSpace,
         };
         let devices = device_refusals(wish, &attempts, candidates);
-        Self { cause, wish: wish.clone(), attempts, devices, largest }
+        let by_rule = by_rule(&devices);
+        Self { cause, wish: wish.clone(), attempts, devices, by_rule, largest, relaxations: Vec::new() }
     }
 
     /// heketi's own words. For a new volume it says the same whatever the cause; for an expansion it says by which
@@ -139,6 +165,33 @@ fn device_refusals<'a>(
     };
     devices.sort_by(by_name);
     devices
+}
+
+fn by_rule(devices: &[DeviceRefusal]) -> Vec<RuleCount> {
+    let mut counts: BTreeMap<RuleKind, RuleCount> = BTreeMap::new();
+    for device in devices {
+        let rule = device.rule.kind();
+        let none = RuleCount { rule, devices: 0, free: ByteSize::ZERO, least_short: None };
+        let count = counts.entry(rule).or_insert(none);
+        count.devices += 1;
+        count.free = ByteSize::from_bytes(count.free.bytes().saturating_add(device.free.bytes()));
+        if let Rule::Space { short, .. } = device.rule {
+            count.least_short = Some(count.least_short.map_or(short, |least| least.min(short)));
+        }
+    }
+    counts.into_values().collect()
+}
+
+impl Rule {
+    #[must_use]
+    pub fn kind(&self) -> RuleKind {
+        match self {
+            Self::NotReady { standing } => RuleKind::NotReady(*standing),
+            Self::Tag { .. } => RuleKind::Tag,
+            Self::Space { .. } => RuleKind::Space,
+            Self::Fits { .. } => RuleKind::Fits,
+        }
+    }
 }
 
 fn device_refusal(wish: &Wish, shape: SetShape, candidate: &Candidate) -> DeviceRefusal {
@@ -185,21 +238,42 @@ impl fmt::Display for Refusal {
             writeln!(f, "{device}")?;
         }
         if let Some(more) = self.devices.get(DEVICES_IN_TEXT..).filter(|more| !more.is_empty()) {
-            let of = |rule: fn(&Rule) -> bool| more.iter().filter(|device| rule(&device.rule)).count();
-            writeln!(
-                f,
-                "and {} more devices: {} too full, {} with room, {} out of service, {} with other tags",
-                more.len(),
-                of(|rule| matches!(rule, Rule::Space { .. })),
-                of(|rule| matches!(rule, Rule::Fits { .. })),
-                of(|rule| matches!(rule, Rule::NotReady { .. })),
-                of(|rule| matches!(rule, Rule::Tag { .. })),
-            )?;
+            writeln!(f, "and {} more devices", more.len())?;
+        }
+        // Where all fail by the same rule, the devices themselves have said so.
+        if self.by_rule.len() > 1 || self.devices.len() > DEVICES_IN_TEXT {
+            let counts: Vec<_> = self.by_rule.iter().map(ToString::to_string).collect();
+            writeln!(f, "Of {}: {}.", counted(self.devices.len(), "device"), counts.join("; "))?;
         }
         let what = if self.wish.existing_bricks == 0 { "volume" } else { "expansion" };
         match self.largest {
-            Some(size) => write!(f, "The largest {what} that fits with this durability has {} GiB.", size.whole_gib()),
-            None => write!(f, "No {what} fits with this durability, however small."),
+            Some(size) => write!(f, "The largest {what} that fits with this durability has {} GiB.", size.whole_gib())?,
+            None => write!(f, "No {what} fits with this durability, however small.")?,
+        }
+        if !self.relaxations.is_empty() {
+            write!(f, "\nIt would fit:")?;
+        }
+        for relaxation in &self.relaxations {
+            write!(f, "\n- {relaxation}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for RuleCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { devices, free, .. } = self;
+        match self.rule {
+            RuleKind::NotReady(standing) => write!(f, "{devices} not used ({free} free there), as {standing}"),
+            RuleKind::Tag => write!(f, "{devices} with other tags ({free} free there)"),
+            RuleKind::Space => {
+                write!(f, "{devices} too full ({free} free there")?;
+                match self.least_short {
+                    Some(short) => write!(f, ", the nearest is {} short)", at_least(short)),
+                    None => write!(f, ")"),
+                }
+            }
+            RuleKind::Fits => write!(f, "{devices} with room ({free} free there)"),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::{AVERAGE_FILE_SIZE, Candidate, LEAST_ARBITER, Placement, Pool, Refusa
 /// # Errors
 /// Where nothing fits: says of each device why, and what would fit.
 pub fn place(wish: &Wish, candidates: &[Candidate]) -> Result<Placement, Box<Refusal>> {
-    search(wish, &Pool::of_eligible(wish, candidates), || candidates.iter())
+    place_on(wish, &Pool::of_eligible(wish, candidates), || candidates.iter())
 }
 
 /// As [`place`], with the devices of a pool.
@@ -23,15 +23,24 @@ pub fn place(wish: &Wish, candidates: &[Candidate]) -> Result<Placement, Box<Ref
 /// # Errors
 /// As there.
 pub fn place_in(wish: &Wish, pool: &Pool) -> Result<Placement, Box<Refusal>> {
-    search(wish, pool, || pool.candidates())
+    place_on(wish, pool, || pool.candidates())
 }
 
 /// `all`: for the refusal.
-fn search<'a, All>(wish: &Wish, pool: &Pool, all: impl FnOnce() -> All) -> Result<Placement, Box<Refusal>>
+fn place_on<'a, All>(wish: &Wish, pool: &Pool, all: impl FnOnce() -> All) -> Result<Placement, Box<Refusal>>
 where
     All: Iterator<Item = &'a Candidate>,
 {
     let field = Field::new(wish, pool);
+    search(&field, wish).map_err(|attempts| Box::new(Refusal::new(wish, attempts, all(), largest_on(&field, wish))))
+}
+
+/// [`place`] for whoever does not ask why not, which costs more than the answer.
+pub(super) fn try_place(wish: &Wish, candidates: &[Candidate]) -> Option<Placement> {
+    search(&Field::new(wish, &Pool::of_eligible(wish, candidates)), wish).ok()
+}
+
+fn search(field: &Field<'_>, wish: &Wish) -> Result<Placement, Vec<Attempt>> {
     let mut attempts = Vec::new();
     let mut sets = 1;
     loop {
@@ -40,7 +49,7 @@ where
             Some(ended) => ended,
             None => {
                 let shape = SetShape::new(wish, brick);
-                let placed = usize::try_from(sets).ok().and_then(|sets| assign(&field, wish, shape, sets));
+                let placed = usize::try_from(sets).ok().and_then(|sets| assign(field, wish, shape, sets));
                 if let Some(sets) = placed {
                     return Ok(Placement { brick_size: brick, sets });
                 }
@@ -54,7 +63,7 @@ where
             Ended::BrickTooSmall | Ended::TooManyBricks => break,
         }
     }
-    Err(Box::new(Refusal::new(wish, attempts, all(), largest_on(&field, wish))))
+    Err(attempts)
 }
 
 /// The largest whole number of GiB that [`place`] would place with the same wish, whatever size that has; `None` where

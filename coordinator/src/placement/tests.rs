@@ -1,5 +1,7 @@
 mod changes;
 mod pools;
+mod relaxations;
+mod what_if;
 
 use proptest::prelude::*;
 
@@ -380,7 +382,8 @@ mod preferences {
         let text = place(&Wish::new(gib(1000), REPLICA_3), &disks).unwrap_err().to_string();
         assert!(text.lines().count() < 60, "{text}");
         assert!(
-            text.contains("and 152 more devices: 152 too full, 0 with room, 0 out of service, 0 with other tags\n")
+            text.contains("\nand 152 more devices\nOf 200 devices: 200 too full (796.09 GiB free there, "),
+            "{text}"
         );
     }
 }
@@ -646,6 +649,20 @@ proptest! {
         if let Err(refusal) = place(&wish, &disks) {
             prop_assert_eq!(refusal.largest, expected);
         }
+    }
+
+    /// Of a new volume of any size with the same wishes.
+    #[test]
+    fn what_the_capacity_says_fits_and_the_next_whole_gib_does_not(wish in some_wish(), disks in some_disks()) {
+        let told = capacity(&wish, &disks);
+        let next = told.largest.map_or(1, |largest| largest.whole_gib() + 1);
+        let fits = |size| place(&Wish { size, ..wish.clone() }, &disks).is_ok();
+        prop_assert!(!fits(gib(next)));
+        if let Some(size) = told.largest {
+            prop_assert!(fits(size));
+            prop_assert!(told.free >= size, "{told:?}");
+        }
+        prop_assert_eq!(told.devices, disks.iter().filter(|disk| disk.standing == Standing::Ready).count());
     }
 
     #[test]

@@ -56,8 +56,10 @@ json_replies! {
     crate::heketi::ClusterInfo = CREATED,
     crate::heketi::LogLevels = OK,
     crate::heketi::Tags = OK,
+    crate::v1::Explanation = OK,
     crate::v1::Invitation = CREATED,
     crate::v1::Rebalance = OK,
+    crate::v1::Simulation = OK,
 }
 
 impl<R> Change<R> {
@@ -99,11 +101,22 @@ impl Client {
     ///
     /// A heketi would overlook the question and make the change, so a server that does not greet as ours is not asked.
     pub async fn rehearse<R>(&self, change: &Change<R>) -> Result<Plan, ClientError> {
+        self.rehearse_with(change, "dry_run=true").await
+    }
+
+    /// The same, and the server keeps the plan, so that it can be carried out exactly so.
+    pub async fn plan<R>(&self, change: &Change<R>) -> Result<Plan, ClientError> {
+        // A server that knows of no plans still takes it for a rehearsal.
+        let plan = self.rehearse_with(change, "dry_run=true&plan=true").await?;
+        if plan.kept.is_some() { Ok(plan) } else { Err(ClientError::NotKept) }
+    }
+
+    async fn rehearse_with<R>(&self, change: &Change<R>, query: &str) -> Result<Plan, ClientError> {
         let greeting = self.hello().await?;
         if !greeting.contains("Bricklayer") {
             return Err(ClientError::NoRehearsal { greeting });
         }
-        let path = format!("{}?dry_run=true", change.path);
+        let path = format!("{}?{query}", change.path);
         let answer = self.send(change.method.clone(), &path, change.body.clone()).await?;
         let done = answer.status.is_success();
         let plan = answer.expect(&path, StatusCode::OK).and_then(|answer| read(&path, &answer.body));

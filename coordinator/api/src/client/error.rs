@@ -42,6 +42,8 @@ pub enum ClientError {
     NoRehearsal { greeting: String },
     #[error("the server did not answer {path} with a plan: it may have done what was to be rehearsed")]
     NotRehearsed { path: String },
+    #[error("the server said what would be done, and kept no plan of it")]
+    NotKept,
     #[error("the answer to {path} is not what a coordinator or a heketi answers: {what}")]
     Protocol { path: String, what: String },
     #[error("the answer to {path} cannot be read")]
@@ -91,6 +93,7 @@ impl ClientError {
                 Some("see whether the address is a coordinator's, and of the same version".to_owned())
             }
             Self::NoRehearsal { .. } => Some("leave out --dry-run, or ask a coordinator of Bricklayer".to_owned()),
+            Self::NotKept => Some("ask a coordinator that is as new as this program, or use --dry-run".to_owned()),
             Self::NotRehearsed { .. } => Some("look at `bricklayer operation list`".to_owned()),
             Self::SetUp(_) | Self::Token(_) | Self::Request(_) | Self::Refused { .. } => None,
         }

@@ -3,15 +3,17 @@
 use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, InvitationId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::names::HostName;
 use reqwest::StatusCode;
+use serde_json::Value;
 
 use super::answer::Answer;
 use super::change::{Change, Reply, changes};
 use super::{Accepted, Client, ClientError};
+use crate::heketi::VolumeCreateRequest;
 use crate::json::parse_body;
 use crate::v1::{
-    AgentList, Audit, BrickReplaceRequest, DeviceLedger, DeviceLostRequest, Diagnosis, DiskList, Heal, Invitation,
-    InvitationList, InvitationRequest, LedgerSum, NodeEdit, NodeLostRequest, Operation, OperationList, Rebalance,
-    WipeRefusal, WipeRequest,
+    AgentList, Audit, BrickReplaceRequest, CapacityList, CapacityQuery, DeviceLedger, DeviceLostRequest, Diagnosis,
+    DiskList, Explanation, Heal, Invitation, InvitationList, InvitationRequest, LedgerSum, NodeEdit, NodeLostRequest,
+    Operation, OperationList, Plan, Rebalance, Simulation, SimulationRequest, WipeRefusal, WipeRequest,
 };
 
 /// What the server said to a wipe.
@@ -55,6 +57,15 @@ changes! {
 
     brick_replace(id: BrickId, request: &BrickReplaceRequest) -> Accepted<()> =
         POST "/v1/bricks/{id}/replace" with request;
+
+    /// Where a volume would go, or why it would not. A question: nothing is changed.
+    explain(request: &VolumeCreateRequest) -> Explanation = POST "/v1/explain" with request;
+
+    /// Has exactly that done which a plan says; its operation has the plan's id.
+    plan_apply(id: OperationId) -> Accepted<()> = POST "/v1/plans/{id}/apply" with Nothing {};
+
+    /// What would become of the clusters. A question: nothing is changed.
+    simulate(request: &SimulationRequest) -> Simulation = POST "/v1/simulate" with request;
 
     /// Starts it, or finds it started.
     volume_rebalance(id: VolumeId) -> Rebalance = POST "/v1/volumes/{id}/rebalance" with Nothing {};
@@ -107,6 +118,27 @@ impl Client {
     /// How far a rebalance is.
     pub async fn rebalance(&self, id: VolumeId) -> Result<Rebalance, ClientError> {
         self.get_json(&format!("/v1/volumes/{id}/rebalance")).await
+    }
+
+    /// The largest volumes that still fit.
+    pub async fn capacity(&self, query: &CapacityQuery) -> Result<CapacityList, ClientError> {
+        let mut words = form_urlencoded::Serializer::new(String::new());
+        if let Ok(Value::Object(given)) = serde_json::to_value(query) {
+            for (word, value) in &given {
+                match value {
+                    Value::String(text) => words.append_pair(word, text),
+                    other => words.append_pair(word, &other.to_string()),
+                };
+            }
+        }
+        let query = words.finish();
+        let mark = if query.is_empty() { "" } else { "?" };
+        self.get_json(&format!("/v1/capacity{mark}{query}")).await
+    }
+
+    /// A plan that is kept.
+    pub async fn plan_kept(&self, id: OperationId) -> Result<Plan, ClientError> {
+        self.get_json(&format!("/v1/plans/{id}")).await
     }
 
     pub async fn operations(&self) -> Result<OperationList, ClientError> {

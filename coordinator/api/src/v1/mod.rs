@@ -21,22 +21,32 @@
 //! | `POST /v1/volumes/{id}/rebalance` | | 200 [`Rebalance`] |
 //! | `GET /v1/doctor` | | 200 [`Diagnosis`] |
 //! | `GET /v1/audit` | | 200 [`Audit`] |
+//! | `GET /v1/capacity` | query [`CapacityQuery`] | 200 [`CapacityList`] |
+//! | `POST /v1/explain` | [`VolumeCreateRequest`](crate::heketi::VolumeCreateRequest) | 200 [`Explanation`] |
+//! | `GET /v1/plans/{id}` | | 200 [`Plan`] |
+//! | `POST /v1/plans/{id}/apply` | | 202 and `/queue/{id}`; out of date 409 |
+//! | `POST /v1/simulate` | [`SimulationRequest`] | 200 [`Simulation`] |
 //! | `GET /v1/operations` | | 200 [`OperationList`] |
 //! | `GET /v1/operations/{id}` | | 200 [`Operation`] |
 //!
 //! Every request that changes something, heketi's included, takes the query `?dry_run=true`: it is checked and planned
 //! as ever and answered 200 [`Plan`], and nothing is changed. A route that cannot plan must refuse such a request, never
-//! carry it out.
+//! carry it out. With `?plan=true` it is kept besides, with an id, and can be carried out exactly so; that is for creating
+//! and expanding volumes, moving bricks, and removing devices and nodes.
 //!
 //! Every error is a [`Problem`] with a fitting status.
 
 mod agents;
 mod audit;
+mod capacity;
 mod disks;
 mod doctor;
 mod hardware;
 mod ledger;
 mod operations;
+mod placement;
+mod plans;
+mod simulate;
 mod volumes;
 
 use serde::{Deserialize, Serialize};
@@ -46,6 +56,7 @@ pub use agents::{
     OpenInvitation,
 };
 pub use audit::{Audit, BrickFault, BrickMove, ClusterAudit, Homeless, NodeLoss, SetAudit};
+pub use capacity::{Capacity, CapacityList, CapacityQuery};
 pub use disks::{DiskIdentity, DiskList, WipeRefusal, WipeRequest};
 pub use doctor::{Diagnosis, Examined, Finding, Severity};
 pub use hardware::{BrickReplaceRequest, DeviceLostRequest, NodeEdit, NodeLostRequest};
@@ -53,7 +64,17 @@ pub use ledger::{
     BrickStage, DeviceLedger, DeviceSum, Figure, LedgerBrick, LedgerClass, LedgerSum, LedgerVolume, LvmArea, OtherKind,
     Source, SourceKind,
 };
-pub use operations::{Operation, OperationList, OperationState, Plan, Step, StepState};
+pub use operations::{Operation, OperationList, OperationState, Step, StepState};
+pub use placement::{
+    Attempt, AttemptEnded, BrickRole, DeviceFree, DeviceRefusal, Explanation, NotAReplacement, OutOfService,
+    PlacedBrick, PlacementRule, PlacementWish, Refusal, RefusalCause, Relaxation, Relaxed, RuleCount, SetLayout,
+    VolumePlacement, ZoneChecking,
+};
+pub use plans::{KeptPlan, Plan, PlannedBrick, PlannedChange};
+pub use simulate::{
+    Fate, NewPlace, SetState, SimulatedCreation, SimulatedDevice, SimulatedDisk, SimulatedHeal, SimulatedLoss,
+    SimulatedSet, SimulatedVolume, SimulatedVolumes, Simulation, SimulationRequest,
+};
 pub use volumes::{BrickHeal, Heal, NodeRebalance, Rebalance, RebalanceState};
 
 /// Body of every error.
@@ -65,4 +86,18 @@ pub struct Problem {
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cure: Option<String>,
+    /// Where bricks found no place: why, device by device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<ProblemDetail>,
+}
+
+/// What a program may want to know of an error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ProblemDetail {
+    /// The bricks of a volume, for each cluster that was asked.
+    NoPlacement { refusals: Vec<Refusal> },
+    /// One brick that was to move.
+    NoReplacement { size_bytes: u64, devices: Vec<NotAReplacement> },
 }

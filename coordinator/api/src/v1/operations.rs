@@ -1,4 +1,4 @@
-//! `/v1/operations`, and what an operation would do before it is begun.
+//! `/v1/operations`: work that runs, or ran.
 
 use std::fmt;
 
@@ -95,18 +95,4 @@ pub enum StepState {
     Done,
     Failed,
     Undone,
-}
-
-/// Answer (200) to a changing request with `?dry_run=true`: what it would do. Nothing was changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Plan {
-    /// That of the operation it would be, such as `volume-create`.
-    pub kind: String,
-    /// What would be different afterwards, a sentence each.
-    #[serde(default)]
-    pub changes: Vec<String>,
-    /// In the order in which they would run, such as `make brick 1 of 3 on gfs1`.
-    #[serde(default)]
-    pub steps: Vec<String>,
 }

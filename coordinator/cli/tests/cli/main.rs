@@ -6,4 +6,5 @@ mod bricklayer;
 mod heketi_cli;
 mod life_of_a_volume;
 mod other_ways;
+mod placing;
 mod support;

@@ -30,6 +30,7 @@ use utoipa_axum::router::UtoipaMethodRouter;
 use utoipa_axum::routes;
 
 pub use queue::path_of;
+pub use volumes::{checked as volume_wish, clusters as clusters_named, layout as layout_of, snapshot as snapshot_of};
 
 use super::failure::Failure;
 use super::openapi::Described;

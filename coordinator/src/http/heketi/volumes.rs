@@ -40,9 +40,7 @@ pub async fn create(
     State(service): State<Service>,
     Json(request): Json<VolumeCreateRequest>,
 ) -> Result<Response, Failure> {
-    let least_brick = service.operations.policy().limits.least_brick;
-    let request = service.with_options_of_all_volumes(request);
-    let wish = wish(request, &service.operations.topology(), least_brick)?;
+    let wish = checked(&service, request)?;
     service.has_room_for_one_more()?;
     let rejected = |error| Failure::rejected(Doing::VolumeCreate, &error);
     let operation = service.operations.volume_create(wish).await.map_err(rejected)?;
@@ -90,6 +88,13 @@ impl Service {
         let (first, last) = (&self.settings.options_first, &self.settings.options_last);
         first.iter().chain(hosting).chain(requested).chain(last).cloned().collect()
     }
+}
+
+/// What a request for a new volume comes to, with the options that every volume has.
+pub fn checked(service: &Service, request: VolumeCreateRequest) -> Result<VolumeWish, Failure> {
+    let least_brick = service.operations.policy().limits.least_brick;
+    let request = service.with_options_of_all_volumes(request);
+    wish(request, &service.operations.topology(), least_brick)
 }
 
 fn wish(request: VolumeCreateRequest, topology: &Topology, least_brick: ByteSize) -> Result<VolumeWish, Failure> {
@@ -219,7 +224,7 @@ pub async fn restrict(
 
 /// What a durability comes to, and what heketi would say of it later: the request's numbers, those of other kinds
 /// included. One number is filled in, the default of replicas: heketi left it out, and its command line divided by it.
-fn layout(request: &DurabilityRequest) -> Result<(Layout, Durability), Failure> {
+pub fn layout(request: &DurabilityRequest) -> Result<(Layout, Durability), Failure> {
     let mut durability = Durability {
         kind: request.kind.clone(),
         replica: request.replicate.replica,
@@ -253,7 +258,7 @@ fn layout(request: &DurabilityRequest) -> Result<(Layout, Durability), Failure> 
     Ok((layout, durability))
 }
 
-fn snapshot(request: SnapshotInfo) -> Result<Snapshot, Failure> {
+pub fn snapshot(request: SnapshotInfo) -> Result<Snapshot, Failure> {
     if !request.enable {
         return Ok(Snapshot { enable: false, factor_milli: 1000 });
     }

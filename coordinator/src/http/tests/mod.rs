@@ -7,6 +7,8 @@ mod hardware;
 mod heketi;
 mod ledger;
 mod ours;
+mod placing;
+mod plans;
 mod server;
 mod wire;
 mod world;

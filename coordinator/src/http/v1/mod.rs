@@ -2,13 +2,19 @@
 
 mod agents;
 mod audit;
+mod capacity;
 mod disks;
 mod doctor;
+pub mod explain;
 mod hardware;
 mod invitations;
 mod ledger;
 mod operations;
+mod plans;
+mod simulate;
 mod volumes;
+
+pub use plans::view as plan_view;
 
 use std::str::FromStr;
 
@@ -48,6 +54,11 @@ pub fn routes() -> (Router<Service>, Described) {
         routes!(volumes::heal),
         routes!(volumes::rebalance, volumes::start_rebalance),
         routes!(doctor::examine),
+        routes!(capacity::list),
+        routes!(explain::explain),
+        routes!(plans::info),
+        routes!(plans::apply),
+        routes!(simulate::simulate),
         routes!(operations::list),
         routes!(operations::info),
     ];
@@ -65,6 +76,11 @@ pub fn routes() -> (Router<Service>, Described) {
 pub fn is_ours(path: &str) -> bool {
     let mut parts = path.split('/').filter(|part| !part.is_empty());
     parts.next() == Some("v1")
+}
+
+/// Whether a request has a body and yet only asks: nothing is changed, whatever its method says.
+pub fn only_asks(path: &str) -> bool {
+    matches!(path.trim_end_matches('/'), "/v1/explain" | "/v1/simulate")
 }
 
 /// A part of a path that must be an id.

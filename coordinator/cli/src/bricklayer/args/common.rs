@@ -62,8 +62,19 @@ pub struct Quick {
     /// Change nothing: say what would be done
     #[arg(long)]
     pub dry_run: bool,
+    /// Change nothing: have the coordinator decide and keep the plan, for `bricklayer apply`
+    #[arg(long, conflicts_with = "dry_run")]
+    pub plan: bool,
     #[command(flatten)]
     pub output: Output,
+}
+
+impl Quick {
+    /// Neither rehearsed nor planned.
+    #[must_use]
+    pub const fn in_earnest(output: Output) -> Self {
+        Self { dry_run: false, plan: false, output }
+    }
 }
 
 /// For changes that take their time.

@@ -6,28 +6,35 @@
 mod agent;
 mod block_volume;
 mod brick;
+mod capacity;
 mod cluster;
 pub mod common;
 mod device;
 mod node;
 mod server;
+mod simulate;
 mod topology;
 pub mod values;
 mod volume;
 
 use std::path::PathBuf;
 
+use bricklayer_api::ids::OperationId;
 use clap::{Args, Parser, Subcommand};
+
+use common::Work;
 
 pub use agent::AgentCommand;
 pub use block_volume::BlockVolumeCommand;
 pub use brick::BrickCommand;
+pub use capacity::Capacity;
 pub use cluster::ClusterCommand;
 pub use device::DeviceCommand;
 pub use node::NodeCommand;
 pub use server::{DbCommand, LogLevelCommand, ModeCommand, OperationCommand, ServerCommand, Shell};
+pub use simulate::{Loss, NewDurability, NewVolumes, Simulate};
 pub use topology::TopologyCommand;
-pub use volume::{DurabilityArg, VolumeCommand, VolumeCreate};
+pub use volume::{DurabilityArg, VolumeCommand, VolumeCreate, VolumeWanted};
 
 const ROOT_HELP: &str = "\
 The way from raw disks to a volume:
@@ -98,12 +105,31 @@ pub enum Command {
         #[command(flatten)]
         look: common::Look,
     },
+    /// Have exactly that done which a plan says
+    ///
+    /// A plan is made by --plan and kept by the coordinator for 15 minutes, in memory: a restart forgets it. Where what it was
+    /// decided by has changed since, such as the space of a device, it is refused and nothing is changed.
+    #[command(after_help = "Example:\n  bricklayer volume create --size 100 --plan\n  \
+        bricklayer apply 0123456789abcdef0123456789abcdef")]
+    Apply {
+        /// Id of the plan
+        #[arg(value_name = "PLAN")]
+        id: OperationId,
+        #[command(flatten)]
+        work: Work,
+    },
     /// Block volumes: block devices whose files lie in volumes
     #[command(subcommand, name = "blockvolume")]
     BlockVolume(BlockVolumeCommand),
     /// Bricks: see where they are, move one
     #[command(subcommand)]
     Brick(BrickCommand),
+    /// The largest volumes that still fit
+    ///
+    /// In whole GiB: what placement would take now. A larger one would be refused.
+    #[command(after_help = "Examples:\n  bricklayer capacity\n  bricklayer capacity --replica 3 --strict-zones\n  \
+        bricklayer capacity --arbiter --tag-match tier=fast -o json")]
+    Capacity(Capacity),
     /// Clusters: nodes that share volumes
     #[command(subcommand)]
     Cluster(ClusterCommand),
@@ -135,6 +161,15 @@ pub enum Command {
     /// The coordinator itself
     #[command(subcommand)]
     Server(ServerCommand),
+    /// Say what would become of it all if hardware were lost or added and volumes were made
+    ///
+    /// Played on a copy, by the rules by which it would happen; nothing is changed. First everything is lost, then everything
+    /// added, then what was lost is healed, then the volumes are made. Exit code 1 where a brick has no new place or a volume
+    /// does not fit.
+    #[command(after_help = "Examples:\n  bricklayer simulate --lose node:gfs3\n  \
+        bricklayer simulate --lose zone:2 --lose device:gfs1:/dev/sdb\n  \
+        bricklayer simulate --lose node:gfs3 --add disk:gfs1:8TiB --create 40x100GiB:replica3")]
+    Simulate(Simulate),
     /// Everything at once
     #[command(subcommand)]
     Topology(TopologyCommand),

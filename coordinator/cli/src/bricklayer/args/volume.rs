@@ -7,7 +7,7 @@ use bricklayer_api::size::ByteSize;
 use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::ArgValueCompleter;
 
-use super::common::{Look, Work};
+use super::common::{Look, Output, Work};
 use super::values::{object_name, size, snapshot_factor};
 use crate::bricklayer::complete;
 use crate::bricklayer::refs::VolumeRef;
@@ -41,6 +41,18 @@ pub enum VolumeCommand {
         volume: VolumeRef,
         #[command(flatten)]
         work: Work,
+    },
+    /// Say where a volume would go, or why it would not fit and what would make it fit
+    ///
+    /// Takes what `volume create` takes, and changes nothing. Every device is named with the first rule that it fails; each
+    /// change that is proposed was tried. Exit code 1 where the volume does not fit.
+    #[command(after_help = "Examples:\n  bricklayer volume explain --size 100\n  \
+        bricklayer volume explain --size 1TiB --arbiter -o json")]
+    Explain {
+        #[command(flatten)]
+        wanted: Box<VolumeWanted>,
+        #[command(flatten)]
+        output: Output,
     },
     /// Make a volume larger
     ///
@@ -131,6 +143,15 @@ pub enum VolumeCommand {
 
 #[derive(Debug, Args)]
 pub struct VolumeCreate {
+    #[command(flatten)]
+    pub wanted: VolumeWanted,
+    #[command(flatten)]
+    pub work: Work,
+}
+
+/// What a volume is to be.
+#[derive(Debug, Args)]
+pub struct VolumeWanted {
     /// Size: GiB as a plain number, or with a unit, such as 8GiB, 1536MiB or 1TiB
     #[arg(long, value_parser = size)]
     pub size: ByteSize,
@@ -167,8 +188,6 @@ pub struct VolumeCreate {
     /// The volume is to hold block volumes
     #[arg(long)]
     pub block: bool,
-    #[command(flatten)]
-    pub work: Work,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -15,7 +15,7 @@ impl Session {
             AgentCommand::Invite { name, zone, ttl, rejoin, output } => {
                 let request =
                     InvitationRequest { name: name.to_string(), zone: zone.map(i64::from), ttl_seconds: ttl, rejoin };
-                let quick = Quick { dry_run: false, output };
+                let quick = Quick::in_earnest(output);
                 let Some(made) = self.ask(&Change::invite(&request)?, quick).await? else { return DONE };
                 let token = || made.token.expose().to_owned();
                 self.show(output, &made, |_| format!("{}\n", token()), || vec![token()])?;

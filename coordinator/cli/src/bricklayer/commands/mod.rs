@@ -12,6 +12,7 @@ mod cluster;
 mod device;
 mod doctor;
 mod node;
+mod placing;
 mod server;
 mod topology;
 mod volume;
@@ -89,8 +90,10 @@ impl Session {
         match command {
             Command::Agent(command) => self.agent(command).await,
             Command::Audit { look } => self.audit(look).await,
+            Command::Apply { id, work } => self.apply(id, work).await,
             Command::BlockVolume(command) => self.block_volume(command).await,
             Command::Brick(command) => self.brick(command).await,
+            Command::Capacity(asked) => self.capacity(asked).await,
             Command::Cluster(command) => self.cluster(command).await,
             Command::Db(command) => self.db(command).await,
             Command::Device(command) => self.device(command).await,
@@ -99,6 +102,7 @@ impl Session {
             Command::Node(command) => self.node(command).await,
             Command::Operation(command) => self.operation(command).await,
             Command::Server(command) => self.server(command).await,
+            Command::Simulate(asked) => self.simulate(asked).await,
             Command::Topology(command) => self.topology(command).await,
             Command::Volume(command) => self.volume(command).await,
             Command::Token { method, path } => {
@@ -157,8 +161,11 @@ impl Session {
             say(&curl.line(change.method(), change.path(), change.body()))?;
             return Ok(None);
         }
-        if quick.dry_run {
-            let plan = self.client.rehearse(change).await?;
+        if quick.dry_run || quick.plan {
+            let plan = match quick.plan {
+                true => self.client.plan(change).await?,
+                false => self.client.rehearse(change).await?,
+            };
             output::show(quick.output, &plan, |_| tables::plan(&plan), || plan_names(&plan))?;
             return Ok(None);
         }
@@ -235,9 +242,9 @@ fn hint_at(operation: Option<OperationId>) {
     }
 }
 
-/// A plan has no names; its kind tells at least what it is.
+/// A plan that is not kept has no name; its kind tells at least what it is.
 fn plan_names(plan: &Plan) -> Vec<String> {
-    vec![plan.kind.clone()]
+    vec![plan.kept.as_ref().map_or_else(|| plan.kind.clone(), |kept| kept.id.to_string())]
 }
 
 impl SetTags {

@@ -1,5 +1,7 @@
 //! `bricklayer volume`.
 
+use std::process::ExitCode;
+
 use bricklayer_api::client::{Change, ClientError};
 use bricklayer_api::heketi::{
     BlockRestriction, BlockRestrictionRequest, Disperse, DurabilityKind, DurabilityRequest, Replicate, Snapshot,
@@ -12,16 +14,17 @@ use serde_json::json;
 use super::{DONE, Done, Seen, Session, listed};
 use crate::actions::{size_of, volumes};
 use crate::bricklayer::args::common::{Output, Quick};
-use crate::bricklayer::args::{Command, DurabilityArg, VolumeCommand, VolumeCreate};
+use crate::bricklayer::args::{Command, DurabilityArg, VolumeCommand, VolumeCreate, VolumeWanted};
 use crate::bricklayer::output::say;
-use crate::bricklayer::{tables, yaml};
+use crate::bricklayer::{REFUSED, tables, yaml};
 use crate::error::CliError;
 use crate::manifests::{self, Names};
 
 /// What can be refused without a server.
 pub(super) fn check(command: &Command) -> Result<(), CliError> {
     match command {
-        Command::Volume(VolumeCommand::Create(wanted)) => check_durability(wanted),
+        Command::Volume(VolumeCommand::Create(create)) => check_durability(&create.wanted),
+        Command::Volume(VolumeCommand::Explain { wanted, .. }) => check_durability(wanted),
         _ => Ok(()),
     }
 }
@@ -36,10 +39,10 @@ impl Session {
                 let Some(made) = self.work(&change, work, &format!("cloning {volume}")).await? else { return DONE };
                 self.show_volume(work.output(), &made).await
             }
-            VolumeCommand::Create(wanted) => {
+            VolumeCommand::Create(VolumeCreate { wanted, work }) => {
                 let change = Change::volume_create(&create_request(&wanted))?;
-                let Some(made) = self.work(&change, wanted.work, "creating the volume").await? else { return DONE };
-                self.show_volume(wanted.work.output(), &made).await
+                let Some(made) = self.work(&change, work, "creating the volume").await? else { return DONE };
+                self.show_volume(work.output(), &made).await
             }
             VolumeCommand::Delete { volume, work } => {
                 let id = volume.find(&self.client).await?;
@@ -54,6 +57,16 @@ impl Session {
                 let change = Change::volume_expand(id, request)?;
                 let Some(grown) = self.work(&change, work, &what).await? else { return DONE };
                 self.show_volume(work.output(), &grown).await
+            }
+            VolumeCommand::Explain { wanted, output } => {
+                let question = Change::explain(&create_request(&wanted))?;
+                let Some(told) = self.ask(&question, Quick::in_earnest(output)).await? else { return DONE };
+                let names = || {
+                    let bricks = told.placement.iter().flat_map(|placement| &placement.bricks);
+                    bricks.map(|brick| format!("{}:{}", brick.node_name, brick.device_name)).collect()
+                };
+                self.show(output, &told, |_| tables::explanation(&told), names)?;
+                if told.fits { DONE } else { Ok(ExitCode::from(REFUSED)) }
             }
             VolumeCommand::Heal { volume, look } => {
                 let id = volume.find(&self.client).await?;
@@ -104,7 +117,7 @@ impl Session {
             VolumeCommand::Rebalance { volume, start, look } => {
                 let id = volume.find(&self.client).await?;
                 if start {
-                    let quick = Quick { dry_run: false, output: look.output };
+                    let quick = Quick::in_earnest(look.output);
                     let Some(started) = self.ask(&Change::volume_rebalance(id)?, quick).await? else { return DONE };
                     if look.watch.is_none() {
                         self.show(
@@ -180,7 +193,7 @@ impl Session {
 
 /// A size as the API takes it: whole GiB by heketi's field alone, anything else by ours besides, with heketi's rounded
 /// up.
-fn gib_and_bytes(size: ByteSize) -> (i64, i64) {
+pub(super) fn gib_and_bytes(size: ByteSize) -> (i64, i64) {
     // A size from the command line is at most `i64::MAX`.
     let gib = i64::try_from(size.bytes().div_ceil(GIB)).unwrap_or(i64::MAX);
     let bytes = i64::try_from(size.bytes()).unwrap_or(i64::MAX);
@@ -188,7 +201,7 @@ fn gib_and_bytes(size: ByteSize) -> (i64, i64) {
 }
 
 /// Numbers of another durability than the chosen one would be ignored in silence.
-fn check_durability(wanted: &VolumeCreate) -> Result<(), CliError> {
+fn check_durability(wanted: &VolumeWanted) -> Result<(), CliError> {
     let kind = DurabilityKind::from(wanted.durability);
     let flags = [
         ("--replica", wanted.replica.is_some(), DurabilityArg::Replicate),
@@ -213,7 +226,7 @@ fn check_durability(wanted: &VolumeCreate) -> Result<(), CliError> {
     Ok(())
 }
 
-fn create_request(wanted: &VolumeCreate) -> VolumeCreateRequest {
+pub(super) fn create_request(wanted: &VolumeWanted) -> VolumeCreateRequest {
     let (mut replicate, mut disperse) = (Replicate::default(), Disperse::default());
     match wanted.durability {
         DurabilityArg::None => {}

@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 
 use bricklayer_api::heketi::{DbCheck, DbCheckOf};
-use bricklayer_api::v1::{Operation, Plan, StepState};
+use bricklayer_api::size::ByteSize;
+use bricklayer_api::v1::{Operation, Plan, PlannedBrick, PlannedChange, StepState};
 
+use super::placement::devices;
 use super::{Width, cells, columns, facts, or_dash, table};
 
 pub fn operation_list(operations: &[Operation], width: Width) -> String {
@@ -65,7 +67,10 @@ pub fn operation_info(operation: &Operation) -> String {
 
 /// What would be done, for whoever asked before doing it.
 pub fn plan(plan: &Plan) -> String {
-    let mut text = format!("{} (dry run: nothing was changed)\n", plan.kind);
+    let mut text = match &plan.kept {
+        None => format!("{} (dry run: nothing was changed)\n", plan.kind),
+        Some(kept) => format!("{}, plan {} (nothing was changed)\n", plan.kind, kept.id),
+    };
     for (title, lines) in [("Changes", &plan.changes), ("Steps", &plan.steps)] {
         if lines.is_empty() {
             continue;
@@ -75,7 +80,39 @@ pub fn plan(plan: &Plan) -> String {
             let _infallible = writeln!(text, "  {}", line.replace('\n', "\n    "));
         }
     }
+    if let Some(kept) = &plan.kept {
+        let (bricks, devices) = (planned_bricks(&kept.bricks), devices(&kept.devices));
+        let _infallible =
+            write!(text, "\nBricks ({})\n{bricks}\nDevices ({})\n{devices}", kept.bricks.len(), kept.devices.len());
+        let _infallible = writeln!(
+            text,
+            "\nUntil {}, and only while these devices are as they are now:\n  bricklayer apply {}",
+            moment!(kept.expires),
+            kept.id
+        );
+    }
     text
+}
+
+fn planned_bricks(bricks: &[PlannedBrick]) -> String {
+    let row = |brick: &PlannedBrick| {
+        let from = brick.from_node_name.as_ref().zip(brick.from_device_name.as_ref());
+        let change = match brick.change {
+            PlannedChange::Make => "is made",
+            PlannedChange::Grow => "grows",
+            PlannedChange::Move => "moves",
+        };
+        vec![
+            brick.volume_name.clone(),
+            (brick.set + 1).to_string(),
+            change.to_owned(),
+            or_dash(from.map(|(node, device)| format!("{node}:{device}"))),
+            format!("{}:{}", brick.node_name, brick.device_name),
+            ByteSize::from_bytes(brick.size_bytes).to_string(),
+            brick.extents.to_string(),
+        ]
+    };
+    table(&["VOLUME", "SET", "BRICK", "FROM", "DEVICE", "SIZE", "EXTENTS"], bricks.iter().map(row))
 }
 
 pub fn db_check(check: &DbCheck) -> String {

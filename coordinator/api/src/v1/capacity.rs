@@ -1,0 +1,69 @@
+//! `/v1/capacity`: the largest volumes that still fit.
+
+use bricklayer_proto::ids::ClusterId;
+use serde::{Deserialize, Serialize};
+
+use super::{SetLayout, ZoneChecking};
+
+/// Query of `GET /v1/capacity`: which volumes are meant. Without a durability, all usual ones.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
+#[serde(default)]
+pub struct CapacityQuery {
+    /// Id of a cluster; all when missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// `none`, `replicate` or `disperse`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub durability: Option<String>,
+    /// Of `replicate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replica: Option<i64>,
+    /// Of `replicate`: the third copy holds names alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arbiter: Option<bool>,
+    /// Of `disperse`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disperse_data: Option<i64>,
+    /// Of `disperse`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redundancy: Option<i64>,
+    /// `none` or `strict`; as the installation has it when missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone_checking: Option<String>,
+    /// `rack=a` or `rack!=a`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag_match: Option<String>,
+    /// 1 to 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot_factor: Option<f32>,
+}
+
+/// Answer of `GET /v1/capacity`: by cluster, and by durability within it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CapacityList {
+    pub capacities: Vec<Capacity>,
+}
+
+/// The largest volume of a kind that fits into a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Capacity {
+    pub cluster: ClusterId,
+    pub durability: SetLayout,
+    pub zone_checking: ZoneChecking,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag_match: Option<String>,
+    /// Thousandths.
+    pub snapshot_factor_milli: u32,
+    /// Whole GiB in bytes; zero where nothing fits.
+    pub largest_bytes: u64,
+    /// The same as heketi's clients count it.
+    pub largest_gib: u64,
+    /// Devices that may take such bricks.
+    pub devices: u64,
+    /// What those have free, together, before any brick is made.
+    pub free_bytes: u64,
+}

@@ -1,0 +1,54 @@
+//! The largest volumes that still fit.
+
+use bricklayer_proto::ids::ClusterId;
+use bricklayer_proto::size::ByteSize;
+use bricklayer_proto::task::Layout;
+
+use super::Rejected;
+use super::candidates::candidates;
+use super::context::Context;
+use super::volume_create::candidates_of;
+use crate::placement::{self, Capacity, TagMatch, Wish, ZoneRule};
+
+/// What kind of volume is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CapacityWish {
+    /// All where it is empty.
+    pub clusters: Vec<ClusterId>,
+    pub layouts: Vec<Layout>,
+    /// `None`: as the installation has it.
+    pub zones: Option<ZoneRule>,
+    pub tag_match: Option<TagMatch>,
+    pub snapshot_factor_milli: u32,
+}
+
+/// What fits into one cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterCapacity {
+    pub cluster: ClusterId,
+    pub wish: Wish,
+    pub capacity: Capacity,
+}
+
+/// For each cluster, each layout.
+pub async fn capacities(context: &Context, wish: &CapacityWish) -> Result<Vec<ClusterCapacity>, Rejected> {
+    context.greet(&wish.clusters).await;
+    let topology = context.state.read();
+    let mut capacities = Vec::new();
+    for cluster in candidates_of(&topology, &wish.clusters)? {
+        let candidates = candidates(context, &topology, cluster);
+        for layout in &wish.layouts {
+            let wish = Wish {
+                snapshot_factor_milli: wish.snapshot_factor_milli,
+                zones: wish.zones.unwrap_or(context.policy.zones),
+                average_file_size: context.policy.average_file_size,
+                limits: context.policy.limits,
+                tag_match: wish.tag_match.clone(),
+                ..Wish::new(ByteSize::ZERO, *layout)
+            };
+            let capacity = placement::capacity(&wish, &candidates);
+            capacities.push(ClusterCapacity { cluster, wish, capacity });
+        }
+    }
+    Ok(capacities)
+}

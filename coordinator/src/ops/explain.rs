@@ -1,0 +1,46 @@
+//! Why a volume does not fit, and what would make it fit.
+//!
+//! What would make it fit is looked for after the refusal, on a snapshot of the state: it takes longer than the refusal,
+//! and within a change everybody else would wait for it.
+
+use bricklayer_proto::ids::ClusterId;
+
+use super::candidates::candidates;
+use super::context::Context;
+use super::{Rejected, VolumeWish, volume_create};
+use crate::model::Volume;
+use crate::placement::{Candidate, Refusal};
+
+/// What would become of a volume that nobody has asked for yet.
+#[derive(Debug)]
+pub enum Outlook {
+    /// It fits: this is where, on these devices.
+    Fits {
+        volume: Box<Volume>,
+        candidates: Vec<Candidate>,
+    },
+    Refused(Vec<(ClusterId, Box<Refusal>)>),
+}
+
+pub async fn outlook(context: &Context, wish: VolumeWish) -> Result<Outlook, Rejected> {
+    context.greet(&wish.clusters).await;
+    let topology = context.state.read();
+    match volume_create::planned(context, &topology, wish).map_err(|rejected| explained(context, rejected)) {
+        Ok(volume) => {
+            let candidates = candidates(context, &topology, volume.cluster);
+            Ok(Outlook::Fits { volume: Box::new(volume), candidates })
+        }
+        Err(Rejected::NoPlacement(refusals)) => Ok(Outlook::Refused(refusals)),
+        Err(rejected) => Err(rejected),
+    }
+}
+
+/// The same, and where it was for want of space, with what would make it fit.
+pub fn explained(context: &Context, rejected: Rejected) -> Rejected {
+    let Rejected::NoPlacement(refusals) = rejected else { return rejected };
+    let topology = context.state.read();
+    let explained = refusals
+        .into_iter()
+        .map(|(cluster, refusal)| (cluster, Box::new(refusal.explained(&candidates(context, &topology, cluster)))));
+    Rejected::NoPlacement(explained.collect())
+}

@@ -1,0 +1,220 @@
+//! What is said beforehand is what happens, on whole simulated clusters: simulations, plans.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+use bricklayer_api::client::{Change, Client};
+use bricklayer_api::heketi::{BrickEvictRequest, StateRequest, VolumeExpandRequest, VolumeInfo};
+use bricklayer_api::v1::{
+    AgentState, KeptPlan, NodeLostRequest, Plan, SetState, SimulatedLoss, SimulatedVolumes, Simulation,
+    SimulationRequest,
+};
+use bricklayer_proto::ids::{BrickId, DeviceId, NodeId};
+use bricklayer_proto::size::ByteSize;
+use bricklayer_tests::cluster::{Cluster, until};
+use bricklayer_tests::story::{create, done, replicated};
+
+async fn cluster(hosts: usize, gib: u64) -> Cluster {
+    let cluster = Cluster::start(hosts, 1, ByteSize::from_gib(gib).unwrap()).await.unwrap();
+    cluster.load_topology().await.unwrap();
+    cluster
+}
+
+async fn set_node(client: &Client, id: NodeId, states: &[&str]) {
+    for state in states {
+        let request = StateRequest { state: (*state).into(), ..StateRequest::default() };
+        let accepted = client.node_set_state(id, &request).await.unwrap();
+        done(client, accepted).await.unwrap();
+    }
+}
+
+async fn name_of(client: &Client, node: NodeId) -> String {
+    client.node(node).await.unwrap().hostnames.manage[0].clone()
+}
+
+fn lose(node: &str) -> SimulationRequest {
+    SimulationRequest { lose: vec![SimulatedLoss::Node { node: node.into() }], ..SimulationRequest::default() }
+}
+
+fn volumes(count: i64, gib: i64) -> SimulatedVolumes {
+    SimulatedVolumes { count, volume: replicated(gib, 3) }
+}
+
+fn devices(volume: &VolumeInfo) -> Vec<DeviceId> {
+    let mut devices: Vec<_> = volume.bricks.iter().map(|brick| brick.device).collect();
+    devices.sort_unstable();
+    devices
+}
+
+/// Every device's free bytes, by LVM's count and the coordinator's.
+async fn free(client: &Client) -> Vec<(DeviceId, u64)> {
+    let told = client.simulate(&SimulationRequest::default()).await.unwrap();
+    let mut free: Vec<_> = told.devices.iter().map(|one| (one.free.device, one.free.free_bytes)).collect();
+    free.sort_unstable();
+    free
+}
+
+#[tokio::test]
+async fn volumes_that_a_simulation_makes_are_made_on_the_same_devices_and_the_next_is_refused() {
+    let cluster = cluster(4, 16).await;
+    let client = cluster.client().unwrap();
+    create(&client, &replicated(5, 3)).await.unwrap();
+    let request = SimulationRequest { create: vec![volumes(40, 3), volumes(2, 1)], ..SimulationRequest::default() };
+    let told: Simulation = client.simulate(&request).await.unwrap();
+    assert!(told.creations[0].fits > 2 && told.creations[0].fits < 40, "{told:?}");
+    for (creation, size) in told.creations.iter().zip([3, 1]) {
+        for volume in &creation.volumes {
+            let made = create(&client, &replicated(size, 3)).await.unwrap();
+            let mut told: Vec<_> = volume.bricks.iter().map(|brick| brick.device).collect();
+            told.sort_unstable();
+            assert_eq!(devices(&made), told);
+        }
+        if let Some(why) = &creation.why_not {
+            let refused = create(&client, &replicated(size, 3)).await.unwrap_err().to_string();
+            // heketi's prefix apart, and apart from what the volumes of the second kind have taken since.
+            assert_eq!(refused.lines().next().unwrap(), "Failed to allocate new volume: No space");
+            assert!(why.starts_with("No space\n"), "{why}");
+        }
+    }
+    cluster.until_ledger_is_lvms().await.unwrap();
+    let mut told: Vec<_> = told.devices.iter().map(|one| (one.free.device, one.free.free_after_bytes)).collect();
+    told.sort_unstable();
+    assert_eq!(free(&client).await, told);
+}
+
+#[tokio::test]
+async fn a_node_that_is_lost_heals_where_its_simulation_said() {
+    let mut cluster = cluster(6, 16).await;
+    let client = cluster.client().unwrap();
+    // Of different sizes, so that the devices are differently full.
+    for gib in [5, 4, 3] {
+        create(&client, &replicated(gib, 3)).await.unwrap();
+    }
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    let lost = volume.bricks[0].node;
+    let name = name_of(&client, lost).await;
+    let told = client.simulate(&lose(&name)).await.unwrap();
+    assert!(told.all_well && told.sets.iter().all(|set| set.state == SetState::Degraded), "{told:?}");
+    let expected: Vec<(BrickId, DeviceId)> =
+        told.heals.iter().map(|heal| (heal.brick, heal.to.as_ref().unwrap().device)).collect();
+    assert!(!expected.is_empty());
+    let before = client.topology().await.unwrap();
+
+    cluster.power_cut(&name).await;
+    until("the agent is seen to be away", async || {
+        Ok(client.agents().await?.agents.iter().any(|agent| agent.state == AgentState::Detached))
+    })
+    .await
+    .unwrap();
+    client.node_lost(lost, &NodeLostRequest { confirm: name.clone() }).await.unwrap();
+    set_node(&client, lost, &["failed"]).await;
+
+    for heal in &told.heals {
+        let was = before.clusters[0].volumes.iter().find(|volume| volume.id == heal.volume).unwrap();
+        let now = client.volume(heal.volume).await.unwrap();
+        let came = now.bricks.iter().find(|brick| was.bricks.iter().all(|old| old.id != brick.id)).unwrap();
+        assert_eq!(came.device, heal.to.as_ref().unwrap().device, "{}", heal.volume_name);
+    }
+    for device in told.devices.iter().filter(|one| one.free.node != lost) {
+        let now = free(&client).await;
+        assert!(now.contains(&(device.free.device, device.free.free_after_bytes)), "{device:?} {now:?}");
+    }
+    assert_eq!(cluster.sim.violations(), Vec::<String>::new());
+}
+
+fn bricks(volume: &VolumeInfo) -> Vec<(BrickId, DeviceId, u64)> {
+    let mut bricks: Vec<_> = volume.bricks.iter().map(|brick| (brick.id, brick.device, brick.size_kib << 10)).collect();
+    bricks.sort_unstable();
+    bricks
+}
+
+async fn apply(client: &Client, plan: &Plan) -> KeptPlan {
+    let kept = plan.kept.clone().unwrap();
+    let accepted = client.plan_apply(kept.id).await.unwrap();
+    assert_eq!(accepted.operation(), Some(kept.id));
+    done(client, accepted).await.unwrap();
+    kept
+}
+
+/// The devices have free what the plan said they would have.
+async fn is_as_free_as_planned(client: &Client, kept: &KeptPlan) {
+    let now = free(client).await;
+    for device in &kept.devices {
+        assert!(now.contains(&(device.device, device.free_after_bytes)), "{device:?} {now:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_planned_is_made_grown_and_moved_exactly_so() {
+    let cluster = cluster(5, 16).await;
+    let client = cluster.client().unwrap();
+    let plan = client.plan(&Change::volume_create(&replicated(2, 3)).unwrap()).await.unwrap();
+    assert!(client.volumes().await.unwrap().volumes.is_empty());
+    let kept = apply(&client, &plan).await;
+    let id = client.volumes().await.unwrap().volumes[0];
+    let volume = client.volume(id).await.unwrap();
+    let mut planned: Vec<_> = kept.bricks.iter().map(|one| (one.brick, one.device, one.size_bytes)).collect();
+    planned.sort_unstable();
+    assert_eq!(bricks(&volume), planned);
+    cluster.until_ledger_is_lvms().await.unwrap();
+    is_as_free_as_planned(&client, &kept).await;
+
+    let request = VolumeExpandRequest { expand_size_gib: 3, ..VolumeExpandRequest::default() };
+    let kept = apply(&client, &client.plan(&Change::volume_expand(id, request).unwrap()).await.unwrap()).await;
+    let grown = client.volume(id).await.unwrap();
+    let mut planned: Vec<_> = kept.bricks.iter().map(|one| (one.brick, one.device, one.size_bytes)).collect();
+    planned.sort_unstable();
+    assert_eq!((grown.size_gib, bricks(&grown)), (5, planned));
+    cluster.until_ledger_is_lvms().await.unwrap();
+    is_as_free_as_planned(&client, &kept).await;
+
+    let leaves = grown.bricks[0].clone();
+    let evict = Change::brick_evict(leaves.id, &BrickEvictRequest::default()).unwrap();
+    let stale = client.plan(&evict).await.unwrap();
+    let kept = apply(&client, &client.plan(&evict).await.unwrap()).await;
+    let moved = client.volume(id).await.unwrap();
+    assert!(moved.bricks.iter().any(|brick| brick.device == kept.bricks[0].device));
+    assert!(moved.bricks.iter().all(|brick| brick.id != leaves.id));
+    cluster.until_ledger_is_lvms().await.unwrap();
+    is_as_free_as_planned(&client, &kept).await;
+
+    let before = cluster.footprints();
+    let refused = client.plan_apply(stale.kept.unwrap().id).await.unwrap_err();
+    assert_eq!(refused.status(), Some(409));
+    assert!(refused.to_string().starts_with("the plan is out of date, and nothing was changed: "), "{refused}");
+    assert_eq!(cluster.footprints(), before);
+    cluster.volume_is_whole(id).await.unwrap();
+    assert_eq!(cluster.sim.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_node_is_emptied_to_where_its_plan_says_and_a_restart_forgets_plans() {
+    let mut cluster = cluster(6, 16).await;
+    let client = cluster.client().unwrap();
+    for gib in [3, 2, 1] {
+        create(&client, &replicated(gib, 3)).await.unwrap();
+    }
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    let node = volume.bricks[0].node;
+    set_node(&client, node, &["offline"]).await;
+    let request = StateRequest { state: "failed".into(), ..StateRequest::default() };
+    let change = Change::node_set_state(node, &request).unwrap();
+    let plan = client.plan(&change).await.unwrap();
+    let kept = apply(&client, &plan).await;
+    assert!(!kept.bricks.is_empty());
+    for planned in &kept.bricks {
+        let now = client.volume(planned.volume).await.unwrap();
+        assert!(now.bricks.iter().all(|brick| brick.id != planned.brick), "{planned:?}");
+        assert!(now.bricks.iter().any(|brick| brick.device == planned.device), "{planned:?}");
+        cluster.volume_is_whole(planned.volume).await.unwrap();
+    }
+    cluster.until_ledger_is_lvms().await.unwrap();
+    is_as_free_as_planned(&client, &kept).await;
+
+    let plan = client.plan(&Change::volume_create(&replicated(1, 3)).unwrap()).await.unwrap();
+    cluster.installation.stop_coordinator().await;
+    cluster.installation.start_coordinator().await.unwrap();
+    let client = cluster.client().unwrap();
+    let refused = client.plan_apply(plan.kept.unwrap().id).await.unwrap_err();
+    assert_eq!(refused.status(), Some(404));
+    assert_eq!(cluster.sim.violations(), Vec::<String>::new());
+}
