@@ -1,17 +1,11 @@
-use std::fs::DirBuilder;
 use std::io::Write;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
-use anyhow::Context as _;
-use bricklayer_proto::ids::InstallationId;
-use bricklayer_store::Store;
 use clap::Args;
 
-use crate::keys::{self, RestKeys};
-use crate::pki::{Clock, Trust};
+use crate::keys;
+use crate::recovery::{self, Founded};
 use crate::service::Layout;
-use crate::state::SCHEMA;
 
 #[derive(Debug, Args)]
 pub struct Init {
@@ -22,31 +16,21 @@ pub struct Init {
 
 impl Init {
     pub fn run(&self, data_dir: &Path) -> anyhow::Result<()> {
-        let layout = Layout(data_dir);
-        if self.if_needed && layout.authority().exists() {
+        if self.if_needed && Layout(data_dir).authority().exists() {
             return Ok(());
         }
-        for dir in [data_dir.to_owned(), layout.keys()] {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&dir)
-                .with_context(|| format!("{} cannot be made", dir.display()))?;
-        }
-        let store = Store::open(&layout.store(), SCHEMA)?;
-        let installation = Trust::found(&store, &layout.authority(), &Clock::system())?;
-        store.close();
-        RestKeys::make(&layout.keys())?;
+        let founded = recovery::found(data_dir)?;
         // A reader that has seen enough (`| head`) is no failure of what was made.
-        let _ = Self::tell(&mut std::io::stdout(), data_dir, installation);
+        let _ = Self::tell(&mut std::io::stdout(), data_dir, &founded);
         Ok(())
     }
 
-    fn tell(out: &mut impl Write, data_dir: &Path, installation: InstallationId) -> std::io::Result<()> {
+    fn tell(out: &mut impl Write, data_dir: &Path, founded: &Founded) -> std::io::Result<()> {
         let layout = Layout(data_dir);
-        writeln!(out, "Made installation {installation} in {}.", data_dir.display())?;
+        writeln!(out, "Made installation {} in {}.", founded.installation, data_dir.display())?;
         writeln!(out, "The administrator's key is in {}.", keys::admin_file(&layout.keys()).display())?;
         writeln!(out, "Keep a copy of {}: who has it can speak as this installation.", layout.authority().display())?;
+        super::recovery_key::tell(out, &founded.recovery_key)?;
         writeln!(out, "\nNext: bricklayer-coordinator run, and for each host: bricklayer agent invite NAME")
     }
 }

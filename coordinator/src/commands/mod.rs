@@ -4,6 +4,8 @@ mod export;
 mod import;
 mod import_config;
 mod init;
+mod recover;
+mod recovery_key;
 mod run;
 
 use std::path::PathBuf;
@@ -39,6 +41,10 @@ enum Command {
     Export(export::Export),
     /// Makes a store of an exported file, where there is none yet.
     Import(import::Import),
+    /// Makes this machine the coordinator of an installation whose machine is gone, from what any host keeps.
+    Recover(recover::Recover),
+    /// Makes a recovery key for an installation that has none, or a new one.
+    RecoveryKey(recovery_key::NewRecoveryKey),
     /// Turns heketi.json into our configuration, and names the keys that have no meaning any more.
     ImportConfig(import_config::ImportConfig),
 }
@@ -56,6 +62,8 @@ impl Arguments {
             Command::Init(command) => command.run(&data_dir),
             Command::Run(command) => command.run(data_dir, &file, log),
             Command::ImportConfig(command) => command.run(),
+            Command::Recover(command) => command.run(&data_dir),
+            Command::RecoveryKey(command) => command.run(&data_dir),
             Command::Export(command) => command.run(&data_dir),
             Command::Import(command) => command.run(&data_dir),
         }

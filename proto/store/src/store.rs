@@ -73,6 +73,13 @@ impl Store {
         Self::start(dir, engine)
     }
 
+    /// Makes a store where there is none, whose first commit has the number after `after`: for one that takes the place
+    /// of another, so that nothing that remembers a commit's number sees it fall.
+    pub fn found(dir: &Path, schema: Schema, after: u64) -> Result<Self, OpenError> {
+        let engine = open::open(dir, schema, after, open::time_limit(dir))?;
+        Self::start(dir, engine)
+    }
+
     /// Makes a store of an export, where there is nothing yet or an empty directory, and opens it.
     pub fn import(file: &Path, into: &Path, schema: Schema) -> Result<Self, ImportError> {
         export::import(file, into, schema)?;
