@@ -16,6 +16,7 @@ pub mod model;
 pub mod ops;
 pub mod pki;
 pub mod placement;
+pub mod rebuild;
 pub mod reconcile;
 pub mod recovery;
 pub mod service;
