@@ -11,6 +11,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use bricklayer_agent::commands::CommandLine;
 use bricklayer_agent::engine::{Engine, Executor};
 use bricklayer_agent::host::Host;
 use bricklayer_agent::identity::{self, Enrolment};
@@ -60,6 +61,7 @@ pub struct Installation {
     /// Of the coordinator that was started last.
     registry: Option<Weak<Registry>>,
     handed: Option<Handed>,
+    recovery_key: String,
 }
 
 /// An agent on a simulated host.
@@ -107,8 +109,9 @@ impl Installation {
     /// Founds the installation and starts its coordinator.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         let dir = settings.data_dir.clone();
-        tokio::task::spawn_blocking(move || recovery::found(&dir)).await??;
-        let mut installation = Self { settings, life: None, registry: None, handed: None };
+        let founded = tokio::task::spawn_blocking(move || recovery::found(&dir)).await??;
+        let recovery_key = founded.recovery_key.to_text();
+        let mut installation = Self { settings, life: None, registry: None, handed: None, recovery_key };
         installation.start_coordinator().await?;
         Ok(installation)
     }
@@ -145,6 +148,17 @@ impl Installation {
     /// Waits until every agent keeps the state as it is.
     pub async fn until_kept(&self) -> anyhow::Result<()> {
         until("the agents keep the state", async || Ok(self.handed.as_ref().is_some_and(Handed::is_all))).await
+    }
+
+    /// Waits until a host was found to know of later changes than the store.
+    pub async fn until_behind(&self) -> anyhow::Result<()> {
+        until("the store is an older copy", async || Ok(self.handed.as_ref().is_some_and(Handed::is_behind))).await
+    }
+
+    /// As `init` told it, once.
+    #[must_use]
+    pub fn recovery_key(&self) -> &str {
+        &self.recovery_key
     }
 
     /// Where the coordinator's files are.
@@ -315,6 +329,14 @@ impl Agent {
         .await?;
         self.life = Some(life);
         Ok(())
+    }
+
+    /// Runs `bricklayer-agent` with these words on the host's data directory, beside the agent that runs there.
+    pub async fn command(&self, words: &[&str]) -> anyhow::Result<()> {
+        let mut line = vec!["bricklayer-agent", "--data-dir", self.data_dir.as_str()];
+        line.extend(words);
+        let line = CommandLine::try_parse_from(line)?;
+        tokio::task::spawn_blocking(move || bricklayer_agent::commands::run(&line)).await?
     }
 
     pub async fn kill(&mut self) {

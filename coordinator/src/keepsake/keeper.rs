@@ -4,7 +4,8 @@
 //! protocol, which says nothing, is left alone.
 //!
 //! Documents are numbered by the store's commits. An agent that keeps a newer one than ours has met a state that we have
-//! lost: our store is an older copy. Then nothing is handed out any more, durably, until the store is rebuilt, so that
+//! lost: our store is an older copy. A store that was made of an export counts on from far above ([`Fork`]), so that what
+//! it commits itself never passes for what it lacks. Then nothing is handed out any more, durably, until the store is rebuilt, so that
 //! what the hosts know is not overwritten by what we do not.
 
 use std::collections::{BTreeMap, HashMap};
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use bricklayer_proto::ids::NodeId;
 use bricklayer_proto::keepsake::{Keepsake, KeepsakeKind, Kept, MAX_KEEPSAKE};
-use bricklayer_store::{Batch, StoreError, Table};
+use bricklayer_store::{Batch, Store, StoreError, Table};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::error::RecvError;
@@ -25,6 +26,7 @@ use super::document::{self, HostVolumes, InstallationDocument, VolumesDocument};
 use super::mark::Marks;
 use crate::agents::{AgentApi as _, AgentEvent, Registry};
 use crate::model::Topology;
+use crate::pki::AgentRecord;
 use crate::recovery;
 use crate::state::State;
 
@@ -54,19 +56,72 @@ pub struct Behind {
 #[derive(Clone, Debug)]
 pub struct Handed {
     state: Weak<State>,
-    version: watch::Receiver<Option<u64>>,
+    registry: Weak<Registry>,
+    told: watch::Receiver<Told>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Told {
+    /// The version of the state that every attached agent keeps.
+    version: Option<u64>,
+    /// And so of who is trusted.
+    agents: BTreeMap<NodeId, AgentRecord>,
+    behind: bool,
 }
 
 impl Handed {
     /// Whether every attached agent that can keep something keeps the state as it is now.
     #[must_use]
     pub fn is_all(&self) -> bool {
-        let now = self.state.upgrade().map(|state| state.read().version);
-        now.is_some() && *self.version.borrow() == now
+        let (Some(state), Some(registry)) = (self.state.upgrade(), self.registry.upgrade()) else { return false };
+        let told = self.told.borrow();
+        told.version == Some(state.read().version) && registry.trust().agents().into_iter().eq(told.agents.clone())
+    }
+
+    /// Whether a host knows of later changes than the store, so that nothing is handed out.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.told.borrow().behind
+    }
+}
+
+/// That the store was made of an export: what came after that has other numbers than what would have come in the store
+/// that was exported. One record, in the store itself.
+pub const FORK: Table<(), Fork> = Table::single("fork");
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fork {
+    /// The number of the last commit that is in the export. What a host keeps above it and below `offset` is lost here.
+    pub after: u64,
+    /// Added to the number of each commit.
+    pub offset: u64,
+}
+
+/// More commits than any store makes.
+const FORK_OFFSET: u64 = 1 << 32;
+
+impl Fork {
+    /// Notes that the store was made of an export whose last commit had the number `seq`.
+    pub fn write(store: &Store, seq: u64) -> Result<(), StoreError> {
+        let before = store.get(&FORK, &())?.unwrap_or_default();
+        let fork = Self { after: seq + before.offset, offset: before.offset + FORK_OFFSET };
+        let mut batch = Batch::new();
+        batch.put(&FORK, &(), &fork);
+        store.commit_blocking(batch).map(drop)
+    }
+
+    fn number(self, seq: u64) -> u64 {
+        seq + self.offset
+    }
+
+    /// Whether a document of this number tells of what a store at commit `seq` does not have.
+    fn is_beyond(self, number: u64, seq: u64) -> bool {
+        number > self.number(seq) || (self.offset > 0 && number > self.after && number < self.after + FORK_OFFSET)
     }
 }
 
 pub struct Keeper {
+    fork: Fork,
     state: Arc<State>,
     registry: Arc<Registry>,
     marks: Marks,
@@ -77,18 +132,20 @@ pub struct Keeper {
     volumes: HashMap<NodeId, (HostVolumes, Kept)>,
     /// What was sent on which session and not yet acknowledged.
     sent: HashMap<(NodeId, KeepsakeKind), (u64, Kept)>,
-    /// The version of the state that every attached agent keeps.
-    handed: watch::Sender<Option<u64>>,
+    handed: watch::Sender<Told>,
 }
 
 impl Keeper {
     pub fn new(state: Arc<State>, registry: Arc<Registry>, data_dir: PathBuf) -> Result<Self, StoreError> {
         let marks = Marks::of(registry.trust().authority());
+        let fork = state.store().get(&FORK, &())?.unwrap_or_default();
         let behind = state.store().get(&BEHIND, &())?;
         if let Some(behind) = &behind {
             complain(behind, &registry);
         }
+        let told = Told { behind: behind.is_some(), ..Told::default() };
         Ok(Self {
+            fork,
             state,
             registry,
             marks,
@@ -97,13 +154,17 @@ impl Keeper {
             installation: None,
             volumes: HashMap::new(),
             sent: HashMap::new(),
-            handed: watch::Sender::new(None),
+            handed: watch::Sender::new(told),
         })
     }
 
     #[must_use]
     pub fn handed(&self) -> Handed {
-        Handed { state: Arc::downgrade(&self.state), version: self.handed.subscribe() }
+        Handed {
+            state: Arc::downgrade(&self.state),
+            registry: Arc::downgrade(&self.registry),
+            told: self.handed.subscribe(),
+        }
     }
 
     /// Hands out until told to stop.
@@ -148,7 +209,8 @@ impl Keeper {
         if self.behind.is_some() {
             return Ok(bytes);
         }
-        let installation = self.installation(&topology, seq);
+        let agents: BTreeMap<_, _> = self.registry.trust().agents().into_iter().collect();
+        let installation = self.installation(&topology, agents.clone(), seq);
         let by_host = document::by_host(&topology);
         let mut all = true;
         for (node, session, kept) in &keeping {
@@ -156,7 +218,9 @@ impl Keeper {
             for keepsake in std::iter::once(&installation).chain(&volumes) {
                 let ours = keepsake.kept();
                 let theirs = kept.iter().find(|kept| kept.kind == ours.kind);
-                if theirs.is_some_and(|theirs| theirs.digest != ours.digest && theirs.sequence > seq) {
+                if theirs
+                    .is_some_and(|theirs| theirs.digest != ours.digest && self.fork.is_beyond(theirs.sequence, seq))
+                {
                     return self
                         .fall_behind(*node, theirs.map_or(0, |theirs| theirs.sequence), seq)
                         .await
@@ -166,13 +230,12 @@ impl Keeper {
                 bytes += self.send_if_new(*node, *session, theirs, keepsake);
             }
         }
-        self.handed.send_replace(all.then_some(topology.version));
+        self.handed.send_replace(Told { version: all.then_some(topology.version), agents, behind: false });
         Ok(bytes)
     }
 
-    fn installation(&mut self, topology: &Topology, seq: u64) -> Keepsake {
-        let trust = self.registry.trust();
-        let document = InstallationDocument::of(topology, trust.installation(), trust.agents().into_iter().collect());
+    fn installation(&mut self, topology: &Topology, agents: BTreeMap<NodeId, AgentRecord>, seq: u64) -> Keepsake {
+        let document = InstallationDocument::of(topology, self.registry.trust().installation(), agents);
         let keepsake = self.numbered(KeepsakeKind::Installation, self.installation, seq, &document);
         self.installation = Some(keepsake.kept());
         keepsake
@@ -202,8 +265,8 @@ impl Keeper {
         let digest = bricklayer_proto::keepsake::Digest::of(content.as_bytes());
         let sequence = match before {
             Some(before) if before.digest == digest => before.sequence,
-            Some(before) => seq.max(before.sequence + 1),
-            None => seq,
+            Some(before) => self.fork.number(seq).max(before.sequence + 1),
+            None => self.fork.number(seq),
         };
         self.marks.keepsake(kind, sequence, content)
     }
@@ -257,6 +320,7 @@ impl Keeper {
         let mut batch = Batch::new();
         batch.put(&BEHIND, &(), &behind);
         self.behind = Some(behind);
+        self.handed.send_replace(Told { behind: true, ..Told::default() });
         self.state.store().commit(batch).await.map(drop)
     }
 }
@@ -269,4 +333,37 @@ fn complain(behind: &Behind, registry: &Registry) {
         "This store is an older copy: a host knows of later changes than it. Nothing of it is handed out to hosts until \
          `bricklayer-coordinator rebuild` has said what is missing and put it right."
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_of_an_export_never_takes_what_it_lacks_for_what_it_has() {
+        let first = Fork::default();
+        assert!(first.is_beyond(24, 23) && !first.is_beyond(23, 23));
+        // Exported at commit 23; the store that was exported went on to 40, this one to 60.
+        let fork = Fork { after: 23, offset: FORK_OFFSET };
+        for lost in [24, 40] {
+            assert!(fork.is_beyond(lost, 60), "{lost}");
+        }
+        for known in [1, 23, fork.number(24), fork.number(60)] {
+            assert!(!fork.is_beyond(known, 60), "{known}");
+        }
+        assert!(fork.is_beyond(fork.number(61), 60));
+    }
+
+    #[test]
+    fn a_store_that_is_exported_and_imported_again_counts_on_from_above_both() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store"), crate::state::SCHEMA).unwrap();
+        Fork::write(&store, 23).unwrap();
+        let once = store.get(&FORK, &()).unwrap().unwrap();
+        assert_eq!(once, Fork { after: 23, offset: FORK_OFFSET });
+        Fork::write(&store, 50).unwrap();
+        let twice = store.get(&FORK, &()).unwrap().unwrap();
+        assert_eq!(twice.after, once.number(50));
+        assert!(twice.is_beyond(once.number(51), 70) && !twice.is_beyond(once.number(50), 70));
+    }
 }

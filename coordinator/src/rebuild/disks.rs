@@ -16,6 +16,8 @@ pub struct Disks<'a> {
     pub bricks: BTreeMap<BrickId, OnDisk<'a>>,
     /// The bricks by the volume that their tags name.
     pub by_volume: BTreeMap<VolumeId, Vec<BrickId>>,
+    /// The bricks that lie in one pool.
+    pub by_pool: HashMap<(DeviceId, &'a LvName), Vec<BrickId>>,
 }
 
 pub struct Group<'a> {
@@ -45,7 +47,12 @@ impl OnDisk<'_> {
 
 impl<'a> Disks<'a> {
     pub fn of(installation: InstallationId, hosts: &BTreeMap<NodeId, &'a HostEvidence>) -> Self {
-        let mut disks = Self { groups: BTreeMap::new(), bricks: BTreeMap::new(), by_volume: BTreeMap::new() };
+        let mut disks = Self {
+            groups: BTreeMap::new(),
+            bricks: BTreeMap::new(),
+            by_volume: BTreeMap::new(),
+            by_pool: HashMap::new(),
+        };
         for (node, host) in hosts {
             disks.take(*node, installation, host);
         }
@@ -76,6 +83,7 @@ impl<'a> Disks<'a> {
             };
             let id = seen.tags.brick;
             self.by_volume.entry(seen.tags.volume).or_default().push(id);
+            self.by_pool.entry((*device, &seen.pool_lv)).or_default().push(id);
             let pool = pool.and_then(|pool| named_after(pool));
             self.bricks.insert(id, OnDisk { node, device: *device, seen, space, pool });
         }

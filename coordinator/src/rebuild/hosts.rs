@@ -103,7 +103,7 @@ impl Hosts {
         let known: BTreeSet<NodeId> = self.nodes.iter().map(|node| node.id).collect();
         let with_groups: BTreeSet<NodeId> = disks.groups.values().map(|group| group.found).collect();
         let unknown: Vec<NodeId> = with_groups.difference(&known).copied().collect();
-        let by_path = addresses(evidence);
+        let storage = if unknown.is_empty() { HashMap::new() } else { storage_hosts(evidence, disks) };
         for id in unknown {
             let Some(host) = trusted.get(&id) else { continue };
             let cluster = self.cluster_of(evidence, trusted, id);
@@ -112,8 +112,7 @@ impl Hosts {
                 differences.push(Difference::ClusterAssumed { cluster });
             }
             let name = host.agent.name.clone();
-            let mut own = disks.bricks.values().filter(|brick| brick.node == id).filter_map(|brick| brick.path());
-            let storage = own.find_map(|path| by_path.get(&path).copied()).unwrap_or(&name).clone();
+            let storage = storage.get(&id).copied().unwrap_or(&name).clone();
             let zone = host.agent.zone.and_then(Zone::new).or_else(|| Zone::new(1)).expect("1 is a zone");
             differences.push(Difference::NodeAssumed { name: name.clone(), node: id });
             self.nodes.push(Node {
@@ -143,8 +142,8 @@ impl Hosts {
             pool.is_some_and(|members| uuid.is_some_and(|uuid| members.contains(uuid)))
         };
         let mates = trusted.iter().filter(|(_, host)| in_pool(host));
-        let known = mates.clone().find_map(|(id, _)| self.node(*id).map(|node| node.cluster));
-        own.and_then(says).or(known).or_else(|| mates.into_iter().find_map(|(_, host)| says(host))).unwrap_or_else(
+        let known = || mates.clone().find_map(|(id, _)| self.node(*id).map(|node| node.cluster));
+        own.and_then(says).or_else(known).or_else(|| mates.clone().find_map(|(_, host)| says(host))).unwrap_or_else(
             || {
                 // No better name: an id that no cluster of any installation has by chance.
                 let id = evidence.installation.to_string();
@@ -268,8 +267,11 @@ fn assumed(id: DeviceId, group: &Group<'_>, host: &HostEvidence, now: Timestamp)
     })
 }
 
-/// By which name GlusterFS knows the host of a brick: its path has ids in it and is nowhere twice.
-fn addresses(evidence: &Evidence) -> HashMap<BrickPath, &HostName> {
+/// By which name GlusterFS knows each host, from its bricks: a brick's path has ids in it and is nowhere twice.
+fn storage_hosts<'a>(evidence: &'a Evidence, disks: &Disks<'_>) -> HashMap<NodeId, &'a HostName> {
     let volumes = evidence.pools.iter().filter_map(|pool| pool.volumes.as_ref()).flatten();
-    volumes.flat_map(|volume| &volume.bricks).map(|brick| (brick.path.clone(), &brick.host)).collect()
+    let addresses = volumes.flat_map(|volume| &volume.bricks);
+    let by_path: HashMap<BrickPath, &HostName> = addresses.map(|brick| (brick.path.clone(), &brick.host)).collect();
+    let bricks = disks.bricks.values();
+    bricks.filter_map(|brick| Some((brick.node, *by_path.get(&brick.path()?)?))).collect()
 }

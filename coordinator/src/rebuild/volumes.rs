@@ -290,11 +290,10 @@ impl Scene<'_, '_> {
     fn count_pools_once(&self, bricks: &mut [Brick]) {
         for brick in bricks {
             let Some(found) = self.disks.bricks.get(&brick.id) else { continue };
-            let pool = &found.seen.pool_lv;
-            let sharing = self.disks.bricks.iter().filter(|(_, other)| {
-                other.device == found.device && other.seen.pool_lv == *pool && !other.seen.condemned
-            });
-            let ids: Vec<BrickId> = sharing.map(|(id, _)| *id).collect();
+            let sharing = self.disks.by_pool.get(&(found.device, &found.seen.pool_lv)).into_iter().flatten();
+            let stands = |id: &&BrickId| self.disks.bricks.get(id).is_some_and(|other| !other.seen.condemned);
+            let mut ids: Vec<BrickId> = sharing.filter(stands).copied().collect();
+            ids.sort_unstable();
             let owner = found.pool.filter(|named| ids.contains(named)).or_else(|| ids.first().copied());
             if owner.is_some_and(|owner| owner != brick.id) {
                 brick.space = BrickSpace { pool: Extents::ZERO, metadata: Extents::ZERO, ..brick.space };

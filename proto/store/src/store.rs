@@ -86,6 +86,11 @@ impl Store {
         Ok(Self::open(into, schema).map_err(Box::new)?)
     }
 
+    /// The last commit that is in an export. Reads and checks all of it.
+    pub fn exported(file: &Path) -> Result<Seq, ImportError> {
+        export::last_commit(file)
+    }
+
     pub(crate) fn start(dir: &Path, engine: Engine) -> Result<Self, OpenError> {
         let new = engine.seq == 0;
         let shared =
