@@ -234,8 +234,8 @@ fn foreign(space: &GroupSpace, bricks: &[BrickSpace]) -> Extents {
 /// The figures of a group that nobody sees now, from what goes into it.
 fn unseen(document: &DeviceDocument, bricks: &[BrickSpace]) -> GroupSpace {
     let spare = bricks.iter().map(|space| space.metadata).fold(Extents::ZERO, Extents::max);
-    let taken = bricks.iter().filter_map(BrickSpace::taken).chain([spare, document.foreign]);
-    let free = taken.fold(Some(document.total), |left, extents| left.and_then(|left| left.checked_sub(extents)));
+    let mut taken = bricks.iter().filter_map(BrickSpace::taken).chain([spare, document.foreign]);
+    let free = taken.try_fold(document.total, Extents::checked_sub);
     GroupSpace {
         seqno: 0,
         extent_size: document.extent_size,

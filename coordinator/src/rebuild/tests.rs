@@ -185,7 +185,7 @@ fn records(shape: &Shape) -> Records {
         }
     }
     Records {
-        clusters: vec![Cluster { id: CLUSTER, file: true, block: shape.dice % 2 == 0 }],
+        clusters: vec![Cluster { id: CLUSTER, file: true, block: shape.dice.is_multiple_of(2) }],
         nodes,
         devices,
         volumes,
