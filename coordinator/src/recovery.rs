@@ -16,22 +16,23 @@ use crate::pki::{Authority, Bundle, Clock, RecoveryKey, Secrets, Trust};
 use crate::service::Layout;
 use crate::state::SCHEMA;
 
-/// A new installation, and the one chance to note its recovery key.
-pub struct Founded {
-    pub installation: InstallationId,
-    pub recovery_key: RecoveryKey,
-}
-
-/// Makes a new installation in a data directory: its authority, its store, its users' keys, its sealed bundle.
-pub fn found(data_dir: &Path) -> anyhow::Result<Founded> {
+/// Makes a new installation in a data directory: its authority, its store, its users' keys. Not its recovery key: that is
+/// [`new_key`]'s, where somebody is there to note it.
+pub fn found(data_dir: &Path) -> anyhow::Result<InstallationId> {
     let layout = Layout(data_dir);
+    // The store is made first, so this is no making that was cut off: an empty store would pass for the one that is lost.
+    anyhow::ensure!(
+        layout.store().exists() || !Authority::exists(&layout.authority()),
+        "{} has the authority of an installation and no store: `bricklayer-coordinator rebuild` makes that again of what \
+         the hosts keep",
+        data_dir.display()
+    );
     make_dirs(&layout)?;
     let store = Store::open(&layout.store(), SCHEMA)?;
     let installation = Trust::found(&store, &layout.authority(), &Clock::system())?;
     store.close();
     RestKeys::make(&layout.keys())?;
-    let recovery_key = new_key(data_dir)?;
-    Ok(Founded { installation, recovery_key })
+    Ok(installation)
 }
 
 /// Seals what is there under a new recovery key. The older one opens older bundles only.
@@ -100,6 +101,25 @@ fn make_dirs(layout: &Layout<'_>) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    struct Founded {
+        installation: InstallationId,
+        recovery_key: RecoveryKey,
+    }
+
+    fn found(dir: &Path) -> anyhow::Result<Founded> {
+        Ok(Founded { installation: super::found(dir)?, recovery_key: new_key(dir)? })
+    }
+
+    #[test]
+    fn a_store_that_is_lost_is_not_made_anew_and_empty() {
+        let dir = tempfile::tempdir().unwrap();
+        super::found(dir.path()).unwrap();
+        std::fs::remove_dir_all(Layout(dir.path()).store()).unwrap();
+        let error = super::found(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("rebuild"), "{error}");
+        assert!(!Layout(dir.path()).store().exists());
+    }
 
     fn file(dir: &Path, name: &str) -> String {
         std::fs::read_to_string(dir.join(name)).unwrap()

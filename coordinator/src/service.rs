@@ -102,6 +102,12 @@ impl Coordinator {
             .with_context(|| format!("agents cannot be served on {}", config.agents_listen))?;
         let (rest_address, agents_address) = (rest.local_addr()?, agents_listener.local_addr()?);
 
+        if !layout.bundle().exists() {
+            tracing::warn!(
+                "This installation has no recovery key: if this machine is lost, every host has to enrol anew. \
+                 `bricklayer-coordinator recovery-key` makes one."
+            );
+        }
         let store_dir = layout.store();
         let store = tokio::task::spawn_blocking(move || Store::open(&store_dir, SCHEMA).map_err(Box::new)).await??;
         let addresses = if config.advertise.is_empty() { vec![agents_address.to_string()] } else { config.advertise };

@@ -109,8 +109,11 @@ impl Installation {
     /// Founds the installation and starts its coordinator.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         let dir = settings.data_dir.clone();
-        let founded = tokio::task::spawn_blocking(move || recovery::found(&dir)).await??;
-        let recovery_key = founded.recovery_key.to_text();
+        let make = move || {
+            recovery::found(&dir)?;
+            recovery::new_key(&dir)
+        };
+        let recovery_key = tokio::task::spawn_blocking(make).await??.to_text();
         let mut installation = Self { settings, life: None, registry: None, handed: None, recovery_key };
         installation.start_coordinator().await?;
         Ok(installation)
