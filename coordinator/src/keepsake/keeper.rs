@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bricklayer_proto::ids::NodeId;
 use bricklayer_proto::keepsake::{Keepsake, KeepsakeKind, Kept, MAX_KEEPSAKE};
@@ -127,6 +127,8 @@ pub struct Keeper {
     marks: Marks,
     data_dir: PathBuf,
     behind: Option<Behind>,
+    /// The sealed bundle, and when it was read.
+    secrets: Option<(Instant, Option<Keepsake>)>,
     installation: Option<Kept>,
     /// Of each host: what its document was made of, and what came out.
     volumes: HashMap<NodeId, (HostVolumes, Kept)>,
@@ -151,6 +153,7 @@ impl Keeper {
             marks,
             data_dir,
             behind,
+            secrets: None,
             installation: None,
             volumes: HashMap::new(),
             sent: HashMap::new(),
@@ -213,7 +216,10 @@ impl Keeper {
         let installation = self.installation(&topology, agents.clone(), seq);
         let by_host = document::by_host(&topology);
         let mut all = true;
+        let secrets = self.secrets.iter().find_map(|(_, secrets)| secrets.as_ref().map(Keepsake::kept));
         for (node, session, kept) in &keeping {
+            let has = |ours: &Kept| kept.iter().any(|kept| kept.kind == ours.kind && kept.digest == ours.digest);
+            all &= secrets.as_ref().is_none_or(has);
             let volumes = (!self.has_its_volumes(*node, &by_host, kept)).then(|| self.volumes(*node, &by_host, seq));
             for keepsake in std::iter::once(&installation).chain(&volumes) {
                 let ours = keepsake.kept();
@@ -272,25 +278,28 @@ impl Keeper {
     }
 
     fn hand_out_secrets(&mut self, keeping: &[(NodeId, u64, Vec<Kept>)]) -> u64 {
-        let bundle = match recovery::bundle(&self.data_dir) {
-            Ok(Some(bundle)) => bundle,
-            Ok(None) => return 0,
-            Err(error) => {
-                tracing::error!("The bundle of the installation's keys cannot be handed out: {error:#}");
-                return 0;
-            }
-        };
-        let made = u64::try_from(bundle.made().as_millisecond()).unwrap_or(0);
-        let keepsake = self.marks.keepsake(KeepsakeKind::Secrets, made, bundle.to_text());
+        if self.secrets.as_ref().is_none_or(|(read, _)| read.elapsed() >= LOOK) {
+            self.secrets = Some((Instant::now(), self.read_secrets()));
+        }
+        let Some((_, Some(keepsake))) = self.secrets.clone() else { return 0 };
         let mut bytes = 0;
         for (node, session, kept) in keeping {
             let theirs = kept.iter().find(|kept| kept.kind == KeepsakeKind::Secrets);
             // One of another data directory that is newer is left: it may be the only one that opens.
-            if theirs.is_none_or(|theirs| theirs.sequence <= made) {
+            if theirs.is_none_or(|theirs| theirs.sequence <= keepsake.sequence) {
                 bytes += self.send_if_new(*node, *session, theirs, &keepsake);
             }
         }
         bytes
+    }
+
+    fn read_secrets(&self) -> Option<Keepsake> {
+        let bundle = recovery::bundle(&self.data_dir).unwrap_or_else(|error| {
+            tracing::error!("The bundle of the installation's keys cannot be handed out: {error:#}");
+            None
+        })?;
+        let made = u64::try_from(bundle.made().as_millisecond()).unwrap_or(0);
+        Some(self.marks.keepsake(KeepsakeKind::Secrets, made, bundle.to_text()))
     }
 
     fn send_if_new(&mut self, node: NodeId, session: u64, theirs: Option<&Kept>, keepsake: &Keepsake) -> u64 {
