@@ -300,6 +300,8 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     async fn gluster_peer_detach(&self, host: &HostName, lost: bool) -> Result<(), HostError>;
     async fn gluster_volume(&self, name: &VolumeName) -> Result<Option<GlusterVolume>, HostError>;
     async fn gluster_volumes(&self) -> Result<Vec<VolumeName>, HostError>;
+    /// All of them with all that is known of each, in one answer.
+    async fn gluster_volumes_whole(&self) -> Result<Vec<GlusterVolume>, HostError>;
     async fn gluster_volume_create(
         &self,
         name: &VolumeName,

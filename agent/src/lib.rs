@@ -9,6 +9,7 @@ pub mod fstab;
 pub mod host;
 pub mod identity;
 pub mod journal;
+pub mod keepsakes;
 pub mod lock;
 pub mod observe;
 pub mod plan;

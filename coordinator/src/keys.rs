@@ -31,6 +31,8 @@ pub enum KeyError {
     },
     #[error("{path} can be read by others (mode {mode:o}): chmod 600 {path}")]
     Loose { path: PathBuf, mode: u32 },
+    #[error("{path} is there and is another key than the one that was sealed: move it away")]
+    Other { path: PathBuf },
     #[error("{path} is empty: put a key of your own into it, or remove it and run `bricklayer-coordinator init`")]
     Empty { path: PathBuf },
 }
@@ -75,6 +77,32 @@ impl RestKeys {
     }
 }
 
+/// The files as they are, for sealing; `None` for one that is not there.
+pub fn files(dir: &Path) -> Result<[Option<String>; 2], KeyError> {
+    let text = |path: PathBuf| match path.exists() {
+        true => std::fs::read_to_string(&path).map(Some).map_err(|source| KeyError::Read { path, source }),
+        false => Ok(None),
+    };
+    Ok([text(admin_file(dir))?, text(user_file(dir))?])
+}
+
+/// Makes the files of what was sealed. One that is there and says otherwise is an error, before anything is written.
+pub fn restore(dir: &Path, [admin, user]: [Option<&str>; 2]) -> Result<(), KeyError> {
+    let wanted = [(admin_file(dir), admin), (user_file(dir), user)];
+    let wanted: Vec<_> = wanted.into_iter().filter_map(|(path, key)| Some((path, key?))).collect();
+    for (path, key) in &wanted {
+        if path.exists() && std::fs::read_to_string(path).ok().as_deref() != Some(*key) {
+            return Err(KeyError::Other { path: path.clone() });
+        }
+    }
+    for (path, key) in wanted {
+        if !path.exists() {
+            write_text(path, key)?;
+        }
+    }
+    Ok(())
+}
+
 fn read(path: PathBuf) -> Result<SecretString, KeyError> {
     let failed = |source| KeyError::Read { path: path.clone(), source };
     let mode = std::fs::metadata(&path).map_err(failed)?.permissions().mode() & 0o777;
@@ -90,9 +118,13 @@ fn read(path: PathBuf) -> Result<SecretString, KeyError> {
 
 fn write(path: PathBuf) -> Result<(), KeyError> {
     let key = hex::encode(rand::rng().random::<[u8; 32]>());
+    write_text(path, &format!("{key}\n"))
+}
+
+fn write_text(path: PathBuf, text: &str) -> Result<(), KeyError> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
     file.and_then(|mut file| {
-        writeln!(file, "{key}")?;
+        file.write_all(text.as_bytes())?;
         file.sync_all()
     })
     .map_err(|source| KeyError::Write { path, source })

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::agents::{self, AgentApi, Registry};
 use crate::http;
+use crate::keepsake::keeper::{Handed, Keeper};
 use crate::keys::{KeySources, RestKeys};
 use crate::ops::{Context, Operations, Policy, UnknownNode};
 use crate::pki::{Clock, Start, Trust};
@@ -52,6 +53,12 @@ impl Layout<'_> {
         self.0.join("keys")
     }
 
+    /// The sealed keys of the installation; not there where it was made before there were any.
+    #[must_use]
+    pub fn bundle(&self) -> PathBuf {
+        self.0.join("recovery").join("bundle.json")
+    }
+
     /// Opening a store makes one where there is none, so a mistyped directory is found out before: an empty store
     /// would pass for the real one, and its export for a backup.
     pub fn must_hold_an_installation(&self) -> anyhow::Result<()> {
@@ -62,7 +69,8 @@ impl Layout<'_> {
         );
         anyhow::ensure!(
             self.store().is_dir(),
-            "{dir} has the authority of an installation and no store; `bricklayer-coordinator import` makes one of an export"
+            "{dir} has the authority of an installation and no store; `bricklayer-coordinator rebuild` makes one of what \
+             the hosts keep, `bricklayer-coordinator import` one of an export"
         );
         Ok(())
     }
@@ -75,6 +83,7 @@ pub struct Coordinator {
     pub operations: Operations,
     pub registry: Arc<Registry>,
     pub trust: Arc<Trust>,
+    pub handed: Handed,
     store: Store,
     stop: CancellationToken,
     tracker: TaskTracker,
@@ -93,6 +102,12 @@ impl Coordinator {
             .with_context(|| format!("agents cannot be served on {}", config.agents_listen))?;
         let (rest_address, agents_address) = (rest.local_addr()?, agents_listener.local_addr()?);
 
+        if !layout.bundle().exists() {
+            tracing::warn!(
+                "This installation has no recovery key: if this machine is lost, every host has to enrol anew. \
+                 `bricklayer-coordinator recovery-key` makes one."
+            );
+        }
         let store_dir = layout.store();
         let store = tokio::task::spawn_blocking(move || Store::open(&store_dir, SCHEMA).map_err(Box::new)).await??;
         let addresses = if config.advertise.is_empty() { vec![agents_address.to_string()] } else { config.advertise };
@@ -116,6 +131,9 @@ impl Coordinator {
         context.unknown_node = config.unknown_node;
         let operations = Operations::new(context);
 
+        let keeper = Keeper::new(Arc::clone(&state), Arc::clone(&registry), config.data_dir.clone())?;
+        let handed = keeper.handed();
+        tracker.spawn(keeper.run(stop.clone()));
         tracker.spawn(reconcile::run(state, agents_api, stop.clone()));
         tracker.spawn(agents::serve(agents_listener, Arc::clone(&registry), stop.clone()));
         operations.resume();
@@ -124,7 +142,7 @@ impl Coordinator {
         tracker.spawn(http::serve(rest, service, stop.clone()));
         tracker.close();
         tracing::info!(rest = %rest_address, agents = %agents_address, installation.id = %trust.installation(), epoch = trust.epoch(), "The coordinator serves.");
-        Ok(Self { rest: rest_address, agents_address, operations, registry, trust, store, stop, tracker })
+        Ok(Self { rest: rest_address, agents_address, operations, registry, trust, handed, store, stop, tracker })
     }
 
     /// Ends all connections and lets the store come to rest. Operations go on at the next start.
@@ -147,7 +165,7 @@ mod tests {
         assert!(Layout(&mistyped).must_hold_an_installation().is_err());
         std::fs::create_dir_all(Layout(&mistyped).authority()).unwrap();
         let text = Layout(&mistyped).must_hold_an_installation().unwrap_err().to_string();
-        assert!(text.contains("no store"), "{text}");
+        assert!(text.contains("no store") && text.contains("rebuild") && text.contains("import"), "{text}");
         assert!(!Layout(&mistyped).store().exists());
     }
 }

@@ -8,6 +8,7 @@ pub mod block;
 pub mod identity;
 pub mod ids;
 pub mod inventory;
+pub mod keepsake;
 pub mod names;
 pub mod size;
 pub mod space;

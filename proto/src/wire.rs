@@ -13,6 +13,7 @@ use zeroize::Zeroize;
 
 use crate::ids::{InstallationId, InvitationId, NodeId, TaskId};
 use crate::inventory::{AgentSeen, Inventory};
+use crate::keepsake::{Keepsake, Kept, Recollection};
 use crate::names::HostName;
 use crate::task::{Outcome, Progress, Task};
 
@@ -25,7 +26,10 @@ pub mod v1 {
 }
 
 /// The protocols that this build speaks: its own and the one before.
-pub const PROTOCOLS: RangeInclusive<u32> = 1..=1;
+pub const PROTOCOLS: RangeInclusive<u32> = 1..=2;
+
+/// From this protocol on agents keep keepsakes and can be asked for them.
+pub const KEEPSAKES_SINCE: u32 = 2;
 
 /// No message of an agent is larger. An inventory has about 1 KiB per brick and a volume group holds at most some
 /// thousands of them.
@@ -55,6 +59,9 @@ pub enum FromAgent {
     Inventory(Box<Inventory>),
     Progress(Progress),
     Outcome(Box<Outcome>),
+    /// All that it keeps.
+    Kept(Vec<Kept>),
+    Recollection(Box<Recollection>),
 }
 
 /// What an agent is told on its stream.
@@ -65,6 +72,13 @@ pub enum ToAgent {
     Task(Box<Task>),
     /// The outcome was taken; the agent need not keep it.
     Acknowledge(TaskId),
+    /// To be kept.
+    Keepsake(Box<Keepsake>),
+    /// The coordinator has lost its state and asks for all that is kept and lies on the disks; `gluster`: and for
+    /// glusterd's volumes.
+    Recall {
+        gluster: bool,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

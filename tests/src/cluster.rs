@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use bricklayer_agent::commands::CommandLine;
 use bricklayer_agent::engine::{Engine, Executor};
 use bricklayer_agent::host::Host;
 use bricklayer_agent::identity::{self, Enrolment};
@@ -20,17 +20,19 @@ use bricklayer_agent::session::{self, Timing};
 use bricklayer_api::client::{Client, ClientConfig};
 use bricklayer_api::v1::{AgentState, InvitationRequest};
 use bricklayer_coordinator::agents::{AgentApi as _, Registry};
+use bricklayer_coordinator::commands::Arguments;
 use bricklayer_coordinator::http;
-use bricklayer_coordinator::keys::{KeySources, RestKeys};
+use bricklayer_coordinator::keepsake::keeper::Handed;
+use bricklayer_coordinator::keys::KeySources;
+use bricklayer_coordinator::logging::LogControl;
 use bricklayer_coordinator::ops::{Policy, UnknownNode};
-use bricklayer_coordinator::pki::{Clock, Trust};
+use bricklayer_coordinator::recovery;
 use bricklayer_coordinator::service::{Config, Coordinator, Layout};
-use bricklayer_coordinator::state::SCHEMA;
 use bricklayer_proto::inventory::Inventory;
 use bricklayer_proto::names::HostName;
 use bricklayer_proto::size::ByteSize;
-use bricklayer_store::Store;
 use camino::Utf8PathBuf;
+use clap::Parser as _;
 
 use crate::life::Life;
 use crate::sim::{SimCluster, SimHost};
@@ -58,6 +60,8 @@ pub struct Installation {
     life: Option<Life>,
     /// Of the coordinator that was started last.
     registry: Option<Weak<Registry>>,
+    handed: Option<Handed>,
+    recovery_key: String,
 }
 
 /// An agent on a simulated host.
@@ -106,8 +110,12 @@ impl Installation {
     /// Founds the installation and starts its coordinator.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         let dir = settings.data_dir.clone();
-        tokio::task::spawn_blocking(move || found(&dir)).await??;
-        let mut installation = Self { settings, life: None, registry: None };
+        let make = move || {
+            recovery::found(&dir)?;
+            recovery::new_key(&dir)
+        };
+        let recovery_key = tokio::task::spawn_blocking(make).await??.to_text();
+        let mut installation = Self { settings, life: None, registry: None, handed: None, recovery_key };
         installation.start_coordinator().await?;
         Ok(installation)
     }
@@ -125,10 +133,10 @@ impl Installation {
             rest: http::Settings::default(),
             keys: KeySources::default(),
         };
-        let (life, (rest, agents, registry)) = Life::start("coordinator", |stop, ready| async move {
+        let (life, (rest, agents, registry, handed)) = Life::start("coordinator", |stop, ready| async move {
             let coordinator = Coordinator::start(config).await?;
             let registry = Arc::downgrade(&coordinator.registry);
-            ready.tell((coordinator.rest, coordinator.agents_address, registry));
+            ready.tell((coordinator.rest, coordinator.agents_address, registry, coordinator.handed.clone()));
             stop.cancelled().await;
             coordinator.stop().await;
             Ok(())
@@ -136,8 +144,49 @@ impl Installation {
         .await?;
         (self.settings.rest, self.settings.agents) = (rest, agents);
         self.registry = Some(registry);
+        self.handed = Some(handed);
         self.life = Some(life);
         Ok(())
+    }
+
+    /// Waits until every agent keeps the state as it is.
+    pub async fn until_kept(&self) -> anyhow::Result<()> {
+        until("the agents keep the state", async || Ok(self.handed.as_ref().is_some_and(Handed::is_all))).await
+    }
+
+    /// Waits until a host was found to know of later changes than the store.
+    pub async fn until_behind(&self) -> anyhow::Result<()> {
+        until("the store is an older copy", async || Ok(self.handed.as_ref().is_some_and(Handed::is_behind))).await
+    }
+
+    /// As `init` told it, once.
+    #[must_use]
+    pub fn recovery_key(&self) -> &str {
+        &self.recovery_key
+    }
+
+    /// Where the coordinator's files are.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        &self.settings.data_dir
+    }
+
+    /// Another folder for the coordinator that is started next, as on another machine at the same address.
+    pub fn move_to(&mut self, data_dir: PathBuf) {
+        self.settings.data_dir = data_dir;
+    }
+
+    /// Runs `bricklayer-coordinator` with these words on the data directory, as a person does while it is stopped.
+    pub async fn command(&self, words: &[&str]) -> anyhow::Result<()> {
+        let dir = self.settings.data_dir.to_str().context("a folder of text")?;
+        let agents = self.settings.agents.to_string();
+        let mut line = vec!["bricklayer-coordinator", "--data-dir", dir];
+        line.extend(words);
+        if words.first() == Some(&"rebuild") {
+            line.extend(["--agents-listen", &agents]);
+        }
+        let arguments = Arguments::try_parse_from(line)?;
+        tokio::task::spawn_blocking(move || arguments.run(LogControl::fixed())).await?
     }
 
     pub async fn kill_coordinator(&mut self) {
@@ -223,22 +272,6 @@ impl Installation {
     }
 }
 
-fn found(data_dir: &Path) -> anyhow::Result<()> {
-    let layout = Layout(data_dir);
-    for dir in [data_dir.to_owned(), layout.keys()] {
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&dir)
-            .with_context(|| format!("{} cannot be made", dir.display()))?;
-    }
-    let store = Store::open(&layout.store(), SCHEMA)?;
-    Trust::found(&store, &layout.authority(), &Clock::system())?;
-    store.close();
-    RestKeys::make(&layout.keys())?;
-    Ok(())
-}
-
 impl Agent {
     /// Enrols the host with the invitation and starts its agent.
     pub async fn enrol(host: SimHost, data_dir: Utf8PathBuf, invitation: &str) -> anyhow::Result<Self> {
@@ -260,6 +293,11 @@ impl Agent {
     #[must_use]
     pub fn host(&self) -> &SimHost {
         &self.host
+    }
+
+    #[must_use]
+    pub fn data_dir(&self) -> &Utf8PathBuf {
+        &self.data_dir
     }
 
     /// Starts the agent on what it left. Back when the bricks of the host are up, as far as they can be.
@@ -295,6 +333,14 @@ impl Agent {
         .await?;
         self.life = Some(life);
         Ok(())
+    }
+
+    /// Runs `bricklayer-agent` with these words on the host's data directory, beside the agent that runs there.
+    pub async fn command(&self, words: &[&str]) -> anyhow::Result<()> {
+        let mut line = vec!["bricklayer-agent", "--data-dir", self.data_dir.as_str()];
+        line.extend(words);
+        let line = CommandLine::try_parse_from(line)?;
+        tokio::task::spawn_blocking(move || bricklayer_agent::commands::run(&line)).await?
     }
 
     pub async fn kill(&mut self) {

@@ -1,8 +1,10 @@
 //! The command line: one file per subcommand, each short enough to read at once.
 
+mod bundle;
 mod enroll;
 mod inspect;
 mod run;
+mod set_coordinator;
 mod status;
 
 use anyhow::Context as _;
@@ -76,6 +78,11 @@ pub enum Command {
     Run,
     /// Say who this agent is, where its coordinator is, and when it was last attached.
     Status(status::Arguments),
+    /// Write the sealed bundle of the installation's keys into a file, for `bricklayer-coordinator recover` on a new
+    /// machine. It is of no use without the recovery key.
+    Bundle(bundle::Arguments),
+    /// Tell this agent where its coordinator is now. The coordinator must be of the same installation.
+    SetCoordinator(set_coordinator::Arguments),
     /// Show the disks of this host, whether each could be used and if not why, and the bricks.
     Inspect(inspect::Arguments),
 }
@@ -94,6 +101,8 @@ pub fn run(line: &CommandLine) -> anyhow::Result<()> {
             Command::Enroll(arguments) => enroll::run(&line.settings, arguments).await,
             Command::Run => run::run(&line.settings).await,
             Command::Status(arguments) => status::run(&line.settings, arguments),
+            Command::Bundle(arguments) => bundle::run(&line.settings, arguments),
+            Command::SetCoordinator(arguments) => set_coordinator::run(&line.settings, arguments),
             Command::Inspect(arguments) => inspect::run(&line.settings, arguments).await,
         }
     })

@@ -404,7 +404,7 @@ impl Engine {
     }
 }
 
-fn id_of(volume: &GlusterVolume) -> Option<&str> {
+pub(super) fn id_of(volume: &GlusterVolume) -> Option<&str> {
     volume.options.iter().find(|(key, _)| key == VOLUME_ID_OPTION).map(|(_, value)| value.as_str())
 }
 

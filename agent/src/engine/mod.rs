@@ -14,6 +14,7 @@ mod executor;
 mod gluster;
 mod layout;
 mod movement;
+mod recollect;
 mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,7 @@ use crate::lock::{Key, Locks};
 use crate::observe::{self, OnDisk};
 
 pub use executor::Executor;
+pub use recollect::Records;
 
 /// Told what is being done, in a few words for people.
 pub type OnProgress<'a> = &'a (dyn Fn(&str) + Send + Sync);

@@ -1,11 +1,13 @@
 //! One attached stream: what comes from the coordinator, what goes to it, until either side ends it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bricklayer_proto::ids::TaskId;
 use bricklayer_proto::inventory::{AgentSeen, Inventory};
+use bricklayer_proto::keepsake::{Keepsake, Recollection};
+use bricklayer_proto::names::HostName;
 use bricklayer_proto::task::{Failure, FailureKind, Outcome, Task};
 use bricklayer_proto::wire::v1::agents_client::AgentsClient;
 use bricklayer_proto::wire::{self, FromAgent, Hello, ToAgent, Welcome, v1};
@@ -18,9 +20,10 @@ use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
 use super::{Agent, SessionError, from_status};
-use crate::engine::chain;
+use crate::engine::{Engine, Records, chain};
 use crate::host::HostError;
 use crate::identity::Identity;
+use crate::keepsakes::{KeepsakeError, Keepsakes};
 
 /// A coordinator that has shaken hands greets within this time.
 const GREETING: Duration = Duration::from_secs(20);
@@ -34,6 +37,10 @@ const GLUSTERD: Duration = Duration::from_secs(1);
 
 /// Larger differences of the two clocks, in milliseconds, are said aloud: certificates and logs depend on them.
 const CLOCKS_DIFFER: i64 = 60_000;
+
+/// So many of glusterd's volumes go into one message to a coordinator that asks for all: some hundred bytes for each
+/// brick, and volumes of some hundred bricks are few.
+const VOLUMES_AT_ONCE: usize = 1000;
 
 /// A renewal that failed is tried again after this; there are weeks left.
 const RENEW_AGAIN: Duration = Duration::from_secs(600);
@@ -53,6 +60,8 @@ pub struct Attached {
     answered: HashSet<TaskId>,
     tasks: JoinSet<Outcome>,
     inventories: JoinSet<Result<Inventory, HostError>>,
+    keepsakes: Keepsakes,
+    recollections: JoinSet<Vec<Recollection>>,
     /// Something has changed since the running inventory was begun.
     outdated: bool,
     last: Option<Inventory>,
@@ -100,12 +109,19 @@ impl Attached {
             answered.insert(outcome.task);
             let _ = say.send(FromAgent::Outcome(Box::new(outcome)).into());
         }
+        let keepsakes = Keepsakes::of(&agent.config.data_dir, identity.installation);
+        if welcome.protocol >= wire::KEEPSAKES_SINCE {
+            let kept = in_the_background(&keepsakes, |keepsakes| keepsakes.kept()).await;
+            let _ = say.send(FromAgent::Kept(kept).into());
+        }
         Ok(Self {
             say,
             told,
             answered,
             tasks: JoinSet::new(),
             inventories: JoinSet::new(),
+            keepsakes,
+            recollections: JoinSet::new(),
             outdated: false,
             last: None,
         })
@@ -140,7 +156,7 @@ impl Attached {
             tokio::select! {
                 () = agent.shutdown.cancelled(), if !stopping => stopping = true,
                 message = self.told.message() => match message.map_err(from_status)? {
-                    Some(message) => self.hear(message, agent, stopping).await?,
+                    Some(message) => self.hear(message, identity, agent, stopping).await?,
                     None => return Err(from_status(Status::unavailable("the coordinator has closed the stream"))),
                 },
                 Some(ended) = self.tasks.join_next() => match ended {
@@ -164,6 +180,12 @@ impl Attached {
                     self.look(agent);
                 }
                 Some(seen) = self.inventories.join_next() => self.seen(seen, agent)?,
+                Some(recollected) = self.recollections.join_next() => match recollected {
+                    Ok(parts) => for part in parts {
+                        self.say(FromAgent::Recollection(Box::new(part)))?;
+                    },
+                    Err(error) => tracing::error!(%error, "what this host recollects could not be told"),
+                },
                 _ = glusterd_check.tick() => {
                     let runs = executor.engine().host().gluster_is_running().await.unwrap_or_default();
                     if glusterd_runs.replace(runs).is_some_and(|before| before != runs) {
@@ -197,7 +219,13 @@ impl Attached {
         self.say.send(said.into()).map_err(|_| from_status(Status::unavailable("the stream has ended")))
     }
 
-    async fn hear(&mut self, message: v1::ToAgent, agent: &Agent, stopping: bool) -> Result<(), SessionError> {
+    async fn hear(
+        &mut self,
+        message: v1::ToAgent,
+        identity: &Identity,
+        agent: &Agent,
+        stopping: bool,
+    ) -> Result<(), SessionError> {
         match ToAgent::try_from(message) {
             Ok(ToAgent::Task(task)) if stopping => {
                 tracing::info!(task.id = %task.id, "a task came while the agent stops; it is left to the next start");
@@ -206,6 +234,13 @@ impl Attached {
             Ok(ToAgent::Acknowledge(task)) => {
                 self.answered.remove(&task);
                 agent.executor.journal().acknowledge(task).await?;
+            }
+            Ok(ToAgent::Keepsake(keepsake)) => self.keep(*keepsake).await?,
+            Ok(ToAgent::Recall { gluster }) => {
+                tracing::info!("the coordinator has lost its state and asks what this host recollects");
+                let executor = Arc::clone(&agent.executor);
+                let (name, keepsakes) = (identity.name.clone(), self.keepsakes.clone());
+                self.recollections.spawn(async move { recollect(executor.engine(), name, keepsakes, gluster).await });
             }
             Ok(ToAgent::Welcome(_)) => return Err(SessionError::Greeting("it greeted twice".to_owned())),
             Err(error) => {
@@ -217,6 +252,28 @@ impl Attached {
             }
         }
         Ok(())
+    }
+
+    /// Says what is kept, be it this one or a newer one. One that cannot be written down is not acknowledged, and sent
+    /// again when this agent attaches anew.
+    async fn keep(&mut self, keepsake: Keepsake) -> Result<(), SessionError> {
+        let kind = keepsake.kind;
+        let taken = in_the_background(&self.keepsakes, move |keepsakes| {
+            let taken = keepsakes.take(&keepsake)?;
+            Ok::<_, KeepsakeError>((taken, keepsakes.kept()))
+        });
+        match taken.await {
+            Ok((taken, kept)) => {
+                if !taken {
+                    tracing::warn!(%kind, "the coordinator sent an older keepsake than this host has; it was not taken");
+                }
+                self.say(FromAgent::Kept(kept))
+            }
+            Err(error) => {
+                tracing::error!(%kind, "a keepsake could not be written down: {}", chain(&error));
+                Ok(())
+            }
+        }
     }
 
     fn begin(&mut self, task: Task, agent: &Agent) {
@@ -257,6 +314,59 @@ impl Attached {
         }
         Ok(())
     }
+}
+
+/// Files are read and written where it may take its time.
+async fn in_the_background<T: Send + 'static>(
+    keepsakes: &Keepsakes,
+    work: impl FnOnce(&Keepsakes) -> T + Send + 'static,
+) -> T {
+    let keepsakes = keepsakes.clone();
+    match tokio::task::spawn_blocking(move || work(&keepsakes)).await {
+        Ok(done) => done,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
+/// All that a coordinator without a state wants to know, in messages that are not too large.
+async fn recollect(engine: &Engine, name: HostName, keepsakes: Keepsakes, gluster: bool) -> Vec<Recollection> {
+    let kept = in_the_background(&keepsakes, Keepsakes::all).await;
+    let records = match engine.inventory().await {
+        Ok(inventory) => engine.records(&inventory).await,
+        Err(error) => {
+            tracing::warn!("no inventory could be made: {}", chain(&error));
+            Records::default()
+        }
+    };
+    let volumes = if gluster {
+        engine
+            .gluster_volumes()
+            .await
+            .inspect_err(|error| tracing::warn!("glusterd's volumes could not be listed: {}", chain(error)))
+            .ok()
+    } else {
+        None
+    };
+    let part = |gluster| Recollection {
+        name: name.clone(),
+        keepsakes: Vec::new(),
+        records: BTreeMap::new(),
+        unreadable: BTreeMap::new(),
+        gluster,
+        more: true,
+    };
+    // The kinds one by one, as each may be nearly as large as a message.
+    let mut parts: Vec<_> = kept.into_iter().map(|kept| Recollection { keepsakes: vec![kept], ..part(None) }).collect();
+    parts.push(Recollection { records: records.read, unreadable: records.unreadable, ..part(None) });
+    match volumes {
+        Some(volumes) if volumes.is_empty() => parts.push(part(Some(volumes))),
+        Some(volumes) => parts.extend(volumes.chunks(VOLUMES_AT_ONCE).map(|chunk| part(Some(chunk.to_vec())))),
+        None => {}
+    }
+    if let Some(last) = parts.last_mut() {
+        last.more = false;
+    }
+    parts
 }
 
 /// When to look after changes that may go on.

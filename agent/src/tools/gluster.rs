@@ -57,6 +57,12 @@ impl Gluster {
         self.asks(&["volume", "info", name.as_str()])
     }
 
+    /// Of all volumes.
+    #[must_use]
+    pub fn volumes_info(&self) -> Call {
+        self.asks(&["volume", "info", "all"])
+    }
+
     #[must_use]
     pub fn volume_list(&self) -> Call {
         self.asks(&["volume", "list"])

@@ -440,6 +440,14 @@ impl Host for RealHost {
         gluster::ask(&self.gluster.volume_list()).await?.volumes()
     }
 
+    async fn gluster_volumes_whole(&self) -> Result<Vec<GlusterVolume>, HostError> {
+        // A pool without volumes is answered as one that lacks the volume asked for.
+        match gluster::ask_of_volume(&self.gluster.volumes_info()).await? {
+            Some(answer) => answer.volumes_whole(),
+            None => Ok(Vec::new()),
+        }
+    }
+
     async fn gluster_volume_create(
         &self,
         name: &VolumeName,

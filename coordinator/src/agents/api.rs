@@ -190,6 +190,14 @@ pub enum AgentEvent {
     Revoked {
         node: NodeId,
     },
+    /// It has said what it keeps.
+    Kept {
+        node: NodeId,
+    },
+    /// It has told all that it recollects.
+    Recollected {
+        node: NodeId,
+    },
     /// A new inventory can be read.
     Inventory {
         node: NodeId,

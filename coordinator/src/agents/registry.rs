@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bricklayer_proto::ids::{NodeId, TaskId};
 use bricklayer_proto::inventory::{AgentSeen, Inventory};
+use bricklayer_proto::keepsake::{Keepsake, Kept, Recollection};
 use bricklayer_proto::names::HostName;
 use bricklayer_proto::task::{Done, Failure, FailureKind, Outcome, Progress, Task};
 use bricklayer_proto::wire::{FromAgent, ToAgent};
@@ -59,6 +60,8 @@ pub(super) struct Arrival {
     pub protocol: u32,
     pub clock_ahead_ms: i64,
     pub seen: AgentSeen,
+    /// The highest epoch that it has met.
+    pub epoch: u64,
 }
 
 /// What is known of one node beyond its record.
@@ -75,6 +78,8 @@ struct Node {
     unclaimed: BTreeMap<TaskId, (Outcome, Timestamp)>,
     /// The last tasks whose outcomes were acknowledged, oldest first.
     acknowledged: VecDeque<TaskId>,
+    epoch: u64,
+    recollection: Option<Recollection>,
 }
 
 struct Attached {
@@ -84,6 +89,8 @@ struct Attached {
     protocol: u32,
     clock_ahead_ms: i64,
     orders: mpsc::UnboundedSender<ToAgent>,
+    /// What it keeps for us; `None` before it has said so, and of an agent that cannot keep anything.
+    kept: Option<Vec<Kept>>,
     part: watch::Sender<Option<Parting>>,
 }
 
@@ -177,6 +184,8 @@ impl Registry {
                 waiting.sent = orders.send(ToAgent::Task(Box::new(waiting.task.clone()))).is_ok() || waiting.sent;
             }
             state.seen = Some(arrival.seen);
+            state.epoch = arrival.epoch;
+            state.recollection = None;
             state.attached = Some(Attached {
                 number,
                 since: self.trust.clock().now(),
@@ -184,6 +193,7 @@ impl Registry {
                 protocol: arrival.protocol,
                 clock_ahead_ms: arrival.clock_ahead_ms,
                 orders,
+                kept: None,
                 part,
             });
             state.presence.send_replace(Some(number));
@@ -236,7 +246,61 @@ impl Registry {
                 self.tell(AgentEvent::Inventory { node });
             }
             FromAgent::Outcome(outcome) => self.hear_outcome(node, *outcome),
+            FromAgent::Kept(kept) => {
+                self.with(node, |state| {
+                    if let Some(attached) = &mut state.attached {
+                        attached.kept = Some(kept);
+                    }
+                });
+                self.tell(AgentEvent::Kept { node });
+            }
+            FromAgent::Recollection(part) => {
+                let whole = !part.more;
+                self.with(node, |state| match &mut state.recollection {
+                    Some(before) if before.more => before.append(*part),
+                    other => *other = Some(*part),
+                });
+                if whole {
+                    self.tell(AgentEvent::Recollected { node });
+                }
+            }
         }
+    }
+
+    /// The attached agents that keep things for us, each with the number of its session and what it keeps.
+    #[must_use]
+    pub fn keeping(&self) -> Vec<(NodeId, u64, Vec<Kept>)> {
+        let nodes = self.lock();
+        let keeping = nodes.iter().filter_map(|(node, state)| {
+            let attached = state.attached.as_ref()?;
+            Some((*node, attached.number, attached.kept.clone()?))
+        });
+        keeping.collect()
+    }
+
+    /// Gives an agent that [keeps things](Self::keeping) one more. It says so when it has it on its disk.
+    pub fn keep(&self, node: NodeId, keepsake: Keepsake) {
+        self.with(node, |state| state.order(ToAgent::Keepsake(Box::new(keepsake))));
+    }
+
+    /// Asks an agent for all that it keeps and finds. Of no avail with one of an older protocol.
+    pub fn recall(&self, node: NodeId, gluster: bool) {
+        self.with(node, |state| {
+            state.recollection = None;
+            state.order(ToAgent::Recall { gluster })
+        });
+    }
+
+    /// What the agent answered to [`Self::recall`], once it is whole.
+    #[must_use]
+    pub fn recollection(&self, node: NodeId) -> Option<Recollection> {
+        self.lock().get(&node)?.recollection.clone().filter(|recollection| !recollection.more)
+    }
+
+    /// The highest epoch that an agent which attached has met.
+    #[must_use]
+    pub fn highest_epoch(&self) -> u64 {
+        self.lock().values().map(|state| state.epoch).max().unwrap_or(0)
     }
 
     /// A task whose outcome came in a form that we cannot read: whoever waits must not wait for ever.

@@ -122,6 +122,7 @@ impl Agents for Service {
         let refused = |why: &dyn std::fmt::Display| {
             tracing::warn!(node.id = %caller.node, %from, "a renewal was refused: {why}");
         };
+        self.trust().take_back(&caller, None);
         if let Err(why) = self.trust().may_renew(&caller) {
             refused(&why);
             return Err(unwelcome(&why));
@@ -186,18 +187,20 @@ impl Service {
                 wire::PROTOCOLS.end(),
             )));
         };
-        if epoch > trust.epoch() {
+        // Whoever rebuilds takes nobody's place yet: a coordinator that is still there is not fenced off.
+        let ours = if trust.takes_back() { epoch } else { trust.epoch() };
+        if epoch > ours {
             tracing::error!(
-                node.id = %node, seen = epoch, ours = trust.epoch(),
+                node.id = %node, seen = epoch, ours,
                 "an agent has met a later start of a coordinator than this one: this is a second coordinator, or its \
                  store was restored from an older copy"
             );
             return Err(Status::failed_precondition(format!(
-                "this agent has met start {epoch} of a coordinator, and this one is at start {}: it is a second one, \
-                 or its store was restored from an older copy",
-                trust.epoch()
+                "this agent has met start {epoch} of a coordinator, and this one is at start {ours}: it is a second one, \
+                 or its store was restored from an older copy"
             )));
         }
+        trust.take_back(caller, seen.host_name.parse().ok());
         let name = trust.agent(node).ok_or_else(|| unwelcome(&Unwelcome::UnknownNode(node)))?.name;
         let now = trust.clock().now().as_millisecond();
         let clock_ahead_ms = clock_ms.saturating_sub(now);
@@ -207,10 +210,10 @@ impl Service {
                 "the host's clock is ahead of the coordinator's (behind, if negative)"
             );
         }
-        let session = self.registry.attach(Arrival { node, from, protocol, clock_ahead_ms, seen });
+        let session = self.registry.attach(Arrival { node, from, protocol, clock_ahead_ms, seen, epoch });
         tracing::info!(node.id = %node, node.name = %name, %from, protocol, "an agent attached");
-        let (installation, epoch) = (trust.installation(), trust.epoch());
-        Ok((session, Welcome { installation, epoch, protocol, clock_ms: now, name }))
+        let installation = trust.installation();
+        Ok((session, Welcome { installation, epoch: ours, protocol, clock_ms: now, name }))
     }
 }
 

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use bricklayer_store::Store;
 use clap::Args;
 
+use crate::keepsake::keeper::Fork;
 use crate::pki::Trust;
 use crate::service::Layout;
 use crate::state::SCHEMA;
@@ -15,8 +16,10 @@ pub struct Import {
 
 impl Import {
     pub fn run(&self, data_dir: &Path) -> anyhow::Result<()> {
+        let exported = Store::exported(&self.file)?;
         let store = Store::import(&self.file, &Layout(data_dir).store(), SCHEMA)?;
         Trust::restored(&store)?;
+        Fork::write(&store, exported.get())?;
         let verified = store.verify()?;
         store.close();
         let records: u64 = verified.tables.values().sum();

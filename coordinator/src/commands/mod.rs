@@ -4,6 +4,9 @@ mod export;
 mod import;
 mod import_config;
 mod init;
+mod rebuild;
+mod recover;
+mod recovery_key;
 mod run;
 
 use std::path::PathBuf;
@@ -39,6 +42,13 @@ enum Command {
     Export(export::Export),
     /// Makes a store of an exported file, where there is none yet.
     Import(import::Import),
+    /// Makes the store again of what the hosts say, where it is gone, damaged or an older copy. Shows what comes out
+    /// before anything is written.
+    Rebuild(rebuild::Rebuild),
+    /// Makes this machine the coordinator of an installation whose machine is gone, from what any host keeps.
+    Recover(recover::Recover),
+    /// Makes a recovery key for an installation that has none, or a new one.
+    RecoveryKey(recovery_key::NewRecoveryKey),
     /// Turns heketi.json into our configuration, and names the keys that have no meaning any more.
     ImportConfig(import_config::ImportConfig),
 }
@@ -56,6 +66,9 @@ impl Arguments {
             Command::Init(command) => command.run(&data_dir),
             Command::Run(command) => command.run(data_dir, &file, log),
             Command::ImportConfig(command) => command.run(),
+            Command::Rebuild(command) => command.run(data_dir, &file),
+            Command::Recover(command) => command.run(&data_dir),
+            Command::RecoveryKey(command) => command.run(&data_dir),
             Command::Export(command) => command.run(&data_dir),
             Command::Import(command) => command.run(&data_dir),
         }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::hmac;
 use bricklayer_proto::identity::{Identity, Role};
 use bricklayer_proto::ids::InstallationId;
 use bricklayer_proto::wire::certificate::{Serial, public_key};
@@ -126,6 +127,33 @@ impl Authority {
     #[must_use]
     pub fn pin(&self) -> Pin {
         self.pin
+    }
+
+    /// A secret of the authority's for one purpose: from it nobody learns the key, nor another purpose's.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.issuer.key().serialize_der());
+        let mut secret = [0; 32];
+        secret.copy_from_slice(hmac::sign(&key, purpose.as_bytes()).as_ref());
+        secret
+    }
+
+    /// Its files, for sealing.
+    pub(crate) fn to_pem(dir: &Path) -> Result<(String, String), AuthorityError> {
+        Ok((files::read_private(&certificate_path(dir))?, files::read_private(&key_path(dir))?))
+    }
+
+    /// Makes its files of what was sealed. There must be no authority yet.
+    pub(crate) fn restore(dir: &Path, certificate: &str, key: &str) -> Result<Self, AuthorityError> {
+        files::make_private_dir(dir)?;
+        if Self::exists(dir) {
+            return Err(FileError::Exists { path: key_path(dir) }.into());
+        }
+        // Left from a crash: without the key beside it, it is nobody's.
+        files::remove(&certificate_path(dir))?;
+        files::write_new(&certificate_path(dir), certificate.as_bytes())?;
+        files::write_new(&key_path(dir), key.as_bytes())?;
+        Self::load(dir)
     }
 
     /// Signs for an agent. Of the request only the key is taken; every name is ours.

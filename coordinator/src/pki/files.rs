@@ -55,6 +55,15 @@ pub fn write_new(path: &Path, content: &[u8]) -> Result<(), FileError> {
     path.parent().map_or(Ok(()), sync_dir)
 }
 
+/// Writes a file in one step and durably, whether one is there or not.
+pub fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
+    let unfinished = path.with_extension("new");
+    remove(&unfinished)?;
+    write_new(&unfinished, content)?;
+    std::fs::rename(&unfinished, path).map_err(FileError::io("replacing", path))?;
+    path.parent().map_or(Ok(()), sync_dir)
+}
+
 /// Removes a file, if it is there.
 pub fn remove(path: &Path) -> Result<(), FileError> {
     match std::fs::remove_file(path) {

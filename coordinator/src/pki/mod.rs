@@ -8,13 +8,15 @@ mod authority;
 mod clock;
 mod files;
 mod records;
+mod recovery;
 mod tls;
 mod trust;
 
 pub use authority::{Authority, AuthorityError, BACK_DATED, Issued, LIFETIME, RequestError};
 pub use clock::Clock;
 pub use files::FileError;
-pub(crate) use records::AgentRecord;
+pub use records::{AgentRecord, InstallationRecord};
+pub use recovery::{BadKey, Bundle, BundleError, RecoveryKey, Secrets};
 pub use tls::{ServerTls, TlsError};
 pub use trust::{
     Caller, DEFAULT_INVITATION_LIFE, EnrolError, GRACE, Invitation, InviteError, NewInvitation, OpenInvitation,

@@ -246,6 +246,8 @@ pub struct Trust {
     addresses: Vec<String>,
     clock: Clock,
     durable: ArcSwap<Known>,
+    /// The records of agents are lost and being rebuilt: see [`Trust::taking_back`].
+    takes_back: bool,
     /// Held from a decision until it is durable, so that of two uses of one invitation the second sees the first.
     deciding: Mutex<()>,
 }
@@ -300,8 +302,64 @@ impl Trust {
             addresses: start.addresses,
             clock: start.clock,
             durable: ArcSwap::from_pointee(known),
+            takes_back: false,
             deciding: Mutex::new(()),
         }))
+    }
+
+    /// The trust of an installation whose store is lost, for as long as it is rebuilt. Whoever shows an agent's
+    /// certificate of ours is let in to say what it knows, those that were revoked among them: what they say is not
+    /// believed. Nobody can enrol, and a renewed certificate keeps its number.
+    ///
+    /// `scratch`: a store that is thrown away afterwards.
+    pub fn taking_back(scratch: Store, authority_dir: &Path, start: Start) -> Result<Arc<Self>, TrustError> {
+        let authority = Authority::load(authority_dir)?;
+        let installation = InstallationRecord { id: authority.installation(), epoch: 0, created: start.clock.now() };
+        Ok(Arc::new(Self {
+            store: scratch,
+            authority,
+            installation,
+            addresses: start.addresses,
+            clock: start.clock,
+            durable: ArcSwap::default(),
+            takes_back: true,
+            deciding: Mutex::new(()),
+        }))
+    }
+
+    #[must_use]
+    pub fn takes_back(&self) -> bool {
+        self.takes_back
+    }
+
+    /// Makes a record of an agent that nothing is known of but its certificate. Only while records are rebuilt.
+    pub(crate) fn take_back(&self, caller: &Caller, name: Option<HostName>) {
+        if !self.takes_back {
+            return;
+        }
+        self.durable.rcu(|known| {
+            let mut after = Known::clone(known);
+            let record = taken_back(caller, name.clone());
+            let newest = after.agents.get(&caller.node).is_none_or(|before| before.series <= record.series);
+            if newest {
+                after.agents.insert(caller.node, record);
+            }
+            after
+        });
+    }
+
+    /// Writes the records of an installation into a store that has none yet.
+    pub fn rebuilt(
+        store: &Store,
+        installation: InstallationRecord,
+        agents: &BTreeMap<NodeId, AgentRecord>,
+    ) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        batch.put(&INSTALLATION, &(), &installation);
+        for (node, agent) in agents {
+            batch.put(&AGENTS, node, agent);
+        }
+        store.commit_blocking(batch).map(drop)
     }
 
     /// The store was made of an export: agents may have met later starts than it knows of, and would refuse this one.
@@ -515,7 +573,9 @@ impl Trust {
         let _deciding = self.deciding.lock().await;
         let mut after = Known::clone(&self.durable.load());
         let agent = after.agents.get_mut(&node).ok_or(EnrolError::UnknownInvitation)?;
-        agent.series += 1;
+        if !self.takes_back {
+            agent.series += 1;
+        }
         let Issued { der, expires } =
             self.authority.sign_request(csr, Role::Agent(node), agent.series, self.clock.now())?;
         agent.certificate_expires = expires;
@@ -551,7 +611,11 @@ impl Trust {
     }
 
     fn known(&self, caller: &Caller) -> Result<AgentRecord, Unwelcome> {
-        let agent = self.agent(caller.node).ok_or(Unwelcome::UnknownNode(caller.node))?;
+        let agent = match self.agent(caller.node) {
+            Some(agent) => agent,
+            None if self.takes_back => taken_back(caller, None),
+            None => return Err(Unwelcome::UnknownNode(caller.node)),
+        };
         if let Some(at) = agent.revoked {
             return Err(Unwelcome::Revoked { name: agent.name, at });
         }
@@ -602,6 +666,21 @@ impl Trust {
     #[must_use]
     pub fn by_name(&self, name: &str) -> Option<NodeId> {
         self.durable.load().by_name(name).map(|(node, _)| node)
+    }
+}
+
+/// What a certificate says of its agent. The name under which the host enrolled is not in it.
+fn taken_back(caller: &Caller, name: Option<HostName>) -> AgentRecord {
+    let name = name.or_else(|| format!("node-{}", caller.node).parse().ok());
+    AgentRecord {
+        name: name.expect("an id is a host's name"),
+        zone: None,
+        machine_id: String::new(),
+        enrolled: caller.not_before,
+        series: caller.series,
+        lowest_series: caller.series,
+        certificate_expires: caller.not_after,
+        revoked: None,
     }
 }
 

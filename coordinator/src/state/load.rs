@@ -1,4 +1,4 @@
-//! Reads the topology from the store.
+//! Reads the topology from the store, or makes it of records that come from elsewhere.
 
 use std::sync::Arc;
 
@@ -6,27 +6,51 @@ use bricklayer_store::{Store, StoreError};
 
 use super::change::Change;
 use super::tables;
-use crate::model::Topology;
+use crate::model::{BlockVolume, Cluster, Device, Node, Topology, Volume};
+
+/// What a topology is made of when nothing is under way.
+#[derive(Clone, Debug, Default)]
+pub struct Records {
+    pub clusters: Vec<Cluster>,
+    pub nodes: Vec<Node>,
+    pub devices: Vec<Device>,
+    pub volumes: Vec<Volume>,
+    pub block_volumes: Vec<BlockVolume>,
+}
 
 pub fn topology(store: &Store) -> Result<Topology, StoreError> {
     let mut change = Change::of(&Arc::new(Topology::default()));
-    for (_, cluster) in store.scan(&tables::CLUSTERS)? {
-        change.put_cluster(cluster);
-    }
-    for (_, node) in store.scan(&tables::NODES)? {
-        change.put_node(node);
-    }
-    for (_, device) in store.scan(&tables::DEVICES)? {
-        change.put_device(device);
-    }
-    for (_, volume) in store.scan(&tables::VOLUMES)? {
-        change.put_volume(volume);
-    }
-    for (_, block) in store.scan(&tables::BLOCK_VOLUMES)? {
-        change.put_block_volume(block);
-    }
+    let records = Records {
+        clusters: values(store.scan(&tables::CLUSTERS)?),
+        nodes: values(store.scan(&tables::NODES)?),
+        devices: values(store.scan(&tables::DEVICES)?),
+        volumes: values(store.scan(&tables::VOLUMES)?),
+        block_volumes: values(store.scan(&tables::BLOCK_VOLUMES)?),
+    };
+    put_all(&mut change, records);
     for (_, operation) in store.scan(&tables::OPERATIONS)? {
         change.put_operation(operation);
     }
     Ok(change.finish().0)
+}
+
+/// The topology of these records, which are in no store.
+#[must_use]
+pub fn assemble(records: Records) -> Topology {
+    let mut change = Change::of(&Arc::new(Topology::default()));
+    put_all(&mut change, records);
+    change.finish().0
+}
+
+pub(super) fn put_all(change: &mut Change, records: Records) {
+    let Records { clusters, nodes, devices, volumes, block_volumes } = records;
+    clusters.into_iter().for_each(|cluster| change.put_cluster(cluster));
+    nodes.into_iter().for_each(|node| change.put_node(node));
+    devices.into_iter().for_each(|device| change.put_device(device));
+    volumes.into_iter().for_each(|volume| change.put_volume(volume));
+    block_volumes.into_iter().for_each(|block| change.put_block_volume(block));
+}
+
+fn values<K, V>(rows: Vec<(K, V)>) -> Vec<V> {
+    rows.into_iter().map(|(_, value)| value).collect()
 }

@@ -16,6 +16,7 @@ use bricklayer_store::{Migration, Schema, Store, StoreError};
 use tokio::sync::watch;
 
 pub use change::Change;
+pub use load::{Records, assemble};
 
 use crate::model::Topology;
 
@@ -56,6 +57,12 @@ impl State {
         Self { store, newest, durable: ArcSwap::new(topology), changed, rehearsal }
     }
 
+    /// Told the version of every durable change from now on.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
     /// Returns as soon as the durable state is such that `look` finds what it seeks.
     pub async fn until<T>(&self, mut look: impl FnMut(&Topology) -> Option<T>) -> T {
         let mut changed = self.changed.subscribe();
@@ -66,6 +73,15 @@ impl State {
             // The sender is in `self`, so it cannot be gone.
             let _ = changed.changed().await;
         }
+    }
+
+    /// Puts whole records in, in one change. For a store that has none of them yet.
+    pub async fn fill(&self, records: Records) -> Result<(), StoreError> {
+        self.change(|change| {
+            load::put_all(change, records);
+            Ok(())
+        })
+        .await
     }
 
     /// The state as of the last durable change.

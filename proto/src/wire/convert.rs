@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use super::{Credentials, EnrollReply, EnrollRequest, FromAgent, Hello, MAX_ENROL, Secret, ToAgent, Welcome, v1};
 use crate::ids::TaskId;
 use crate::inventory::{AgentSeen, Obstacle, Versions};
+use crate::keepsake::{Digest, Keepsake, KeepsakeKind, Kept};
 use crate::task::{Done, Failure, FailureKind, Outcome, Progress, Report, Task};
 
 /// A message that this build cannot read. From a peer that passed the handshake this means a mix of versions.
@@ -63,6 +64,12 @@ impl From<FromAgent> for v1::FromAgent {
                 Message::Progress(v1::Progress { task: task.to_string(), doing })
             }
             FromAgent::Outcome(outcome) => Message::Outcome((*outcome).into()),
+            FromAgent::Kept(kept) => {
+                Message::Kept(v1::Kept { keepsakes: kept.into_iter().map(v1::KeptOne::from).collect() })
+            }
+            FromAgent::Recollection(recollection) => {
+                Message::Recollection(v1::Recollection { recollection_json: to_json(&*recollection) })
+            }
         };
         Self { message: Some(message) }
     }
@@ -80,6 +87,12 @@ impl TryFrom<v1::FromAgent> for FromAgent {
                 Self::Progress(Progress { task: parse("task", &progress.task)?, doing: progress.doing })
             }
             Message::Outcome(outcome) => Self::Outcome(Box::new(outcome.try_into()?)),
+            // A kind that a newer agent keeps is not our business.
+            Message::Kept(kept) => {
+                let known = kept.keepsakes.into_iter().filter(|one| one.kind.parse::<KeepsakeKind>().is_ok());
+                Self::Kept(known.map(Kept::try_from).collect::<Result<_>>()?)
+            }
+            Message::Recollection(part) => Self::Recollection(from_json("recollection_json", &part.recollection_json)?),
         })
     }
 }
@@ -91,6 +104,8 @@ impl From<ToAgent> for v1::ToAgent {
             ToAgent::Welcome(welcome) => Message::Welcome(welcome.into()),
             ToAgent::Task(task) => Message::Task((*task).into()),
             ToAgent::Acknowledge(task) => Message::Acknowledge(v1::Acknowledge { task: task.to_string() }),
+            ToAgent::Keepsake(keepsake) => Message::Keepsake((*keepsake).into()),
+            ToAgent::Recall { gluster } => Message::Recall(v1::Recall { gluster }),
         };
         Self { message: Some(message) }
     }
@@ -105,7 +120,42 @@ impl TryFrom<v1::ToAgent> for ToAgent {
             Message::Welcome(welcome) => Self::Welcome(welcome.try_into()?),
             Message::Task(task) => Self::Task(Box::new(task.try_into()?)),
             Message::Acknowledge(acknowledge) => Self::Acknowledge(parse("task", &acknowledge.task)?),
+            Message::Keepsake(keepsake) => Self::Keepsake(Box::new(keepsake.try_into()?)),
+            Message::Recall(recall) => Self::Recall { gluster: recall.gluster },
         })
+    }
+}
+
+impl From<Keepsake> for v1::Keepsake {
+    fn from(keepsake: Keepsake) -> Self {
+        let Keepsake { kind, sequence, content, mark } = keepsake;
+        Self { kind: kind.to_string(), sequence, content, mark }
+    }
+}
+
+impl TryFrom<v1::Keepsake> for Keepsake {
+    type Error = NotUnderstood;
+
+    fn try_from(keepsake: v1::Keepsake) -> Result<Self> {
+        let v1::Keepsake { kind, sequence, content, mark } = keepsake;
+        Ok(Self { kind: parse("kind", &kind)?, sequence, content, mark })
+    }
+}
+
+impl From<Kept> for v1::KeptOne {
+    fn from(kept: Kept) -> Self {
+        Self { kind: kept.kind.to_string(), sequence: kept.sequence, digest: kept.digest.as_bytes().to_vec() }
+    }
+}
+
+impl TryFrom<v1::KeptOne> for Kept {
+    type Error = NotUnderstood;
+
+    fn try_from(kept: v1::KeptOne) -> Result<Self> {
+        let digest = kept.digest.as_slice().try_into();
+        let digest = digest.map_err(|_| NotUnderstood::new("digest", "it has not 32 bytes"))?;
+        let kind = parse("kind", &kept.kind)?;
+        Ok(Self { kind, sequence: kept.sequence, digest: Digest::from_bytes(digest) })
     }
 }
 

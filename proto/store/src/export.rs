@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::Seq;
 use crate::engine::{Changes, Engine};
 use crate::error::{Fault, ImportError, OpenError};
 use crate::files;
@@ -138,6 +139,11 @@ fn check(file: &Path, text: &[u8]) -> Result<Checked, ImportError> {
         return Err(altered(format!("it has {} records, and its closing line says {}", rows.len(), trailer.records)));
     }
     Ok(Checked { header, rows })
+}
+
+pub(crate) fn last_commit(file: &Path) -> Result<Seq, ImportError> {
+    let text = fs::read(file).map_err(files::fault("read", file)).map_err(ImportError::File)?;
+    Ok(Seq(check(file, &text)?.header.seq))
 }
 
 /// Makes a store of an export. It grows under another name and gets its own when it is whole.

@@ -73,10 +73,22 @@ impl Store {
         Self::start(dir, engine)
     }
 
+    /// Makes a store where there is none, whose first commit has the number after `after`: for one that takes the place
+    /// of another, so that nothing that remembers a commit's number sees it fall.
+    pub fn found(dir: &Path, schema: Schema, after: u64) -> Result<Self, OpenError> {
+        let engine = open::open(dir, schema, after, open::time_limit(dir))?;
+        Self::start(dir, engine)
+    }
+
     /// Makes a store of an export, where there is nothing yet or an empty directory, and opens it.
     pub fn import(file: &Path, into: &Path, schema: Schema) -> Result<Self, ImportError> {
         export::import(file, into, schema)?;
         Ok(Self::open(into, schema).map_err(Box::new)?)
+    }
+
+    /// The last commit that is in an export. Reads and checks all of it.
+    pub fn exported(file: &Path) -> Result<Seq, ImportError> {
+        export::last_commit(file)
     }
 
     pub(crate) fn start(dir: &Path, engine: Engine) -> Result<Self, OpenError> {

@@ -36,18 +36,15 @@ impl Answer {
     }
 
     pub fn volume(self) -> Result<GlusterVolume, HostError> {
-        let volumes = self.output.vol_info.map(|info| info.volumes.volume).unwrap_or_default();
-        let [volume] = <[Volume; 1]>::try_from(volumes)
+        let volumes = self.volumes_whole()?;
+        let [volume] = <[GlusterVolume; 1]>::try_from(volumes)
             .map_err(|volumes| unreadable(&format!("{} volumes where one was asked for", volumes.len())))?;
-        let bricks = volume.bricks.brick.iter().map(|brick| address(&brick.name)).collect::<Result<_, _>>()?;
-        let options = volume.options.map(|options| options.option).unwrap_or_default();
-        Ok(GlusterVolume {
-            name: volume.name.parse().map_err(|error| unreadable(&format!("{error}")))?,
-            uuid: volume.id,
-            started: volume.status == STARTED,
-            bricks,
-            options: options.into_iter().map(|option| (option.name, option.value)).collect(),
-        })
+        Ok(volume)
+    }
+
+    pub fn volumes_whole(self) -> Result<Vec<GlusterVolume>, HostError> {
+        let volumes = self.output.vol_info.map(|info| info.volumes.volume).unwrap_or_default();
+        volumes.into_iter().map(whole).collect()
     }
 
     /// The bricks' processes; those of hosts that are not connected are not listed.
@@ -101,6 +98,18 @@ impl Answer {
         let list = self.output.vol_list.ok_or_else(|| unreadable("a list of volumes without one"))?;
         list.volume.into_iter().map(|name| name.parse().map_err(|error| unreadable(&format!("{error}")))).collect()
     }
+}
+
+fn whole(volume: Volume) -> Result<GlusterVolume, HostError> {
+    let bricks = volume.bricks.brick.iter().map(|brick| address(&brick.name)).collect::<Result<_, _>>()?;
+    let options = volume.options.map(|options| options.option).unwrap_or_default();
+    Ok(GlusterVolume {
+        name: volume.name.parse().map_err(|error| unreadable(&format!("{error}")))?,
+        uuid: volume.id,
+        started: volume.status == STARTED,
+        bricks,
+        options: options.into_iter().map(|option| (option.name, option.value)).collect(),
+    })
 }
 
 /// Of a volume: 0 is created, 1 started, 2 stopped.

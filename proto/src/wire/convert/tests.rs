@@ -8,6 +8,7 @@ use super::*;
 use crate::block::*;
 use crate::ids::*;
 use crate::inventory::*;
+use crate::keepsake::*;
 use crate::names::{MountPoint, VgName};
 use crate::size::{ByteSize, ExtentSize, Extents};
 use crate::space::BrickSpace;
@@ -392,6 +393,47 @@ fn greetings_progress_and_acknowledgements_arrive_as_they_were_sent() {
     for told in [ToAgent::Welcome(welcome), ToAgent::Acknowledge(TaskId::from_u128(1))] {
         assert_eq!(there_and_back::<_, v1::ToAgent>(told.clone()), told);
     }
+}
+
+#[test]
+fn keepsakes_arrive_as_they_were_sent_and_come_back_so() {
+    let keepsake = Keepsake {
+        kind: KeepsakeKind::Volumes,
+        sequence: u64::MAX,
+        content: r#"{"volumes":[]}"#.to_owned(),
+        mark: "5ea1".to_owned(),
+    };
+    let told = [ToAgent::Keepsake(Box::new(keepsake.clone())), ToAgent::Recall { gluster: true }];
+    for told in told {
+        assert_eq!(there_and_back::<_, v1::ToAgent>(told.clone()), told);
+    }
+    let seen = GlusterVolumeSeen {
+        name: "vol_x".parse().unwrap(),
+        id: Some("4".to_owned()),
+        started: true,
+        bricks: vec![BrickAddress { host: "gfs1".parse().unwrap(), path: "/m/b/brick".to_owned().try_into().unwrap() }],
+    };
+    let recollection = Recollection {
+        name: "gfs1".parse().unwrap(),
+        keepsakes: vec![keepsake.clone()],
+        records: BTreeMap::new(),
+        unreadable: BTreeMap::from([(BrickId::from_u128(3), "it is not JSON".to_owned())]),
+        gluster: Some(vec![seen]),
+        more: true,
+    };
+    let said = [FromAgent::Kept(vec![keepsake.kept()]), FromAgent::Recollection(Box::new(recollection))];
+    for said in said {
+        assert_eq!(there_and_back::<_, v1::FromAgent>(said.clone()), said);
+    }
+}
+
+#[test]
+fn a_kind_of_keepsake_that_is_not_known_is_passed_over() {
+    let one = |kind: &str| v1::KeptOne { kind: kind.to_owned(), sequence: 1, digest: vec![0; 32] };
+    let kept = v1::Kept { keepsakes: vec![one("recipes"), one("volumes")] };
+    let message = v1::FromAgent { message: Some(v1::from_agent::Message::Kept(kept)) };
+    let FromAgent::Kept(kept) = FromAgent::try_from(message).unwrap() else { panic!("kept") };
+    assert_eq!(kept.iter().map(|kept| kept.kind).collect::<Vec<_>>(), [KeepsakeKind::Volumes]);
 }
 
 #[test]

@@ -354,6 +354,15 @@ impl Host for SimHost {
         self.fact(Call::GlusterVolumes, String::new(), |world, key| world.volumes(key)).await
     }
 
+    async fn gluster_volumes_whole(&self) -> Result<Vec<GlusterVolume>, HostError> {
+        let whole = |world: &mut World, key| {
+            let names = world.volumes(key)?;
+            let volumes = names.iter().map(|name| world.volume(key, name));
+            volumes.filter_map(Result::transpose).collect()
+        };
+        self.fact(Call::GlusterVolumes, "all".to_owned(), whole).await
+    }
+
     async fn gluster_volume_create(
         &self,
         name: &VolumeName,

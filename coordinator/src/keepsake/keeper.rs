@@ -1,0 +1,378 @@
+//! Hands every agent its documents, whenever what it keeps is not what is true.
+//!
+//! An agent says what it has; what differs is sent. So a restart of either side sends nothing, and an agent of an older
+//! protocol, which says nothing, is left alone.
+//!
+//! Documents are numbered by the store's commits. An agent that keeps a newer one than ours has met a state that we have
+//! lost: our store is an older copy. A store that was made of an export counts on from far above ([`Fork`]), so that what
+//! it commits itself never passes for what it lacks. Then nothing is handed out any more, durably, until the store is rebuilt, so that
+//! what the hosts know is not overwritten by what we do not.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use bricklayer_proto::ids::NodeId;
+use bricklayer_proto::keepsake::{Keepsake, KeepsakeKind, Kept, MAX_KEEPSAKE};
+use bricklayer_store::{Batch, Store, StoreError, Table};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::document::{self, HostVolumes, InstallationDocument, VolumesDocument};
+use super::mark::Marks;
+use crate::agents::{AgentApi as _, AgentEvent, Registry};
+use crate::model::Topology;
+use crate::pki::AgentRecord;
+use crate::recovery;
+use crate::state::State;
+
+/// So long is waited for more changes before documents go out.
+const SETTLE: Duration = Duration::from_millis(250);
+
+/// How often is looked for what nobody tells: renewed certificates, a new recovery key.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Not more than this goes out in a second, over some time: a thousand hosts with a document of a MiB each.
+const BYTES_A_SECOND: u64 = 32 << 20;
+
+/// That our store is older than what an agent keeps. One record, in the store itself.
+pub const BEHIND: Table<(), Behind> = Table::single("behind");
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Behind {
+    pub node: NodeId,
+    /// The commit that the agent knows of.
+    pub theirs: u64,
+    /// Our own last commit then.
+    pub ours: u64,
+    pub at: Timestamp,
+}
+
+/// Whether what is true is on the hosts too.
+#[derive(Clone, Debug)]
+pub struct Handed {
+    state: Weak<State>,
+    registry: Weak<Registry>,
+    told: watch::Receiver<Told>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Told {
+    /// The version of the state that every attached agent keeps.
+    version: Option<u64>,
+    /// And so of who is trusted.
+    agents: BTreeMap<NodeId, AgentRecord>,
+    behind: bool,
+}
+
+impl Handed {
+    /// Whether every attached agent that can keep something keeps the state as it is now.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        let (Some(state), Some(registry)) = (self.state.upgrade(), self.registry.upgrade()) else { return false };
+        let told = self.told.borrow();
+        told.version == Some(state.read().version) && registry.trust().agents().into_iter().eq(told.agents.clone())
+    }
+
+    /// Whether a host knows of later changes than the store, so that nothing is handed out.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.told.borrow().behind
+    }
+}
+
+/// That the store was made of an export: what came after that has other numbers than what would have come in the store
+/// that was exported. One record, in the store itself.
+pub const FORK: Table<(), Fork> = Table::single("fork");
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fork {
+    /// The number of the last commit that is in the export. What a host keeps above it and below `offset` is lost here.
+    pub after: u64,
+    /// Added to the number of each commit.
+    pub offset: u64,
+}
+
+/// More commits than any store makes.
+const FORK_OFFSET: u64 = 1 << 32;
+
+impl Fork {
+    /// Notes that the store was made of an export whose last commit had the number `seq`.
+    pub fn write(store: &Store, seq: u64) -> Result<(), StoreError> {
+        let before = store.get(&FORK, &())?.unwrap_or_default();
+        let fork = Self { after: seq + before.offset, offset: before.offset + FORK_OFFSET };
+        let mut batch = Batch::new();
+        batch.put(&FORK, &(), &fork);
+        store.commit_blocking(batch).map(drop)
+    }
+
+    fn number(self, seq: u64) -> u64 {
+        seq + self.offset
+    }
+
+    /// Whether a document of this number tells of what a store at commit `seq` does not have.
+    fn is_beyond(self, number: u64, seq: u64) -> bool {
+        number > self.number(seq) || (self.offset > 0 && number > self.after && number < self.after + FORK_OFFSET)
+    }
+}
+
+pub struct Keeper {
+    fork: Fork,
+    state: Arc<State>,
+    registry: Arc<Registry>,
+    marks: Marks,
+    data_dir: PathBuf,
+    behind: Option<Behind>,
+    /// The sealed bundle, and when it was read.
+    secrets: Option<(Instant, Option<Keepsake>)>,
+    installation: Option<Kept>,
+    /// Of each host: what its document was made of, and what came out.
+    volumes: HashMap<NodeId, (HostVolumes, Kept)>,
+    /// What was sent on which session and not yet acknowledged.
+    sent: HashMap<(NodeId, KeepsakeKind), (u64, Kept)>,
+    handed: watch::Sender<Told>,
+}
+
+impl Keeper {
+    pub fn new(state: Arc<State>, registry: Arc<Registry>, data_dir: PathBuf) -> Result<Self, StoreError> {
+        let marks = Marks::of(registry.trust().authority());
+        let fork = state.store().get(&FORK, &())?.unwrap_or_default();
+        let behind = state.store().get(&BEHIND, &())?;
+        if let Some(behind) = &behind {
+            complain(behind, &registry);
+        }
+        let told = Told { behind: behind.is_some(), ..Told::default() };
+        Ok(Self {
+            fork,
+            state,
+            registry,
+            marks,
+            data_dir,
+            behind,
+            secrets: None,
+            installation: None,
+            volumes: HashMap::new(),
+            sent: HashMap::new(),
+            handed: watch::Sender::new(told),
+        })
+    }
+
+    #[must_use]
+    pub fn handed(&self) -> Handed {
+        Handed {
+            state: Arc::downgrade(&self.state),
+            registry: Arc::downgrade(&self.registry),
+            told: self.handed.subscribe(),
+        }
+    }
+
+    /// Hands out until told to stop.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut changes = self.state.changes();
+        let mut events = self.registry.events();
+        let mut look = tokio::time::interval(LOOK);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                Ok(()) = changes.changed() => {}
+                _ = look.tick() => {}
+                event = events.recv() => match event {
+                    Ok(AgentEvent::Kept { .. } | AgentEvent::Enrolled { .. } | AgentEvent::Revoked { .. })
+                    | Err(RecvError::Lagged(_)) => {}
+                    Ok(_) => continue,
+                    Err(RecvError::Closed) => return,
+                },
+            }
+            let bytes = match self.round().await {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    tracing::error!(%error, "What hosts keep could not be handed out.");
+                    0
+                }
+            };
+            let pause = SETTLE + Duration::from_millis(bytes.saturating_mul(1000) / BYTES_A_SECOND);
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Compares what every agent keeps with what is true, and sends what differs. Answers how many bytes.
+    async fn round(&mut self) -> Result<u64, StoreError> {
+        let topology = self.state.read();
+        // After the topology, so that no document has a lower number than what is in it.
+        let seq = self.state.store().seq()?.get();
+        let keeping = self.registry.keeping();
+        let mut bytes = self.hand_out_secrets(&keeping);
+        if self.behind.is_some() {
+            return Ok(bytes);
+        }
+        let agents: BTreeMap<_, _> = self.registry.trust().agents().into_iter().collect();
+        let installation = self.installation(&topology, agents.clone(), seq);
+        let by_host = document::by_host(&topology);
+        let mut all = true;
+        let secrets = self.secrets.iter().find_map(|(_, secrets)| secrets.as_ref().map(Keepsake::kept));
+        for (node, session, kept) in &keeping {
+            let has = |ours: &Kept| kept.iter().any(|kept| kept.kind == ours.kind && kept.digest == ours.digest);
+            all &= secrets.as_ref().is_none_or(has);
+            let volumes = (!self.has_its_volumes(*node, &by_host, kept)).then(|| self.volumes(*node, &by_host, seq));
+            for keepsake in std::iter::once(&installation).chain(&volumes) {
+                let ours = keepsake.kept();
+                let theirs = kept.iter().find(|kept| kept.kind == ours.kind);
+                if theirs
+                    .is_some_and(|theirs| theirs.digest != ours.digest && self.fork.is_beyond(theirs.sequence, seq))
+                {
+                    return self
+                        .fall_behind(*node, theirs.map_or(0, |theirs| theirs.sequence), seq)
+                        .await
+                        .map(|()| bytes);
+                }
+                all &= theirs.is_some_and(|theirs| theirs.digest == ours.digest);
+                bytes += self.send_if_new(*node, *session, theirs, keepsake);
+            }
+        }
+        self.handed.send_replace(Told { version: all.then_some(topology.version), agents, behind: false });
+        Ok(bytes)
+    }
+
+    fn installation(&mut self, topology: &Topology, agents: BTreeMap<NodeId, AgentRecord>, seq: u64) -> Keepsake {
+        let document = InstallationDocument::of(topology, self.registry.trust().installation(), agents);
+        let keepsake = self.numbered(KeepsakeKind::Installation, self.installation, seq, &document);
+        self.installation = Some(keepsake.kept());
+        keepsake
+    }
+
+    /// Whether the host keeps what is true of its volumes, without making its document for that.
+    fn has_its_volumes(&self, node: NodeId, by_host: &BTreeMap<NodeId, HostVolumes>, kept: &[Kept]) -> bool {
+        let Some((before, ours)) = self.volumes.get(&node) else { return false };
+        let same =
+            by_host.get(&node).map_or_else(|| before.is_same(&HostVolumes::default()), |now| before.is_same(now));
+        same && kept.iter().any(|kept| kept.kind == ours.kind && kept.digest == ours.digest)
+    }
+
+    fn volumes(&mut self, node: NodeId, by_host: &BTreeMap<NodeId, HostVolumes>, seq: u64) -> Keepsake {
+        let has = by_host.get(&node).cloned().unwrap_or_default();
+        let installation = self.registry.trust().installation();
+        let before = self.volumes.get(&node).map(|(_, kept)| *kept);
+        let document = VolumesDocument::of(node, &has, installation, &self.marks);
+        let keepsake = self.numbered(KeepsakeKind::Volumes, before, seq, &document);
+        self.volumes.insert(node, (has, keepsake.kept()));
+        keepsake
+    }
+
+    /// The same document keeps its number; a new one gets a higher one than it had.
+    fn numbered(&self, kind: KeepsakeKind, before: Option<Kept>, seq: u64, document: &impl Serialize) -> Keepsake {
+        let content = serde_json::to_string(document).unwrap_or_default();
+        let digest = bricklayer_proto::keepsake::Digest::of(content.as_bytes());
+        let sequence = match before {
+            Some(before) if before.digest == digest => before.sequence,
+            Some(before) => self.fork.number(seq).max(before.sequence + 1),
+            None => self.fork.number(seq),
+        };
+        self.marks.keepsake(kind, sequence, content)
+    }
+
+    fn hand_out_secrets(&mut self, keeping: &[(NodeId, u64, Vec<Kept>)]) -> u64 {
+        if self.secrets.as_ref().is_none_or(|(read, _)| read.elapsed() >= LOOK) {
+            self.secrets = Some((Instant::now(), self.read_secrets()));
+        }
+        let Some((_, Some(keepsake))) = self.secrets.clone() else { return 0 };
+        let mut bytes = 0;
+        for (node, session, kept) in keeping {
+            let theirs = kept.iter().find(|kept| kept.kind == KeepsakeKind::Secrets);
+            // One of another data directory that is newer is left: it may be the only one that opens.
+            if theirs.is_none_or(|theirs| theirs.sequence <= keepsake.sequence) {
+                bytes += self.send_if_new(*node, *session, theirs, &keepsake);
+            }
+        }
+        bytes
+    }
+
+    fn read_secrets(&self) -> Option<Keepsake> {
+        let bundle = recovery::bundle(&self.data_dir).unwrap_or_else(|error| {
+            tracing::error!("The bundle of the installation's keys cannot be handed out: {error:#}");
+            None
+        })?;
+        let made = u64::try_from(bundle.made().as_millisecond()).unwrap_or(0);
+        Some(self.marks.keepsake(KeepsakeKind::Secrets, made, bundle.to_text()))
+    }
+
+    fn send_if_new(&mut self, node: NodeId, session: u64, theirs: Option<&Kept>, keepsake: &Keepsake) -> u64 {
+        let (kind, ours) = (keepsake.kind, keepsake.kept());
+        if theirs.is_some_and(|theirs| theirs.digest == ours.digest) {
+            self.sent.remove(&(node, kind));
+            return 0;
+        }
+        if self.sent.get(&(node, kind)) == Some(&(session, ours)) {
+            return 0;
+        }
+        self.sent.insert((node, kind), (session, ours));
+        if keepsake.content.len() > MAX_KEEPSAKE {
+            tracing::error!(
+                node.id = %node, %kind, bytes = keepsake.content.len(), most = MAX_KEEPSAKE,
+                "What the host is to keep is larger than can be sent. It keeps the last that could: export the store regularly."
+            );
+            return 0;
+        }
+        self.registry.keep(node, keepsake.clone());
+        u64::try_from(keepsake.content.len()).unwrap_or(u64::MAX)
+    }
+
+    async fn fall_behind(&mut self, node: NodeId, theirs: u64, ours: u64) -> Result<(), StoreError> {
+        let behind = Behind { node, theirs, ours, at: self.registry.trust().clock().now() };
+        complain(&behind, &self.registry);
+        let mut batch = Batch::new();
+        batch.put(&BEHIND, &(), &behind);
+        self.behind = Some(behind);
+        self.handed.send_replace(Told { behind: true, ..Told::default() });
+        self.state.store().commit(batch).await.map(drop)
+    }
+}
+
+fn complain(behind: &Behind, registry: &Registry) {
+    let name =
+        registry.trust().agent(behind.node).map_or_else(|| behind.node.to_string(), |agent| agent.name.to_string());
+    tracing::error!(
+        node.id = %behind.node, node.name = name, theirs = behind.theirs, ours = behind.ours,
+        "This store is an older copy: a host knows of later changes than it. Nothing of it is handed out to hosts until \
+         `bricklayer-coordinator rebuild` has said what is missing and put it right."
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_of_an_export_never_takes_what_it_lacks_for_what_it_has() {
+        let first = Fork::default();
+        assert!(first.is_beyond(24, 23) && !first.is_beyond(23, 23));
+        // Exported at commit 23; the store that was exported went on to 40, this one to 60.
+        let fork = Fork { after: 23, offset: FORK_OFFSET };
+        for lost in [24, 40] {
+            assert!(fork.is_beyond(lost, 60), "{lost}");
+        }
+        for known in [1, 23, fork.number(24), fork.number(60)] {
+            assert!(!fork.is_beyond(known, 60), "{known}");
+        }
+        assert!(fork.is_beyond(fork.number(61), 60));
+    }
+
+    #[test]
+    fn a_store_that_is_exported_and_imported_again_counts_on_from_above_both() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store"), crate::state::SCHEMA).unwrap();
+        Fork::write(&store, 23).unwrap();
+        let once = store.get(&FORK, &()).unwrap().unwrap();
+        assert_eq!(once, Fork { after: 23, offset: FORK_OFFSET });
+        Fork::write(&store, 50).unwrap();
+        let twice = store.get(&FORK, &()).unwrap().unwrap();
+        assert_eq!(twice.after, once.number(50));
+        assert!(twice.is_beyond(once.number(51), 70) && !twice.is_beyond(once.number(50), 70));
+    }
+}
