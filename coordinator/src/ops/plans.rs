@@ -223,10 +223,8 @@ fn planned_bricks(context: &Context, topology: &Topology, plan: &Plan) -> Result
 fn forecast(before: &Topology, footing: &Footing, bricks: &[PlannedBrick]) -> Vec<DeviceForecast> {
     let mut after = before.clone();
     for planned in bricks {
-        if let BrickChange::Moved(old) = &planned.change
-            && let Some(on_device) = after.bricks.get(&old.device).map(|bricks| bricks.remove(&old.id))
-        {
-            after.bricks.insert_mut(old.device, on_device);
+        if let BrickChange::Moved(old) = &planned.change {
+            after.release(old);
         }
         after.reserve(std::slice::from_ref(&planned.brick));
     }
@@ -236,7 +234,7 @@ fn forecast(before: &Topology, footing: &Footing, bricks: &[PlannedBrick]) -> Ve
         let has_no_pool = after.brick_spaces(old.device).all(|space| space.metadata == Extents::ZERO);
         if let Some(device) = after.devices.get(&old.device).filter(|_| has_no_pool).map(|one| Device::clone(one)) {
             let space = GroupSpace { spare: Extents::ZERO, ..device.space };
-            after.devices.insert_mut(old.device, Arc::new(Device { space, ..device }));
+            after.put_device(Device { space, ..device });
         }
     }
     let touched: BTreeSet<DeviceId> = bricks
