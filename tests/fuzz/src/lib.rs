@@ -47,6 +47,7 @@ pub fn request_bodies(bytes: &[u8]) {
         v1::InvitationRequest,
         v1::NodeEdit,
         v1::NodeLostRequest,
+        v1::SimulationRequest,
         v1::WipeRequest,
     );
     if let Ok(request) = parse_body::<heketi::VolumeCreateRequest>(bytes) {
@@ -183,6 +184,29 @@ pub fn heketi_config(bytes: &[u8]) {
     if let Ok(imported) = bricklayer_coordinator::config::heketi::import(&text, &[]) {
         let ours = imported.toml();
         assert!(ours.parse::<toml::Table>().is_ok(), "{ours}");
+    }
+}
+
+/// What a lost coordinator's hosts give back, and what a person types in to open it.
+pub fn keepsakes(bytes: &[u8]) {
+    use bricklayer_coordinator::keepsake::{InstallationDocument, VolumesDocument};
+    use bricklayer_coordinator::pki::{Bundle, RecoveryKey};
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(key) = text.parse::<RecoveryKey>() {
+        let again = key.to_text().parse::<RecoveryKey>().expect("a key is read as it is written");
+        assert_eq!(again.to_text(), key.to_text());
+    }
+    if let Ok(bundle) = text.parse::<Bundle>() {
+        assert!(bundle.open(&RecoveryKey::random()).is_err(), "a strange key opened {text:?}");
+        bundle.to_text().parse::<Bundle>().expect("a bundle is read as it is written");
+    }
+    if let Ok(document) = serde_json::from_slice::<InstallationDocument>(bytes) {
+        let json = serde_json::to_vec(&document).expect("a document that was read can be written");
+        serde_json::from_slice::<InstallationDocument>(&json).expect("a document is read as it is written");
+    }
+    if let Ok(document) = serde_json::from_slice::<VolumesDocument>(bytes) {
+        let json = serde_json::to_vec(&document).expect("a document that was read can be written");
+        serde_json::from_slice::<VolumesDocument>(&json).expect("a document is read as it is written");
     }
 }
 
