@@ -10,9 +10,6 @@ use super::devices::device_of;
 use super::{Finding, Severity, Subject, World, device_on, group_of};
 use crate::model::{Brick, Device, Node};
 
-/// The tag of a brick that glusterd made for a clone, and mounts itself.
-const MOUNTED_BY_GLUSTERD: &str = "bricklayer.mounted-by=glusterd";
-
 pub fn examine(world: &World, node: &Node, report: &Inventory, findings: &mut Vec<Finding>) {
     let seen: BTreeMap<BrickId, &BrickSeen> = report.bricks.iter().map(|brick| (brick.tags.brick, brick)).collect();
     for device in world.topology.devices_of(node.id) {
@@ -34,9 +31,9 @@ pub fn examine(world: &World, node: &Node, report: &Inventory, findings: &mut Ve
             let what = described(world, node, device, brick);
             match seen.get(&brick.id) {
                 Some(seen) => {
+                    // It made the brick for a clone, and mounts it itself.
                     let by_glusterd = group.volumes.iter().any(|volume| {
-                        volume.name == seen.volume_lv
-                            && volume.tags.iter().any(|tag| tag.as_str() == MOUNTED_BY_GLUSTERD)
+                        volume.name == seen.volume_lv && volume.our_tag("mounted-by") == Some("glusterd")
                     });
                     one(node, brick, seen, &what, by_glusterd, &mut found);
                 }

@@ -2,6 +2,8 @@
 
 use bricklayer_proto::ids::{BrickId, DeviceId};
 use bricklayer_proto::inventory::{Inventory, LogicalVolume, LvKind, VolumeGroup};
+use bricklayer_proto::names::VgName;
+use bricklayer_proto::size::ByteSize;
 
 use super::{Finding, Severity, Subject, World, device_on, group_of};
 use crate::model::{Device, Node};
@@ -105,7 +107,8 @@ fn of_group(node: &Node, device: &Device, group: &VolumeGroup, findings: &mut Ve
                 found(severity, "pool-metadata-fills-up", subject(), what, cure);
             }
         }
-        if is_foreign(volume) {
+        // glusterd's snapshots are somebody else's, too.
+        if !volume.is_part_of_pool() && !volume.is_tagged_ours() {
             let what = format!("logical volume {}/{} ({}) on {at} is not ours", group.name, volume.name, volume.size);
             let cure = "it takes space from bricks and is left alone; remove it by hand if nobody needs it".to_owned();
             found(Severity::Note, "volume-foreign", Subject::Unknown(volume.uuid.clone()), what, cure);
@@ -114,13 +117,13 @@ fn of_group(node: &Node, device: &Device, group: &VolumeGroup, findings: &mut Ve
 }
 
 /// What the thin volumes of a pool have together.
-fn promised(group: &VolumeGroup, pool: &LogicalVolume) -> bricklayer_proto::size::ByteSize {
+fn promised(group: &VolumeGroup, pool: &LogicalVolume) -> ByteSize {
     let thin = group.volumes.iter().filter(|volume| match &volume.kind {
         LvKind::Thin { pool: of } => *of == pool.name,
         _ => false,
     });
     let bytes = thin.map(|volume| volume.size.bytes()).fold(0, u64::saturating_add);
-    bricklayer_proto::size::ByteSize::from_bytes(bytes)
+    ByteSize::from_bytes(bytes)
 }
 
 fn above(percent: Option<f64>, (warning, error): (f64, f64)) -> Option<(Severity, f64)> {
@@ -136,15 +139,8 @@ fn pool_brick(pool: &LogicalVolume) -> Option<BrickId> {
     pool.name.as_str().strip_prefix("tp_")?.parse().ok()
 }
 
-/// Neither ours by its tags nor a part of LVM's own. glusterd's snapshots are somebody else's, too.
-fn is_foreign(volume: &LogicalVolume) -> bool {
-    let name = volume.name.as_str();
-    let is_a_part = ["_tdata", "_tmeta", "_pmspare"].iter().any(|end| name.ends_with(end));
-    !is_a_part && !volume.tags.iter().any(|tag| tag.as_str().starts_with("bricklayer."))
-}
-
 /// The device that a group on a host is, by its tags.
-pub fn device_of(report: &Inventory, group: &bricklayer_proto::names::VgName) -> Option<DeviceId> {
+pub fn device_of(report: &Inventory, group: &VgName) -> Option<DeviceId> {
     let group = report.groups.iter().find(|seen| seen.name == *group)?;
     group.tags.map(|tags| tags.device)
 }
