@@ -59,6 +59,9 @@ fn a_store_that_was_deleted_comes_back_from_the_hosts_character_by_character() {
     }
     scenario::assert_ledger_is_vgs(&lab).unwrap();
     scenario::assert_device_ledger(&lab, "gfs1").unwrap();
+    // No operation is known any more, so every disk and brick is looked at.
+    let diagnosis = lab.bricklayer(&["doctor"]).unwrap();
+    assert!(diagnosis.starts_with("nothing is amiss (3 nodes, 3 devices, 5 bricks looked at)"), "{diagnosis}");
     // And it is a state to go on with.
     lab.heketi(&["volume", "expand", &format!("--volume={}", kept.id), "--expand-size=1"]).unwrap();
     lab.heketi(&["volume", "delete", &kept.id]).unwrap();
