@@ -10,7 +10,7 @@ mod bricks;
 mod devices;
 mod nodes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bricklayer_proto::ids::{BrickId, DeviceId, NodeId, OperationId};
@@ -26,8 +26,8 @@ pub struct World {
     pub topology: Arc<Topology>,
     pub hosts: BTreeMap<NodeId, Host>,
     pub now: Timestamp,
-    /// What is under way, or was a moment ago.
-    recent: Vec<Arc<Operation>>,
+    /// Devices on which something is, or was a moment ago, under way.
+    moving: BTreeSet<DeviceId>,
 }
 
 /// One host, as its agent is known and as it reported last.
@@ -51,8 +51,9 @@ impl World {
             Some(finished) => now.duration_since(finished).unsigned_abs() < lag,
             None => true,
         };
-        let recent = topology.operations.values().filter(is_recent).cloned().collect();
-        Self { hosts: hosts.collect(), recent, topology, now }
+        let recent = topology.operations.values().filter(is_recent);
+        let moving = recent.flat_map(|operation| operation.plan.devices()).collect();
+        Self { hosts: hosts.collect(), moving, topology, now }
     }
 
     /// What the node's agent reported, where it is attached: what it said before it went away proves nothing.
@@ -62,9 +63,8 @@ impl World {
         host.report.as_ref().filter(|_| attached).map(|(inventory, _)| inventory.as_ref())
     }
 
-    /// Whether something is, or was a moment ago, under way on the device.
     fn is_moving(&self, device: DeviceId) -> bool {
-        self.recent.iter().any(|operation| operation.plan.changes_device(device))
+        self.moving.contains(&device)
     }
 }
 

@@ -267,7 +267,8 @@ impl Keeper {
 
     /// The same document keeps its number; a new one gets a higher one than it had.
     fn numbered(&self, kind: KeepsakeKind, before: Option<Kept>, seq: u64, document: &impl Serialize) -> Keepsake {
-        let content = serde_json::to_string(document).unwrap_or_default();
+        // An empty one would take the place of what hosts keep.
+        let content = serde_json::to_string(document).expect("our own records can be written as JSON");
         let digest = bricklayer_proto::keepsake::Digest::of(content.as_bytes());
         let sequence = match before {
             Some(before) if before.digest == digest => before.sequence,

@@ -162,7 +162,8 @@ impl fmt::Debug for Secrets {
 
 impl Secrets {
     fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).unwrap_or_default()
+        // Nothing in their place would be sealed as if it were the keys.
+        serde_json::to_vec(self).expect("keys can be written as JSON")
     }
 }
 
@@ -258,7 +259,7 @@ impl Bundle {
     /// As it lies in files.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        let mut text = serde_json::to_string_pretty(self).expect("a bundle can be written as JSON");
         text.push('\n');
         text
     }
@@ -302,7 +303,7 @@ impl FromStr for Bundle {
 
 impl Head {
     fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).unwrap_or_default()
+        serde_json::to_vec(self).expect("the head of a bundle can be written as JSON")
     }
 }
 

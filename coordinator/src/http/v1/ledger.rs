@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::response::Response;
 use bricklayer_api::v1::{
     BrickStage, DeviceLedger as Shown, DeviceSum, Figure, LedgerBrick, LedgerClass, LedgerSum, LedgerVolume, LvmArea,
@@ -24,8 +25,8 @@ use crate::placement::ledger::{BrickLine, Class, Stage};
 /// Brick by brick, with who says each figure and how old it is. Answered from memory: no host is asked.
 #[utoipa::path(get, path = "/v1/devices/{id}/ledger", responses((status = 200, body = Shown)))]
 pub async fn of_device(State(service): State<Service>, Id(id): Id<DeviceId>) -> Result<Response, Failure> {
-    let ledgers = service.operations.ledgers(LedgerOf::Device(id))?;
-    let ledger = ledgers.first().ok_or_else(Failure::unknown_id)?;
+    let ledgers = service.operations.ledgers(LedgerOf::Device(id)).map_err(|_| unknown("device", id))?;
+    let ledger = ledgers.first().ok_or_else(|| unknown("device", id))?;
     let shown = Shown {
         operations: service.operations.under_way_on(id),
         ..device(ledger, &service.operations.volumes_of_bricks(id), Timestamp::now())
@@ -46,8 +47,13 @@ pub async fn of_node(State(service): State<Service>, Path(node): Path<String>) -
 /// Tells where every byte of a cluster's devices went.
 #[utoipa::path(get, path = "/v1/clusters/{id}/ledger", responses((status = 200, body = LedgerSum)))]
 pub async fn of_cluster(State(service): State<Service>, Id(id): Id<ClusterId>) -> Result<Response, Failure> {
-    let ledgers = service.operations.ledgers(LedgerOf::Cluster(id))?;
+    let ledgers = service.operations.ledgers(LedgerOf::Cluster(id)).map_err(|_| unknown("cluster", id))?;
     Ok(answer::ok(&sum(id, None, &ledgers, Timestamp::now())))
+}
+
+/// The one thing that a ledger is refused for.
+fn unknown(kind: &str, id: impl std::fmt::Display) -> Failure {
+    Failure::new(StatusCode::NOT_FOUND, format!("there is no {kind} {id}\nSee `bricklayer {kind} list`"))
 }
 
 fn device(from: &DeviceLedger, volumes: &BTreeMap<BrickId, (VolumeId, VolumeName)>, now: Timestamp) -> Shown {

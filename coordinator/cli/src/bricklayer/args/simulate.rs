@@ -10,6 +10,7 @@ use super::values::size;
 use crate::bricklayer::refs::{DeviceRef, NodeRef};
 
 #[derive(Debug, Args)]
+#[group(id = "supposed", required = true, multiple = true, args = ["lose", "add", "create"])]
 pub struct Simulate {
     /// What is lost for good: node:NAME, zone:NUMBER or device:NODE:PATH (or device:ID)
     #[arg(long, value_name = "WHAT")]
