@@ -68,6 +68,7 @@ pub struct Installation {
 pub struct Agent {
     host: SimHost,
     data_dir: Utf8PathBuf,
+    timing: Timing,
     life: Option<Life>,
 }
 
@@ -272,9 +273,26 @@ impl Installation {
     }
 }
 
+/// The storage address of the simulated host `gfs<number>`, from 1 on.
+#[must_use]
+pub fn storage_address(number: usize) -> String {
+    let number = number.saturating_sub(1);
+    format!("10.0.{}.{}", number / 250, number % 250 + 1)
+}
+
+/// Tests wait for what agents see, and restart them often.
+fn quick() -> Timing {
+    Timing {
+        first_pause: Duration::from_millis(20),
+        longest_pause: Duration::from_millis(500),
+        inventory: Duration::from_millis(500),
+        ..Timing::default()
+    }
+}
+
 impl Agent {
     /// Enrols the host with the invitation and starts its agent.
-    pub async fn enrol(host: SimHost, data_dir: Utf8PathBuf, invitation: &str) -> anyhow::Result<Self> {
+    pub async fn enrol(host: SimHost, data_dir: Utf8PathBuf, invitation: &str, timing: Timing) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&data_dir)?;
         let token = invitation.parse().context("the invitation cannot be read")?;
         let enrolment = Enrolment {
@@ -285,7 +303,7 @@ impl Agent {
             clock: identity::Clock::system(),
         };
         identity::enrol(enrolment).await.with_context(|| format!("{} could not enrol", host.name()))?;
-        let mut agent = Self { host, data_dir, life: None };
+        let mut agent = Self { host, data_dir, timing, life: None };
         agent.start().await?;
         Ok(agent)
     }
@@ -307,12 +325,7 @@ impl Agent {
             data_dir: self.data_dir.clone(),
             status_file: None,
             notify_systemd: false,
-            timing: Timing {
-                first_pause: Duration::from_millis(20),
-                longest_pause: Duration::from_millis(500),
-                inventory: Duration::from_millis(500),
-                ..Timing::default()
-            },
+            timing: self.timing,
             clock: identity::Clock::system(),
         };
         let host: Arc<dyn Host> = Arc::new(self.host.clone());
@@ -387,7 +400,7 @@ impl Cluster {
         let name = host.name().clone();
         let invitation = self.installation.invite(&name).await?;
         let data_dir = Utf8PathBuf::try_from(self.dir.path().join("agents").join(name.as_str()))?;
-        self.agents.insert(name.clone(), Agent::enrol(host, data_dir, &invitation).await?);
+        self.agents.insert(name.clone(), Agent::enrol(host, data_dir, &invitation, quick()).await?);
         self.until_able(name.as_str()).await
     }
 
