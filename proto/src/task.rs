@@ -121,12 +121,14 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    /// Whether it only looks: then it is carried out anew each time and nothing of it is kept.
+    /// Whether it only looks, or only makes durable what is there: then it is carried out anew each time and nothing of
+    /// it is kept.
     #[must_use]
-    pub fn is_a_look(&self) -> bool {
+    pub fn leaves_no_trace(&self) -> bool {
         matches!(
             self,
             Self::BrickCanGrow(_)
+                | Self::BrickSynced(_)
                 | Self::DeviceSeen { .. }
                 | Self::VolumeSeen(_)
                 | Self::HealSeen(_)

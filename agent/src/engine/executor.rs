@@ -74,7 +74,8 @@ impl Executor {
     ///
     /// An outcome of kind [`FailureKind::Unknown`], [`FailureKind::Unavailable`] or [`FailureKind::PeersDown`] is not
     /// final: the same task, sent again, looks again and goes on. Every other one is, also after a restart, but for
-    /// tasks that only look: those are done anew each time, and the journal never hears of them.
+    /// tasks that [leave no trace](Wanted::leaves_no_trace): those are done anew each time, and the journal never hears of
+    /// them.
     pub async fn carry_out(self: &Arc<Self>, task: Task) -> Outcome {
         let id = task.id;
         let mut answer = self.join_or_begin(task);
@@ -133,12 +134,12 @@ impl Executor {
 
     async fn journalled(&self, task: Task) -> Outcome {
         let id = task.id;
-        if task.wanted.is_a_look() {
-            return match self.journal.epoch() {
-                Ok(seen) if task.epoch < seen => stale(&task, seen),
-                Ok(_) => Outcome { task: id, result: self.work(&task).await },
-                Err(error) => self.journal_failed(id, FailureKind::Unavailable, &error),
-            };
+        if task.wanted.leaves_no_trace() {
+            let seen = self.journal.epoch();
+            if task.epoch < seen {
+                return stale(&task, seen);
+            }
+            return Outcome { task: id, result: self.work(&task).await };
         }
         match self.journal.accept(&task).await {
             Ok(Accepted::New) => {}

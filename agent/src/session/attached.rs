@@ -8,7 +8,7 @@ use bricklayer_proto::ids::TaskId;
 use bricklayer_proto::inventory::{AgentSeen, Inventory};
 use bricklayer_proto::keepsake::{Keepsake, Recollection};
 use bricklayer_proto::names::HostName;
-use bricklayer_proto::task::{Failure, FailureKind, Outcome, Task};
+use bricklayer_proto::task::{Failure, FailureKind, Outcome, Progress, Task};
 use bricklayer_proto::wire::v1::agents_client::AgentsClient;
 use bricklayer_proto::wire::{self, FromAgent, Hello, ToAgent, Welcome, v1};
 use tokio::sync::broadcast::error::RecvError;
@@ -30,6 +30,9 @@ const GREETING: Duration = Duration::from_secs(20);
 
 /// How often is looked whether the identity on the disk has changed: this host may have enrolled anew.
 const IDENTITY: Duration = Duration::from_secs(10);
+
+/// What tasks are doing is told this often: a person cannot read faster, and a step that takes less is over by then.
+const PROGRESS: Duration = Duration::from_millis(200);
 
 /// How often is looked whether glusterd has come or gone: the agent starts before it, and bricks are placed only on
 /// hosts where it runs. The look is one connection to a local socket.
@@ -59,6 +62,8 @@ pub struct Attached {
     /// it heard that; it needs no second answer.
     answered: HashSet<TaskId>,
     tasks: JoinSet<Outcome>,
+    /// What each task does now, and the coordinator has not been told.
+    doing: BTreeMap<TaskId, Progress>,
     inventories: JoinSet<Result<Inventory, HostError>>,
     keepsakes: Keepsakes,
     recollections: JoinSet<Vec<Recollection>>,
@@ -79,7 +84,7 @@ impl Attached {
         let hello = Hello {
             protocols: wire::PROTOCOLS,
             node: identity.node,
-            epoch: journal.epoch()?,
+            epoch: journal.epoch(),
             clock_ms: agent.config.clock.now().as_millisecond(),
             seen,
         };
@@ -105,7 +110,7 @@ impl Attached {
             return Err(SessionError::Stale { welcome: Box::new(welcome), seen: epoch });
         }
         let mut answered = HashSet::new();
-        for outcome in journal.unacknowledged()? {
+        for outcome in journal.unacknowledged() {
             answered.insert(outcome.task);
             let _ = say.send(FromAgent::Outcome(Box::new(outcome)).into());
         }
@@ -119,6 +124,7 @@ impl Attached {
             told,
             answered,
             tasks: JoinSet::new(),
+            doing: BTreeMap::new(),
             inventories: JoinSet::new(),
             keepsakes,
             recollections: JoinSet::new(),
@@ -148,6 +154,7 @@ impl Attached {
         let mut renew_at = Instant::now() + Duration::try_from(wait).unwrap_or_default();
         // Kept over the turns of the loop: a request that is dropped half-way has been made in vain.
         let mut renewal = JoinSet::new();
+        let mut tell_progress = None;
         let mut stopping = false;
         loop {
             if stopping && self.tasks.is_empty() {
@@ -160,16 +167,28 @@ impl Attached {
                     None => return Err(from_status(Status::unavailable("the coordinator has closed the stream"))),
                 },
                 Some(ended) = self.tasks.join_next() => match ended {
-                    Ok(outcome) => self.say(FromAgent::Outcome(Box::new(outcome)))?,
+                    Ok(outcome) => {
+                        self.doing.remove(&outcome.task);
+                        self.say(FromAgent::Outcome(Box::new(outcome)))?;
+                    }
                     // The executor catches panics of the work itself; the outcome is asked for again.
                     Err(error) => tracing::error!(%error, "a task ended without an outcome"),
                 },
                 told = progress.recv() => match told {
-                    Ok(progress) => self.say(FromAgent::Progress(progress))?,
+                    Ok(progress) => {
+                        self.doing.insert(progress.task, progress);
+                        tell_progress.get_or_insert_with(|| Instant::now() + PROGRESS);
+                    }
                     // Progress is for people who watch; what they missed is past.
                     Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => return Ok(Ended::Shutdown),
                 },
+                () = at(tell_progress) => {
+                    tell_progress = None;
+                    for progress in std::mem::take(&mut self.doing).into_values() {
+                        self.say(FromAgent::Progress(progress))?;
+                    }
+                }
                 Ok(()) = changes.changed() => settling.put_off(Instant::now()),
                 () = settling.over() => {
                     settling = Settling { since: None, until: None, ..settling };
@@ -187,6 +206,7 @@ impl Attached {
                     Err(error) => tracing::error!(%error, "what this host recollects could not be told"),
                 },
                 _ = glusterd_check.tick() => {
+                    executor.journal().settle().await?;
                     let runs = executor.engine().host().gluster_is_running().await.unwrap_or_default();
                     if glusterd_runs.replace(runs).is_some_and(|before| before != runs) {
                         self.look(agent);
@@ -383,10 +403,14 @@ impl Settling {
     }
 
     async fn over(&self) {
-        match self.until {
-            Some(until) => tokio::time::sleep_until(until).await,
-            None => std::future::pending().await,
-        }
+        at(self.until).await;
+    }
+}
+
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
     }
 }
 

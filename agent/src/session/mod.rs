@@ -14,7 +14,7 @@ use std::time::Duration;
 use bricklayer_proto::inventory::{AgentSeen, Versions};
 use bricklayer_proto::wire::v1::agents_client::AgentsClient;
 use bricklayer_proto::wire::{Credentials, MAX_FROM_AGENT, MAX_TO_AGENT, NotUnderstood, Welcome, v1};
-use bricklayer_store::{OpenError, StoreError};
+use bricklayer_store::StoreError;
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +24,7 @@ use tonic::transport::Channel;
 use crate::engine::{Engine, Executor, chain};
 use crate::host::{Host, HostError};
 use crate::identity::{BadCredentials, Clock, DialError, Identity, IdentityError, Line, NewKey, dial};
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalError};
 
 use attached::{Attached, Ended};
 use backoff::Backoff;
@@ -78,7 +78,7 @@ impl Default for Timing {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error("the agent's journal could not be opened")]
-    Journal(#[from] Box<OpenError>),
+    Journal(#[from] Box<JournalError>),
     #[error("the host does not answer the agent")]
     Host(#[from] HostError),
 }

@@ -28,6 +28,16 @@ pub struct Device {
     pub added: Timestamp,
 }
 
+impl Device {
+    /// Whether the other record is the same but for what comes and goes with bricks.
+    #[must_use]
+    pub fn differs_in_free_space_only(&self, other: &Self) -> bool {
+        let GroupSpace { extent_size, total, .. } = other.space;
+        (self.space.extent_size, self.space.total) == (extent_size, total)
+            && Self { space: self.space, ..other.clone() } == *self
+    }
+}
+
 /// What tells a disk from all others, whichever path it has today.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskIdentity {

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::{Difference, Evidence, HostEvidence, PoolEvidence, Rebuilt, rebuild};
-use crate::keepsake::document::{self, FORMAT};
+use crate::keepsake::document::FORMAT;
 use crate::keepsake::{InstallationDocument, VolumesDocument};
 use crate::model::{
     AdminState, BlockRestriction, Brick, Cluster, Device, DiskIdentity, Durability, Node, Snapshot, Tags, Volume, Zone,
@@ -292,7 +292,6 @@ fn evidence(records: &Records, keep: bool) -> Evidence {
     let topology = assemble(records.clone());
     let agents: BTreeMap<NodeId, AgentRecord> = records.nodes.iter().map(|node| (node.id, agent(node))).collect();
     let document = InstallationDocument::of(&topology, INSTALLATION, agents.clone());
-    let mut volumes = document::by_host(&topology);
     let mut inventories = inventories(records);
     let mut records_on: BTreeMap<NodeId, BTreeMap<BrickId, VolumeRecord>> = BTreeMap::new();
     for volume in &records.volumes {
@@ -301,12 +300,11 @@ fn evidence(records: &Records, keep: bool) -> Evidence {
         }
     }
     let hosts = records.nodes.iter().map(|node| {
-        let has = volumes.remove(&node.id).unwrap_or_default();
         let kept = VolumesDocument {
             format: FORMAT,
             installation: INSTALLATION,
             node: node.id,
-            volumes: has.volumes.iter().map(|volume| Volume::clone(volume)).collect(),
+            volumes: topology.volumes_on(node.id).into_values().map(|volume| Volume::clone(volume)).collect(),
             block_volumes: Vec::new(),
             sealed: BTreeMap::new(),
         };

@@ -135,6 +135,7 @@ impl SimHost {
             return;
         }
         world.machine_mut(self.key).names.push(name.clone());
+        world.names.insert(name.clone(), self.key);
     }
 
     // What a person does.
