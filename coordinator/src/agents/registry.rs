@@ -437,6 +437,14 @@ impl AgentApi for Registry {
         self.lock().get(&node)?.inventory.clone()
     }
 
+    fn is_attached(&self, node: NodeId) -> bool {
+        self.sight(node).attached
+    }
+
+    fn sight(&self, node: NodeId) -> Sight {
+        self.sights(&[node]).pop().unwrap_or_default()
+    }
+
     fn sights(&self, nodes: &[NodeId]) -> Vec<Sight> {
         let trusted = self.trust.trusted(nodes);
         let known = self.lock();

@@ -80,7 +80,7 @@ pub struct Service {
     trust: Arc<Trust>,
     registry: Arc<Registry>,
     auth: Arc<Auth>,
-    settings: Settings,
+    settings: Arc<Settings>,
     metrics: Arc<Metrics>,
     /// Nothing is done in earnest: what does not go through the operations must not be done at all.
     rehearses: bool,
@@ -90,20 +90,12 @@ impl Service {
     #[must_use]
     pub fn new(operations: Operations, trust: Arc<Trust>, registry: Arc<Registry>, auth: Auth) -> Self {
         let metrics = Arc::new(Metrics::new(operations.clone()));
-        Self {
-            operations,
-            trust,
-            registry,
-            auth: Arc::new(auth),
-            settings: Settings::default(),
-            metrics,
-            rehearses: false,
-        }
+        Self { operations, trust, registry, auth: Arc::new(auth), settings: Arc::default(), metrics, rehearses: false }
     }
 
     #[must_use]
     pub fn with(self, settings: Settings) -> Self {
-        Self { settings, ..self }
+        Self { settings: Arc::new(settings), ..self }
     }
 }
 

@@ -43,6 +43,12 @@ const BYTES_A_SECOND: u64 = 4 << 20;
 /// So many times as long as a round has taken is waited before the next one: handing out is worth a twentieth of a core.
 const REST: u32 = 20;
 
+/// More than this is not under way at once, as each document under way takes its size in memory.
+const UNDER_WAY: usize = 4 << 20;
+
+/// A host that has not said so long that it has a document does not keep others from theirs.
+const SLOW: Duration = Duration::from_secs(10);
+
 /// What hosts keep is never older than this by our own thrift.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -134,6 +140,15 @@ struct Document {
     kept: Kept,
 }
 
+/// A document on its way to a host's disk.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    session: u64,
+    kept: Kept,
+    bytes: usize,
+    at: Instant,
+}
+
 /// The document of the installation, and of what it was made.
 #[derive(Debug)]
 struct Installation {
@@ -154,8 +169,10 @@ pub struct Keeper {
     installation: Option<Installation>,
     /// Of each host: the version of the state of which its document was made, and what came out.
     volumes: HashMap<NodeId, (u64, Kept)>,
-    /// What was sent on which session and not yet acknowledged.
-    sent: HashMap<(NodeId, KeepsakeKind), (u64, Kept)>,
+    /// What was sent and not yet acknowledged.
+    sent: HashMap<(NodeId, KeepsakeKind), Sent>,
+    /// How many bytes of that may still be on their way.
+    under_way: usize,
     handed: watch::Sender<Told>,
 }
 
@@ -179,6 +196,7 @@ impl Keeper {
             installation: None,
             volumes: HashMap::new(),
             sent: HashMap::new(),
+            under_way: 0,
             handed: watch::Sender::new(told),
         })
     }
@@ -232,6 +250,7 @@ impl Keeper {
         // After the topology, so that no document has a lower number than what is in it.
         let seq = self.state.store().seq()?.get();
         let keeping = self.registry.keeping();
+        self.under_way = self.still_under_way(&keeping);
         let mut bytes = self.hand_out_secrets(&keeping);
         if self.behind.is_some() {
             return Ok(bytes);
@@ -264,6 +283,19 @@ impl Keeper {
         }
         self.handed.send_replace(Told { version: all.then_some(topology.version), agents, behind: false });
         Ok(bytes)
+    }
+
+    /// Forgets what has arrived, and tells how many bytes have not.
+    fn still_under_way(&mut self, keeping: &[(NodeId, u64, Vec<Kept>)]) -> usize {
+        for (node, _, kept) in keeping {
+            for kept in kept {
+                let key = (*node, kept.kind);
+                if self.sent.get(&key).is_some_and(|sent| sent.kept.digest == kept.digest) {
+                    self.sent.remove(&key);
+                }
+            }
+        }
+        self.sent.values().filter(|sent| sent.at.elapsed() < SLOW).map(|sent| sent.bytes).sum()
     }
 
     /// It is the same for all hosts, and as large as there are devices: made anew only where something in it has changed.
@@ -335,14 +367,21 @@ impl Keeper {
         let Document { keepsake, kept: ours } = document;
         let (kind, ours) = (keepsake.kind, *ours);
         if theirs.is_some_and(|theirs| theirs.digest == ours.digest) {
-            self.sent.remove(&(node, kind));
             return 0;
         }
-        if self.sent.get(&(node, kind)) == Some(&(session, ours)) {
+        if self.sent.get(&(node, kind)).is_some_and(|sent| (sent.session, sent.kept) == (session, ours)) {
             return 0;
         }
-        self.sent.insert((node, kind), (session, ours));
-        if keepsake.content.len() > MAX_KEEPSAKE {
+        let bytes = keepsake.content.len();
+        if self.under_way > UNDER_WAY {
+            // The next one that says that it has its document brings about another round.
+            return 0;
+        }
+        let too_large = bytes > MAX_KEEPSAKE;
+        let bytes = if too_large { 0 } else { bytes };
+        self.under_way += bytes;
+        self.sent.insert((node, kind), Sent { session, kept: ours, bytes, at: Instant::now() });
+        if too_large {
             tracing::error!(
                 node.id = %node, %kind, bytes = keepsake.content.len(), most = MAX_KEEPSAKE,
                 "What the host is to keep is larger than can be sent. It keeps the last that could: export the store regularly."
