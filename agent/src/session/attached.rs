@@ -9,6 +9,7 @@ use bricklayer_proto::inventory::{AgentSeen, Inventory};
 use bricklayer_proto::keepsake::{Keepsake, Recollection};
 use bricklayer_proto::names::HostName;
 use bricklayer_proto::task::{Failure, FailureKind, Outcome, Progress, Task};
+use bricklayer_proto::wire::parts::{self, Gather};
 use bricklayer_proto::wire::v1::agents_client::AgentsClient;
 use bricklayer_proto::wire::{self, FromAgent, Hello, ToAgent, Welcome, v1};
 use tokio::sync::broadcast::error::RecvError;
@@ -58,6 +59,9 @@ pub enum Ended {
 pub struct Attached {
     say: mpsc::UnboundedSender<v1::FromAgent>,
     told: Streaming<v1::ToAgent>,
+    gather: Gather<v1::ToAgent>,
+    /// What is spoken on this stream.
+    protocol: u32,
     /// Tasks whose outcomes were told at the beginning of this stream. The coordinator may have sent such a task before
     /// it heard that; it needs no second answer.
     answered: HashSet<TaskId>,
@@ -122,6 +126,8 @@ impl Attached {
         Ok(Self {
             say,
             told,
+            gather: Gather::default(),
+            protocol: welcome.protocol,
             answered,
             tasks: JoinSet::new(),
             doing: BTreeMap::new(),
@@ -163,7 +169,9 @@ impl Attached {
             tokio::select! {
                 () = agent.shutdown.cancelled(), if !stopping => stopping = true,
                 message = self.told.message() => match message.map_err(from_status)? {
-                    Some(message) => self.hear(message, identity, agent, stopping).await?,
+                    Some(message) => if let Some(message) = self.gather.take(message)? {
+                        self.hear(message, identity, agent, stopping).await?;
+                    },
                     None => return Err(from_status(Status::unavailable("the coordinator has closed the stream"))),
                 },
                 Some(ended) = self.tasks.join_next() => match ended {
@@ -236,7 +244,12 @@ impl Attached {
     }
 
     fn say(&self, said: FromAgent) -> Result<(), SessionError> {
-        self.say.send(said.into()).map_err(|_| from_status(Status::unavailable("the stream has ended")))
+        let message = v1::FromAgent::from(said);
+        let parts = if self.protocol >= wire::PARTS_SINCE { parts::cut(message) } else { vec![message] };
+        let mut parts = parts.into_iter();
+        parts
+            .try_for_each(|part| self.say.send(part))
+            .map_err(|_| from_status(Status::unavailable("the stream has ended")))
     }
 
     async fn hear(

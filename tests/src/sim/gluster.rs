@@ -500,8 +500,8 @@ impl World {
 
     /// On every host within reach.
     pub(super) fn start_bricks_everywhere(&mut self, key: HostKey, volume: &Volume) {
-        let members: Vec<HostKey> = self.gluster.daemons.keys().copied().collect();
-        for host in members {
+        let hosts: BTreeSet<HostKey> = volume.bricks.iter().filter_map(|brick| self.resolve(&brick.host)).collect();
+        for host in hosts {
             if self.connected(key, host) {
                 self.start_bricks(host, volume);
             }

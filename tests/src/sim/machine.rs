@@ -220,7 +220,7 @@ impl Machine {
 
     pub fn mounted_at(&self, at: &Utf8Path) -> Option<&Mounted> {
         // The last one mounted covers those before it.
-        self.kernel().mounts.iter().rev().find(|mount| mount.at == at)
+        self.kernel().mounts.iter().rev().find(|mount| mount.at.as_str() == at.as_str())
     }
 
     /// The brick file system that is mounted right there.
