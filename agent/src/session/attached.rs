@@ -164,6 +164,7 @@ impl Attached {
         let mut stopping = false;
         loop {
             if stopping && self.tasks.is_empty() {
+                executor.journal().settle().await?;
                 return Ok(Ended::Shutdown);
             }
             tokio::select! {
