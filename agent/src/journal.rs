@@ -21,7 +21,7 @@ const OUTCOMES: Table<TaskId, Outcome> = Table::new("outcomes");
 const EPOCH: Table<(), u64> = Table::single("epoch");
 const MANIFEST: Table<BrickId, ManifestBrick> = Table::new("manifest");
 
-const SCHEMA: Schema = Schema { application: "bricklayer-agent", version: 1, migrations: &[] };
+pub const SCHEMA: Schema = Schema { application: "bricklayer-agent", version: 1, migrations: &[] };
 
 /// A brick that this agent brought about and has not removed since.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +65,13 @@ impl Journal {
     /// Blocks; sled reads its whole log.
     #[expect(clippy::result_large_err, reason = "a store is opened once per start")]
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
-        Ok(Self { store: Store::open(dir, SCHEMA)?, accepting: Mutex::new(()) })
+        Ok(Self::of(Store::open(dir, SCHEMA)?))
+    }
+
+    /// In a store of [`SCHEMA`] that is open already.
+    #[must_use]
+    pub fn of(store: Store) -> Self {
+        Self { store, accepting: Mutex::new(()) }
     }
 
     /// Durable when it returns.

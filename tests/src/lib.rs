@@ -4,6 +4,8 @@ pub mod clients;
 pub mod cluster;
 #[cfg(feature = "lab")]
 pub mod lab;
+#[cfg(feature = "histories")]
+pub mod histories;
 pub mod life;
 pub mod rig;
 #[cfg(feature = "lab")]
