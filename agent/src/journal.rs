@@ -7,6 +7,7 @@
 //! The manifest is a memory, not an authority. What exists is what the tags on the disks say; the manifest alone can
 //! say what *should* exist, so that a brick whose disk is gone is missed by name.
 
+use std::collections::VecDeque;
 use std::path::Path;
 
 use bricklayer_proto::ids::{BrickId, DeviceId, TaskId, VolumeId};
@@ -53,12 +54,19 @@ pub enum Accepted {
     Stale { seen: u64 },
     /// The id belongs to another task. Nothing was written.
     Conflict,
+    /// Done, told and acknowledged before: this arrival is a late one. Nothing was written.
+    Acknowledged,
 }
+
+/// Of this many tasks that were acknowledged last we know that they were, for arrivals that come after that. To carry
+/// such a task out anew could make what was removed since. Those that come from before a restart are cut off by the end
+/// of their connection.
+const REMEMBERED: usize = 1024;
 
 pub struct Journal {
     store: Store,
-    /// Two arrivals of one task must not both find it new.
-    accepting: Mutex<()>,
+    /// Two arrivals of one task must not both find it new. Behind it the tasks that were acknowledged last, oldest first.
+    accepting: Mutex<VecDeque<TaskId>>,
 }
 
 impl Journal {
@@ -71,15 +79,18 @@ impl Journal {
     /// In a store of [`SCHEMA`] that is open already.
     #[must_use]
     pub fn of(store: Store) -> Self {
-        Self { store, accepting: Mutex::new(()) }
+        Self { store, accepting: Mutex::default() }
     }
 
     /// Durable when it returns.
     pub async fn accept(&self, task: &Task) -> Result<Accepted, StoreError> {
-        let _one_at_a_time = self.accepting.lock().await;
+        let acknowledged = self.accepting.lock().await;
         let seen = self.epoch()?;
         if task.epoch < seen {
             return Ok(Accepted::Stale { seen });
+        }
+        if acknowledged.contains(&task.id) {
+            return Ok(Accepted::Acknowledged);
         }
         let mut batch = Batch::new();
         if task.epoch > seen {
@@ -132,9 +143,18 @@ impl Journal {
         self.store.commit(batch).await.map(drop)
     }
 
-    /// The coordinator has the outcome on its own disk. Nothing happens where there is none.
+    /// The coordinator has the outcome on its own disk. Also one that was not final, and so was never written down: it asks
+    /// by another id from here on, and this one would lie here for ever.
     pub async fn acknowledge(&self, task: TaskId) -> Result<(), StoreError> {
-        if self.store.get(&OUTCOMES, &task)?.is_none() {
+        let mut acknowledged = self.accepting.lock().await;
+        let finished = self.store.get(&OUTCOMES, &task)?.is_some();
+        if finished {
+            if acknowledged.len() >= REMEMBERED {
+                acknowledged.pop_front();
+            }
+            acknowledged.push_back(task);
+        }
+        if !finished && self.store.get(&TASKS, &task)?.is_none() {
             return Ok(());
         }
         let mut batch = Batch::new();
@@ -205,17 +225,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_acknowledged_outcome_is_forgotten_and_an_unfinished_task_is_not() {
+    async fn an_acknowledged_outcome_is_forgotten_and_its_task_is_not_carried_out_again() {
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::open(dir.path()).unwrap();
         journal.accept(&task(1, 1)).await.unwrap();
-        journal.acknowledge(TaskId::from_u128(1)).await.unwrap();
-        assert_eq!(journal.unfinished().unwrap().len(), 1);
-
         journal.finish(&outcome(1), ManifestChange::None).await.unwrap();
         journal.acknowledge(TaskId::from_u128(1)).await.unwrap();
         assert_eq!(journal.unfinished().unwrap(), []);
         assert_eq!(journal.unacknowledged().unwrap(), []);
+        assert_eq!(journal.accept(&task(1, 1)).await.unwrap(), Accepted::Acknowledged);
+        assert_eq!(journal.unfinished().unwrap(), []);
+    }
+
+    /// A host that is away for weeks makes its peers answer "not yet" each minute, each time to another task.
+    #[tokio::test]
+    async fn a_task_whose_outcome_was_not_final_is_forgotten_when_that_is_acknowledged() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path()).unwrap();
+        journal.accept(&task(1, 1)).await.unwrap();
+        journal.acknowledge(TaskId::from_u128(1)).await.unwrap();
+        assert_eq!(journal.unfinished().unwrap(), []);
+        assert_eq!(journal.accept(&task(1, 1)).await.unwrap(), Accepted::New, "it may be asked for again");
     }
 
     #[tokio::test]
