@@ -2,10 +2,10 @@
 
 pub mod clients;
 pub mod cluster;
-#[cfg(feature = "lab")]
-pub mod lab;
 #[cfg(feature = "histories")]
 pub mod histories;
+#[cfg(feature = "lab")]
+pub mod lab;
 pub mod life;
 pub mod rig;
 #[cfg(feature = "lab")]

@@ -15,7 +15,11 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// Plays seeds, on all processors, until one is broken, all are played or the time is over. How many were played.
-fn play_all(seeds: std::ops::Range<u64>, until: Option<Instant>, planted: Option<Planted>) -> (u64, Option<Box<Broken>>) {
+fn play_all(
+    seeds: std::ops::Range<u64>,
+    until: Option<Instant>,
+    planted: Option<Planted>,
+) -> (u64, Option<Box<Broken>>) {
     let (next, played) = (AtomicU64::new(seeds.start), AtomicU64::new(0));
     let broken = std::sync::Mutex::new(None);
     let work = || {

@@ -78,8 +78,7 @@ impl Session<'_> {
         let seen =
             AgentSeen { host_name: host.host_name().await?, boot: host.boot().await?, versions: Versions::default() };
         let journal = self.executor.journal();
-        let hello =
-            Hello { protocols: wire::PROTOCOLS, node: self.node, epoch: journal.epoch()?, clock_ms: 0, seen };
+        let hello = Hello { protocols: wire::PROTOCOLS, node: self.node, epoch: journal.epoch()?, clock_ms: 0, seen };
         let (say, said) = unbounded_channel();
         let (tell, mut told) = unbounded_channel();
         say.send(FromAgent::Hello(hello))?;
@@ -111,6 +110,8 @@ impl Session<'_> {
         let mut glusterd = None;
         loop {
             tokio::select! {
+                // In an order of ours, as the seed shall decide and not chance.
+                biased;
                 message = told.recv() => match message.map(over_the_wire_down) {
                     None => anyhow::bail!("the connection has ended"),
                     Some(ToAgent::Task(task)) => {

@@ -65,8 +65,8 @@ impl Coordinator {
         if planted == Some(Planted::UndoSkipped) {
             agents = Arc::new(SkipsUndo::before(agents));
         }
-        let context =
-            Context::new(Arc::clone(&state), Arc::clone(&agents), trust.installation(), trust.epoch()).with_policy(policy());
+        let context = Context::new(Arc::clone(&state), Arc::clone(&agents), trust.installation(), trust.epoch())
+            .with_policy(policy());
         let operations = Operations::new(context);
         tokio::spawn(reconcile::run(state, agents, stop));
         operations.resume();

@@ -28,7 +28,7 @@ impl Program {
 
     /// Lets its tasks run for this long in its own time, which takes no longer than they compute.
     pub fn step(&self, time: Duration) {
-        self.runtime().block_on(tokio::time::sleep(time));
+        self.runtime().block_on(async { tokio::time::sleep(time).await });
     }
 
     fn runtime(&self) -> &Runtime {

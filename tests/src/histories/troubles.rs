@@ -12,18 +12,49 @@ use crate::sim::Fault;
 pub enum Trouble {
     /// The host's effect that comes so many after this moment goes wrong. One that hangs is the moment at which the
     /// agent is killed, or the host loses power.
-    Effect { host: usize, from_now: u64, fault: Fault, power: bool },
+    Effect {
+        host: usize,
+        from_now: u64,
+        fault: Fault,
+        power: bool,
+    },
     /// The coordinator's commit that comes so many after this moment is the last one before it is killed.
-    CoordinatorsCommit { from_now: u64, cut: Cut, down: Duration },
-    AgentsCommit { host: usize, from_now: u64, cut: Cut, down: Duration },
-    KillCoordinator { down: Duration },
-    KillAgent { host: usize, down: Duration },
-    KillBoth { host: usize, down: Duration },
-    PowerCut { host: usize, down: Duration },
+    CoordinatorsCommit {
+        from_now: u64,
+        cut: Cut,
+        down: Duration,
+    },
+    AgentsCommit {
+        host: usize,
+        from_now: u64,
+        cut: Cut,
+        down: Duration,
+    },
+    KillCoordinator {
+        down: Duration,
+    },
+    KillAgent {
+        host: usize,
+        down: Duration,
+    },
+    KillBoth {
+        host: usize,
+        down: Duration,
+    },
+    PowerCut {
+        host: usize,
+        down: Duration,
+    },
     /// The connection ends for the agent, and for the coordinator so much later.
-    CutLine { host: usize, later: Duration },
+    CutLine {
+        host: usize,
+        later: Duration,
+    },
     Weather(Weather),
-    GlusterdStops { host: usize, down: Duration },
+    GlusterdStops {
+        host: usize,
+        down: Duration,
+    },
 }
 
 const FAULTS: [Fault; 8] = [

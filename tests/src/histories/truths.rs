@@ -91,7 +91,10 @@ fn space(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wrong:
             wrong.push(format!("{name}: device {device} has {free:?} free by the records, {lvms:?} by LVM"));
         }
         if record.foreign.count() != 0 {
-            wrong.push(format!("{name}: {:?} of device {device} are booked as foreign, and nobody else is here", record.foreign));
+            wrong.push(format!(
+                "{name}: {:?} of device {device} are booked as foreign, and nobody else is here",
+                record.foreign
+            ));
         }
     }
     for (group, device) in &known {
@@ -154,7 +157,10 @@ fn bricks(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wrong
     }
     if seen_pools != pools.len() || seen_thin != inventory.bricks.len() {
         let (thin, bricks) = (seen_thin, inventory.bricks.len());
-        wrong.push(format!("{name}: {seen_pools} pools for {} in the records; {thin} thin volumes, {bricks} bricks", pools.len()));
+        wrong.push(format!(
+            "{name}: {seen_pools} pools for {} in the records; {thin} thin volumes, {bricks} bricks",
+            pools.len()
+        ));
     }
     let lines = footprint.view.fstab.lines().filter(|line| line.contains("/brick_")).count();
     let ours = inventory.bricks.iter().filter(|brick| brick.fstab.is_some()).count();

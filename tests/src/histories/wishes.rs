@@ -11,16 +11,41 @@ use super::chance::Chance;
 
 #[derive(Clone, Debug)]
 pub enum Wish {
-    Create { layout: Layout, gib: u64, snapshots: bool, gid: u32, named: bool },
-    Expand { volume: VolumeId, gib: u64 },
-    Clone { volume: VolumeId },
-    Delete { volume: VolumeId },
-    Move { brick: BrickId, heal_check: bool },
-    AddDevice { node: NodeId, disk: DevicePath },
+    Create {
+        layout: Layout,
+        gib: u64,
+        snapshots: bool,
+        gid: u32,
+        named: bool,
+    },
+    Expand {
+        volume: VolumeId,
+        gib: u64,
+    },
+    Clone {
+        volume: VolumeId,
+    },
+    Delete {
+        volume: VolumeId,
+    },
+    Move {
+        brick: BrickId,
+        heal_check: bool,
+    },
+    AddDevice {
+        node: NodeId,
+        disk: DevicePath,
+    },
     /// Empties the device, from `offline` on.
-    Empty { device: DeviceId },
-    RemoveDevice { device: DeviceId },
-    Resync { device: DeviceId },
+    Empty {
+        device: DeviceId,
+    },
+    RemoveDevice {
+        device: DeviceId,
+    },
+    Resync {
+        device: DeviceId,
+    },
 }
 
 impl Wish {
@@ -64,13 +89,7 @@ impl Wish {
             _ => Layout::Disperse { data: 2, redundancy: 1 },
         };
         let gid = if chance.one_in(3) { 2000 } else { 0 };
-        Self::Create {
-            layout,
-            gib: chance.number(1..=4),
-            snapshots: chance.one_in(3),
-            gid,
-            named: chance.one_in(4),
-        }
+        Self::Create { layout, gib: chance.number(1..=4), snapshots: chance.one_in(3), gid, named: chance.one_in(4) }
     }
 
     /// Asks for it, and answers the id of its operation: what a client is told.

@@ -464,7 +464,8 @@ impl World {
         assert!(self.run_until(Duration::from_secs(60), all_are_here), "the agents do not attach");
         let coordinator = self.coordinator.as_ref().expect("nothing goes wrong yet");
         let operations = coordinator.operations.clone();
-        let nodes: Vec<_> = (1_u32..).zip(&self.hosts).map(|(number, host)| (number, host.sim.name().clone())).collect();
+        let nodes: Vec<_> =
+            (1_u32..).zip(&self.hosts).map(|(number, host)| (number, host.sim.name().clone())).collect();
         let done = Arc::new(Mutex::new(None));
         let slot = Arc::clone(&done);
         coordinator.program.spawn(async move {
@@ -550,7 +551,6 @@ impl World {
         }
         deeds
     }
-
 }
 
 async fn finished(operations: &ops::Operations, id: OperationId) {
