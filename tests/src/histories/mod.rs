@@ -14,6 +14,7 @@
 pub mod agent;
 pub mod chance;
 pub mod coordinator;
+mod panics;
 pub mod planted;
 pub mod program;
 pub mod troubles;
@@ -67,12 +68,14 @@ impl fmt::Display for Broken {
 /// Plays the history of a seed.
 pub fn play(seed: u64, planted: Option<Planted>) -> Result<Told, Box<Broken>> {
     let (authority, founded) = installation();
+    panics::watch();
     seeded::from_seed(Some(seed));
     let mut world = World::new(seed, authority, founded, planted);
     world.settle_in();
     happenings(&mut world);
     world.calm();
-    let wrong = world.come_to_rest();
+    let mut wrong = world.come_to_rest();
+    wrong.extend(panics::met().into_iter().map(|panic| format!("a task panicked: {panic}")));
     let told = Told { deeds: world.deeds(), history: std::mem::take(&mut world.history) };
     seeded::from_seed(None);
     if wrong.is_empty() { Ok(told) } else { Err(Box::new(Broken { seed, wrong, told })) }

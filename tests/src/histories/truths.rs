@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bricklayer_coordinator::model::{OpState, Plan, Resource, Topology};
 use bricklayer_proto::ids::{BrickId, DeviceId, OperationId};
-use bricklayer_proto::inventory::{LvKind, Obstacle};
+use bricklayer_proto::inventory::LvKind;
 use bricklayer_proto::names::VgName;
 
 use crate::sim::{Footprint, SimHost};
@@ -75,7 +75,8 @@ fn volumes(topology: &Topology, wrong: &mut Vec<String>) {
     }
 }
 
-/// The records of a group, its bricks, its spare and what is foreign are all that LVM counts, to the extent.
+/// The records of a group, its bricks, its spare and what is foreign are all that LVM counts, to the extent. A physical
+/// volume without a group, which LVM leaves where it is killed half-way, is a person's to wipe: nothing says whose it is.
 fn space(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wrong: &mut Vec<String>) {
     let name = host.host.name();
     let known: BTreeMap<VgName, DeviceId> =
@@ -100,15 +101,6 @@ fn space(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wrong:
     for (group, device) in &known {
         if !footprint.view.groups.iter().any(|seen| seen.name == *group) {
             wrong.push(format!("{name}: device {device} has no volume group"));
-        }
-    }
-    if let Some(inventory) = host.inventory {
-        for disk in &inventory.disks {
-            let ours = disk.device.is_some_and(|device| topology.devices.contains_key(&device));
-            let held = disk.obstacles.iter().any(|obstacle| matches!(obstacle, Obstacle::PhysicalVolume { .. }));
-            if held && !ours {
-                wrong.push(format!("{name}: {} was left half made: {:?}", disk.path, disk.obstacles));
-            }
         }
     }
 }

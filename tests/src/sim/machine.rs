@@ -203,7 +203,9 @@ impl Machine {
 
     pub fn deactivate(&mut self, group: &VgName, volume: &LvName) {
         let name = mapping_name(group, volume);
-        let mappings = &mut self.kernel_mut().mappings;
+        // A host without power has nothing active.
+        let Some(kernel) = &mut self.kernel else { return };
+        let mappings = &mut kernel.mappings;
         for suffix in ["", "_tmeta", "_tdata", "-tpool"] {
             mappings.remove(&format!("{name}{suffix}"));
         }
