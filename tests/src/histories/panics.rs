@@ -15,7 +15,14 @@ pub fn watch() {
     HOOK.call_once(|| {
         let print = panic::take_hook();
         panic::set_hook(Box::new(move |panic| {
-            let noted = MET.with_borrow_mut(|met| met.as_mut().map(|met| met.push(panic.to_string())).is_some());
+            let whence = || std::backtrace::Backtrace::force_capture().to_string();
+            let ours = |line: &&str| line.contains("bricklayer_") && !line.contains("panics");
+            let noted = MET.with_borrow_mut(|met| {
+                let Some(met) = met else { return false };
+                let whence: Vec<String> = whence().lines().filter(ours).take(12).map(str::to_owned).collect();
+                met.push(format!("{panic}\n{}", whence.join("\n")));
+                true
+            });
             if !noted {
                 print(panic);
             }

@@ -221,8 +221,8 @@ impl Machine {
     }
 
     pub fn mounted_at(&self, at: &Utf8Path) -> Option<&Mounted> {
-        // The last one mounted covers those before it.
-        self.kernel().mounts.iter().rev().find(|mount| mount.at == at)
+        // The last one mounted covers those before it. Without power nothing is mounted.
+        self.kernel.as_ref()?.mounts.iter().rev().find(|mount| mount.at == at)
     }
 
     /// The brick file system that is mounted right there.
