@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -14,21 +17,23 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
 }
 
+/// A history takes a tenth of a second. One that takes this long turns in circles, which no time in it can end.
+const IN_CIRCLES: Duration = Duration::from_secs(180);
+
 /// Plays seeds, on all processors, until one is broken, all are played or the time is over. How many were played.
-fn play_all(
-    seeds: std::ops::Range<u64>,
-    until: Option<Instant>,
-    planted: Option<Planted>,
-) -> (u64, Option<Box<Broken>>) {
+fn play_all(seeds: Range<u64>, until: Option<Instant>, planted: Option<Planted>) -> (u64, Option<Box<Broken>>) {
     let (next, played) = (AtomicU64::new(seeds.start), AtomicU64::new(0));
-    let broken = std::sync::Mutex::new(None);
+    let broken = Mutex::new(None);
+    let running = Mutex::new(BTreeMap::new());
     let work = || {
         while broken.lock().unwrap().is_none() && until.is_none_or(|until| Instant::now() < until) {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= seeds.end {
                 break;
             }
+            running.lock().unwrap().insert(seed, Instant::now());
             let result = play(seed, planted);
+            running.lock().unwrap().remove(&seed);
             played.fetch_add(1, Ordering::Relaxed);
             if let Err(found) = result {
                 broken.lock().unwrap().get_or_insert(found);
@@ -37,8 +42,15 @@ fn play_all(
     };
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(work);
+        let working: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        while working.iter().any(|thread| !thread.is_finished()) {
+            std::thread::sleep(Duration::from_millis(50));
+            let lost = running.lock().unwrap().iter().find(|(_, since)| since.elapsed() > IN_CIRCLES).map(|(seed, _)| *seed);
+            if let Some(seed) = lost {
+                // Nothing can stop that thread but the end of the process.
+                eprintln!("history {seed} turns in circles; after {} others", played.load(Ordering::Relaxed));
+                std::process::exit(101);
+            }
         }
     });
     (played.into_inner(), broken.into_inner().unwrap())
