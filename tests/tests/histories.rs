@@ -45,7 +45,8 @@ fn play_all(seeds: Range<u64>, until: Option<Instant>, planted: Option<Planted>)
         let working: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         while working.iter().any(|thread| !thread.is_finished()) {
             std::thread::sleep(Duration::from_millis(50));
-            let lost = running.lock().unwrap().iter().find(|(_, since)| since.elapsed() > IN_CIRCLES).map(|(seed, _)| *seed);
+            let lost =
+                running.lock().unwrap().iter().find(|(_, since)| since.elapsed() > IN_CIRCLES).map(|(seed, _)| *seed);
             if let Some(seed) = lost {
                 // Nothing can stop that thread but the end of the process.
                 eprintln!("history {seed} turns in circles; after {} others", played.load(Ordering::Relaxed));

@@ -50,8 +50,11 @@ async fn host() -> Rig {
     let name = bricklayer_proto::names::VgName::of_device(other_device());
     host.plug(disk(3).group(Group::new(name, size, one, &tags::print_group(&theirs))));
     host.plug(disk(4).signature("ext4"));
-    rig.ask_all(&[rig::device(0), rig::brick(0, HOSTS), rig::brick_in(1, 0, HOSTS), rig::brick_in(2, 0, HOSTS)], &"bricks")
-        .await;
+    rig.ask_all(
+        &[rig::device(0), rig::brick(0, HOSTS), rig::brick_in(1, 0, HOSTS), rig::brick_in(2, 0, HOSTS)],
+        &"bricks",
+    )
+    .await;
     rig.ask_all(&[(0, Wanted::Device(device(1, empty_device(), false)))], &"an empty device").await;
     // Strangers in our own group: with no tags, with some of ours, and with a brick's own tags but no mark.
     let of_brick: Vec<LvmTag> = tags::print_brick(&rig::brick_spec(0, HOSTS).tags);
@@ -179,7 +182,8 @@ async fn look(host: &SimHost) -> Things {
             let brick = matches!(tags::parse_brick(&volume.tags), Ok(Some(_)));
             let pool = matches!(tags::parse_pool(&volume.tags), Ok(Some(_)));
             let thin = matches!(volume.kind, LvKind::Thin { .. } | LvKind::ThinPool { .. });
-            let what = (format!("{name}/{}", volume.name), tags::is_condemned(&volume.tags), ours && thin && (brick || pool));
+            let what =
+                (format!("{name}/{}", volume.name), tags::is_condemned(&volume.tags), ours && thin && (brick || pool));
             things.volumes.insert(volume.uuid.clone(), what);
         }
     }
@@ -261,5 +265,8 @@ async fn nothing_that_was_not_condemned_before_ever_goes_whatever_a_coordinator_
         (done, gone) = (done + more_done, gone + more_gone);
     }
     // Else it would only have shown that everything is refused.
-    assert!(done > seeds && gone > seeds / 3, "{done} tasks were carried out, {gone} volumes went, of {seeds} histories");
+    assert!(
+        done > seeds && gone > seeds / 3,
+        "{done} tasks were carried out, {gone} volumes went, of {seeds} histories"
+    );
 }
