@@ -7,7 +7,7 @@
 //! The manifest is a memory, not an authority. What exists is what the tags on the disks say; the manifest alone can
 //! say what *should* exist, so that a brick whose disk is gone is missed by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::{MutexGuard, PoisonError};
 
@@ -23,7 +23,7 @@ const OUTCOMES: Table<TaskId, Outcome> = Table::new("outcomes");
 const EPOCH: Table<(), u64> = Table::single("epoch");
 const MANIFEST: Table<BrickId, ManifestBrick> = Table::new("manifest");
 
-const SCHEMA: Schema = Schema { application: "bricklayer-agent", version: 1, migrations: &[] };
+pub const SCHEMA: Schema = Schema { application: "bricklayer-agent", version: 1, migrations: &[] };
 
 /// A brick that this agent brought about and has not removed since.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,8 @@ pub enum Accepted {
     Stale { seen: u64 },
     /// The id belongs to another task. Nothing was written.
     Conflict,
+    /// Done, told and acknowledged before: this arrival is a late one. Nothing was written.
+    Acknowledged,
 }
 
 /// Why a journal is not there to be written.
@@ -82,7 +84,14 @@ struct Known {
     /// Forgotten here, and still in the store: they go with the next commit. Whoever finds them there after a crash tells
     /// an outcome once more, which does no harm.
     acknowledged: Vec<TaskId>,
+    /// The tasks with a final outcome that were acknowledged last, oldest first.
+    remembered: VecDeque<TaskId>,
 }
+
+/// Of this many tasks that were acknowledged last we know that they were, for arrivals that come after that. To carry
+/// such a task out anew could make what was removed since. Those that come from before a restart are cut off by the end
+/// of their connection.
+const REMEMBERED: usize = 1024;
 
 /// So many acknowledged outcomes are worth a commit of their own.
 const ACKNOWLEDGED: usize = 64;
@@ -91,12 +100,16 @@ impl Journal {
     /// Blocks; sled reads its whole log.
     #[expect(clippy::result_large_err, reason = "a store is opened once per start")]
     pub fn open(dir: &Path) -> Result<Self, JournalError> {
-        let store = Store::open(dir, SCHEMA)?;
+        Self::of(Store::open(dir, SCHEMA)?).map_err(Into::into)
+    }
+
+    /// In a store of [`SCHEMA`] that is open already.
+    pub fn of(store: Store) -> Result<Self, StoreError> {
         let known = Known {
             epoch: store.get(&EPOCH, &())?.unwrap_or(0),
             tasks: store.scan(&TASKS)?.into_iter().collect(),
             outcomes: store.scan(&OUTCOMES)?.into_iter().collect(),
-            acknowledged: Vec::new(),
+            ..Known::default()
         };
         Ok(Self { store, accepting: Mutex::new(()), known: std::sync::Mutex::new(known) })
     }
@@ -109,6 +122,9 @@ impl Journal {
             let known = self.known();
             if task.epoch < known.epoch {
                 return Ok(Accepted::Stale { seen: known.epoch });
+            }
+            if known.remembered.contains(&task.id) {
+                return Ok(Accepted::Acknowledged);
             }
             if task.epoch > known.epoch {
                 batch.put(&EPOCH, &(), &task.epoch);
@@ -173,12 +189,19 @@ impl Journal {
         Ok(())
     }
 
-    /// The coordinator has the outcome. Nothing happens where there is none.
+    /// The coordinator has the outcome. Also one that was not final, and so was never written down: it asks by another id
+    /// from here on, and this one would lie here for ever.
     pub async fn acknowledge(&self, task: TaskId) -> Result<(), StoreError> {
         let many = {
             let mut known = self.known();
-            if known.outcomes.remove(&task).is_some() {
-                known.tasks.remove(&task);
+            let finished = known.outcomes.remove(&task).is_some();
+            if finished {
+                if known.remembered.len() >= REMEMBERED {
+                    known.remembered.pop_front();
+                }
+                known.remembered.push_back(task);
+            }
+            if known.tasks.remove(&task).is_some() || finished {
                 known.acknowledged.push(task);
             }
             known.acknowledged.len() >= ACKNOWLEDGED
@@ -261,17 +284,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_acknowledged_outcome_is_forgotten_and_an_unfinished_task_is_not() {
+    async fn an_acknowledged_outcome_is_forgotten_and_its_task_is_not_carried_out_again() {
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::open(dir.path()).unwrap();
         journal.accept(&task(1, 1)).await.unwrap();
-        journal.acknowledge(TaskId::from_u128(1)).await.unwrap();
-        assert_eq!(journal.unfinished().len(), 1);
-
         journal.finish(&outcome(1), ManifestChange::None).await.unwrap();
         journal.acknowledge(TaskId::from_u128(1)).await.unwrap();
         assert_eq!(journal.unfinished(), []);
         assert_eq!(journal.unacknowledged(), []);
+        assert_eq!(journal.accept(&task(1, 1)).await.unwrap(), Accepted::Acknowledged);
+        assert_eq!(journal.unfinished(), []);
+    }
+
+    /// A host that is away for weeks makes its peers answer "not yet" each minute, each time to another task.
+    #[tokio::test]
+    async fn a_task_whose_outcome_was_not_final_is_forgotten_when_that_is_acknowledged() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path()).unwrap();
+        journal.accept(&task(1, 1)).await.unwrap();
+        journal.acknowledge(TaskId::from_u128(1)).await.unwrap();
+        assert_eq!(journal.unfinished(), []);
+        assert_eq!(journal.accept(&task(1, 1)).await.unwrap(), Accepted::New, "it may be asked for again");
     }
 
     #[tokio::test]

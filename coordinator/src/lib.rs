@@ -8,6 +8,7 @@ pub mod agents;
 pub mod commands;
 pub mod config;
 pub mod doctor;
+pub mod exports;
 pub mod http;
 pub mod keepsake;
 pub mod keys;

@@ -133,6 +133,7 @@ impl Installation {
             unknown_node: self.settings.unknown_node.clone(),
             rest: http::Settings::default(),
             keys: KeySources::default(),
+            exports: Some(bricklayer_coordinator::exports::Plan::default()),
         };
         let (life, (rest, agents, registry, handed)) = Life::start("coordinator", |stop, ready| async move {
             let coordinator = Coordinator::start(config).await?;

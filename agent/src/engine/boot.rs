@@ -21,6 +21,10 @@ use crate::observe;
 use crate::plan::brick::RECORD;
 use crate::tags;
 
+/// How often bricks that fail are tried, and how long between.
+const TRIES: u32 = 3;
+const BETWEEN_TRIES: Duration = Duration::from_secs(2);
+
 /// What came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Boot {
@@ -31,20 +35,37 @@ pub struct Boot {
 }
 
 impl Engine {
-    /// Brings the bricks up. Disks that the manifest misses are waited for as long as `patience` lasts.
+    /// Brings the bricks up. Disks that the manifest misses are waited for as long as `patience` lasts; what fails is
+    /// tried again a little later, as much is in motion on a host that boots, and a brick that is up before glusterd
+    /// starts is served without anybody's help.
     pub async fn boot(&self, manifest: &[(BrickId, ManifestBrick)], patience: Duration) -> Result<Boot, HostError> {
         let start = tokio::time::Instant::now();
-        let view = loop {
-            let view = self.host.view().await?;
+        let mut tries = 1;
+        loop {
+            let view = loop {
+                let view = self.host.view().await?;
+                let missing = missing(&view, manifest);
+                if missing.is_empty() || start.elapsed() >= patience {
+                    break view;
+                }
+                tracing::info!(bricks = missing.len(), "waiting for the disks of bricks");
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            };
+            let boot = self.boot_once(&view, manifest).await;
             let missing = missing(&view, manifest);
-            if missing.is_empty() || start.elapsed() >= patience {
-                break view;
+            let failed = boot.down.keys().filter(|brick| !missing.contains(brick)).count();
+            if failed == 0 || tries == TRIES {
+                return Ok(boot);
             }
-            tracing::info!(bricks = missing.len(), "waiting for the disks of bricks");
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        };
+            tracing::warn!(bricks = failed, "bricks that did not come up are tried again");
+            tokio::time::sleep(BETWEEN_TRIES).await;
+            tries += 1;
+        }
+    }
+
+    async fn boot_once(&self, view: &HostView, manifest: &[(BrickId, ManifestBrick)]) -> Boot {
         let groups = view.groups.iter().filter(|group| matches!(tags::parse_group(&group.tags), Ok(Some(_))));
-        let results = join_all(groups.map(|group| self.boot_group(&view, group))).await;
+        let results = join_all(groups.map(|group| self.boot_group(view, group))).await;
         let mut boot = Boot::default();
         for (brick, result) in results.into_iter().flatten() {
             match result {
@@ -55,14 +76,14 @@ impl Engine {
                 }
             }
         }
-        for brick in missing(&view, manifest) {
+        for brick in missing(view, manifest) {
             let entry = manifest.iter().find(|(id, _)| *id == brick).map(|(_, entry)| entry);
             let device = entry.map(|entry| entry.device.to_string()).unwrap_or_default();
             let why = format!("its logical volume is not there; the disk of device {device} may be missing");
             tracing::error!(brick.id = %brick, "a brick does not come up: {why}");
             boot.down.insert(brick, why);
         }
-        Ok(boot)
+        boot
     }
 
     async fn boot_group(&self, view: &HostView, group: &GroupReport) -> Vec<(BrickId, Result<(), String>)> {

@@ -148,6 +148,10 @@ impl Executor {
             }
             Ok(Accepted::Done(outcome)) => return *outcome,
             Ok(Accepted::Stale { seen }) => return stale(&task, seen),
+            Ok(Accepted::Acknowledged) => {
+                let message = format!("the outcome of task {id} was told and acknowledged before");
+                return failed(id, FailureKind::Refused, message);
+            }
             Ok(Accepted::Conflict) => {
                 return failed(id, FailureKind::Refused, format!("task {id} was another task before"));
             }

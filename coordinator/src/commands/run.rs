@@ -56,6 +56,7 @@ impl Run {
             unknown_node: None,
             rest: settings(file, &heketi, log)?,
             keys: KeySources { admin: heketi.admin_key, user: heketi.user_key },
+            exports: file.exports(),
         };
         if !heketi.idle.is_empty() {
             tracing::warn!(

@@ -6,11 +6,13 @@ pub mod heketi;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bricklayer_proto::block::Preallocation;
 use bricklayer_proto::size::ByteSize;
 use serde::Deserialize;
 
+use crate::exports;
 use crate::http::Mode;
 use crate::logging::LogLevel;
 use crate::ops::{self, Policy};
@@ -40,6 +42,19 @@ pub struct ConfigFile {
     pub volumes: VolumesConfig,
     pub block_volumes: BlockVolumesConfig,
     pub operations: OperationsConfig,
+    pub exports: ExportsConfig,
+}
+
+/// What the coordinator exports by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExportsConfig {
+    /// At the latest so long after a change; 0: no exports are made.
+    pub every_minutes: Option<u32>,
+    /// At the latest after so many commits.
+    pub every_commits: Option<u64>,
+    /// How many are kept.
+    pub keep: Option<usize>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -136,11 +151,25 @@ impl ConfigFile {
         if self.operations.moves_at_once == Some(0) {
             return Err("operations.moves_at_once is 1 at least".to_owned());
         }
+        if self.exports.keep == Some(0) || self.exports.every_commits == Some(0) {
+            return Err("exports.keep and exports.every_commits are 1 at least; exports.every_minutes = 0 makes none"
+                .to_owned());
+        }
         let hosting = self.block_volumes.hosting_volume_options.clone().unwrap_or_default();
         ops::read_volume_options(&hosting).map_err(|error| error.to_string())?;
         let options: Vec<String> =
             self.volumes.options_first.iter().chain(&self.volumes.options_last).cloned().collect();
         ops::read_volume_options(&options).map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    /// How often the store is exported; `None` where it is not to be.
+    #[must_use]
+    pub fn exports(&self) -> Option<exports::Plan> {
+        let default = exports::Plan::default();
+        let every =
+            self.exports.every_minutes.map_or(default.every, |minutes| Duration::from_secs(u64::from(minutes) * 60));
+        let commits = self.exports.every_commits.unwrap_or(default.commits);
+        (!every.is_zero()).then_some(exports::Plan { every, commits, keep: self.exports.keep.unwrap_or(default.keep) })
     }
 
     /// What operations follow.
@@ -185,6 +214,15 @@ mod tests {
     fn a_size_that_is_none_is_named() {
         let file: ConfigFile = toml::from_str("[placement]\nsmallest_brick = \"1GB x\"").unwrap();
         assert!(file.policy().unwrap_err().contains("1GB x"));
+    }
+
+    #[test]
+    fn exports_are_made_unless_a_file_says_otherwise() {
+        assert_eq!(ConfigFile::default().exports(), Some(exports::Plan::default()));
+        let file: ConfigFile = toml::from_str("[exports]\nevery_minutes = 0").unwrap();
+        assert_eq!(file.exports(), None);
+        let file: ConfigFile = toml::from_str("[exports]\nevery_minutes = 5\nkeep = 0").unwrap();
+        assert!(file.check().unwrap_err().contains("exports.keep"));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use bricklayer_proto::inventory::{Inventory, VolumeGroup};
 use jiff::Timestamp;
 
 use crate::agents::{AgentStatus, Presence};
+use crate::exports;
 use crate::model::{Device, Node, OpState, Operation, Topology};
 use crate::ops::Operations;
 
@@ -26,6 +27,8 @@ pub struct World {
     pub topology: Arc<Topology>,
     pub hosts: BTreeMap<NodeId, Host>,
     pub now: Timestamp,
+    /// `None` where no exports are made.
+    pub exports: Option<exports::Seen>,
     /// Devices on which something is, or was a moment ago, under way.
     moving: BTreeSet<DeviceId>,
 }
@@ -53,7 +56,7 @@ impl World {
         };
         let recent = topology.operations.values().filter(is_recent);
         let moving = recent.flat_map(|operation| operation.plan.devices()).collect();
-        Self { hosts: hosts.collect(), moving, topology, now }
+        Self { hosts: hosts.collect(), exports: operations.exports(), moving, topology, now }
     }
 
     /// What the node's agent reported, where it is attached: what it said before it went away proves nothing.
@@ -128,6 +131,7 @@ pub fn examine(world: &World) -> Vec<Finding> {
         bricks::examine(world, node, report, &mut findings);
     }
     operations(world, &mut findings);
+    exports_of(world, &mut findings);
     findings.sort_by(|one, other| {
         let key = |finding: &Finding| (finding.severity, finding.code, finding.host.clone(), finding.subject.clone());
         key(one).cmp(&key(other))
@@ -153,6 +157,25 @@ fn operations(world: &World, findings: &mut Vec<Finding>) {
             cure: format!("mend that; see `bricklayer operation info {}`", operation.id),
         });
     }
+}
+
+fn exports_of(world: &World, findings: &mut Vec<Finding>) {
+    let Some(seen) = world.exports.as_ref().filter(|seen| seen.plan.is_overdue(seen, world.now)) else { return };
+    let since = seen.last.map_or_else(
+        || "the store has not been exported since this start of the coordinator".to_owned(),
+        |last| format!("the last good export of the store is of {:.0}, {} commits ago", last.at, seen.seq - last.seq),
+    );
+    let why = seen.failing.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    findings.push(Finding {
+        severity: Severity::Warning,
+        code: "export-overdue",
+        subject: Subject::Unknown("exports".to_owned()),
+        host: String::new(),
+        what: format!("{since}{why}"),
+        cure: "make room for, or give rights on, the folder `exports` of the coordinator's data directory; \
+               `bricklayer-coordinator exports list` says what there is"
+            .to_owned(),
+    });
 }
 
 /// The volume group of a device in a report.

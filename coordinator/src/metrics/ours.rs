@@ -40,6 +40,14 @@ pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, topology: &Topol
     let amiss = amiss.into_iter().map(|((code, severity), count)| ([("code", code), ("severity", severity)], count));
     gauges.each("bricklayer_findings", "What is amiss; see `bricklayer doctor`.", amiss)?;
 
+    if let Some(seen) = operations.exports() {
+        let at = seen.last.map_or(0, |last| last.at.as_second());
+        let help = "When the store was last exported and read back, in seconds since 1970; 0 if it never was.";
+        gauges.one("bricklayer_export_time_seconds", help, at)?;
+        let behind = seen.seq - seen.last.map_or(0, |last| last.seq).min(seen.seq);
+        gauges.one("bricklayer_export_commits_behind", "Commits of the store that are in no export.", behind)?;
+    }
+
     let mut unfinished = BTreeMap::<(&str, &str), u64>::new();
     for operation in topology.unfinished.values() {
         *unfinished.entry((operation.plan.kind(), word(&operation.state))).or_default() += 1;

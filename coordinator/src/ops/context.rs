@@ -18,6 +18,7 @@ use super::candidates::Pools;
 use super::progress::ProgressBoard;
 use super::step::StepError;
 use crate::agents::{AgentApi, AgentError, Patience, Presence};
+use crate::exports;
 use crate::model::Operation;
 use crate::placement;
 use crate::state::State;
@@ -43,6 +44,8 @@ pub struct Context {
     pub progress: ProgressBoard,
     /// Held by each brick that moves while devices are emptied: [`Policy::moves_at_once`].
     pub moves: Semaphore,
+    /// What became of the store's exports.
+    pub exports: exports::Status,
     /// Told when what is stuck is to be tried again at once.
     pub again: Notify,
     /// Shared with rehearsals.
@@ -138,6 +141,7 @@ impl Context {
             policy,
             unknown_node: None,
             progress: ProgressBoard::default(),
+            exports: exports::Status::default(),
             again: Notify::new(),
             pools: Arc::default(),
             queues: GlusterQueues::default(),

@@ -83,6 +83,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agents::AgentApi;
+use crate::exports;
 use crate::model::{AdminState, BlockRestriction, BlockVolume, Operation, Tags, Topology, Volume};
 use crate::placement::what_if::Outcome;
 use crate::state::State;
@@ -154,6 +155,12 @@ impl Operations {
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.context.policy
+    }
+
+    /// What became of the store's exports; `None` where none are made.
+    #[must_use]
+    pub fn exports(&self) -> Option<exports::Seen> {
+        self.context.exports.seen()
     }
 
     #[must_use]

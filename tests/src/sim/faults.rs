@@ -25,6 +25,21 @@ macro_rules! calls {
                 match self { $(Self::$fact => $fact_name,)+ $(Self::$effect => $effect_name,)+ }
             }
 
+            /// Whether the agent does it itself, with no program and no time limit.
+            #[must_use]
+            pub fn is_a_system_call(self) -> bool {
+                matches!(
+                    self,
+                    Self::MakeMountPoint
+                        | Self::RemoveMountPoint
+                        | Self::ReplaceFstab
+                        | Self::WriteRecord
+                        | Self::SyncFileSystem
+                        | Self::MakeBrickDirectory
+                        | Self::ClearBrickMarks
+                )
+            }
+
             #[must_use]
             pub fn is_effect(self) -> bool {
                 Self::EFFECTS.contains(&self)

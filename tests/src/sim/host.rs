@@ -415,9 +415,17 @@ impl SimHost {
             Some(Fault::Halfway) => half.map_or(Ok(()), |half| self.act(half)).and_then(|()| Err(injected())),
             Some(Fault::TimesOutUndone) => Err(still_running()),
             Some(Fault::TimesOutDone) => self.act(run).and_then(|_| Err(still_running())),
+            // The agent has no limit for these: they are slow, and that is all.
+            Some(Fault::TimesOutThenDone(later)) if call.is_a_system_call() => {
+                tokio::time::sleep(later).await;
+                self.until_power().await;
+                self.act(run)
+            }
             Some(Fault::TimesOutThenDone(later)) => {
-                let host = self.clone();
+                let (host, locks) = (self.clone(), bricklayer_agent::lock::held());
                 tokio::spawn(async move {
+                    // As the real tools' runner holds what the command works on until the command has ended.
+                    let _until_it_ends = locks;
                     tokio::time::sleep(later).await;
                     host.until_power().await;
                     // Nobody is there any more to be told how it ended.
