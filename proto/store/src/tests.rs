@@ -599,7 +599,7 @@ fn ten_thousand_commits_of_few_records_stay_small() {
 /// A coordinator's life: 100,000 operations, each written when it begins and when it ends, a volume of every second one,
 /// and the last 10,000 operations and 2,000 volumes kept. `docs/benchmarks.md` has what came of it.
 #[test]
-#[ignore = "a measurement that takes minutes: cargo test --release -p bricklayer-store -- --ignored --nocapture growth"]
+#[ignore = "a measurement that takes minutes: cargo test -p bricklayer-store -- --ignored --nocapture growth"]
 fn growth_over_100_000_operations_is_bounded() {
     let (_parent, dir) = place();
     let bytes = |dir: &Path| -> u64 {
