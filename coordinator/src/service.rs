@@ -14,7 +14,7 @@ use crate::agents::{self, AgentApi, Registry};
 use crate::http;
 use crate::keepsake::keeper::{Handed, Keeper};
 use crate::keys::{KeySources, RestKeys};
-use crate::ops::{Context, Operations, Policy, UnknownNode};
+use crate::ops::{self, Context, Operations, Policy, UnknownNode};
 use crate::pki::{Clock, Start, Trust};
 use crate::reconcile;
 use crate::state::{SCHEMA, State};
@@ -137,6 +137,7 @@ impl Coordinator {
         tracker.spawn(reconcile::run(state, agents_api, stop.clone()));
         tracker.spawn(agents::serve(agents_listener, Arc::clone(&registry), stop.clone()));
         operations.resume();
+        tracker.spawn(ops::expire_trash(operations.clone(), stop.clone()));
         let service = http::Service::new(operations.clone(), Arc::clone(&trust), Arc::clone(&registry), auth);
         let service = service.with(config.rest);
         tracker.spawn(http::serve(rest, service, stop.clone()));

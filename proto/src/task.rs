@@ -210,6 +210,19 @@ pub struct VolumeRecord {
     /// Room for snapshots: the pool has this many times the brick's size. Thousandths; 1000 is none.
     pub snapshot_factor_milli: u32,
     pub snapshots: bool,
+    /// A person protected it against deletion.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protected: bool,
+    /// A person deleted it, and its bricks are kept until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trash: Option<TrashRecord>,
+}
+
+/// How long the bricks of a deleted volume are kept, in milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrashRecord {
+    pub since_ms: i64,
+    pub until_ms: i64,
 }
 
 impl VolumeRecord {

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::http::Mode;
 use crate::logging::LogLevel;
-use crate::ops::{self, Policy};
+use crate::ops::{self, Keep, Policy, read_keep};
 use crate::placement::ZoneRule;
 
 pub const DEFAULT_FILE: &str = "/etc/bricklayer/coordinator.toml";
@@ -40,6 +40,17 @@ pub struct ConfigFile {
     pub volumes: VolumesConfig,
     pub block_volumes: BlockVolumesConfig,
     pub operations: OperationsConfig,
+    pub trash: TrashConfig,
+}
+
+/// What becomes of deleted volumes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrashConfig {
+    /// How long one is kept where the request does not say, such as `7d`; `0s` is not at all.
+    pub keep: Option<String>,
+    /// Whether that holds for heketi's clients, too.
+    pub on_heketi_routes: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -167,6 +178,11 @@ impl ConfigFile {
             policy.block.hosting_options.clone_from(options);
         }
         policy.block.preallocation = block.preallocation.unwrap_or(policy.block.preallocation);
+        policy.trash.keep = match self.trash.keep.as_deref().map(read_keep).transpose()? {
+            Some(Keep::For(keep)) => Some(keep),
+            Some(Keep::NotAtAll | Keep::AsConfigured) | None => None,
+        };
+        policy.trash.on_heketi_routes = self.trash.on_heketi_routes;
         policy.moves_at_once = self.operations.moves_at_once.unwrap_or(policy.moves_at_once);
         Ok(policy)
     }
@@ -204,6 +220,15 @@ mod tests {
     fn an_option_for_all_volumes_is_checked_at_the_start() {
         let file: ConfigFile = toml::from_str("[volumes]\noptions_last = [\"nfs.disable\"]").unwrap();
         assert!(file.check().unwrap_err().contains("nfs.disable"));
+    }
+
+    #[test]
+    fn deleted_volumes_are_kept_only_where_it_says_so_and_for_a_time_with_a_unit() {
+        let policy = |text| toml::from_str::<ConfigFile>(text).unwrap().policy();
+        assert_eq!(policy("").unwrap().trash, crate::ops::TrashPolicy::default());
+        let week = policy("[trash]\nkeep = \"7d\"").unwrap().trash;
+        assert_eq!((week.keep, week.on_heketi_routes), (Some(jiff::SignedDuration::from_hours(168)), false));
+        assert!(policy("[trash]\nkeep = \"7\"").unwrap_err().contains("\"7\""));
     }
 
     #[test]

@@ -4,16 +4,18 @@
 //! knows. It changes nothing and repairs nothing: a cure is a sentence for a person. What operations are working on is
 //! left out, as it is on the move, and so is a report that may be older than the last change.
 //!
-//! `nodes` looks at hosts, agents and glusterd, `devices` at volume groups and pools, `bricks` at bricks and their mounts.
+//! `nodes` looks at hosts, agents and glusterd, `devices` at volume groups and pools, `bricks` at bricks and their mounts, `volumes`
+//! at volumes and the trash.
 
 mod bricks;
 mod devices;
 mod nodes;
+mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bricklayer_proto::ids::{BrickId, DeviceId, NodeId, OperationId};
+use bricklayer_proto::ids::{BrickId, DeviceId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::inventory::{Inventory, VolumeGroup};
 use jiff::Timestamp;
 
@@ -96,6 +98,7 @@ pub enum Subject {
     Node(NodeId),
     Device(DeviceId),
     Brick(BrickId),
+    Volume(VolumeId),
     Operation(OperationId),
     /// Something on a host that no record knows: its name there.
     Unknown(String),
@@ -128,6 +131,7 @@ pub fn examine(world: &World) -> Vec<Finding> {
         bricks::examine(world, node, report, &mut findings);
     }
     operations(world, &mut findings);
+    volumes::examine(world, &mut findings);
     findings.sort_by(|one, other| {
         let key = |finding: &Finding| (finding.severity, finding.code, finding.host.clone(), finding.subject.clone());
         key(one).cmp(&key(other))

@@ -48,10 +48,16 @@ pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, topology: &Topol
     gauges.each("bricklayer_operations_unfinished", "Operations that have not ended.", unfinished)?;
 
     let sizes = topology.clusters.keys().map(|cluster| {
-        let sizes = topology.volumes_of(*cluster).map(|volume| volume.size.bytes());
+        let listed = topology.volumes_of(*cluster).filter(|volume| volume.trash.is_none());
+        let sizes = listed.map(|volume| volume.size.bytes());
         ([("cluster", cluster.to_string())], sizes.fold(0, u64::saturating_add))
     });
     gauges.each("bricklayer_volumes_size_bytes", "What all volumes of a cluster were asked to hold.", sizes)?;
+    let kept = topology.clusters.keys().map(|cluster| {
+        let kept = topology.volumes_of(*cluster).filter(|volume| volume.trash.is_some());
+        ([("cluster", cluster.to_string())], kept.count())
+    });
+    gauges.each("bricklayer_trash_volumes", "Deleted volumes that are kept for a while.", kept)?;
     ledgers(gauges, operations)?;
     let survivable = operations.node_loss_is_survivable(MOST_LOOKS).into_iter();
     let survivable = survivable.map(|(cluster, yes)| ([("cluster", cluster.to_string())], u64::from(yes)));

@@ -35,6 +35,12 @@ pub enum Plan {
     VolumeDelete(VolumeDelete),
     VolumeExpand(VolumeExpand),
     VolumeClone(VolumeClone),
+    /// It is stopped, and its bricks are kept for a while.
+    VolumeTrash(VolumeTrash),
+    /// It serves again.
+    VolumeUndelete(VolumeUndelete),
+    /// Whether it may be deleted.
+    VolumeProtect(VolumeProtect),
     BrickReplace(BrickReplace),
     BlockCreate(BlockCreate),
     BlockExpand(BlockExpand),
@@ -124,6 +130,24 @@ impl VolumeExpand {
 pub struct VolumeClone {
     pub source: Volume,
     /// The clone. Each of its bricks lies in the pool of the brick in the same place of the source.
+    pub volume: Volume,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VolumeTrash {
+    /// As it is from now on.
+    pub volume: Volume,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VolumeUndelete {
+    /// As it is to be: not in the trash.
+    pub volume: Volume,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VolumeProtect {
+    /// As it is from now on.
     pub volume: Volume,
 }
 
@@ -239,6 +263,9 @@ impl Plan {
             Self::VolumeDelete(_) => "volume-delete",
             Self::VolumeExpand(_) => "volume-expand",
             Self::VolumeClone(_) => "volume-clone",
+            Self::VolumeTrash(_) => "volume-trash",
+            Self::VolumeUndelete(_) => "volume-undelete",
+            Self::VolumeProtect(_) => "volume-protect",
             Self::BrickReplace(_) => "brick-replace",
             Self::BlockCreate(_) => "block-create",
             Self::BlockExpand(_) => "block-expand",
@@ -300,6 +327,9 @@ impl Plan {
         let whole = match self {
             Self::BrickReplace(replace) => &replace.volume.bricks,
             Self::VolumeClone(clone) => &clone.source.bricks,
+            Self::VolumeTrash(VolumeTrash { volume })
+            | Self::VolumeUndelete(VolumeUndelete { volume })
+            | Self::VolumeProtect(VolumeProtect { volume }) => &volume.bricks,
             _ => [].as_slice(),
         };
         self.bricks().iter().chain(whole)
@@ -312,6 +342,9 @@ impl Plan {
             Self::VolumeExpand(expand) => vec![expand.after.id],
             Self::BrickReplace(replace) => vec![replace.volume.id],
             Self::VolumeClone(clone) => vec![clone.volume.id, clone.source.id],
+            Self::VolumeTrash(VolumeTrash { volume })
+            | Self::VolumeUndelete(VolumeUndelete { volume })
+            | Self::VolumeProtect(VolumeProtect { volume }) => vec![volume.id],
             _ => self.volume().map(|volume| volume.id).into_iter().collect(),
         }
     }
@@ -381,6 +414,17 @@ impl Plan {
             Self::BrickReplace(replace) => {
                 let (old, new) = (&replace.old, &replace.new);
                 vec![format!("brick {} of volume {}: from {} to {}", old.id, replace.volume.name, at(old), at(new))]
+            }
+            Self::VolumeTrash(VolumeTrash { volume }) => {
+                let until = volume.trash.map(|trash| format!(" until {:.0}", trash.until)).unwrap_or_default();
+                vec![format!("{} is stopped, and kept in the trash{until}", of_volume(volume))]
+            }
+            Self::VolumeUndelete(VolumeUndelete { volume }) => {
+                vec![format!("{} is taken out of the trash and serves again", of_volume(volume))]
+            }
+            Self::VolumeProtect(VolumeProtect { volume }) => {
+                let cannot = if volume.protected { "cannot be deleted any more" } else { "can be deleted" };
+                vec![format!("{} {cannot}", of_volume(volume))]
             }
             Self::DeviceRemove(remove) => {
                 let moves = remove.moves.iter().map(|moving| match topology.brick(moving.brick) {

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use super::candidates::Pools;
 use super::progress::ProgressBoard;
 use super::step::StepError;
+use super::trash::TrashPolicy;
 use crate::agents::{AgentApi, AgentError, Patience, Presence};
 use crate::model::Operation;
 use crate::placement;
@@ -77,6 +78,9 @@ pub struct Policy {
     /// How long after the end of an operation an agent's report may still show what was before it.
     pub reports_lag: Duration,
     pub block: BlockPolicy,
+    pub trash: TrashPolicy,
+    /// How often what is over in the trash and could not go is looked at again.
+    pub trash_look: Duration,
     /// Bricks that are moved at the same time when a device is emptied; never two of one volume.
     pub moves_at_once: usize,
 }
@@ -98,6 +102,8 @@ impl Default for Policy {
             reports_lag: Duration::from_secs(90),
             moves_at_once: 4,
             block: BlockPolicy::default(),
+            trash: TrashPolicy::default(),
+            trash_look: Duration::from_secs(60),
         }
     }
 }

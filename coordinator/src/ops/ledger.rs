@@ -170,6 +170,19 @@ fn stages(topology: &Topology) -> BTreeMap<BrickId, Stage> {
     stages
 }
 
+/// A brick that nothing is done to. A pool in which a clone lives on does not go with what is in the trash.
+fn settled(topology: &Topology, brick: &Brick) -> Stage {
+    let is_kept = |volume: &Volume| volume.trash.is_some();
+    let lives_on = || {
+        let mut others = topology.bricks_of(brick.device);
+        others.any(|(volume, other)| !is_kept(volume) && other.pool_of() == brick.pool_of())
+    };
+    match topology.brick(brick.id) {
+        Some((volume, _)) if is_kept(volume) && !lives_on() => Stage::Trash,
+        _ => Stage::Whole,
+    }
+}
+
 fn ledger(
     topology: &Topology,
     node: &Arc<Node>,
@@ -200,7 +213,7 @@ fn ledger(
         brick: brick.id,
         asked: brick.asked,
         space: brick.space,
-        stage: stages.get(&brick.id).copied().unwrap_or(Stage::Whole),
+        stage: stages.get(&brick.id).copied().unwrap_or_else(|| settled(topology, brick)),
         seen: pools.as_ref().map(|pools| match brick.space.pool {
             // Its pool is counted with another brick.
             Extents::ZERO => Extents::ZERO,

@@ -77,6 +77,8 @@ pub fn planned(context: &Context, topology: &Topology, wish: VolumeWish) -> Resu
         options: wish.options,
         block: wish.block,
         restriction: BlockRestriction::None,
+        protected: false,
+        trash: None,
         snapshot: wish.snapshot,
         bricks: bricks(&placement, 0),
     })
@@ -135,6 +137,8 @@ pub fn eligible(
             Some(ClusterRefusal::NoKind)
         } else if (block && !cluster.block) || (!block && !cluster.file) {
             Some(ClusterRefusal::OtherKind)
+        } else if topology.volumes_of(cluster.id).any(|other| other.trash.is_some() && other.name == *name) {
+            Some(ClusterRefusal::NameInTrash(name.clone()))
         } else if topology.name_is_taken(cluster.id, name.as_str()) {
             Some(ClusterRefusal::NameTaken(name.clone()))
         } else if count >= limit {

@@ -19,6 +19,11 @@
 //! | `GET /v1/volumes/{id}/heal` | | 200 [`Heal`] |
 //! | `GET /v1/volumes/{id}/rebalance` | | 200 [`Rebalance`] |
 //! | `POST /v1/volumes/{id}/rebalance` | | 200 [`Rebalance`] |
+//! | `DELETE /v1/volumes/{id}` | query [`DeleteQuery`] | 202 and `/queue/{id}` |
+//! | `POST /v1/volumes/{id}/undelete` | | 202 and `/queue/{id}` |
+//! | `POST /v1/volumes/{id}/protect` | [`ProtectRequest`] | 202 and `/queue/{id}` |
+//! | `GET /v1/trash` | | 200 [`TrashList`] |
+//! | `DELETE /v1/trash/{id}` | | 202 and `/queue/{id}` |
 //! | `GET /v1/doctor` | | 200 [`Diagnosis`] |
 //! | `GET /v1/audit` | | 200 [`Audit`] |
 //! | `GET /v1/capacity` | query [`CapacityQuery`] | 200 [`CapacityList`] |
@@ -47,6 +52,7 @@ mod operations;
 mod placement;
 mod plans;
 mod simulate;
+mod trash;
 mod volumes;
 
 use serde::{Deserialize, Serialize};
@@ -75,6 +81,7 @@ pub use simulate::{
     Fate, NewPlace, SetState, SimulatedCreation, SimulatedDevice, SimulatedDisk, SimulatedHeal, SimulatedLoss,
     SimulatedSet, SimulatedVolume, SimulatedVolumes, Simulation, SimulationRequest,
 };
+pub use trash::{DeleteQuery, ProtectRequest, TrashList, TrashedVolume};
 pub use volumes::{BrickHeal, Heal, NodeRebalance, Rebalance, RebalanceState};
 
 /// Body of every error.

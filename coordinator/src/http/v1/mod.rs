@@ -12,6 +12,7 @@ mod ledger;
 mod operations;
 mod plans;
 mod simulate;
+mod trash;
 mod volumes;
 
 pub use plans::view as plan_view;
@@ -53,6 +54,11 @@ pub fn routes() -> (Router<Service>, Described) {
         routes!(audit::audit),
         routes!(volumes::heal),
         routes!(volumes::rebalance, volumes::start_rebalance),
+        routes!(trash::delete),
+        routes!(trash::undelete),
+        routes!(trash::protect),
+        routes!(trash::list),
+        routes!(trash::end),
         routes!(doctor::examine),
         routes!(capacity::list),
         routes!(explain::explain),

@@ -70,6 +70,8 @@ fn every_wanted() -> Vec<Wanted> {
         options: vec!["performance.cache-size 1GB".to_owned()],
         snapshot_factor_milli: 1500,
         snapshots: true,
+        protected: false,
+        trash: None,
     };
     let device = DeviceId::from_u128(5);
     let spec = BrickSpec { device, tags: tags(), space: space(), gid: 2000, record: record.clone() };

@@ -14,6 +14,7 @@ mod node;
 mod server;
 mod simulate;
 mod topology;
+mod trash;
 pub mod values;
 mod volume;
 
@@ -34,6 +35,7 @@ pub use node::NodeCommand;
 pub use server::{DbCommand, LogLevelCommand, ModeCommand, OperationCommand, ServerCommand, Shell};
 pub use simulate::{Loss, NewDurability, NewVolumes, Simulate};
 pub use topology::TopologyCommand;
+pub use trash::TrashCommand;
 pub use volume::{DurabilityArg, VolumeCommand, VolumeCreate, VolumeWanted};
 
 const ROOT_HELP: &str = "\
@@ -173,6 +175,9 @@ pub enum Command {
     /// Everything at once
     #[command(subcommand)]
     Topology(TopologyCommand),
+    /// The trash: deleted volumes whose bricks are kept for a while
+    #[command(subcommand)]
+    Trash(TrashCommand),
     /// Volumes
     #[command(subcommand)]
     Volume(VolumeCommand),

@@ -15,6 +15,7 @@ mod node;
 mod placing;
 mod server;
 mod topology;
+mod trash;
 mod volume;
 
 use std::collections::BTreeMap;
@@ -104,6 +105,7 @@ impl Session {
             Command::Server(command) => self.server(command).await,
             Command::Simulate(asked) => self.simulate(asked).await,
             Command::Topology(command) => self.topology(command).await,
+            Command::Trash(command) => self.trash(command).await,
             Command::Volume(command) => self.volume(command).await,
             Command::Token { method, path } => {
                 say(&format!("{}\n", self.client.token(&method, &path)?))?;
