@@ -15,12 +15,13 @@ use crate::http::Mode;
 use crate::logging::LogLevel;
 use crate::ops::{self, Keep, Policy, read_keep};
 use crate::placement::ZoneRule;
+use crate::pools::extension::PoolPolicy;
 
 pub const DEFAULT_FILE: &str = "/etc/bricklayer/coordinator.toml";
 pub const DEFAULT_DATA_DIR: &str = "/var/lib/bricklayer-coordinator";
 
 /// The file. Every key may be left out; one that we do not know is an error, as it is most likely misspelt.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConfigFile {
     /// Where the store, the CA and the keys are.
@@ -41,6 +42,50 @@ pub struct ConfigFile {
     pub block_volumes: BlockVolumesConfig,
     pub operations: OperationsConfig,
     pub trash: TrashConfig,
+    pub pools: PoolsConfig,
+}
+
+/// Thin pools that fill up.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PoolsConfig {
+    /// Whether they are extended by themselves.
+    pub extend: Option<bool>,
+    /// By how many per cent at a time.
+    pub step_percent: Option<u64>,
+    /// The most that a pool may have, as a multiple of its brick's size.
+    pub most_factor: Option<f64>,
+    /// Per cent of a device that extensions leave free.
+    pub keep_free_percent: Option<u64>,
+}
+
+impl PoolsConfig {
+    fn policy(&self) -> Result<PoolPolicy, String> {
+        let default = PoolPolicy::default();
+        let most_milli = match self.most_factor {
+            None => default.most_milli,
+            Some(factor) if (1.0..=100.0).contains(&factor) => {
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1,000 to 100,000")]
+                let milli = (factor * 1000.0).round() as u64;
+                milli
+            }
+            Some(factor) => return Err(format!("pools.most_factor is from 1 to 100, not {factor}")),
+        };
+        let within = |name, value: Option<u64>, default, most| match value.unwrap_or(default) {
+            value if value <= most => Ok(value),
+            value => Err(format!("pools.{name} is at most {most}, not {value}")),
+        };
+        let step_percent = within("step_percent", self.step_percent, default.step_percent, 1000)?;
+        if step_percent == 0 {
+            return Err("pools.step_percent is 1 at least".to_owned());
+        }
+        Ok(PoolPolicy {
+            extend: self.extend.unwrap_or(default.extend),
+            step_percent,
+            most_milli,
+            keep_free_percent: within("keep_free_percent", self.keep_free_percent, default.keep_free_percent, 100)?,
+        })
+    }
 }
 
 /// What becomes of deleted volumes.
@@ -183,6 +228,7 @@ impl ConfigFile {
             Some(Keep::NotAtAll | Keep::AsConfigured) | None => None,
         };
         policy.trash.on_heketi_routes = self.trash.on_heketi_routes;
+        policy.pools = self.pools.policy()?;
         policy.moves_at_once = self.operations.moves_at_once.unwrap_or(policy.moves_at_once);
         Ok(policy)
     }
@@ -229,6 +275,15 @@ mod tests {
         let week = policy("[trash]\nkeep = \"7d\"").unwrap().trash;
         assert_eq!((week.keep, week.on_heketi_routes), (Some(jiff::SignedDuration::from_hours(168)), false));
         assert!(policy("[trash]\nkeep = \"7\"").unwrap_err().contains("\"7\""));
+    }
+
+    #[test]
+    fn what_pools_may_have_is_checked_at_the_start() {
+        let policy = |text| toml::from_str::<ConfigFile>(text).unwrap().policy();
+        assert_eq!(policy("[pools]\nmost_factor = 1.5").unwrap().pools.most_milli, 1500);
+        assert!(policy("[pools]\nmost_factor = 0.5").unwrap_err().contains("pools.most_factor"));
+        assert!(policy("[pools]\nstep_percent = 0").unwrap_err().contains("pools.step_percent"));
+        assert!(policy("[pools]\nkeep_free_percent = 101").unwrap_err().contains("pools.keep_free_percent"));
     }
 
     #[test]

@@ -4,12 +4,13 @@
 //! knows. It changes nothing and repairs nothing: a cure is a sentence for a person. What operations are working on is
 //! left out, as it is on the move, and so is a report that may be older than the last change.
 //!
-//! `nodes` looks at hosts, agents and glusterd, `devices` at volume groups and pools, `bricks` at bricks and their mounts, `volumes`
+//! `nodes` looks at hosts, agents and glusterd, `devices` at volume groups, `pools` at thin pools, `bricks` at bricks and their mounts, `volumes`
 //! at volumes and the trash.
 
 mod bricks;
 mod devices;
 mod nodes;
+mod pools;
 mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +22,7 @@ use jiff::Timestamp;
 
 use crate::agents::{AgentStatus, Presence};
 use crate::model::{Device, Node, OpState, Operation, Topology};
-use crate::ops::Operations;
+use crate::ops::{Operations, PoolView};
 
 /// Everything that is known at one moment.
 pub struct World {
@@ -30,6 +31,7 @@ pub struct World {
     pub now: Timestamp,
     /// Devices on which something is, or was a moment ago, under way.
     moving: BTreeSet<DeviceId>,
+    pools: Vec<PoolView>,
 }
 
 /// One host, as its agent is known and as it reported last.
@@ -55,7 +57,7 @@ impl World {
         };
         let recent = topology.operations.values().filter(is_recent);
         let moving = recent.flat_map(|operation| operation.plan.devices()).collect();
-        Self { hosts: hosts.collect(), moving, topology, now }
+        Self { hosts: hosts.collect(), moving, pools: operations.pools(), topology, now }
     }
 
     /// What the node's agent reported, where it is attached: what it said before it went away proves nothing.
@@ -131,6 +133,7 @@ pub fn examine(world: &World) -> Vec<Finding> {
         bricks::examine(world, node, report, &mut findings);
     }
     operations(world, &mut findings);
+    pools::examine(world, &mut findings);
     volumes::examine(world, &mut findings);
     findings.sort_by(|one, other| {
         let key = |finding: &Finding| (finding.severity, finding.code, finding.host.clone(), finding.subject.clone());

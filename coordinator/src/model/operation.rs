@@ -35,6 +35,8 @@ pub enum Plan {
     VolumeDelete(VolumeDelete),
     VolumeExpand(VolumeExpand),
     VolumeClone(VolumeClone),
+    /// Thin pools of the volume fill up and get more; the volume itself stays as large as it is.
+    PoolExtend(VolumeExpand),
     /// It is stopped, and its bricks are kept for a while.
     VolumeTrash(VolumeTrash),
     /// It serves again.
@@ -263,6 +265,7 @@ impl Plan {
             Self::VolumeDelete(_) => "volume-delete",
             Self::VolumeExpand(_) => "volume-expand",
             Self::VolumeClone(_) => "volume-clone",
+            Self::PoolExtend(_) => "pool-extend",
             Self::VolumeTrash(_) => "volume-trash",
             Self::VolumeUndelete(_) => "volume-undelete",
             Self::VolumeProtect(_) => "volume-protect",
@@ -316,7 +319,7 @@ impl Plan {
     #[must_use]
     pub fn bricks(&self) -> &[Brick] {
         match self {
-            Self::VolumeExpand(expand) => &expand.after.bricks,
+            Self::VolumeExpand(expand) | Self::PoolExtend(expand) => &expand.after.bricks,
             Self::BrickReplace(replace) => std::slice::from_ref(&replace.new),
             _ => self.volume().map_or(&[], |volume| &volume.bricks),
         }
@@ -339,7 +342,7 @@ impl Plan {
     #[must_use]
     pub fn volumes(&self) -> Vec<VolumeId> {
         match self {
-            Self::VolumeExpand(expand) => vec![expand.after.id],
+            Self::VolumeExpand(expand) | Self::PoolExtend(expand) => vec![expand.after.id],
             Self::BrickReplace(replace) => vec![replace.volume.id],
             Self::VolumeClone(clone) => vec![clone.volume.id, clone.source.id],
             Self::VolumeTrash(VolumeTrash { volume })
@@ -362,6 +365,7 @@ impl Plan {
             Self::DeviceDelete(delete) => vec![delete.device.id],
             Self::DeviceRemove(remove) => remove.devices.clone(),
             Self::BrickReplace(replace) => vec![replace.old.device, replace.new.device],
+            Self::PoolExtend(extend) => extend.grown().map(|brick| brick.device).collect(),
             _ => self.bricks().iter().map(|brick| brick.device).collect(),
         }
     }
@@ -410,6 +414,19 @@ impl Plan {
                 let added =
                     expand.added().map(|brick| format!("brick {} of {} on {}", brick.id, brick.asked, at(brick)));
                 std::iter::once(first).chain(grown).chain(added).collect()
+            }
+            Self::PoolExtend(extend) => {
+                let pool = |brick: &Brick| {
+                    let one = topology.devices.get(&brick.device).map(|device| device.space.extent_size);
+                    let size = |brick: &Brick| one.and_then(|one| brick.space.pool.to_bytes(one)).unwrap_or_default();
+                    let before = extend.before.brick(brick.id).map(size).unwrap_or_default();
+                    let of = format!("the pool of brick {} of volume {} on {}", brick.id, extend.after.name, at(brick));
+                    match size(brick) {
+                        after if after == before => format!("{of} gets more metadata"),
+                        after => format!("{of}: from {before} to {after}"),
+                    }
+                };
+                extend.grown().map(pool).collect()
             }
             Self::BrickReplace(replace) => {
                 let (old, new) = (&replace.old, &replace.new);

@@ -15,12 +15,14 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::candidates::Pools;
+use super::pools::PoolHistories;
 use super::progress::ProgressBoard;
 use super::step::StepError;
 use super::trash::TrashPolicy;
 use crate::agents::{AgentApi, AgentError, Patience, Presence};
 use crate::model::Operation;
 use crate::placement;
+use crate::pools::extension::PoolPolicy;
 use crate::state::State;
 
 /// Makes what a client names come into being before it is looked for: the sandbox simulates hosts and disks.
@@ -48,6 +50,7 @@ pub struct Context {
     pub again: Notify,
     /// Shared with rehearsals.
     pub(super) pools: Arc<Pools>,
+    pub(super) pool_histories: Arc<PoolHistories>,
     queues: GlusterQueues,
 }
 
@@ -79,6 +82,7 @@ pub struct Policy {
     pub reports_lag: Duration,
     pub block: BlockPolicy,
     pub trash: TrashPolicy,
+    pub pools: PoolPolicy,
     /// How often what is over in the trash and could not go is looked at again.
     pub trash_look: Duration,
     /// Bricks that are moved at the same time when a device is emptied; never two of one volume.
@@ -103,6 +107,7 @@ impl Default for Policy {
             moves_at_once: 4,
             block: BlockPolicy::default(),
             trash: TrashPolicy::default(),
+            pools: PoolPolicy::default(),
             trash_look: Duration::from_secs(60),
         }
     }
@@ -146,6 +151,7 @@ impl Context {
             progress: ProgressBoard::default(),
             again: Notify::new(),
             pools: Arc::default(),
+            pool_histories: Arc::default(),
             queues: GlusterQueues::default(),
         }
     }

@@ -118,7 +118,7 @@ impl Operations {
 
 fn volumes_of(plan: &Plan) -> impl Iterator<Item = &Volume> {
     let other = match plan {
-        Plan::VolumeExpand(expand) => Some(&expand.after),
+        Plan::VolumeExpand(expand) | Plan::PoolExtend(expand) => Some(&expand.after),
         Plan::BrickReplace(replace) => Some(&replace.volume),
         _ => None,
     };
@@ -150,7 +150,7 @@ fn stages(topology: &Topology) -> BTreeMap<BrickId, Stage> {
     let mut stages = BTreeMap::new();
     for operation in topology.unfinished.values() {
         match &operation.plan {
-            Plan::VolumeExpand(expand) => {
+            Plan::VolumeExpand(expand) | Plan::PoolExtend(expand) => {
                 stages.extend(expand.added().map(|brick| (brick.id, Stage::Making)));
                 stages.extend(expand.grown().map(|brick| {
                     let before = expand.before.brick(brick.id).and_then(|before| before.space.taken());

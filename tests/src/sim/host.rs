@@ -321,6 +321,29 @@ impl SimHost {
         self.cluster.lock().gluster.brick_is_online(self.key, brick)
     }
 
+    /// Whether GlusterFS runs the volume, as a person asks it on this host; `None` where it has none of that name.
+    #[must_use]
+    pub fn volume_is_started(&self, name: &VolumeName) -> Option<bool> {
+        let mut world = self.cluster.lock();
+        world.find_volume(self.key, "gluster volume info", name).ok().map(|volume| volume.started)
+    }
+
+    /// `gluster volume start`, typed by a person on this host.
+    ///
+    /// # Panics
+    /// If glusterd refuses it.
+    pub fn start_volume_by_hand(&self, name: &VolumeName) {
+        self.cluster.lock().volume_start(self.key, name).expect("glusterd starts it");
+    }
+
+    /// `gluster volume stop`, typed by a person on this host.
+    ///
+    /// # Panics
+    /// If glusterd refuses it.
+    pub fn stop_volume_by_hand(&self, name: &VolumeName) {
+        self.cluster.lock().volume_stop(self.key, name).expect("glusterd stops it");
+    }
+
     /// All that there is to see, for comparing before and after.
     ///
     /// # Panics

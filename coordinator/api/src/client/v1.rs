@@ -13,8 +13,8 @@ use crate::json::parse_body;
 use crate::v1::{
     AgentList, Audit, BrickReplaceRequest, CapacityList, CapacityQuery, DeviceLedger, DeviceLostRequest, Diagnosis,
     DiskList, Explanation, Heal, Invitation, InvitationList, InvitationRequest, LedgerSum, NodeEdit, NodeLostRequest,
-    Operation, OperationList, Plan, ProtectRequest, Rebalance, Simulation, SimulationRequest, TrashList, WipeRefusal,
-    WipeRequest,
+    Operation, OperationList, Plan, PoolList, ProtectRequest, Rebalance, Simulation, SimulationRequest, TrashList,
+    WipeRefusal, WipeRequest,
 };
 
 /// What the server said to a wipe.
@@ -125,6 +125,11 @@ impl Client {
     /// Which brick sets do not keep the rules as things stand now, and what would mend them.
     pub async fn audit(&self) -> Result<Audit, ClientError> {
         self.get_json("/v1/audit").await
+    }
+
+    /// How full the thin pools are.
+    pub async fn pools(&self) -> Result<PoolList, ClientError> {
+        self.get_json("/v1/pools").await
     }
 
     /// Deleted volumes that can be had back.

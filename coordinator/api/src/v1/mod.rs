@@ -25,6 +25,7 @@
 //! | `GET /v1/trash` | | 200 [`TrashList`] |
 //! | `DELETE /v1/trash/{id}` | | 202 and `/queue/{id}` |
 //! | `GET /v1/doctor` | | 200 [`Diagnosis`] |
+//! | `GET /v1/pools` | | 200 [`PoolList`] |
 //! | `GET /v1/audit` | | 200 [`Audit`] |
 //! | `GET /v1/capacity` | query [`CapacityQuery`] | 200 [`CapacityList`] |
 //! | `POST /v1/explain` | [`VolumeCreateRequest`](crate::heketi::VolumeCreateRequest) | 200 [`Explanation`] |
@@ -51,6 +52,7 @@ mod ledger;
 mod operations;
 mod placement;
 mod plans;
+mod pools;
 mod simulate;
 mod trash;
 mod volumes;
@@ -77,6 +79,7 @@ pub use placement::{
     VolumePlacement, ZoneChecking,
 };
 pub use plans::{KeptPlan, Plan, PlannedBrick, PlannedChange};
+pub use pools::{Pool, PoolBrick, PoolList};
 pub use simulate::{
     Fate, NewPlace, SetState, SimulatedCreation, SimulatedDevice, SimulatedDisk, SimulatedHeal, SimulatedLoss,
     SimulatedSet, SimulatedVolume, SimulatedVolumes, Simulation, SimulationRequest,

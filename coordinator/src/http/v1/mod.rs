@@ -11,6 +11,7 @@ mod invitations;
 mod ledger;
 mod operations;
 mod plans;
+mod pools;
 mod simulate;
 mod trash;
 mod volumes;
@@ -59,6 +60,7 @@ pub fn routes() -> (Router<Service>, Described) {
         routes!(trash::protect),
         routes!(trash::list),
         routes!(trash::end),
+        routes!(pools::list),
         routes!(doctor::examine),
         routes!(capacity::list),
         routes!(explain::explain),

@@ -11,6 +11,7 @@ mod cluster;
 pub mod common;
 mod device;
 mod node;
+mod pool;
 mod server;
 mod simulate;
 mod topology;
@@ -32,6 +33,7 @@ pub use capacity::Capacity;
 pub use cluster::ClusterCommand;
 pub use device::DeviceCommand;
 pub use node::NodeCommand;
+pub use pool::PoolCommand;
 pub use server::{DbCommand, LogLevelCommand, ModeCommand, OperationCommand, ServerCommand, Shell};
 pub use simulate::{Loss, NewDurability, NewVolumes, Simulate};
 pub use topology::TopologyCommand;
@@ -160,6 +162,9 @@ pub enum Command {
     /// Operations: work that runs, or ran
     #[command(subcommand)]
     Operation(OperationCommand),
+    /// Thin pools: how full they are
+    #[command(subcommand)]
+    Pool(PoolCommand),
     /// The coordinator itself
     #[command(subcommand)]
     Server(ServerCommand),
