@@ -6,6 +6,7 @@
 //!
 //! The time at which its bricks go is in its record, on its bricks and with what hosts keep; [`expire`] ends what is over.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bricklayer_proto::ids::{NodeId, OperationId, VolumeId};
@@ -92,7 +93,7 @@ pub async fn delete(context: &Context, id: VolumeId, keep: Keep) -> Result<Opera
 /// Once it is stopped nothing fails any more: what the records beside the bricks miss, hosts keep besides.
 pub fn stages_in(context: &Context, operation: OperationId, volume: &Volume) -> Vec<Stage> {
     vec![
-        Stage::one(StopVolume { volume: volume.clone() }),
+        Stage::one(StopVolume { volume: volume.clone(), ran: true }),
         Stage::of(GrowBrick::each_record(context, operation, volume, &volume.bricks)),
     ]
 }
@@ -183,6 +184,8 @@ struct ClockWatch {
 const JUMP: SignedDuration = SignedDuration::from_mins(10);
 /// How long nothing ends after a jump: time for a person, or for the clock to be set back.
 const HELD: Duration = Duration::from_secs(3600);
+/// How long after an end that failed it is tried again.
+const AGAIN: Duration = Duration::from_secs(3600);
 /// A host whose clock is further off than this is not overruled.
 const HOSTS_DIFFER_MS: i64 = 3_600_000;
 
@@ -221,11 +224,18 @@ pub async fn expire(operations: Operations, stop: CancellationToken) {
     let context = &operations.context;
     let mut watch = ClockWatch::starting(Timestamp::now(), Instant::now());
     let mut changes = context.state.changes();
+    let mut tried: BTreeMap<VolumeId, Instant> = BTreeMap::new();
     loop {
-        let now = Timestamp::now();
-        if watch.look(now, Instant::now()) {
-            for id in over(&context.state.read(), now) {
-                end(&operations, id).await;
+        let (now, steady) = (Timestamp::now(), Instant::now());
+        if watch.look(now, steady) {
+            let over = over(&context.state.read(), now);
+            tried.retain(|id, _| over.contains(id));
+            for id in over {
+                // An end that failed, as GlusterFS has snapshots of the volume, is a record each time.
+                let due = tried.get(&id).is_none_or(|last| steady.duration_since(*last) >= AGAIN);
+                if due && end(&operations, id).await {
+                    tried.insert(id, steady);
+                }
             }
         }
         let next = next_end(&context.state.read()).map(|until| until.duration_since(Timestamp::now()));
@@ -250,31 +260,34 @@ fn next_end(topology: &Topology) -> Option<Timestamp> {
     topology.volumes.values().filter_map(|volume| Some(volume.trash?.until)).min()
 }
 
-async fn end(operations: &Operations, id: VolumeId) {
+/// Whether its end has begun.
+async fn end(operations: &Operations, id: VolumeId) -> bool {
     let context = &operations.context;
-    let Ok(volume) = trashed(&context.state.read(), id) else { return };
+    let Ok(volume) = trashed(&context.state.read(), id) else { return false };
     if hosts_disagree(context.agents.as_ref(), &volume) {
         tracing::warn!(volume.name = %volume.name, "It is time for a volume in the trash to go, but its hosts have another time.");
-        return;
+        return false;
     }
     // Somebody started it by hand: what is in use does not go by itself.
     match gluster::seen(context, &Asker::onlooker(), volume.cluster, volume.key()).await {
         Ok(Some(seen)) if seen.started => {
             tracing::warn!(volume.name = %volume.name, "It is time for a volume in the trash to go, but somebody has started it.");
-            return;
+            return false;
         }
         Ok(_) => {}
         Err(error) => {
             tracing::info!(volume.name = %volume.name, error = %error, "A volume in the trash stays, as GlusterFS does not answer.");
-            return;
+            return false;
         }
     }
     match operations.trash_end(id).await {
         Ok(operation) => {
             tracing::info!(volume.name = %volume.name, operation.id = %operation, "The time of a volume in the trash is over.");
+            true
         }
         Err(rejected) => {
             tracing::info!(volume.name = %volume.name, error = %rejected, "A volume in the trash cannot go yet.");
+            false
         }
     }
 }

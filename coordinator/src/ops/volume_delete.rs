@@ -72,7 +72,7 @@ fn someone_is_away(context: &Context, topology: &Topology, volume: &Volume) -> b
 
 pub fn stages(context: &Context, plan: &VolumeDelete) -> Vec<Stage> {
     let volume = &plan.volume;
-    let stop = Stage::one(StopVolume { volume: volume.clone() });
+    let stop = Stage::one(StopVolume { volume: volume.clone(), ran: volume.trash.is_none() });
     let forget = ForgetVolume { volume: volume.clone(), parked: plan.parked };
     let bricks = RemoveBrick::each(context, volume, &volume.bricks);
     if plan.parked {
@@ -91,6 +91,8 @@ pub fn finish(change: &mut Change, volume: &Volume) -> Option<Resource> {
 
 pub struct StopVolume {
     pub volume: Volume,
+    /// What lay in the trash was stopped before, and stays so.
+    pub ran: bool,
 }
 
 #[async_trait]
@@ -106,7 +108,9 @@ impl Step for StopVolume {
 
     /// It was refused: the volume serves again.
     async fn undo(&self, context: &Context, run: &Run) -> Result<(), StepError> {
-        gluster::ask(context, run, self.volume.cluster, Wanted::VolumeStarted(self.volume.key())).await?;
+        if self.ran {
+            gluster::ask(context, run, self.volume.cluster, Wanted::VolumeStarted(self.volume.key())).await?;
+        }
         Ok(())
     }
 }
