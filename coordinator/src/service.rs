@@ -138,6 +138,7 @@ impl Coordinator {
         tracker.spawn(agents::serve(agents_listener, Arc::clone(&registry), stop.clone()));
         operations.resume();
         tracker.spawn(ops::watch_pools(operations.clone(), stop.clone()));
+        tracker.spawn(ops::watch_gluster(operations.clone(), stop.clone()));
         tracker.spawn(ops::expire_trash(operations.clone(), stop.clone()));
         let service = http::Service::new(operations.clone(), Arc::clone(&trust), Arc::clone(&registry), auth);
         let service = service.with(config.rest);

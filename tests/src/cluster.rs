@@ -319,7 +319,7 @@ impl Agent {
         let name = format!("agent-{}", self.host.name());
         // As the program's own `run` does it: bricks first, then the coordinator.
         let (life, ()) = Life::start(&name, |stop, ready| async move {
-            let engine = Arc::new(Engine::new(Arc::clone(&host)));
+            let engine = Arc::new(Engine::new(Arc::clone(&host)).with_volumes_every(Duration::ZERO));
             let journal_dir = config.journal_dir.clone();
             let open = move || Journal::open(journal_dir.as_std_path()).map_err(anyhow::Error::from);
             let journal = tokio::task::spawn_blocking(open).await??;

@@ -165,6 +165,12 @@ impl Gluster {
         self.changes(["volume", "start", name.as_str()])
     }
 
+    /// By force means: also of a volume that runs, for those of its bricks that have no process.
+    #[must_use]
+    pub fn volume_start_bricks(&self, name: &VolumeName) -> Call {
+        self.changes(["volume", "start", name.as_str(), "force"])
+    }
+
     /// By force, as a rebalance that runs would hold it up, and who stops a volume of ours is about to delete it.
     #[must_use]
     pub fn volume_stop(&self, name: &VolumeName) -> Call {

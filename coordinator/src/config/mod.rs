@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::http::Mode;
 use crate::logging::LogLevel;
-use crate::ops::{self, Keep, Policy, read_keep};
+use crate::ops::{self, Keep, Policy, RepairPolicy, read_keep};
 use crate::placement::ZoneRule;
 use crate::pools::extension::PoolPolicy;
 
@@ -43,6 +43,20 @@ pub struct ConfigFile {
     pub operations: OperationsConfig,
     pub trash: TrashConfig,
     pub pools: PoolsConfig,
+    /// What is mended without a person: nothing, where it is empty.
+    pub repair: Vec<Repair>,
+}
+
+/// One thing that may be mended without a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Repair {
+    /// A brick that is there and not mounted.
+    Mounts,
+    /// A brick's line that fstab lacks.
+    Fstab,
+    /// A brick without a process.
+    StartBricks,
 }
 
 /// Thin pools that fill up.
@@ -229,6 +243,11 @@ impl ConfigFile {
         };
         policy.trash.on_heketi_routes = self.trash.on_heketi_routes;
         policy.pools = self.pools.policy()?;
+        policy.repair = RepairPolicy {
+            mounts: self.repair.contains(&Repair::Mounts),
+            fstab: self.repair.contains(&Repair::Fstab),
+            start_bricks: self.repair.contains(&Repair::StartBricks),
+        };
         policy.moves_at_once = self.operations.moves_at_once.unwrap_or(policy.moves_at_once);
         Ok(policy)
     }
@@ -284,6 +303,15 @@ mod tests {
         assert!(policy("[pools]\nmost_factor = 0.5").unwrap_err().contains("pools.most_factor"));
         assert!(policy("[pools]\nstep_percent = 0").unwrap_err().contains("pools.step_percent"));
         assert!(policy("[pools]\nkeep_free_percent = 101").unwrap_err().contains("pools.keep_free_percent"));
+    }
+
+    #[test]
+    fn nothing_is_mended_by_itself_unless_it_is_named() {
+        let repair = |text| toml::from_str::<ConfigFile>(text).map(|file| file.policy().unwrap().repair);
+        assert_eq!(repair("").unwrap(), RepairPolicy::default());
+        let some = repair("repair = [\"mounts\", \"start-bricks\"]").unwrap();
+        assert_eq!((some.mounts, some.fstab, some.start_bricks), (true, false, true));
+        assert!(repair("repair = [\"everything\"]").is_err());
     }
 
     #[test]

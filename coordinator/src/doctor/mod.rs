@@ -5,10 +5,11 @@
 //! left out, as it is on the move, and so is a report that may be older than the last change.
 //!
 //! `nodes` looks at hosts, agents and glusterd, `devices` at volume groups, `pools` at thin pools, `bricks` at bricks and their mounts, `volumes`
-//! at volumes and the trash.
+//! at the trash, `gluster` at what GlusterFS says of volumes.
 
 mod bricks;
 mod devices;
+mod gluster;
 mod nodes;
 mod pools;
 mod volumes;
@@ -22,7 +23,7 @@ use jiff::Timestamp;
 
 use crate::agents::{AgentStatus, Presence};
 use crate::model::{Device, Node, OpState, Operation, Topology};
-use crate::ops::{Operations, PoolView};
+use crate::ops::{GlusterView, Operations, PoolView};
 
 /// Everything that is known at one moment.
 pub struct World {
@@ -31,7 +32,10 @@ pub struct World {
     pub now: Timestamp,
     /// Devices on which something is, or was a moment ago, under way.
     moving: BTreeSet<DeviceId>,
+    /// Volumes that went a moment ago, so that a report may still show them.
+    deleted: BTreeSet<VolumeId>,
     pools: Vec<PoolView>,
+    gluster: BTreeMap<VolumeId, GlusterView>,
 }
 
 /// One host, as its agent is known and as it reported last.
@@ -55,9 +59,18 @@ impl World {
             Some(finished) => now.duration_since(finished).unsigned_abs() < lag,
             None => true,
         };
-        let recent = topology.operations.values().filter(is_recent);
-        let moving = recent.flat_map(|operation| operation.plan.devices()).collect();
-        Self { hosts: hosts.collect(), moving, pools: operations.pools(), topology, now }
+        let recent: Vec<_> = topology.operations.values().filter(is_recent).collect();
+        let moving = recent.iter().flat_map(|operation| operation.plan.devices()).collect();
+        let deleted = recent.iter().flat_map(|operation| operation.plan.volumes()).collect();
+        Self {
+            hosts: hosts.collect(),
+            moving,
+            deleted,
+            pools: operations.pools(),
+            gluster: operations.gluster_views(),
+            topology,
+            now,
+        }
     }
 
     /// What the node's agent reported, where it is attached: what it said before it went away proves nothing.
@@ -135,6 +148,7 @@ pub fn examine(world: &World) -> Vec<Finding> {
     operations(world, &mut findings);
     pools::examine(world, &mut findings);
     volumes::examine(world, &mut findings);
+    gluster::examine(world, &mut findings);
     findings.sort_by(|one, other| {
         let key = |finding: &Finding| (finding.severity, finding.code, finding.host.clone(), finding.subject.clone());
         key(one).cmp(&key(other))

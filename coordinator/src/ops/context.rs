@@ -15,6 +15,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::candidates::Pools;
+use super::gluster_watch::{GlusterViews, RepairPolicy};
 use super::pools::PoolHistories;
 use super::progress::ProgressBoard;
 use super::step::StepError;
@@ -51,6 +52,7 @@ pub struct Context {
     /// Shared with rehearsals.
     pub(super) pools: Arc<Pools>,
     pub(super) pool_histories: Arc<PoolHistories>,
+    pub(super) gluster_views: Arc<GlusterViews>,
     queues: GlusterQueues,
 }
 
@@ -83,6 +85,11 @@ pub struct Policy {
     pub block: BlockPolicy,
     pub trash: TrashPolicy,
     pub pools: PoolPolicy,
+    pub repair: RepairPolicy,
+    /// How long after a look at all volumes in GlusterFS the next one begins.
+    pub gluster_look: Duration,
+    /// How often a volume is asked what it has left to heal.
+    pub heal_look: Duration,
     /// How often what is over in the trash and could not go is looked at again.
     pub trash_look: Duration,
     /// Bricks that are moved at the same time when a device is emptied; never two of one volume.
@@ -108,6 +115,9 @@ impl Default for Policy {
             block: BlockPolicy::default(),
             trash: TrashPolicy::default(),
             pools: PoolPolicy::default(),
+            repair: RepairPolicy::default(),
+            gluster_look: Duration::from_secs(30),
+            heal_look: Duration::from_secs(600),
             trash_look: Duration::from_secs(60),
         }
     }
@@ -152,6 +162,7 @@ impl Context {
             again: Notify::new(),
             pools: Arc::default(),
             pool_histories: Arc::default(),
+            gluster_views: Arc::default(),
             queues: GlusterQueues::default(),
         }
     }

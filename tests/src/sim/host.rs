@@ -385,6 +385,37 @@ impl SimHost {
         self.cluster.lock().volume_stop(self.key, name).expect("glusterd stops it");
     }
 
+    /// The process of a brick dies.
+    pub fn stop_brick_by_hand(&self, brick: &BrickAddress) {
+        self.cluster.lock().gluster.stop_brick(self.key, brick);
+    }
+
+    /// `umount`, typed by a person on this host.
+    pub fn unmount_by_hand(&self, at: &str) {
+        self.on(|machine| machine.kernel_mut().mounts.retain(|mount| mount.at != at));
+    }
+
+    /// A volume of another name in the place of one of ours, and without its options.
+    ///
+    /// # Panics
+    /// If there is no such volume.
+    pub fn rename_volume_by_hand(&self, name: &VolumeName, to: &VolumeName) {
+        let mut world = self.cluster.lock();
+        let pool = world.gluster.pool_mut(self.key);
+        let mut volume = pool.volumes.remove(name).expect("a volume");
+        volume.options.clear();
+        pool.volumes.insert(to.clone(), volume);
+    }
+
+    /// `gluster volume set`, typed by a person on this host.
+    ///
+    /// # Panics
+    /// If glusterd refuses it.
+    pub fn set_option_by_hand(&self, name: &VolumeName, key: &str, value: &str) {
+        let option = (key.parse().expect("an option"), value.parse().expect("a value"));
+        self.cluster.lock().volume_set(self.key, name, &[option]).expect("glusterd sets it");
+    }
+
     /// All that there is to see, for comparing before and after.
     ///
     /// # Panics
