@@ -141,7 +141,8 @@ impl Coordinator {
         tracker.spawn(ops::watch_gluster(operations.clone(), stop.clone()));
         tracker.spawn(ops::expire_trash(operations.clone(), stop.clone()));
         let service = http::Service::new(operations.clone(), Arc::clone(&trust), Arc::clone(&registry), auth);
-        let service = service.with(config.rest);
+        let room = config.rest.room.clone().of(config.data_dir.clone());
+        let service = service.with(http::Settings { room, ..config.rest });
         tracker.spawn(http::serve(rest, service, stop.clone()));
         tracker.close();
         tracing::info!(rest = %rest_address, agents = %agents_address, installation.id = %trust.installation(), epoch = trust.epoch(), "The coordinator serves.");

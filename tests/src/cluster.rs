@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
@@ -31,6 +32,7 @@ use bricklayer_coordinator::service::{Config, Coordinator, Layout};
 use bricklayer_proto::inventory::Inventory;
 use bricklayer_proto::names::HostName;
 use bricklayer_proto::size::ByteSize;
+use bricklayer_proto::wire::PROTOCOLS;
 use camino::Utf8PathBuf;
 use clap::Parser as _;
 
@@ -69,6 +71,8 @@ pub struct Agent {
     host: SimHost,
     data_dir: Utf8PathBuf,
     life: Option<Life>,
+    /// Those that it offers when it starts.
+    protocols: RangeInclusive<u32>,
 }
 
 /// An installation with its agents, in a folder that goes with it.
@@ -285,7 +289,7 @@ impl Agent {
             clock: identity::Clock::system(),
         };
         identity::enrol(enrolment).await.with_context(|| format!("{} could not enrol", host.name()))?;
-        let mut agent = Self { host, data_dir, life: None };
+        let mut agent = Self { host, data_dir, life: None, protocols: PROTOCOLS };
         agent.start().await?;
         Ok(agent)
     }
@@ -298,6 +302,11 @@ impl Agent {
     #[must_use]
     pub fn data_dir(&self) -> &Utf8PathBuf {
         &self.data_dir
+    }
+
+    /// From its next start on it speaks these alone, as an older one does.
+    pub fn speak(&mut self, protocols: RangeInclusive<u32>) {
+        self.protocols = protocols;
     }
 
     /// Starts the agent on what it left. Back when the bricks of the host are up, as far as they can be.
@@ -314,6 +323,7 @@ impl Agent {
                 ..Timing::default()
             },
             clock: identity::Clock::system(),
+            protocols: self.protocols.clone(),
         };
         let host: Arc<dyn Host> = Arc::new(self.host.clone());
         let name = format!("agent-{}", self.host.name());

@@ -65,6 +65,31 @@ async fn a_host_that_is_away_is_one_finding_and_its_peers_miss_it() {
 }
 
 #[tokio::test]
+async fn agents_of_the_first_protocol_serve_whole_volumes_and_are_told_to_be_updated() {
+    let mut cluster = cluster().await;
+    let client = cluster.client().unwrap();
+    for name in ["gfs1", "gfs2", "gfs3"] {
+        cluster.agent(name).kill().await;
+        cluster.agent(name).speak(1..=1);
+        cluster.agent(name).start().await.unwrap();
+    }
+    let older = found(&client, &["agent-older", "agent-older", "agent-older"]).await;
+    assert!(older[0].cure.contains("update bricklayer-agent on gfs1"), "{older:?}");
+    cluster.until_all_able().await.unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    cluster.volume_is_whole(volume.id).await.unwrap();
+    done(&client, client.volume_delete_keeping(volume.id, Some("1h")).await.unwrap()).await.unwrap();
+    done(&client, client.volume_undelete(volume.id).await.unwrap()).await.unwrap();
+    cluster.volume_is_whole(volume.id).await.unwrap();
+    delete(&client, volume.id).await.unwrap();
+    cluster.until_ledger_is_lvms().await.unwrap();
+    cluster.agent("gfs2").kill().await;
+    cluster.agent("gfs2").speak(1..=2);
+    cluster.agent("gfs2").start().await.unwrap();
+    found(&client, &["agent-older", "agent-older"]).await;
+}
+
+#[tokio::test]
 async fn glusterd_that_is_down_is_found_and_how_to_start_it() {
     let mut cluster = cluster().await;
     let client = cluster.client().unwrap();

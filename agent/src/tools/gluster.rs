@@ -509,6 +509,13 @@ mod tests {
     }
 
     #[test]
+    fn bricks_without_a_process_are_started_by_the_force_of_a_start() {
+        let gluster = Gluster::find();
+        let call = gluster.volume_start_bricks(&"vol_1".parse().unwrap());
+        assert_eq!(call.words(), "gluster --mode=script --xml volume start vol_1 force");
+    }
+
+    #[test]
     fn bricks_are_added_replaced_and_drained_without_a_force_that_loses_data() {
         let name = "vol_1".parse().unwrap();
         let brick = |host: &str| BrickAddress {

@@ -11,7 +11,7 @@ use bricklayer_proto::block::Preallocation;
 use bricklayer_proto::size::ByteSize;
 use serde::Deserialize;
 
-use crate::http::Mode;
+use crate::http::{LEAST_FREE, Mode};
 use crate::logging::LogLevel;
 use crate::ops::{self, Keep, Policy, RepairPolicy, read_keep};
 use crate::placement::ZoneRule;
@@ -36,6 +36,8 @@ pub struct ConfigFile {
     pub disable_auth: Option<bool>,
     /// How much is logged, in heketi's words; `BRICKLAYER_LOG` counts more.
     pub log_level: Option<LogLevel>,
+    /// What is to stay free on the disk of `data_dir`, such as `64MiB`: below it nothing is changed any more.
+    pub least_free_disk: Option<String>,
     pub rest: RestConfig,
     pub placement: PlacementConfig,
     pub volumes: VolumesConfig,
@@ -206,11 +208,16 @@ impl ConfigFile {
         if self.operations.moves_at_once == Some(0) {
             return Err("operations.moves_at_once is 1 at least".to_owned());
         }
+        self.least_free().map_err(|error| format!("least_free_disk: {error}"))?;
         let hosting = self.block_volumes.hosting_volume_options.clone().unwrap_or_default();
         ops::read_volume_options(&hosting).map_err(|error| error.to_string())?;
         let options: Vec<String> =
             self.volumes.options_first.iter().chain(&self.volumes.options_last).cloned().collect();
         ops::read_volume_options(&options).map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    pub fn least_free(&self) -> anyhow::Result<ByteSize> {
+        Ok(self.least_free_disk.as_deref().map(str::parse).transpose()?.unwrap_or(LEAST_FREE))
     }
 
     /// What operations follow.
