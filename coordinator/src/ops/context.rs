@@ -257,6 +257,14 @@ impl Context {
     }
 }
 
+impl Context {
+    /// Whether somebody has, or waits for, the turn in that cluster's GlusterFS.
+    #[must_use]
+    pub fn gluster_is_busy(&self, cluster: ClusterId) -> bool {
+        self.queues.of(cluster).try_lock().is_err()
+    }
+}
+
 /// On whose behalf agents are asked.
 #[derive(Clone)]
 pub struct Asker {

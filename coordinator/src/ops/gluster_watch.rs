@@ -6,16 +6,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use bricklayer_proto::ids::{ClusterId, VolumeId};
 use bricklayer_proto::inventory::BrickSeen;
 use bricklayer_proto::task::{Layout, VolumeReport, Wanted};
 use jiff::Timestamp;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::context::{Asker, Context, Wait};
 use super::{Operations, gluster};
 use crate::model::{Brick, Volume};
+
+const GIVE_WAY: Duration = Duration::from_millis(100);
 
 /// What is mended without a person: nothing, unless the installation says so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,10 +97,24 @@ async fn look_at_cluster(context: &Context, cluster: ClusterId) {
         if topology.is_changing(id) || gluster::able(context, &topology, cluster).is_empty() {
             continue;
         }
+        give_way(context, cluster).await;
+        let begun = Instant::now();
         look(context, volume).await;
+        // As long a pause as the look took, so that half of the time at least is for who changes something.
+        tokio::time::sleep(begun.elapsed()).await;
         if context.policy.repair != RepairPolicy::default() && volume.trash.is_none() {
             repair(context, volume).await;
         }
+    }
+}
+
+/// Nobody who changes something waits for a look that could as well come later; for ever it does not wait either.
+async fn give_way(context: &Context, cluster: ClusterId) {
+    for _ in 0..20 {
+        if !context.gluster_is_busy(cluster) {
+            return;
+        }
+        tokio::time::sleep(GIVE_WAY).await;
     }
 }
 

@@ -81,8 +81,9 @@ impl Operations {
         let nodes = topology.nodes.values();
         let mut views: Vec<PoolView> = nodes
             .flat_map(|node| {
-                let pools = reported(&self.context, &topology, node.id);
-                pools.into_iter().filter_map(|seen| view(&self.context, &topology, node, seen)).collect::<Vec<_>>()
+                let inside = inside(&topology, node.id);
+                let pools = reported(&self.context, &topology, node.id).into_iter();
+                pools.filter_map(|seen| view(&self.context, &topology, node, &inside, seen)).collect::<Vec<_>>()
             })
             .collect();
         views.sort_by(|one, other| {
@@ -110,11 +111,30 @@ fn reported(context: &Context, topology: &Topology, node: NodeId) -> Vec<PoolSee
     groups.flat_map(|(device, group)| PoolSeen::of_group(device, group)).collect()
 }
 
-fn view(context: &Context, topology: &Topology, node: &Arc<Node>, seen: PoolSeen) -> Option<PoolView> {
+/// The whole bricks of a node, by their pool.
+type Inside<'a> = BTreeMap<(DeviceId, BrickId), Vec<(&'a Arc<Volume>, &'a Brick)>>;
+
+fn inside(topology: &Topology, node: NodeId) -> Inside<'_> {
+    let mut inside = Inside::new();
+    for device in topology.devices_of(node) {
+        for (volume, brick) in topology.bricks_of(device.id) {
+            inside.entry((device.id, brick.pool_of())).or_default().push((volume, brick));
+        }
+    }
+    inside
+}
+
+fn view(
+    context: &Context,
+    topology: &Topology,
+    node: &Arc<Node>,
+    inside: &Inside<'_>,
+    seen: PoolSeen,
+) -> Option<PoolView> {
     let device = topology.devices.get(&seen.device)?;
-    let inside = topology.bricks_of(device.id).filter(|(_, brick)| Some(brick.pool_of()) == seen.brick());
-    let bricks = inside.map(|(volume, brick)| (brick.id, volume.id, volume.name.clone())).collect();
-    let decision = match owner(topology, &seen) {
+    let within = bricks_in(inside, &seen);
+    let bricks = within.iter().map(|(volume, brick)| (brick.id, volume.id, volume.name.clone())).collect();
+    let decision = match owner(within) {
         Some((_, brick)) => decide(&seen, &brick.space, &space_of(topology, device), &context.policy.pools),
         None => Decision::Leave,
     };
@@ -122,10 +142,15 @@ fn view(context: &Context, topology: &Topology, node: &Arc<Node>, seen: PoolSeen
     Some(PoolView { device: Arc::clone(device), node: Arc::clone(node), bricks, trend, decision, seen })
 }
 
-/// The whole brick with which the pool is counted. What lies in the trash does not fill.
-fn owner<'a>(topology: &'a Topology, seen: &PoolSeen) -> Option<(&'a Arc<Volume>, &'a Brick)> {
-    let mut inside = topology.bricks_of(seen.device).filter(|(_, brick)| Some(brick.pool_of()) == seen.brick());
-    inside.find(|(volume, brick)| brick.space.pool > Extents::ZERO && volume.trash.is_none())
+fn bricks_in<'i, 'a>(inside: &'i Inside<'a>, seen: &PoolSeen) -> &'i [(&'a Arc<Volume>, &'a Brick)] {
+    let within = seen.brick().and_then(|brick| inside.get(&(seen.device, brick)));
+    within.map_or(&[], Vec::as_slice)
+}
+
+/// The whole brick with which a pool is counted. What lies in the trash does not fill.
+fn owner<'a>(within: &[(&'a Arc<Volume>, &'a Brick)]) -> Option<(&'a Arc<Volume>, &'a Brick)> {
+    let counted = |volume: &Volume, brick: &Brick| brick.space.pool > Extents::ZERO && volume.trash.is_none();
+    within.iter().copied().find(|(volume, brick)| counted(volume, brick))
 }
 
 fn space_of(topology: &Topology, device: &Device) -> DeviceSpace {
@@ -206,11 +231,16 @@ async fn look(operations: &Operations, node: NodeId) {
     let pools = reported(context, &topology, node);
     let devices: BTreeSet<DeviceId> = topology.devices_of(node).map(|device| device.id).collect();
     context.pool_histories.take(&devices, &pools, at);
-    let filling: BTreeSet<VolumeId> = pools
-        .iter()
-        .filter(|pool| pool.data_level() > 0 || pool.metadata_level() > 0)
+    let filling: Vec<&PoolSeen> =
+        pools.iter().filter(|pool| pool.data_level() > 0 || pool.metadata_level() > 0).collect();
+    if filling.is_empty() {
+        return;
+    }
+    let inside = inside(&topology, node);
+    let filling: BTreeSet<VolumeId> = filling
+        .into_iter()
         .filter_map(|pool| {
-            let (volume, brick) = owner(&topology, pool)?;
+            let (volume, brick) = owner(bricks_in(&inside, pool))?;
             let space = space_of(&topology, topology.devices.get(&pool.device)?);
             let extends = matches!(decide(pool, &brick.space, &space, &context.policy.pools), Decision::Extend(_));
             extends.then_some(volume.id)

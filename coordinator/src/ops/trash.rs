@@ -223,7 +223,6 @@ fn hosts_disagree(agents: &dyn AgentApi, volume: &Volume) -> bool {
 pub async fn expire(operations: Operations, stop: CancellationToken) {
     let context = &operations.context;
     let mut watch = ClockWatch::starting(Timestamp::now(), Instant::now());
-    let mut changes = context.state.changes();
     let mut tried: BTreeMap<VolumeId, Instant> = BTreeMap::new();
     loop {
         let (now, steady) = (Timestamp::now(), Instant::now());
@@ -232,9 +231,14 @@ pub async fn expire(operations: Operations, stop: CancellationToken) {
             tried.retain(|id, _| over.contains(id));
             for id in over {
                 // An end that failed, as GlusterFS has snapshots of the volume, is a record each time.
-                let due = tried.get(&id).is_none_or(|last| steady.duration_since(*last) >= AGAIN);
-                if due && end(&operations, id).await {
-                    tried.insert(id, steady);
+                if tried.get(&id).is_some_and(|last| steady.duration_since(*last) < AGAIN) {
+                    continue;
+                }
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    begun = end(&operations, id) => if begun {
+                        tried.insert(id, steady);
+                    },
                 }
             }
         }
@@ -245,7 +249,6 @@ pub async fn expire(operations: Operations, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
-            changed = changes.changed() => if changed.is_err() { return },
         }
     }
 }

@@ -137,10 +137,12 @@ pub fn eligible(
             Some(ClusterRefusal::NoKind)
         } else if (block && !cluster.block) || (!block && !cluster.file) {
             Some(ClusterRefusal::OtherKind)
-        } else if topology.volumes_of(cluster.id).any(|other| other.trash.is_some() && other.name == *name) {
-            Some(ClusterRefusal::NameInTrash(name.clone()))
         } else if topology.name_is_taken(cluster.id, name.as_str()) {
-            Some(ClusterRefusal::NameTaken(name.clone()))
+            let mut volumes = topology.volumes_of(cluster.id);
+            match volumes.any(|other| other.trash.is_some() && other.name == *name) {
+                true => Some(ClusterRefusal::NameInTrash(name.clone())),
+                false => Some(ClusterRefusal::NameTaken(name.clone())),
+            }
         } else if count >= limit {
             Some(ClusterRefusal::TooManyVolumes { count, limit })
         } else {

@@ -7,8 +7,10 @@
 pub mod extension;
 pub mod trend;
 
+use std::collections::BTreeMap;
+
 use bricklayer_proto::ids::{BrickId, DeviceId};
-use bricklayer_proto::inventory::{LogicalVolume, LvKind, VolumeGroup};
+use bricklayer_proto::inventory::{LvKind, VolumeGroup};
 use bricklayer_proto::names::LvName;
 use bricklayer_proto::size::ByteSize;
 
@@ -36,6 +38,7 @@ pub struct PoolSeen {
 impl PoolSeen {
     /// The pools of a device's group.
     pub fn of_group(device: DeviceId, group: &VolumeGroup) -> impl Iterator<Item = Self> {
+        let promised = promised(group);
         group.volumes.iter().filter_map(move |volume| match volume.kind {
             LvKind::ThinPool { metadata, data_percent, metadata_percent, volumes } => Some(Self {
                 device,
@@ -44,7 +47,7 @@ impl PoolSeen {
                 metadata,
                 data_percent,
                 metadata_percent,
-                promised: promised(group, volume),
+                promised: promised.get(&volume.name).copied().unwrap_or_default(),
                 volumes,
             }),
             _ => None,
@@ -94,11 +97,14 @@ fn part(of: ByteSize, percent: f64) -> ByteSize {
     ByteSize::from_bytes(u64::try_from(bytes).unwrap_or(u64::MAX))
 }
 
-/// What the thin volumes of a pool have together.
-fn promised(group: &VolumeGroup, pool: &LogicalVolume) -> ByteSize {
-    let thin = group.volumes.iter().filter(|volume| match &volume.kind {
-        LvKind::Thin { pool: of } => *of == pool.name,
-        _ => false,
-    });
-    ByteSize::from_bytes(thin.map(|volume| volume.size.bytes()).fold(0, u64::saturating_add))
+/// What the thin volumes of each pool have together.
+fn promised(group: &VolumeGroup) -> BTreeMap<LvName, ByteSize> {
+    let mut promised: BTreeMap<LvName, ByteSize> = BTreeMap::new();
+    for volume in &group.volumes {
+        if let LvKind::Thin { pool } = &volume.kind {
+            let sum = promised.entry(pool.clone()).or_default();
+            *sum = ByteSize::from_bytes(sum.bytes().saturating_add(volume.size.bytes()));
+        }
+    }
+    promised
 }
