@@ -316,6 +316,9 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     /// Takes the option off the volume, so that it is as by default. One that it does not have is no error.
     async fn gluster_volume_reset(&self, name: &VolumeName, option: &OptionKey) -> Result<(), HostError>;
     async fn gluster_volume_start(&self, name: &VolumeName) -> Result<(), HostError>;
+    /// Of a volume that runs: starts the processes of its bricks that have none. A brick directory without the volume's
+    /// mark is refused by GlusterFS itself.
+    async fn gluster_volume_start_bricks(&self, name: &VolumeName) -> Result<(), HostError>;
     async fn gluster_volume_stop(&self, name: &VolumeName) -> Result<(), HostError>;
     /// The bricks' file systems stay as they are, also those that glusterd itself made for a clone.
     async fn gluster_volume_delete(&self, name: &VolumeName) -> Result<(), HostError>;

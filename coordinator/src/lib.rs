@@ -18,6 +18,7 @@ pub mod model;
 pub mod ops;
 pub mod pki;
 pub mod placement;
+pub mod pools;
 pub mod rebuild;
 pub mod reconcile;
 pub mod recovery;

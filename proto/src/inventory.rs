@@ -344,6 +344,20 @@ pub struct GlusterSeen {
     /// The version of `gluster-block`; `None` where the host lacks it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub block: Option<String>,
+    /// Every volume of its pool, ours or not, as of a minute ago at the most; `None` where it did not say, or the agent is
+    /// older than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volumes: Option<Vec<VolumeInPool>>,
+}
+
+/// A volume that glusterd knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeInPool {
+    pub name: VolumeName,
+    /// The volume of ours that it is, by its option [`crate::task::VOLUME_ID_OPTION`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<VolumeId>,
+    pub started: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -56,6 +56,8 @@ pub enum Wanted {
     /// The brick has at least the space of the spec: pool, pool metadata, thin volume and file system, and its tags and
     /// record say so. Nothing is ever made smaller.
     BrickGrown(BrickSpec),
+    /// The brick that is there is mounted and has its line of fstab, as after a boot. Makes no volume and no file system.
+    BrickUp(BrickKey),
     /// A brick that GlusterFS itself made when it cloned a volume is one of ours: its thin volume carries our tags, its
     /// file system our record.
     CloneBrick(CloneBrickSpec),
@@ -77,6 +79,8 @@ pub enum Wanted {
     /// The volume is known to glusterd and has its options; not yet started.
     Volume(VolumeSpec),
     VolumeStarted(VolumeKey),
+    /// Every brick of the running volume whose file system is there has a process, as far as its host is.
+    BricksStarted(VolumeKey),
     VolumeStopped(VolumeKey),
     /// The stopped volume is not known to glusterd any more.
     VolumeGone(VolumeKey),
@@ -212,6 +216,19 @@ pub struct VolumeRecord {
     /// Room for snapshots: the pool has this many times the brick's size. Thousandths; 1000 is none.
     pub snapshot_factor_milli: u32,
     pub snapshots: bool,
+    /// A person protected it against deletion.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protected: bool,
+    /// A person deleted it, and its bricks are kept until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trash: Option<TrashRecord>,
+}
+
+/// How long the bricks of a deleted volume are kept, in milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrashRecord {
+    pub since_ms: i64,
+    pub until_ms: i64,
 }
 
 impl VolumeRecord {
@@ -348,6 +365,9 @@ pub enum Report {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeReport {
     pub started: bool,
+    /// Those that are set on it; `None` from an agent that is older than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<BTreeMap<String, String>>,
     /// In glusterd's order.
     pub bricks: Vec<BrickSeenInVolume>,
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
@@ -31,6 +32,7 @@ use bricklayer_coordinator::service::{Config, Coordinator, Layout};
 use bricklayer_proto::inventory::Inventory;
 use bricklayer_proto::names::HostName;
 use bricklayer_proto::size::ByteSize;
+use bricklayer_proto::wire::PROTOCOLS;
 use camino::Utf8PathBuf;
 use clap::Parser as _;
 
@@ -70,6 +72,8 @@ pub struct Agent {
     data_dir: Utf8PathBuf,
     timing: Timing,
     life: Option<Life>,
+    /// Those that it offers when it starts.
+    protocols: RangeInclusive<u32>,
 }
 
 /// An installation with its agents, in a folder that goes with it.
@@ -304,7 +308,7 @@ impl Agent {
             clock: identity::Clock::system(),
         };
         identity::enrol(enrolment).await.with_context(|| format!("{} could not enrol", host.name()))?;
-        let mut agent = Self { host, data_dir, timing, life: None };
+        let mut agent = Self { host, data_dir, timing, life: None, protocols: PROTOCOLS };
         agent.start().await?;
         Ok(agent)
     }
@@ -319,6 +323,11 @@ impl Agent {
         &self.data_dir
     }
 
+    /// From its next start on it speaks these alone, as an older one does.
+    pub fn speak(&mut self, protocols: RangeInclusive<u32>) {
+        self.protocols = protocols;
+    }
+
     /// Starts the agent on what it left. Back when the bricks of the host are up, as far as they can be.
     pub async fn start(&mut self) -> anyhow::Result<()> {
         let config = session::Config {
@@ -328,12 +337,13 @@ impl Agent {
             notify_systemd: false,
             timing: self.timing,
             clock: identity::Clock::system(),
+            protocols: self.protocols.clone(),
         };
         let host: Arc<dyn Host> = Arc::new(self.host.clone());
         let name = format!("agent-{}", self.host.name());
         // As the program's own `run` does it: bricks first, then the coordinator.
         let (life, ()) = Life::start(&name, |stop, ready| async move {
-            let engine = Arc::new(Engine::new(Arc::clone(&host)));
+            let engine = Arc::new(Engine::new(Arc::clone(&host)).with_volumes_every(Duration::ZERO));
             let journal_dir = config.journal_dir.clone();
             let open = move || Journal::open(journal_dir.as_std_path()).map_err(anyhow::Error::from);
             let journal = tokio::task::spawn_blocking(open).await??;

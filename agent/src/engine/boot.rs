@@ -9,16 +9,18 @@ use std::time::Duration;
 
 use bricklayer_proto::ids::BrickId;
 use bricklayer_proto::inventory::{BrickTags, LogicalVolume};
-use bricklayer_proto::names::{MountPoint, mapper_path};
+use bricklayer_proto::names::{MountPoint, VgName, mapper_path};
+use bricklayer_proto::task::{BrickKey, Done, Failure, Report};
 use futures::future::join_all;
 
-use super::{Engine, chain};
+use super::{Engine, OnProgress, chain, done, failure};
 use crate::fstab;
 use crate::host::{GroupReport, HostError, HostView};
 use crate::journal::ManifestBrick;
 use crate::lock::Key;
 use crate::observe;
-use crate::plan::brick::RECORD;
+use crate::plan::brick::{Found, RECORD};
+use crate::plan::refused;
 use crate::tags;
 
 /// How often bricks that fail are tried, and how long between.
@@ -107,6 +109,33 @@ impl Engine {
             results
         };
         self.locks.holding(vec![Key::Group(group.name.clone())], work).await
+    }
+
+    /// One brick, while the host runs. Refused where its volume is not there or does not carry its tags: this makes none.
+    /// The group is locked by the caller.
+    pub(super) async fn brick_up(&self, key: &BrickKey, progress: OnProgress<'_>) -> Result<Done, Failure> {
+        let view = self.host.view().await.map_err(|error| failure(&error))?;
+        let name = VgName::of_device(key.device);
+        let group = view.groups.iter().find(|group| group.name == name);
+        let group = group.ok_or_else(|| refused(format!("device {} is not on this host", key.device)))?;
+        let found = Found::look(group, key)?;
+        let volume =
+            found.volume.ok_or_else(|| refused(format!("brick {} is not on device {}", key.brick, key.device)))?;
+        if volume.condemned {
+            return Err(refused(format!("brick {} is condemned: it is being removed", key.brick)));
+        }
+        if tags::is_mounted_by_glusterd(&volume.tags) {
+            return Err(refused(format!("brick {} is mounted by glusterd itself", key.brick)));
+        }
+        let parsed = tags::parse_brick(&volume.tags).ok().flatten();
+        let parsed = parsed.ok_or_else(|| refused(format!("brick {} has no tags that can be read", key.brick)))?;
+        progress("mount");
+        if !volume.active {
+            self.host.activate_group(&group.name).await.map_err(|error| failure(&error))?;
+        }
+        self.boot_brick(&view, group, &parsed, volume).await.map_err(|error| failure(&error))?;
+        let after = self.host.view().await.map_err(|error| failure(&error))?;
+        Ok(done((&after.mounts, &after.fstab) != (&view.mounts, &view.fstab), Report::Nothing))
     }
 
     async fn boot_brick(

@@ -202,6 +202,7 @@ fn settles(wanted: &Wanted) -> Option<Duration> {
         | Wanted::Peer { .. }
         | Wanted::PeerGone { .. } => Some(Duration::ZERO),
         Wanted::Brick(_)
+        | Wanted::BrickUp(_)
         | Wanted::BrickGrown(_)
         | Wanted::CloneBrick(_)
         | Wanted::BrickCondemned(_)
@@ -227,6 +228,7 @@ fn settles(wanted: &Wanted) -> Option<Duration> {
         | Wanted::BrickSynced(_)
         | Wanted::Volume(_)
         | Wanted::VolumeStarted(_)
+        | Wanted::BricksStarted(_)
         | Wanted::VolumeStopped(_)
         | Wanted::VolumeGone(_) => None,
     }

@@ -19,10 +19,11 @@ mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bricklayer_proto::block::{BlockResize, BlockSpec};
 use bricklayer_proto::ids::VolumeId;
-use bricklayer_proto::inventory::{GlusterSeen, Inventory};
+use bricklayer_proto::inventory::{GlusterSeen, Inventory, VolumeInPool};
 use bricklayer_proto::names::{DevicePath, VgName, VolumeName};
 use bricklayer_proto::task::{Done, Failure, FailureKind, Report, Wanted};
 
@@ -47,7 +48,13 @@ pub struct Engine {
     remembered: Mutex<BTreeMap<VgName, GroupReport>>,
     /// Volumes whose id this process has set or read, so that starting one need not ask whose it is.
     known_volumes: Mutex<BTreeSet<(VolumeName, VolumeId)>>,
+    /// What glusterd said last of all its volumes, and when: it is not asked with every inventory.
+    volumes_in_pool: Mutex<Option<(Instant, Vec<VolumeInPool>)>>,
+    volumes_every: Duration,
 }
+
+/// Glusterd is asked for all its volumes as often as an inventory is made for want of news.
+const VOLUMES_EVERY: Duration = Duration::from_secs(50);
 
 impl Engine {
     #[must_use]
@@ -58,7 +65,15 @@ impl Engine {
             known_on_disk: Mutex::default(),
             remembered: Mutex::default(),
             known_volumes: Mutex::default(),
+            volumes_in_pool: Mutex::default(),
+            volumes_every: VOLUMES_EVERY,
         }
+    }
+
+    /// How old what it tells of glusterd's volumes may be.
+    #[must_use]
+    pub fn with_volumes_every(self, every: Duration) -> Self {
+        Self { volumes_every: every, ..self }
     }
 
     #[must_use]
@@ -89,13 +104,14 @@ impl Engine {
             Wanted::Brick(spec) => vec![group(spec.device)],
             Wanted::BrickCanGrow(spec) | Wanted::BrickGrown(spec) => vec![group(spec.device)],
             Wanted::CloneBrick(spec) => vec![group(spec.device)],
-            Wanted::BrickSynced(key) | Wanted::BrickCondemned(key) | Wanted::BrickGone(key) => {
+            Wanted::BrickUp(key) | Wanted::BrickSynced(key) | Wanted::BrickCondemned(key) | Wanted::BrickGone(key) => {
                 vec![group(key.device)]
             }
             Wanted::Peer { .. }
             | Wanted::PeerGone { .. }
             | Wanted::Volume(_)
             | Wanted::VolumeStarted(_)
+            | Wanted::BricksStarted(_)
             | Wanted::VolumeStopped(_)
             | Wanted::VolumeGone(_)
             | Wanted::VolumeExtended(_)
@@ -123,6 +139,8 @@ impl Engine {
                 Wanted::DeviceSeen { device } => self.device_seen(*device).await,
                 Wanted::DiskWiped { path, confirm } => self.disk_wiped(path, confirm, progress).await,
                 Wanted::Brick(spec) => self.brick(spec, progress).await,
+                Wanted::BrickUp(key) => self.brick_up(key, progress).await,
+                Wanted::BricksStarted(key) => self.bricks_started(key, progress).await,
                 Wanted::BrickSynced(key) => self.brick_synced(key, progress).await,
                 Wanted::BrickCondemned(key) => self.brick_condemned(key, progress).await,
                 Wanted::BrickGone(key) => self.brick_gone(key, progress).await,
@@ -191,14 +209,44 @@ impl Engine {
         // A glusterd that hangs must not keep the disks from being seen.
         match self.host.gluster_is_running().await {
             Ok(true) => match self.host.gluster_pool().await {
-                Ok((uuid, peers)) => GlusterSeen { running: true, uuid: Some(uuid), peers, block },
+                Ok((uuid, peers)) => {
+                    let volumes = self.volumes_in_pool().await;
+                    GlusterSeen { running: true, uuid: Some(uuid), peers, block, volumes }
+                }
                 Err(error) => {
                     tracing::warn!("glusterd runs and does not tell its peers: {}", chain(&error));
-                    GlusterSeen { running: true, uuid: None, peers: Vec::new(), block }
+                    GlusterSeen { running: true, block, ..GlusterSeen::default() }
                 }
             },
             Ok(false) | Err(_) => GlusterSeen { block, ..GlusterSeen::default() },
         }
+    }
+
+    /// From glusterd's own files, past the lock of its pool.
+    async fn volumes_in_pool(&self) -> Option<Vec<VolumeInPool>> {
+        let known = locked(&self.volumes_in_pool).clone();
+        if let Some((asked, volumes)) = known
+            && asked.elapsed() < self.volumes_every
+        {
+            return Some(volumes);
+        }
+        let volumes = match self.gluster_volumes().await {
+            Ok(volumes) => volumes,
+            Err(error) => {
+                tracing::warn!("glusterd does not tell its volumes: {}", chain(&error));
+                return None;
+            }
+        };
+        let volumes: Vec<VolumeInPool> = volumes
+            .into_iter()
+            .map(|volume| VolumeInPool {
+                id: volume.id.and_then(|id| id.parse().ok()),
+                name: volume.name,
+                started: volume.started,
+            })
+            .collect();
+        *locked(&self.volumes_in_pool) = Some((Instant::now(), volumes.clone()));
+        Some(volumes)
     }
 }
 

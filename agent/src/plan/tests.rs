@@ -121,6 +121,8 @@ fn spec() -> BrickSpec {
             options: vec![],
             snapshot_factor_milli: 1000,
             snapshots: false,
+            protected: false,
+            trash: None,
         },
     }
 }

@@ -86,7 +86,7 @@ impl Attached {
     ) -> Result<Self, SessionError> {
         let journal = agent.executor.journal();
         let hello = Hello {
-            protocols: wire::PROTOCOLS,
+            protocols: agent.config.protocols.clone(),
             node: identity.node,
             epoch: journal.epoch(),
             clock_ms: agent.config.clock.now().as_millisecond(),

@@ -8,6 +8,7 @@ mod attached;
 mod backoff;
 mod board;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +45,8 @@ pub struct Config {
     pub notify_systemd: bool,
     pub timing: Timing,
     pub clock: Clock,
+    /// Those that it offers: all that it knows, but in tests.
+    pub protocols: RangeInclusive<u32>,
 }
 
 /// How often, and how long between.

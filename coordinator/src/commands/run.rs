@@ -104,5 +104,6 @@ fn settings(file: &ConfigFile, heketi: &config::heketi::AtRun, log: LogControl) 
         options_last: file.volumes.options_last.clone(),
         log,
         tls,
+        room: default.room.with_least(file.least_free()?),
     })
 }

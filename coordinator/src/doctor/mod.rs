@@ -4,23 +4,27 @@
 //! knows. It changes nothing and repairs nothing: a cure is a sentence for a person. What operations are working on is
 //! left out, as it is on the move, and so is a report that may be older than the last change.
 //!
-//! `nodes` looks at hosts, agents and glusterd, `devices` at volume groups and pools, `bricks` at bricks and their mounts.
+//! `nodes` looks at hosts, agents and glusterd, `devices` at volume groups, `pools` at thin pools, `bricks` at bricks and their mounts, `volumes`
+//! at the trash, `gluster` at what GlusterFS says of volumes.
 
 mod bricks;
 mod devices;
+mod gluster;
 mod nodes;
+mod pools;
+mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bricklayer_proto::ids::{BrickId, DeviceId, NodeId, OperationId};
+use bricklayer_proto::ids::{BrickId, DeviceId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::inventory::{Inventory, VolumeGroup};
 use jiff::Timestamp;
 
 use crate::agents::{AgentStatus, Presence};
 use crate::exports;
 use crate::model::{Device, Node, OpState, Operation, Topology};
-use crate::ops::Operations;
+use crate::ops::{GlusterView, Operations, PoolView};
 
 /// Everything that is known at one moment.
 pub struct World {
@@ -31,6 +35,10 @@ pub struct World {
     pub exports: Option<exports::Seen>,
     /// Devices on which something is, or was a moment ago, under way.
     moving: BTreeSet<DeviceId>,
+    /// Volumes that went a moment ago, so that a report may still show them.
+    deleted: BTreeSet<VolumeId>,
+    pools: Vec<PoolView>,
+    gluster: BTreeMap<VolumeId, GlusterView>,
 }
 
 /// One host, as its agent is known and as it reported last.
@@ -54,9 +62,19 @@ impl World {
             Some(finished) => now.duration_since(finished).unsigned_abs() < lag,
             None => true,
         };
-        let recent = topology.operations.values().filter(is_recent);
-        let moving = recent.flat_map(|operation| operation.plan.devices()).collect();
-        Self { hosts: hosts.collect(), exports: operations.exports(), moving, topology, now }
+        let recent: Vec<_> = topology.operations.values().filter(is_recent).collect();
+        let moving = recent.iter().flat_map(|operation| operation.plan.devices()).collect();
+        let deleted = recent.iter().flat_map(|operation| operation.plan.volumes()).collect();
+        Self {
+            hosts: hosts.collect(),
+            exports: operations.exports(),
+            moving,
+            deleted,
+            pools: operations.pools(),
+            gluster: operations.gluster_views(),
+            topology,
+            now,
+        }
     }
 
     /// What the node's agent reported, where it is attached: what it said before it went away proves nothing.
@@ -99,6 +117,7 @@ pub enum Subject {
     Node(NodeId),
     Device(DeviceId),
     Brick(BrickId),
+    Volume(VolumeId),
     Operation(OperationId),
     /// Something on a host that no record knows: its name there.
     Unknown(String),
@@ -132,6 +151,9 @@ pub fn examine(world: &World) -> Vec<Finding> {
     }
     operations(world, &mut findings);
     exports_of(world, &mut findings);
+    pools::examine(world, &mut findings);
+    volumes::examine(world, &mut findings);
+    gluster::examine(world, &mut findings);
     findings.sort_by(|one, other| {
         let key = |finding: &Finding| (finding.severity, finding.code, finding.host.clone(), finding.subject.clone());
         key(one).cmp(&key(other))

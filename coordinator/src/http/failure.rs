@@ -113,6 +113,10 @@ impl Failure {
             | R::NodeIsThere { .. }
             | R::DeviceIsThere { .. }
             | R::HoldsBlockVolumes
+            | R::Protected { .. }
+            | R::InTrash { .. }
+            | R::NotInTrash { .. }
+            | R::NothingToKeep { .. }
             | R::DatabaseVolume => StatusCode::CONFLICT,
             R::DeviceNotFailed(_)
             | R::NoAgent { .. }

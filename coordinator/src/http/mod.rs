@@ -17,6 +17,7 @@ pub mod heketi;
 mod mode;
 mod openapi;
 mod rehearsal;
+mod room;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 
 pub use auth::Auth;
 pub use mode::{Mode, ModeSwitch, NotAMode};
+pub use room::{LEAST_FREE, Room};
 pub use serve::serve;
 pub use throttle::MOST_UNFINISHED;
 pub use tls::{Tls, TlsError};
@@ -57,6 +59,8 @@ pub struct Settings {
     pub options_last: Vec<String>,
     /// Plain HTTP without.
     pub tls: Option<Tls>,
+    /// For more state.
+    pub room: Room,
 }
 
 impl Default for Settings {
@@ -69,6 +73,7 @@ impl Default for Settings {
             options_first: Vec::new(),
             options_last: Vec::new(),
             tls: None,
+            room: Room::default(),
         }
     }
 }

@@ -19,12 +19,12 @@ pub use node::{Node, Zone};
 pub use operation::{
     BlockCreate, BlockDelete, BlockExpand, BlockRestrict, BrickMove, BrickReplace, CleanUp, DeviceAdd, DeviceDelete,
     DeviceRemove, DeviceResync, DeviceState, DiskWipe, NodeAdd, NodeDelete, NodeState, OpState, Operation, Plan,
-    Resource, VolumeClone, VolumeCreate, VolumeDelete, VolumeExpand,
+    Resource, VolumeClone, VolumeCreate, VolumeDelete, VolumeExpand, VolumeProtect, VolumeTrash, VolumeUndelete,
 };
 #[cfg(test)]
 pub use topology::snapshots;
 pub use topology::{Host, Hosted, Map, Topology};
-pub use volume::{Brick, Durability, FIRST_GENERATION, Snapshot, Volume};
+pub use volume::{Brick, Durability, FIRST_GENERATION, Snapshot, Trash, Volume};
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -35,6 +35,14 @@ pub enum Plan {
     VolumeDelete(VolumeDelete),
     VolumeExpand(VolumeExpand),
     VolumeClone(VolumeClone),
+    /// Thin pools of the volume fill up and get more; the volume itself stays as large as it is.
+    PoolExtend(VolumeExpand),
+    /// It is stopped, and its bricks are kept for a while.
+    VolumeTrash(VolumeTrash),
+    /// It serves again.
+    VolumeUndelete(VolumeUndelete),
+    /// Whether it may be deleted.
+    VolumeProtect(VolumeProtect),
     BrickReplace(BrickReplace),
     BlockCreate(BlockCreate),
     BlockExpand(BlockExpand),
@@ -124,6 +132,24 @@ impl VolumeExpand {
 pub struct VolumeClone {
     pub source: Volume,
     /// The clone. Each of its bricks lies in the pool of the brick in the same place of the source.
+    pub volume: Volume,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VolumeTrash {
+    /// As it is from now on.
+    pub volume: Volume,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VolumeUndelete {
+    /// As it is to be: not in the trash.
+    pub volume: Volume,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VolumeProtect {
+    /// As it is from now on.
     pub volume: Volume,
 }
 
@@ -239,6 +265,10 @@ impl Plan {
             Self::VolumeDelete(_) => "volume-delete",
             Self::VolumeExpand(_) => "volume-expand",
             Self::VolumeClone(_) => "volume-clone",
+            Self::PoolExtend(_) => "pool-extend",
+            Self::VolumeTrash(_) => "volume-trash",
+            Self::VolumeUndelete(_) => "volume-undelete",
+            Self::VolumeProtect(_) => "volume-protect",
             Self::BrickReplace(_) => "brick-replace",
             Self::BlockCreate(_) => "block-create",
             Self::BlockExpand(_) => "block-expand",
@@ -289,7 +319,7 @@ impl Plan {
     #[must_use]
     pub fn bricks(&self) -> &[Brick] {
         match self {
-            Self::VolumeExpand(expand) => &expand.after.bricks,
+            Self::VolumeExpand(expand) | Self::PoolExtend(expand) => &expand.after.bricks,
             Self::BrickReplace(replace) => std::slice::from_ref(&replace.new),
             _ => self.volume().map_or(&[], |volume| &volume.bricks),
         }
@@ -300,6 +330,9 @@ impl Plan {
         let whole = match self {
             Self::BrickReplace(replace) => &replace.volume.bricks,
             Self::VolumeClone(clone) => &clone.source.bricks,
+            Self::VolumeTrash(VolumeTrash { volume })
+            | Self::VolumeUndelete(VolumeUndelete { volume })
+            | Self::VolumeProtect(VolumeProtect { volume }) => &volume.bricks,
             _ => [].as_slice(),
         };
         self.bricks().iter().chain(whole)
@@ -309,9 +342,12 @@ impl Plan {
     #[must_use]
     pub fn volumes(&self) -> Vec<VolumeId> {
         match self {
-            Self::VolumeExpand(expand) => vec![expand.after.id],
+            Self::VolumeExpand(expand) | Self::PoolExtend(expand) => vec![expand.after.id],
             Self::BrickReplace(replace) => vec![replace.volume.id],
             Self::VolumeClone(clone) => vec![clone.volume.id, clone.source.id],
+            Self::VolumeTrash(VolumeTrash { volume })
+            | Self::VolumeUndelete(VolumeUndelete { volume })
+            | Self::VolumeProtect(VolumeProtect { volume }) => vec![volume.id],
             _ => self.volume().map(|volume| volume.id).into_iter().collect(),
         }
     }
@@ -329,6 +365,7 @@ impl Plan {
             Self::DeviceDelete(delete) => vec![delete.device.id],
             Self::DeviceRemove(remove) => remove.devices.clone(),
             Self::BrickReplace(replace) => vec![replace.old.device, replace.new.device],
+            Self::PoolExtend(extend) => extend.grown().map(|brick| brick.device).collect(),
             _ => self.bricks().iter().map(|brick| brick.device).collect(),
         }
     }
@@ -378,9 +415,33 @@ impl Plan {
                     expand.added().map(|brick| format!("brick {} of {} on {}", brick.id, brick.asked, at(brick)));
                 std::iter::once(first).chain(grown).chain(added).collect()
             }
+            Self::PoolExtend(extend) => {
+                let pool = |brick: &Brick| {
+                    let one = topology.devices.get(&brick.device).map(|device| device.space.extent_size);
+                    let size = |brick: &Brick| one.and_then(|one| brick.space.pool.to_bytes(one)).unwrap_or_default();
+                    let before = extend.before.brick(brick.id).map(size).unwrap_or_default();
+                    let of = format!("the pool of brick {} of volume {} on {}", brick.id, extend.after.name, at(brick));
+                    match size(brick) {
+                        after if after == before => format!("{of} gets more metadata"),
+                        after => format!("{of}: from {before} to {after}"),
+                    }
+                };
+                extend.grown().map(pool).collect()
+            }
             Self::BrickReplace(replace) => {
                 let (old, new) = (&replace.old, &replace.new);
                 vec![format!("brick {} of volume {}: from {} to {}", old.id, replace.volume.name, at(old), at(new))]
+            }
+            Self::VolumeTrash(VolumeTrash { volume }) => {
+                let until = volume.trash.map(|trash| format!(" until {:.0}", trash.until)).unwrap_or_default();
+                vec![format!("{} is stopped, and kept in the trash{until}", of_volume(volume))]
+            }
+            Self::VolumeUndelete(VolumeUndelete { volume }) => {
+                vec![format!("{} is taken out of the trash and serves again", of_volume(volume))]
+            }
+            Self::VolumeProtect(VolumeProtect { volume }) => {
+                let cannot = if volume.protected { "cannot be deleted any more" } else { "can be deleted" };
+                vec![format!("{} {cannot}", of_volume(volume))]
             }
             Self::DeviceRemove(remove) => {
                 let moves = remove.moves.iter().map(|moving| match topology.brick(moving.brick) {

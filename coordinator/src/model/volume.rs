@@ -3,7 +3,8 @@ use bricklayer_proto::inventory::{BrickRole, BrickTags};
 use bricklayer_proto::names::{BrickPath, VolumeName};
 use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::space::BrickSpace;
-use bricklayer_proto::task::{BrickKey, BrickSpec, Layout, VolumeKey, VolumeRecord};
+use bricklayer_proto::task::{BrickKey, BrickSpec, Layout, TrashRecord, VolumeKey, VolumeRecord};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::BlockRestriction;
@@ -27,8 +28,37 @@ pub struct Volume {
     #[serde(default, skip_serializing_if = "BlockRestriction::is_none")]
     pub restriction: BlockRestriction,
     pub snapshot: Snapshot,
+    /// A person protected it: it is not deleted before a person takes that back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protected: bool,
+    /// It was deleted, and its bricks are kept for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trash: Option<Trash>,
     /// Set by set, in GlusterFS's order within each.
     pub bricks: Vec<Brick>,
+}
+
+/// A deleted volume whose bricks are kept. GlusterFS still knows it, stopped: deleted there, its bricks could not be made
+/// a volume again without breaking the marks that heal and quorum go by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trash {
+    pub since: Timestamp,
+    /// When its bricks go, if nobody takes it out before.
+    pub until: Timestamp,
+}
+
+impl Trash {
+    #[must_use]
+    pub fn record(self) -> TrashRecord {
+        TrashRecord { since_ms: self.since.as_millisecond(), until_ms: self.until.as_millisecond() }
+    }
+
+    /// `None` where the record has a time that is none.
+    #[must_use]
+    pub fn of(record: TrashRecord) -> Option<Self> {
+        let at = |ms| Timestamp::from_millisecond(ms).ok();
+        Some(Self { since: at(record.since_ms)?, until: at(record.until_ms)? })
+    }
 }
 
 /// The durability of a request as it was sent; [`Layout`] is what it came to.
@@ -117,6 +147,8 @@ impl Volume {
             options: self.options.clone(),
             snapshot_factor_milli: self.snapshot.factor_milli,
             snapshots: self.snapshot.enable,
+            protected: self.protected,
+            trash: self.trash.map(Trash::record),
         }
     }
 

@@ -26,6 +26,11 @@ pub fn begin(
     if devices.iter().any(|device| change.is_moving(*device)) {
         return Err(Rejected::Busy);
     }
+    let on_them = || devices.iter().flat_map(|device| change.bricks_of(*device));
+    // A stopped volume heals nothing, so its bricks cannot move.
+    if let Some((volume, _)) = on_them().find(|(volume, _)| volume.trash.is_some()) {
+        return Err(Rejected::InTrash { name: volume.name.clone() });
+    }
     let moves = devices.iter().flat_map(|device| {
         let bricks = change.bricks_of(*device);
         bricks.map(|(volume, brick)| BrickMove {

@@ -118,7 +118,7 @@ impl Operations {
 
 fn volumes_of(plan: &Plan) -> impl Iterator<Item = &Volume> {
     let other = match plan {
-        Plan::VolumeExpand(expand) => Some(&expand.after),
+        Plan::VolumeExpand(expand) | Plan::PoolExtend(expand) => Some(&expand.after),
         Plan::BrickReplace(replace) => Some(&replace.volume),
         _ => None,
     };
@@ -150,7 +150,7 @@ fn stages(topology: &Topology) -> BTreeMap<BrickId, Stage> {
     let mut stages = BTreeMap::new();
     for operation in topology.unfinished.values() {
         match &operation.plan {
-            Plan::VolumeExpand(expand) => {
+            Plan::VolumeExpand(expand) | Plan::PoolExtend(expand) => {
                 stages.extend(expand.added().map(|brick| (brick.id, Stage::Making)));
                 stages.extend(expand.grown().map(|brick| {
                     let before = expand.before.brick(brick.id).and_then(|before| before.space.taken());
@@ -168,6 +168,19 @@ fn stages(topology: &Topology) -> BTreeMap<BrickId, Stage> {
         }
     }
     stages
+}
+
+/// A brick that nothing is done to. A pool in which a clone lives on does not go with what is in the trash.
+fn settled(topology: &Topology, brick: &Brick) -> Stage {
+    let is_kept = |volume: &Volume| volume.trash.is_some();
+    let lives_on = || {
+        let mut others = topology.bricks_of(brick.device);
+        others.any(|(volume, other)| !is_kept(volume) && other.pool_of() == brick.pool_of())
+    };
+    match topology.brick(brick.id) {
+        Some((volume, _)) if is_kept(volume) && !lives_on() => Stage::Trash,
+        _ => Stage::Whole,
+    }
 }
 
 fn ledger(
@@ -200,7 +213,7 @@ fn ledger(
         brick: brick.id,
         asked: brick.asked,
         space: brick.space,
-        stage: stages.get(&brick.id).copied().unwrap_or(Stage::Whole),
+        stage: stages.get(&brick.id).copied().unwrap_or_else(|| settled(topology, brick)),
         seen: pools.as_ref().map(|pools| match brick.space.pool {
             // Its pool is counted with another brick.
             Extents::ZERO => Extents::ZERO,

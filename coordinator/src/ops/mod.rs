@@ -29,6 +29,7 @@ mod disk_wipe;
 mod drive;
 mod explain;
 mod gluster;
+mod gluster_watch;
 mod ledger;
 mod lost;
 mod node_add;
@@ -36,16 +37,19 @@ mod node_delete;
 mod node_edit;
 mod node_state;
 mod plans;
+mod pools;
 mod progress;
 mod rehearsal;
 mod rejected;
 mod step;
 mod tags;
+mod trash;
 mod volume_clone;
 mod volume_create;
 mod volume_delete;
 mod volume_expand;
 mod volume_options;
+mod volume_protect;
 mod volume_state;
 mod what_if;
 
@@ -60,15 +64,18 @@ pub use context::{BlockPolicy, Context, Policy, UnknownNode};
 pub use device_add::DeviceWish;
 pub use disk_wipe::WipeOutlook;
 pub use explain::Outlook;
+pub use gluster_watch::{GlusterView, RepairPolicy, watch as watch_gluster};
 pub use ledger::{Basis, DeviceLedger, DiskSeen, LedgerOf, OtherVolume};
 pub use node_add::NodeWish;
 pub use node_edit::NodeEdit;
 pub use plans::{BrickChange, DeviceForecast, KeptPlan, PlannedBrick};
+pub use pools::{PoolView, watch as watch_pools};
 pub use progress::{StepState, StepView};
 pub use rehearsal::Rehearsal;
 pub use rejected::{ClusterRefusal, Rejected};
 pub use tags::{TagChange, Tagged};
-pub use volume_create::VolumeWish;
+pub use trash::{Keep, TrashPolicy, expire as expire_trash, read_keep};
+pub use volume_create::{VolumeWish, options_of};
 pub use volume_options::{BadOption, read as read_volume_options};
 pub use volume_state::{BrickHealth, VolumeHealth};
 pub use what_if::{MOST_IN_A_SIMULATION, Supposition};
@@ -103,6 +110,8 @@ enum Begun {
 fn whole(topology: &Topology, id: VolumeId) -> Result<Volume, Rejected> {
     let changing = topology.is_changing(id);
     match topology.volumes.get(&id) {
+        // As if it were deleted: whoever deletes it a second time learns that it is.
+        Some(volume) if volume.trash.is_some() => Err(Rejected::NotFound),
         Some(volume) if changing || topology.family_is_changing(volume) => Err(Rejected::Busy),
         Some(volume) => Ok(Volume::clone(volume)),
         // It is being made or deleted, and hidden meanwhile.
@@ -271,8 +280,23 @@ impl Operations {
         self.begin(volume_create::submit(&self.context, wish).await.map_err(|no| self.explained(no))?)
     }
 
-    pub async fn volume_delete(&self, id: VolumeId) -> Result<OperationId, Rejected> {
-        self.begin(volume_delete::submit(&self.context, id).await?)
+    pub async fn volume_delete(&self, id: VolumeId, keep: Keep) -> Result<OperationId, Rejected> {
+        self.begin(trash::delete(&self.context, id, keep).await?)
+    }
+
+    /// Takes a volume out of the trash: it serves again.
+    pub async fn volume_undelete(&self, id: VolumeId) -> Result<OperationId, Rejected> {
+        self.begin(trash::submit_out(&self.context, id).await?)
+    }
+
+    /// Ends a volume in the trash before its time.
+    pub async fn trash_end(&self, id: VolumeId) -> Result<OperationId, Rejected> {
+        self.begin(trash::submit_end(&self.context, id).await?)
+    }
+
+    /// Whether the volume may be deleted.
+    pub async fn volume_protect(&self, id: VolumeId, protected: bool) -> Result<OperationId, Rejected> {
+        self.begin(volume_protect::submit(&self.context, id, protected).await?)
     }
 
     /// Makes the volume `more` larger.

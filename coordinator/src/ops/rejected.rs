@@ -62,6 +62,19 @@ pub enum Rejected {
     NoEligibleCluster(Vec<(ClusterId, ClusterRefusal)>),
     #[error("{}", several(.0, "Unable to create volume on any cluster:"))]
     NoPlacement(Vec<(ClusterId, Box<Refusal>)>),
+    #[error("volume {name} is protected against deletion\nTo take that back: `bricklayer volume unprotect {name}`")]
+    Protected { name: VolumeName },
+    #[error(
+        "volume {name} is in the trash\nTake it out, `bricklayer volume undelete {name}`, or end it, `bricklayer trash empty \
+         {name}`"
+    )]
+    InTrash { name: VolumeName },
+    #[error("volume {name} is not in the trash\nSee `bricklayer trash list`")]
+    NotInTrash { name: VolumeName },
+    #[error(
+        "there is nothing to keep of volume {name}: it holds block volumes, and has none any more\nDelete it without --keep"
+    )]
+    NothingToKeep { name: VolumeName },
     #[error("Cannot delete volume containing the Heketi database")]
     DatabaseVolume,
     /// heketi's text for everything that another operation holds.
@@ -189,6 +202,11 @@ pub enum ClusterRefusal {
     NoKind,
     #[error("Volume name '{0}' already in use")]
     NameTaken(VolumeName),
+    #[error(
+        "Volume name '{0}' already in use\nBy a volume in the trash: `bricklayer volume undelete {0}` takes it out, \
+         `bricklayer trash empty {0}` ends it"
+    )]
+    NameInTrash(VolumeName),
     #[error("Cluster has {count} volumes and limit is {limit}")]
     TooManyVolumes { count: usize, limit: usize },
 }

@@ -77,6 +77,8 @@ pub fn planned(context: &Context, topology: &Topology, wish: VolumeWish) -> Resu
         options: wish.options,
         block: wish.block,
         restriction: BlockRestriction::None,
+        protected: false,
+        trash: None,
         snapshot: wish.snapshot,
         bricks: bricks(&placement, 0),
     })
@@ -136,7 +138,11 @@ pub fn eligible(
         } else if (block && !cluster.block) || (!block && !cluster.file) {
             Some(ClusterRefusal::OtherKind)
         } else if topology.name_is_taken(cluster.id, name.as_str()) {
-            Some(ClusterRefusal::NameTaken(name.clone()))
+            let mut volumes = topology.volumes_of(cluster.id);
+            match volumes.any(|other| other.trash.is_some() && other.name == *name) {
+                true => Some(ClusterRefusal::NameInTrash(name.clone())),
+                false => Some(ClusterRefusal::NameTaken(name.clone())),
+            }
         } else if count >= limit {
             Some(ClusterRefusal::TooManyVolumes { count, limit })
         } else {

@@ -42,6 +42,10 @@ pub enum Relaxed {
     InService {
         devices: Vec<OutOfService>,
     },
+    /// These deleted volumes, which are kept for a while, are gone.
+    EmptyTrash {
+        volumes: Vec<String>,
+    },
     /// Devices with any tags are taken.
     AnyTags {
         instead_of: TagMatch,
@@ -84,6 +88,17 @@ impl Refusal {
     pub fn explained(self, candidates: &[Candidate]) -> Self {
         let relaxations = relaxations(&self.wish, self.largest, candidates);
         Self { relaxations, ..self }
+    }
+}
+
+impl Refusal {
+    /// With the word that it would fit without what is in the trash, if so. `candidates`: the devices as they would be.
+    #[must_use]
+    pub fn or_without_trash(mut self, volumes: Vec<String>, candidates: &[Candidate]) -> Self {
+        let look = Look { wish: &self.wish, candidates };
+        let found = look.proven(Relaxed::EmptyTrash { volumes }, self.wish.clone());
+        self.relaxations.splice(0..0, found);
+        self
     }
 }
 
@@ -314,6 +329,7 @@ impl Relaxation {
                 }
             }),
             Relaxed::InService { .. }
+            | Relaxed::EmptyTrash { .. }
             | Relaxed::AnyTags { .. }
             | Relaxed::Limits { .. }
             | Relaxed::Size { .. }
@@ -333,6 +349,9 @@ impl fmt::Display for Relaxation {
                     .map(|one| format!("{} on {} were in service ({})", one.device_name, one.node_name, one.standing))
                     .collect();
                 write!(f, "if {}", devices.join(" and "))?;
+            }
+            Relaxed::EmptyTrash { volumes } => {
+                write!(f, "if the trash were emptied of {} (`bricklayer trash empty`)", volumes.join(", "))?;
             }
             Relaxed::AnyTags { instead_of } => write!(f, "without the rule {instead_of}")?,
             Relaxed::Limits { limits, instead_of } => {

@@ -20,7 +20,8 @@ use super::{Difference, Evidence, HostEvidence, PoolEvidence, Rebuilt, rebuild};
 use crate::keepsake::document::FORMAT;
 use crate::keepsake::{InstallationDocument, VolumesDocument};
 use crate::model::{
-    AdminState, BlockRestriction, Brick, Cluster, Device, DiskIdentity, Durability, Node, Snapshot, Tags, Volume, Zone,
+    AdminState, BlockRestriction, Brick, Cluster, Device, DiskIdentity, Durability, Node, Snapshot, Tags, Trash,
+    Volume, Zone,
 };
 use crate::pki::AgentRecord;
 use crate::state::{Records, assemble};
@@ -48,6 +49,8 @@ struct Wish {
     options: Vec<String>,
     gid: u32,
     restriction: BlockRestriction,
+    protected: bool,
+    trash: Option<Trash>,
     at: usize,
 }
 
@@ -68,8 +71,9 @@ fn wish() -> impl Strategy<Value = Wish> {
         Just(Layout::Disperse { data: 2, redundancy: 1 }),
     ];
     let options = prop::collection::vec(Just("nfs.disable on".to_owned()), 0..2);
-    (layout, 1..3_u32, 1..9_u64, 1000..2000_u32, options, 0..3000_u32, any::<bool>(), any::<usize>()).prop_map(
-        |(layout, sets, gib, factor_milli, options, gid, locked, at)| Wish {
+    let kept = (any::<bool>(), any::<bool>());
+    (layout, 1..3_u32, 1..9_u64, 1000..2000_u32, options, 0..3000_u32, any::<bool>(), any::<usize>(), kept).prop_map(
+        |(layout, sets, gib, factor_milli, options, gid, locked, at, (protected, trashed))| Wish {
             layout,
             sets,
             gib,
@@ -77,6 +81,9 @@ fn wish() -> impl Strategy<Value = Wish> {
             options,
             gid,
             restriction: if locked { BlockRestriction::Locked } else { BlockRestriction::None },
+            protected,
+            trash: trashed
+                .then(|| Trash { since: NOW, until: Timestamp::from_second(NOW.as_second() + 86_400).unwrap() }),
             at: at % 1000,
         },
     )
@@ -128,6 +135,8 @@ fn volume(shape: &Shape, number: usize, wish: &Wish) -> Volume {
         block: wish.restriction != BlockRestriction::None,
         restriction: wish.restriction,
         snapshot: Snapshot { enable: wish.factor_milli > 1000, factor_milli: wish.factor_milli },
+        protected: wish.protected,
+        trash: wish.trash,
         bricks: bricks.collect(),
     }
 }
@@ -281,7 +290,7 @@ fn in_gluster(records: &Records) -> Vec<GlusterVolumeSeen> {
     let volumes = records.volumes.iter().map(|volume| GlusterVolumeSeen {
         name: volume.name.clone(),
         id: Some(volume.id.to_string()),
-        started: true,
+        started: volume.trash.is_none(),
         bricks: volume.bricks.iter().map(address).collect(),
     });
     volumes.collect()
@@ -342,6 +351,8 @@ fn three() -> Records {
         options: Vec::new(),
         gid: 0,
         restriction: BlockRestriction::None,
+        protected: false,
+        trash: None,
         at: 0,
     };
     records(&Shape { nodes: 3, devices: 1, volumes: vec![wish], dice: 6 })
@@ -521,6 +532,8 @@ fn three_wish() -> Wish {
         options: Vec::new(),
         gid: 0,
         restriction: BlockRestriction::None,
+        protected: false,
+        trash: None,
         at: 0,
     }
 }

@@ -13,7 +13,7 @@ use super::Difference;
 use super::disks::{Disks, OnDisk};
 use super::evidence::{Evidence, HostEvidence};
 use super::hosts::Hosts;
-use crate::model::{BlockRestriction, BlockVolume, Brick, Durability, Node, Snapshot, Volume};
+use crate::model::{BlockRestriction, BlockVolume, Brick, Durability, Node, Snapshot, Trash, Volume};
 
 pub fn rebuild(
     evidence: &Evidence,
@@ -256,6 +256,8 @@ impl Scene<'_, '_> {
             block: false,
             restriction: BlockRestriction::None,
             snapshot: Snapshot { enable: record.snapshots, factor_milli: record.snapshot_factor_milli },
+            protected: self.records(ids, id).any(|record| record.protected),
+            trash: self.trash(ids, id),
             bricks,
         };
         let places =
@@ -277,6 +279,20 @@ impl Scene<'_, '_> {
         }
         self.differences.push(Difference::VolumeAssumed { name, volume: id });
         Some(volume)
+    }
+
+    /// A record that a host missed the change of says that a volume is in the trash that was taken out of it since: it is
+    /// believed only where every record says so and GlusterFS does not run the volume.
+    fn trash(&self, bricks: &[BrickId], volume: VolumeId) -> Option<Trash> {
+        if self.gluster.volume(volume).is_some_and(|seen| seen.started) {
+            return None;
+        }
+        let all: Option<Vec<Trash>> = self.records(bricks, volume).map(|record| Trash::of(record.trash?)).collect();
+        all?.into_iter().max_by_key(|trash| trash.until)
+    }
+
+    fn records<'s>(&'s self, bricks: &'s [BrickId], volume: VolumeId) -> impl Iterator<Item = &'s VolumeRecord> {
+        bricks.iter().filter_map(move |brick| self.record(*brick, volume))
     }
 
     fn record(&self, brick: BrickId, volume: VolumeId) -> Option<&VolumeRecord> {

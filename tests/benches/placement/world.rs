@@ -202,6 +202,8 @@ fn add_volumes(topology: &mut Topology, devices: &[(NodeId, DeviceId)], shape: S
             options: Vec::new(),
             block: false,
             restriction: BlockRestriction::None,
+            protected: false,
+            trash: None,
             snapshot: Snapshot { enable: false, factor_milli: 1000 },
             bricks,
         });

@@ -47,6 +47,7 @@ pub fn request_bodies(bytes: &[u8]) {
         v1::InvitationRequest,
         v1::NodeEdit,
         v1::NodeLostRequest,
+        v1::ProtectRequest,
         v1::SimulationRequest,
         v1::WipeRequest,
     );

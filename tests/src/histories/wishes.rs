@@ -1,7 +1,7 @@
 //! What the clients of a history ask for.
 
 use bricklayer_coordinator::model::{AdminState, Durability, Snapshot, Topology, Volume};
-use bricklayer_coordinator::ops::{DeviceWish, Operations, Rejected, ReplaceRequest, VolumeWish};
+use bricklayer_coordinator::ops::{DeviceWish, Keep, Operations, Rejected, ReplaceRequest, VolumeWish};
 use bricklayer_proto::ids::{BrickId, DeviceId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::names::DevicePath;
 use bricklayer_proto::size::{ByteSize, GIB};
@@ -116,7 +116,7 @@ impl Wish {
             }
             Self::Expand { volume, gib } => operations.volume_expand(volume, ByteSize::from_bytes(gib * GIB)).await,
             Self::Clone { volume } => operations.volume_clone(volume, None).await,
-            Self::Delete { volume } => operations.volume_delete(volume).await,
+            Self::Delete { volume } => operations.volume_delete(volume, Keep::NotAtAll).await,
             Self::Move { brick, heal_check } => {
                 operations.brick_replace(ReplaceRequest { brick, to: None, heal_check }).await
             }

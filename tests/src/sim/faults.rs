@@ -96,6 +96,7 @@ calls! {
         VolumeSet = "gluster_volume_set",
         VolumeReset = "gluster_volume_reset",
         VolumeStart = "gluster_volume_start",
+        VolumeStartBricks = "gluster_volume_start_bricks",
         VolumeStop = "gluster_volume_stop",
         VolumeDelete = "gluster_volume_delete",
         AddBricks = "gluster_add_bricks",

@@ -502,6 +502,13 @@ impl World {
         Ok(())
     }
 
+    /// `volume start force` of a volume that runs.
+    pub fn volume_start_bricks(&mut self, key: HostKey, name: &VolumeName) -> Result<(), HostError> {
+        let volume = self.find_volume(key, &format!("gluster volume start {name} force"), name)?.clone();
+        self.start_bricks_everywhere(key, &volume);
+        Ok(())
+    }
+
     /// On every host within reach.
     pub(super) fn start_bricks_everywhere(&mut self, key: HostKey, volume: &Volume) {
         let hosts: BTreeSet<HostKey> = volume.bricks.iter().filter_map(|brick| self.resolve(&brick.host)).collect();

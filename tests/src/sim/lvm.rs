@@ -24,6 +24,8 @@ pub struct Group {
     pub(super) total: Extents,
     pub(super) spare: Extents,
     pub(super) seqno: u64,
+    /// The number of the next block that a pool hands out.
+    pub(super) next_block: u64,
     pub(super) tags: Vec<LvmTag>,
     pub(super) volumes: BTreeMap<LvName, Volume>,
 }
@@ -34,6 +36,10 @@ pub(super) struct Volume {
     pub tags: Vec<LvmTag>,
     pub kind: Kind,
     pub file_system: Option<FileSystem>,
+    /// Of a thin volume: which block of its pool holds each of its extents that was ever written.
+    pub blocks: BTreeMap<u64, u64>,
+    /// Of a pool: metadata that a test says is in use besides.
+    pub more_metadata: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +60,7 @@ impl Group {
             total: space::usable_extents(disk, extent_size),
             spare: Extents::ZERO,
             seqno: 1,
+            next_block: 0,
             tags: sorted(tags),
             volumes: BTreeMap::new(),
         }
@@ -277,7 +284,14 @@ impl Group {
     }
 
     fn insert(&mut self, name: LvName, kind: Kind, tags: &[LvmTag]) {
-        let volume = Volume { uuid: new_lvm_uuid(), tags: sorted(tags), kind, file_system: None };
+        let volume = Volume {
+            uuid: new_lvm_uuid(),
+            tags: sorted(tags),
+            kind,
+            file_system: None,
+            blocks: BTreeMap::new(),
+            more_metadata: 0,
+        };
         self.volumes.insert(name, volume);
         self.seqno += 1;
     }

@@ -17,6 +17,7 @@ mod machine;
 mod movement;
 mod ours;
 mod snapshots;
+mod thin;
 mod view;
 
 use std::collections::BTreeMap;

@@ -102,11 +102,11 @@ impl Machine {
                 parts.push(hidden(group, &format!("{name}_tdata"), *data, "linear"));
                 parts.push(hidden(group, &format!("{name}_tmeta"), *metadata, "linear"));
                 let used = group.thin_volumes_of(name);
-                let percent = if used > 0 { 1.2 } else { 0.0 };
+                let (data_percent, metadata_percent) = group.fill_of(name);
                 LvKind::ThinPool {
                     metadata: bytes(group, *metadata),
-                    data_percent: active.then_some(percent),
-                    metadata_percent: active.then_some(10.2),
+                    data_percent: active.then_some(data_percent),
+                    metadata_percent: active.then_some(metadata_percent),
                     volumes: u32::try_from(used).unwrap_or(u32::MAX),
                 }
             }

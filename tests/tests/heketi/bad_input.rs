@@ -175,6 +175,8 @@ fn harmless(world: &World) -> Vec<Harmless> {
             }),
         ),
         at("POST /v1/plans/{id}/apply", NOTHING, json!({})),
+        at("POST /v1/volumes/{id}/undelete", NOTHING, json!({})),
+        at("POST /v1/volumes/{id}/protect", NOTHING, json!({"protected": true})),
         at("POST /v1/devices/wipe", "", json!({"node": "gfs1", "device": "/dev/sdz", "confirm": "S1"})),
         // An invitation is no change of what is there: it runs out by itself.
         at("POST /v1/invitations", "", json!({"name": "gfs9", "zone": 1, "ttl_seconds": 60, "rejoin": false})),

@@ -279,3 +279,38 @@ async fn a_create_that_left_marks_on_other_hosts_fails_and_its_bricks_can_be_rem
     }
     assert_eq!(rig.footprints(), before);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_brick_is_brought_up_by_a_repeat_whatever_failed_and_is_never_made() {
+    let rig = Rig::new(1);
+    let up = (0, Wanted::BrickUp(rig::brick_key(0)));
+    rig.ask_all(&[rig::device(0)], &"make").await;
+    let (host, faults) = (&rig.hosts[0], rig.hosts[0].faults());
+    faults.count_anew();
+    let refused = rig.ask(&up).await.unwrap_err();
+    assert_eq!((refused.kind, faults.effects()), (FailureKind::Refused, 0), "{refused:?}");
+
+    rig.ask_all(&[rig::brick(0, 1)], &"make").await;
+    let whole = rig.footprints();
+    let at = rig::mount_point(&rig, 0).to_string();
+    let down = || {
+        host.unmount_by_hand(&at);
+        host.edit_fstab(String::clear);
+    };
+    down();
+    faults.count_anew();
+    assert!(rig.ask(&up).await.unwrap().changed);
+    assert_eq!(faults.effect_log(), [Call::MakeMountPoint, Call::Mount, Call::ReplaceFstab]);
+    assert_eq!(rig.footprints(), whole);
+    for effect in 1..=3 {
+        for fault in [Fault::Before, Fault::After] {
+            down();
+            faults.count_anew();
+            faults.inject(At::Effect(effect), fault);
+            rig.ask(&up).await.unwrap_err();
+            rig.ask(&up).await.unwrap();
+            assert_eq!(rig.footprints(), whole, "effect {effect}, {fault:?}");
+        }
+    }
+    assert!(!rig.ask(&up).await.unwrap().changed);
+}

@@ -129,12 +129,12 @@ impl Client {
 macro_rules! changes {
     ($(
         $(#[$doc:meta])*
-        $name:ident($($argument:ident: $kind:ty),* $(,)?) -> $reply:ty = $method:ident $path:literal $(with $body:expr)?;
+        $name:ident($($argument:ident: $kind:ty),* $(,)?) -> $reply:ty = $method:ident $path:literal $(of $part:ident($($given:ident),*))? $(with $body:expr)?;
     )+) => {
         $(impl Change<$reply> {
             $(#[$doc])*
             pub fn $name($($argument: $kind),*) -> Result<Self, ClientError> {
-                let change = Self::new(reqwest::Method::$method, format!($path));
+                let change = Self::new(reqwest::Method::$method, format!($path $(, $part($($given),*))?));
                 $(let change = change.with_body(&$body)?;)?
                 Ok(change)
             }

@@ -19,7 +19,13 @@
 //! | `GET /v1/volumes/{id}/heal` | | 200 [`Heal`] |
 //! | `GET /v1/volumes/{id}/rebalance` | | 200 [`Rebalance`] |
 //! | `POST /v1/volumes/{id}/rebalance` | | 200 [`Rebalance`] |
+//! | `DELETE /v1/volumes/{id}` | query [`DeleteQuery`] | 202 and `/queue/{id}` |
+//! | `POST /v1/volumes/{id}/undelete` | | 202 and `/queue/{id}` |
+//! | `POST /v1/volumes/{id}/protect` | [`ProtectRequest`] | 202 and `/queue/{id}` |
+//! | `GET /v1/trash` | | 200 [`TrashList`] |
+//! | `DELETE /v1/trash/{id}` | | 202 and `/queue/{id}` |
 //! | `GET /v1/doctor` | | 200 [`Diagnosis`] |
+//! | `GET /v1/pools` | | 200 [`PoolList`] |
 //! | `GET /v1/audit` | | 200 [`Audit`] |
 //! | `GET /v1/capacity` | query [`CapacityQuery`] | 200 [`CapacityList`] |
 //! | `POST /v1/explain` | [`VolumeCreateRequest`](crate::heketi::VolumeCreateRequest) | 200 [`Explanation`] |
@@ -46,7 +52,9 @@ mod ledger;
 mod operations;
 mod placement;
 mod plans;
+mod pools;
 mod simulate;
+mod trash;
 mod volumes;
 
 use serde::{Deserialize, Serialize};
@@ -71,10 +79,12 @@ pub use placement::{
     VolumePlacement, ZoneChecking,
 };
 pub use plans::{KeptPlan, Plan, PlannedBrick, PlannedChange};
+pub use pools::{Pool, PoolBrick, PoolList};
 pub use simulate::{
     Fate, NewPlace, SetState, SimulatedCreation, SimulatedDevice, SimulatedDisk, SimulatedHeal, SimulatedLoss,
     SimulatedSet, SimulatedVolume, SimulatedVolumes, Simulation, SimulationRequest,
 };
+pub use trash::{DeleteQuery, ProtectRequest, TrashList, TrashedVolume};
 pub use volumes::{BrickHeal, Heal, NodeRebalance, Rebalance, RebalanceState};
 
 /// Body of every error.

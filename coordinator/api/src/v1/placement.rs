@@ -271,6 +271,10 @@ pub enum Relaxed {
     InService {
         devices: Vec<OutOfService>,
     },
+    /// These volumes in the trash are gone.
+    EmptyTrash {
+        volumes: Vec<String>,
+    },
     AnyTags,
     /// The installation's limits.
     Limits {

@@ -240,6 +240,7 @@ fn relaxation(relaxation: &Relaxation) -> RelaxationView {
                 })
                 .collect(),
         },
+        Relaxed::EmptyTrash { volumes } => RelaxedView::EmptyTrash { volumes: volumes.clone() },
         Relaxed::AnyTags { .. } => RelaxedView::AnyTags,
         Relaxed::Limits { limits, .. } => {
             RelaxedView::Limits { least_brick_bytes: limits.least_brick.bytes(), most_bricks: limits.most_bricks }

@@ -11,7 +11,9 @@ mod invitations;
 mod ledger;
 mod operations;
 mod plans;
+mod pools;
 mod simulate;
+mod trash;
 mod volumes;
 
 pub use plans::view as plan_view;
@@ -53,6 +55,12 @@ pub fn routes() -> (Router<Service>, Described) {
         routes!(audit::audit),
         routes!(volumes::heal),
         routes!(volumes::rebalance, volumes::start_rebalance),
+        routes!(trash::delete),
+        routes!(trash::undelete),
+        routes!(trash::protect),
+        routes!(trash::list),
+        routes!(trash::end),
+        routes!(pools::list),
         routes!(doctor::examine),
         routes!(capacity::list),
         routes!(explain::explain),

@@ -104,6 +104,8 @@ fn volume(number: u8, step: Step) -> Volume {
         options: Vec::new(),
         block: true,
         restriction: BlockRestriction::None,
+        protected: false,
+        trash: None,
         snapshot: Snapshot { enable: false, factor_milli: 1000 },
         bricks: (0..3).map(|position| brick(number, position, step)).collect(),
     }

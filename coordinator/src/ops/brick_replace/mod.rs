@@ -57,6 +57,9 @@ pub async fn submit(
                     .any(|operation| operation.plan.bricks().iter().any(|pending| pending.id == brick));
                 return Err(if pending { Rejected::BrickPending(brick) } else { Rejected::NotFound });
             };
+            if volume.trash.is_some() {
+                return Err(Rejected::InTrash { name: volume.name.clone() });
+            }
             if change.family_is_changing(volume) {
                 return Err(Rejected::VolumeHasPendingBricks { brick, volume: volume.id });
             }

@@ -70,6 +70,8 @@ fn every_wanted() -> Vec<Wanted> {
         options: vec!["performance.cache-size 1GB".to_owned()],
         snapshot_factor_milli: 1500,
         snapshots: true,
+        protected: false,
+        trash: None,
     };
     let device = DeviceId::from_u128(5);
     let spec = BrickSpec { device, tags: tags(), space: space(), gid: 2000, record: record.clone() };
@@ -98,6 +100,7 @@ fn every_wanted() -> Vec<Wanted> {
         Wanted::BrickCanGrow(spec.clone()),
         Wanted::BrickGrown(spec),
         Wanted::CloneBrick(CloneBrickSpec { device, tags: tags(), path: mount().brick_path(), record }),
+        Wanted::BrickUp(brick),
         Wanted::BrickSynced(brick),
         Wanted::BrickCondemned(brick),
         Wanted::BrickGone(brick),
@@ -131,6 +134,7 @@ fn every_wanted() -> Vec<Wanted> {
             value: None,
         }),
         Wanted::VolumeStarted(volume.clone()),
+        Wanted::BricksStarted(volume.clone()),
         Wanted::VolumeStopped(volume.clone()),
         Wanted::VolumeGone(volume),
     ];
@@ -241,6 +245,7 @@ fn every_outcome_arrives_as_it_was_sent() {
         Report::Volume { seen: None },
         Report::Volume {
             seen: Some(VolumeReport {
+                options: None,
                 started: true,
                 bricks: vec![BrickSeenInVolume { address: address.clone(), online: None }],
             }),
@@ -357,6 +362,11 @@ fn an_inventory_with_everything_in_it_arrives_as_it_was_sent() {
             uuid: Some("u".to_owned()),
             peers: vec![PeerSeen { uuid: "v".to_owned(), host: "gfs2".to_owned(), connected: true }],
             block: Some("0.5.1".to_owned()),
+            volumes: Some(vec![VolumeInPool {
+                name: "vol_x".parse().unwrap(),
+                id: Some(VolumeId::from_u128(4)),
+                started: true,
+            }]),
         },
     };
     for inventory in [inventory, Inventory::default()] {

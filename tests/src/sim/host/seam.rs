@@ -399,6 +399,12 @@ impl Host for SimHost {
         self.gluster_effect(Call::VolumeStart, name, run, None).await
     }
 
+    async fn gluster_volume_start_bricks(&self, name: &VolumeName) -> Result<(), HostError> {
+        let volume = name.clone();
+        let run = move |world: &mut World, key: HostKey| world.volume_start_bricks(key, &volume);
+        self.gluster_effect(Call::VolumeStartBricks, name, run, None).await
+    }
+
     async fn gluster_volume_stop(&self, name: &VolumeName) -> Result<(), HostError> {
         let volume = name.clone();
         let run = move |world: &mut World, key: HostKey| world.volume_stop(key, &volume);

@@ -11,9 +11,11 @@ mod cluster;
 pub mod common;
 mod device;
 mod node;
+mod pool;
 mod server;
 mod simulate;
 mod topology;
+mod trash;
 pub mod values;
 mod volume;
 
@@ -31,9 +33,11 @@ pub use capacity::Capacity;
 pub use cluster::ClusterCommand;
 pub use device::DeviceCommand;
 pub use node::NodeCommand;
+pub use pool::PoolCommand;
 pub use server::{DbCommand, LogLevelCommand, ModeCommand, OperationCommand, ServerCommand, Shell};
 pub use simulate::{Loss, NewDurability, NewVolumes, Simulate};
 pub use topology::TopologyCommand;
+pub use trash::TrashCommand;
 pub use volume::{DurabilityArg, VolumeCommand, VolumeCreate, VolumeWanted};
 
 const ROOT_HELP: &str = "\
@@ -158,6 +162,9 @@ pub enum Command {
     /// Operations: work that runs, or ran
     #[command(subcommand)]
     Operation(OperationCommand),
+    /// Thin pools: how full they are
+    #[command(subcommand)]
+    Pool(PoolCommand),
     /// The coordinator itself
     #[command(subcommand)]
     Server(ServerCommand),
@@ -173,6 +180,9 @@ pub enum Command {
     /// Everything at once
     #[command(subcommand)]
     Topology(TopologyCommand),
+    /// The trash: deleted volumes whose bricks are kept for a while
+    #[command(subcommand)]
+    Trash(TrashCommand),
     /// Volumes
     #[command(subcommand)]
     Volume(VolumeCommand),

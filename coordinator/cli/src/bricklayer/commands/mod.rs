@@ -13,8 +13,10 @@ mod device;
 mod doctor;
 mod node;
 mod placing;
+mod pool;
 mod server;
 mod topology;
+mod trash;
 mod volume;
 
 use std::collections::BTreeMap;
@@ -101,9 +103,11 @@ impl Session {
             Command::LogLevel(command) => self.log_level(command).await,
             Command::Node(command) => self.node(command).await,
             Command::Operation(command) => self.operation(command).await,
+            Command::Pool(command) => self.pool(command).await,
             Command::Server(command) => self.server(command).await,
             Command::Simulate(asked) => self.simulate(asked).await,
             Command::Topology(command) => self.topology(command).await,
+            Command::Trash(command) => self.trash(command).await,
             Command::Volume(command) => self.volume(command).await,
             Command::Token { method, path } => {
                 say(&format!("{}\n", self.client.token(&method, &path)?))?;

@@ -13,6 +13,7 @@ mod hardware;
 mod ledger;
 mod operations;
 mod placement;
+mod pools;
 mod topology;
 mod volumes;
 
@@ -35,8 +36,9 @@ pub use hardware::{
 pub use ledger::{device_ledger, ledger_sum};
 pub use operations::{db_check, operation_info, operation_list, plan};
 pub use placement::{capacity_list, explanation, simulation};
+pub use pools::pool_list;
 pub use topology::topology_info;
-pub use volumes::{block_volume_info, block_volume_list, heal, rebalance, volume_info, volume_list};
+pub use volumes::{block_volume_info, block_volume_list, heal, rebalance, trash_list, volume_info, volume_list};
 
 /// Names of nodes by their ids, for the lists that have ids alone.
 pub type NodeNames = BTreeMap<NodeId, String>;
