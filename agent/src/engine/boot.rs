@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bricklayer_proto::ids::BrickId;
 use bricklayer_proto::inventory::{BrickTags, LogicalVolume};
-use bricklayer_proto::names::{MountPoint, mapper_path};
+use bricklayer_proto::names::{MountPoint, VgName, mapper_path};
 use futures::future::join_all;
 
 use super::{Engine, chain};
@@ -85,7 +85,10 @@ impl Engine {
             }
             results
         };
-        self.locks.holding(vec![Key::Group(group.name.clone())], work).await
+        // As tasks name it, whatever an adopted group is called.
+        let device = tags::parse_group(&group.tags).ok().flatten().map(|ours| ours.device);
+        let key = Key::Group(device.map_or_else(|| group.name.clone(), VgName::of_device));
+        self.locks.holding(vec![key], work).await
     }
 
     async fn boot_brick(

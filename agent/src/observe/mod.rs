@@ -68,7 +68,7 @@ fn brick(view: &HostView, group: &GroupReport, volume: &LogicalVolume) -> Option
     let mounted = mount_point(view_mount(view, &group.name, &volume.name));
     Some(BrickSeen {
         fstab: fstab::of_brick(&view.fstab, tags.brick).and_then(|entry| entry.at.as_str().parse().ok()),
-        path: mounted.as_ref().map(MountPoint::brick_path),
+        path: mounted.as_ref().map(|at| tags::brick_path(at, &volume.tags)),
         mounted,
         tags,
         group: group.name.clone(),

@@ -20,7 +20,8 @@ use super::{Difference, Evidence, HostEvidence, PoolEvidence, Rebuilt, rebuild};
 use crate::keepsake::document::{self, FORMAT};
 use crate::keepsake::{InstallationDocument, VolumesDocument};
 use crate::model::{
-    AdminState, BlockRestriction, Brick, Cluster, Device, DiskIdentity, Durability, Node, Snapshot, Tags, Volume, Zone,
+    AdminState, BlockRestriction, Brick, Cluster, Device, DiskIdentity, Durability, LvNames, Node, Snapshot, Tags,
+    Volume, Zone,
 };
 use crate::pki::AgentRecord;
 use crate::state::{Records, assemble};
@@ -113,6 +114,8 @@ fn volume(shape: &Shape, number: usize, wish: &Wish) -> Volume {
             space: BrickSpace::thin(asked, pool, ONE).unwrap(),
             path: Some(at.brick_path()),
             pool: None,
+            names: LvNames::default(),
+            adopted: false,
             generation: 1 + u64::from(index % 2),
         }
     });
@@ -180,6 +183,7 @@ fn records(shape: &Shape) -> Records {
                 state: state(dice >> 8),
                 tags: Tags::new(),
                 lost: false,
+                adopted: None,
                 added: NOW,
             });
         }

@@ -11,7 +11,6 @@ use bricklayer_proto::ids::{
     BlockVolumeId, BrickId, ClusterId, DeviceId, InstallationId, NodeId, OperationId, VolumeId,
 };
 use bricklayer_proto::inventory::BrickRole;
-use bricklayer_proto::names::LvName;
 use bricklayer_proto::size::{ByteSize, Extents};
 use serde::Serialize;
 
@@ -234,8 +233,8 @@ impl Dump {
             tp_size: kib(brick.space.pool),
             pool_metadata_size: kib(brick.space.metadata),
             pending,
-            lvm_thin_pool: LvName::of_pool(brick.pool_of()).to_string(),
-            lvm_lv: LvName::of_brick(brick.id).to_string(),
+            lvm_thin_pool: brick.pool_lv().to_string(),
+            lvm_lv: brick.volume_lv().to_string(),
             sub_type: match brick.role {
                 BrickRole::Data => 1,
                 BrickRole::Arbiter => 2,
