@@ -282,6 +282,13 @@ impl HeketiDb {
         Ok(database)
     }
 
+    /// The same of what was parsed as JSON already.
+    pub fn of(json: serde_json::Value) -> Result<Self, NotADatabase> {
+        let database: Self = serde_json::from_value(json)?;
+        database.check()?;
+        Ok(database)
+    }
+
     /// Whether nothing was under way when it was written.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {

@@ -204,6 +204,7 @@ async fn a_name_is_given_once_and_comes_back_only_by_rejoining() {
         zone: None,
         life: SignedDuration::from_mins(30),
         rejoin,
+        node: None,
     };
     let taken = world.trust.invite(wanted(false)).await.unwrap_err();
     assert!(matches!(taken, InviteError::NameTaken { .. }) && taken.to_string().contains("--rejoin"), "{taken}");

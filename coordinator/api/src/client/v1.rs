@@ -11,9 +11,10 @@ use super::{Accepted, Client, ClientError};
 use crate::heketi::VolumeCreateRequest;
 use crate::json::parse_body;
 use crate::v1::{
-    AgentList, Audit, BrickReplaceRequest, CapacityList, CapacityQuery, DeviceLedger, DeviceLostRequest, Diagnosis,
-    DiskList, Explanation, Heal, Invitation, InvitationList, InvitationRequest, LedgerSum, NodeEdit, NodeLostRequest,
-    Operation, OperationList, Plan, Rebalance, Simulation, SimulationRequest, WipeRefusal, WipeRequest,
+    AdoptRequest, Adoption, AgentList, Audit, BrickReplaceRequest, CapacityList, CapacityQuery, DeviceLedger,
+    DeviceLostRequest, Diagnosis, DiskList, Explanation, Heal, Invitation, InvitationList, InvitationRequest,
+    LedgerSum, NodeEdit, NodeLostRequest, Operation, OperationList, Plan, Rebalance, Simulation, SimulationRequest,
+    UnadoptRequest, WipeRefusal, WipeRequest,
 };
 
 /// What the server said to a wipe.
@@ -54,6 +55,11 @@ changes! {
     node_edit(node: NodeId, edit: &NodeEdit) -> () = PATCH "/v1/nodes/{node}" with edit;
     /// Gives a node up, with all that is on it.
     node_lost(node: NodeId, request: &NodeLostRequest) -> () = POST "/v1/nodes/{node}/lost" with request;
+
+    /// What could be adopted. Changes nothing.
+    adopt(request: &AdoptRequest) -> Adoption = POST "/v1/adopt" with request;
+    /// Gives back what was adopted.
+    unadopt(request: &UnadoptRequest) -> Accepted<()> = POST "/v1/unadopt" with request;
 
     brick_replace(id: BrickId, request: &BrickReplaceRequest) -> Accepted<()> =
         POST "/v1/bricks/{id}/replace" with request;
@@ -108,6 +114,11 @@ impl Client {
     /// Which brick sets do not keep the rules as things stand now, and what would mend them.
     pub async fn audit(&self) -> Result<Audit, ClientError> {
         self.get_json("/v1/audit").await
+    }
+
+    /// heketi's database of the state as it is.
+    pub async fn export_heketi(&self) -> Result<Value, ClientError> {
+        self.get_json("/v1/export/heketi").await
     }
 
     /// What is left to heal.
