@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{DeviceId, InstallationId, NodeId};
+use crate::inventory::VolumeGroup;
 use crate::names::{BrickPath, LvName, MountPoint, PvUuid, VgName, VolumeName};
 use crate::task::{BrickAddress, BrickKey, BrickSpec, Layout, VolumeKey};
 
@@ -55,8 +56,10 @@ pub struct VolumeAdoption {
 }
 
 /// What of a host an inventory does not tell, as it is not ours.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HostSurvey {
+    /// As an inventory has them, and at the same moment as the rest.
+    pub groups: Vec<VolumeGroup>,
     /// Where the host mounts its logical volumes.
     pub places: Vec<PlaceSeen>,
     /// `None` where glusterd was not asked.

@@ -134,6 +134,7 @@ impl Engine {
             })
         });
         let places = places.collect();
+        let groups = view.groups.iter().map(observe::group).collect();
         let volumes = match gluster {
             true => {
                 self.glusterd_must_run().await?;
@@ -142,7 +143,7 @@ impl Engine {
             }
             false => None,
         };
-        Ok(done(false, Report::Survey(HostSurvey { places, volumes })))
+        Ok(done(false, Report::Survey(HostSurvey { groups, places, volumes })))
     }
 
     async fn group_named(&self, name: &VgName) -> Result<Option<GroupReport>, Failure> {

@@ -35,7 +35,9 @@ pub fn device<'a>(view: &'a HostView, name: &DevicePath) -> Option<&'a BlockDevi
     view.block_devices.iter().find(|device| device.path == *name || device.links.contains(name))
 }
 
-fn group(report: &GroupReport) -> VolumeGroup {
+/// The group as a coordinator is told of it.
+#[must_use]
+pub fn group(report: &GroupReport) -> VolumeGroup {
     let ours = tags::parse_group(&report.tags).unwrap_or_else(|damaged| {
         tracing::warn!(group = %report.name, "a volume group with tags of ours that cannot be read: {damaged}");
         None

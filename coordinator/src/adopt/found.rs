@@ -65,7 +65,7 @@ pub fn of_disks(facts: &Facts<'_>, choices: &Choices, fresh: Fresh<'_>, findings
         }
     }
     for host in facts.hosts.all() {
-        for group in &host.inventory.groups {
+        for group in &host.survey.groups {
             let is_new = group.tags.is_none() && id_in(group.name.as_str(), "vg_").is_some();
             if is_new && let Some(node) = found.node(host, None) {
                 found.device(host, node, &group.name);

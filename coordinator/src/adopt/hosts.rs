@@ -34,7 +34,7 @@ pub struct Hosts {
 impl HostFacts {
     #[must_use]
     pub fn group(&self, name: &VgName) -> Option<&VolumeGroup> {
-        self.inventory.groups.iter().find(|group| group.name == *name)
+        self.survey.groups.iter().find(|group| group.name == *name)
     }
 
     /// The logical volume that a path lies on.

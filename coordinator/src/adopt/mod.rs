@@ -12,6 +12,8 @@ mod finding;
 mod found;
 pub mod heketi_db;
 mod hosts;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};

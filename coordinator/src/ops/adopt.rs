@@ -109,11 +109,11 @@ fn unseen(host: &HostName, why: &str) -> Finding {
         .cure("Its agent has to be of this version, and its glusterd has to answer")
 }
 
-/// What a plan was made from, by which an outdated one is known.
+/// LVM's number of the state in which each group was seen, by which an outdated plan is known.
 pub fn groups_of(context: &Context, adopt: &Adopt) -> BTreeMap<(NodeId, VgName), u64> {
     let topology = context.state.read();
     let devices = devices_of(&topology, &adopt.devices, &adopt.volumes);
-    devices.iter().filter_map(|device| Some(((device.node, device.group()), seqno(context, device)?))).collect()
+    devices.iter().map(|device| ((device.node, device.group()), device.space.seqno)).collect()
 }
 
 fn seqno(context: &Context, device: &Device) -> Option<u64> {
@@ -144,7 +144,8 @@ pub fn moved(
     }
     for device in devices_of(topology, &adopt.devices, &adopt.volumes) {
         let (group, now) = (device.group(), seqno(context, &device));
-        if now.is_none() || groups.get(&(device.node, group.clone())).copied() != now {
+        // A report may be older than the look that the plan was made from.
+        if now > groups.get(&(device.node, group.clone())).copied() {
             moved.push(format!("LVM has changed volume group {group}"));
         }
         if topology.is_moving(device.id) {
