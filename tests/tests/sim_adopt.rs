@@ -473,6 +473,120 @@ async fn a_lost_database_is_read_from_the_disks() {
     }
 }
 
+#[tokio::test]
+async fn a_clone_of_heketis_shares_its_pool_and_outlives_its_source() {
+    let mut volumes = Vec::new();
+    let mut old = old(async |heketi: &mut Heketi, devices: &[DeviceId]| {
+        let source = heketi.volume(HeketiVolume::replicated("source", 2, 3), devices).await.unwrap();
+        volumes = vec![source, heketi.clone_of(source, "a-clone").await.unwrap()];
+    })
+    .await;
+    let before = old.cluster.footprints();
+    let client = old.cluster.client().unwrap();
+    for request in [
+        from_heketi(&old.heketi),
+        AdoptRequest { from: "disks".to_owned(), cluster: old.heketi.cluster.to_string(), ..AdoptRequest::default() },
+    ] {
+        apply(&client, &plan(&client, &request).await).await;
+        old.cluster.until_ledger_is_lvms().await.unwrap();
+        assert_eq!(client.device_ledger(old.devices[0]).await.unwrap().unaccounted_bytes, 0);
+        let all = UnadoptRequest { cluster: Some(old.heketi.cluster), ..UnadoptRequest::default() };
+        done(&client, client.unadopt(&all).await.unwrap()).await.unwrap();
+        for (name, now) in old.cluster.footprints() {
+            assert_eq!(now, before[&name], "{}", now.differences_from(&before[&name]));
+        }
+    }
+    apply(&client, &plan(&client, &from_heketi(&old.heketi)).await).await;
+    let alone = UnadoptRequest { volume: Some(volumes[0]), ..UnadoptRequest::default() };
+    let refused = client.unadopt(&alone).await.unwrap_err().to_string();
+    assert!(refused.contains("in one thin pool"), "{refused}");
+    delete(&client, volumes[0]).await.unwrap();
+    old.cluster.until_ledger_is_lvms().await.unwrap();
+    old.cluster.power_cut("gfs1").await;
+    old.cluster.power_on("gfs1").await.unwrap();
+    old.cluster.until_all_able().await.unwrap();
+    delete(&client, volumes[1]).await.unwrap();
+    old.cluster.until_ledger_is_lvms().await.unwrap();
+    for group in old.cluster.host("gfs2").footprint().view.groups {
+        assert!(group.volumes.is_empty(), "{group:#?}");
+    }
+    assert_eq!(old.cluster.sim.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_was_adopted_comes_back_with_a_lost_store_and_can_still_be_given_back() {
+    let mut old = old(async |heketi: &mut Heketi, devices: &[DeviceId]| drop(rich(heketi, devices).await)).await;
+    let before = old.cluster.footprints();
+    let client = old.cluster.client().unwrap();
+    apply(&client, &plan(&client, &from_heketi(&old.heketi)).await).await;
+    old.cluster.until_ledger_is_lvms().await.unwrap();
+    old.cluster.installation.until_kept().await.unwrap();
+    let dump = client.db_dump().await.unwrap();
+    old.cluster.installation.kill_coordinator().await;
+    let store = bricklayer_coordinator::service::Layout(old.cluster.installation.data_dir()).store();
+    std::fs::remove_dir_all(store).unwrap();
+    old.cluster.installation.command(&["rebuild", "--apply"]).await.unwrap();
+    old.cluster.installation.start_coordinator().await.unwrap();
+    old.cluster.until_all_able().await.unwrap();
+    old.cluster.until_ledger_is_lvms().await.unwrap();
+    let client = old.cluster.client().unwrap();
+    assert_eq!(client.db_dump().await.unwrap(), dump);
+    let all = UnadoptRequest { cluster: Some(old.heketi.cluster), ..UnadoptRequest::default() };
+    done(&client, client.unadopt(&all).await.unwrap()).await.unwrap();
+    for (name, now) in old.cluster.footprints() {
+        assert_eq!(now, before[&name], "{}", now.differences_from(&before[&name]));
+    }
+}
+
+#[tokio::test]
+async fn giving_back_that_fails_at_any_step_leaves_all_of_it_ours() {
+    let mut volume = None;
+    let old = old(async |heketi: &mut Heketi, devices: &[DeviceId]| {
+        volume = Some(heketi.volume(HeketiVolume::replicated("vol", 2, 2), &devices[..2]).await.unwrap());
+    })
+    .await;
+    let volume = volume.unwrap();
+    let client = old.cluster.client().unwrap();
+    apply(&client, &plan(&client, &from_heketi(&old.heketi)).await).await;
+    let request = UnadoptRequest { cluster: Some(old.heketi.cluster), ..UnadoptRequest::default() };
+    let mut failed = 0;
+    for effect in 1_u64.. {
+        let faults = old.cluster.host("gfs1").faults();
+        faults.clear();
+        faults.count_anew();
+        faults.inject(At::Effect(effect), if effect.is_multiple_of(2) { Fault::After } else { Fault::Before });
+        let accepted = client.unadopt(&request).await.unwrap();
+        let result = done(&client, accepted).await;
+        old.cluster.host("gfs1").faults().clear();
+        if result.is_ok() {
+            break;
+        }
+        failed += 1;
+        bricklayer_tests::cluster::until("all is taken back", async || {
+            let operations = client.operations().await?.operations;
+            Ok(operations.iter().all(|operation| operation.state.is_final()))
+        })
+        .await
+        .unwrap();
+        old.cluster.volume_is_whole(volume).await.unwrap();
+        old.cluster.until_ledger_is_lvms().await.unwrap();
+    }
+    assert!(failed >= 4, "{failed} steps failed");
+    assert!(client.volumes().await.unwrap().volumes.is_empty());
+    for host in old.cluster.hosts() {
+        let footprint = host.footprint();
+        assert_eq!(footprint, without_marks_but_fstab(footprint.clone()), "nothing of ours is left");
+        assert!(!footprint.view.fstab.contains("x-bricklayer"), "{}", footprint.view.fstab);
+    }
+}
+
+fn without_marks_but_fstab(footprint: Footprint) -> Footprint {
+    let fstab = footprint.view.fstab.clone();
+    let mut footprint = without_marks(footprint);
+    footprint.view.fstab = fstab;
+    footprint
+}
+
 /// A volume as people make one: a shared thin pool, a group and folders with names of their own.
 async fn by_hand(cluster: &Cluster) -> Vec<HandMadeBrick> {
     let mut bricks = Vec::new();

@@ -5,6 +5,7 @@ use bricklayer_proto::adopt::{VolumeAdoption, VolumeSurvey};
 use bricklayer_proto::names::{OptionKey, VgName};
 use bricklayer_proto::task::{BrickReport, Done, Failure, Report};
 
+use super::clone::is_clone;
 use super::gluster::{id_of, own_id};
 use super::steps::must_be;
 use super::{Engine, OnProgress, done, failure, locked, not_so};
@@ -83,7 +84,9 @@ impl Engine {
             return Err(refused(format!("volume {} has other bricks than when this was planned", key.name)));
         }
         let says = |option: &str| volume.options.iter().find(|(key, _)| key == option).map(|(_, value)| value.as_str());
-        if let Some(other) = says(HEKETI_ID_OPTION).filter(|id| *id != key.volume.to_string()) {
+        // heketi left a clone with the options of its source, the id among them.
+        let heketis = says(HEKETI_ID_OPTION).filter(|_| !is_clone(&volume));
+        if let Some(other) = heketis.filter(|id| *id != key.volume.to_string()) {
             return Err(refused(format!("volume {} is heketi's volume {other}, not {}", key.name, key.volume)));
         }
         match id_of(&volume) {

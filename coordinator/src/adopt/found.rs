@@ -106,7 +106,10 @@ impl<'a> Found<'a> {
                 return;
             }
         }
-        let by_option = seen.option(HEKETI_ID_OPTION).or_else(|| seen.option(VOLUME_ID_OPTION));
+        // heketi left a clone with the options of its source, the id among them.
+        let is_clone = seen.bricks.iter().any(|brick| is_mounted_by_glusterd(&brick.path));
+        let heketis = seen.option(HEKETI_ID_OPTION).filter(|_| !is_clone);
+        let by_option = heketis.or_else(|| seen.option(VOLUME_ID_OPTION));
         let id =
             by_option.and_then(|id| id.parse().ok()).or_else(|| id_in(name.as_str(), "vol_").map(VolumeId::from_u128));
         let id = id.unwrap_or_else(|| VolumeId::from_u128((self.fresh)()));

@@ -64,6 +64,35 @@ fn what_was_under_way_is_seen() {
     assert!(!parse(&db).unwrap().is_at_rest());
 }
 
+#[test]
+fn the_record_of_the_largest_adoption_fits_into_the_store() {
+    let shape = Shape {
+        layout: Layout::Replicate { replica: 3 },
+        sets: 1,
+        gib: 4096,
+        factor_milli: 1500,
+        gid: 2000,
+        options: true,
+        other_pool: true,
+    };
+    let volumes = std::iter::repeat_n(shape, MOST_BRICKS.div_ceil(3)).collect::<Vec<_>>();
+    let topology = topology(&volumes);
+    let volumes = topology.volumes.values().map(|volume| {
+        let mut volume = Volume::clone(volume);
+        volume.name = format!("{}_{}", volume.name, "0".repeat(40)).parse().unwrap();
+        for brick in &mut volume.bricks {
+            let folder = format!("vg_{0}/brick_{0}/brick", brick.id);
+            brick.path = Some(format!("/var/lib/heketi/mounts/{folder}").try_into().unwrap());
+            brick.adopted = true;
+        }
+        volume
+    });
+    let adopt = Adopt { volumes: volumes.collect(), ..Adopt::default() };
+    let operation = crate::model::Operation::begun(crate::model::Plan::Adopt(adopt));
+    let size = serde_json::to_vec(&operation).unwrap().len();
+    assert!(size < 900 << 10, "{size} bytes of 1 MiB");
+}
+
 #[derive(Clone, Debug)]
 struct Shape {
     layout: Layout,

@@ -223,7 +223,12 @@ impl Scene<'_> {
             self.findings.push(finding.cure(format!("Leave it out: --without {name}")));
             return None;
         };
+        // heketi left a clone with the options of its source, the id among them.
+        let is_clone = claim.bricks.iter().any(|brick| is_mounted_by_glusterd(&brick.path));
         for option in [VOLUME_ID_OPTION, HEKETI_ID_OPTION] {
+            if is_clone && option == HEKETI_ID_OPTION {
+                continue;
+            }
             if let Some(other) = seen.option(option).filter(|id| *id != claim.id.to_string()) {
                 self.blocked("volume-id-differs", name, format!("is {other} by its option {option}, not {}", claim.id));
                 return None;

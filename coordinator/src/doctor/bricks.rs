@@ -187,8 +187,6 @@ mod tests {
                 position: 1,
                 role: BrickRole::Data,
                 asked,
-                names: LvNames::default(),
-                adopted: false,
                 generation: FIRST_GENERATION,
                 operation: OperationId::from_u128(1),
             },

@@ -10,7 +10,9 @@ use anyhow::Context as _;
 use bricklayer_agent::host::{BrickVolumes, Host as _};
 use bricklayer_proto::adopt::HEKETI_ID_OPTION;
 use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, NodeId, VolumeId};
-use bricklayer_proto::names::{BrickPath, DevicePath, HostName, LvName, MountPoint, VgName, VolumeName, mapper_path};
+use bricklayer_proto::names::{
+    BrickPath, DevicePath, HostName, LvName, MountPoint, SnapshotName, VgName, VolumeName, mapper_path,
+};
 use bricklayer_proto::size::{ByteSize, ExtentSize, Extents, GIB, MIB};
 use bricklayer_proto::space::BrickSpace;
 use bricklayer_proto::task::{BrickAddress, Layout};
@@ -239,6 +241,36 @@ impl Heketi {
         options.push((HEKETI_ID_OPTION.parse()?, id.to_string().parse()?));
         host.gluster_volume_set(&name, &options).await?;
         host.gluster_volume_start(&name).await?;
+        self.volumes.push(Volume { id, wanted, bricks });
+        Ok(id)
+    }
+
+    /// heketi's volume clone: a snapshot, a volume made from it, and the snapshot gone again. It has its source's options.
+    pub async fn clone_of(&mut self, source: VolumeId, name: &str) -> anyhow::Result<VolumeId> {
+        let id = VolumeId::from_u128(self.id());
+        let origin = self.volumes.iter().find(|known| known.id == source).context("a volume")?;
+        let host = self.host(origin.bricks[0].node).clone();
+        let (snapshot, name) = (SnapshotName::for_clone(id), name.parse::<VolumeName>()?);
+        host.gluster_snapshot_create(&snapshot, &origin.wanted.name.parse()?).await?;
+        host.gluster_snapshot_activate(&snapshot, true).await?;
+        host.gluster_snapshot_clone(&snapshot, &name).await?;
+        host.gluster_volume_start(&name).await?;
+        host.gluster_snapshot_activate(&snapshot, false).await?;
+        host.gluster_snapshot_delete(&snapshot).await?;
+        let made = host.gluster_volume(&name).await?.context("the clone was made")?;
+        let wanted = HeketiVolume { name: name.to_string(), ..origin.wanted.clone() };
+        let mut bricks = Vec::new();
+        for (at, address) in made.bricks.iter().enumerate() {
+            let Brick { device, node, made, arbiter, .. } =
+                &self.volumes.iter().find(|known| known.id == source).context("a volume")?.bricks[at];
+            let (device, node, made, arbiter) = (*device, *node, made.clone(), *arbiter);
+            let root = address.path.as_path().parent().context("a folder")?;
+            let mounts = self.host(node).mounts().await?;
+            let mount = mounts.iter().find(|mount| mount.at == root).context("glusterd has mounted it")?;
+            let volume = mount.source.rsplit_once('-').context("a mapping")?.1.parse()?;
+            let made = HandMadeBrick { volume, at: root.as_str().parse()?, fstab: None, ..made };
+            bricks.push(Brick { id: BrickId::from_u128(self.id()), device, node, made, arbiter });
+        }
         self.volumes.push(Volume { id, wanted, bricks });
         Ok(id)
     }

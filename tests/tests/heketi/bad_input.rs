@@ -193,7 +193,11 @@ fn harmless(world: &World) -> Vec<Harmless> {
         at("POST /v1/unadopt", "", json!({"volume": NOTHING})),
         at("POST /v1/devices/wipe", "", json!({"node": "gfs1", "device": "/dev/sdz", "confirm": "S1"})),
         // An invitation is no change of what is there: it runs out by itself.
-        at("POST /v1/invitations", "", json!({"name": "gfs9", "zone": 1, "ttl_seconds": 60, "rejoin": false, "node": NOTHING})),
+        at(
+            "POST /v1/invitations",
+            "",
+            json!({"name": "gfs9", "zone": 1, "ttl_seconds": 60, "rejoin": false, "node": NOTHING}),
+        ),
     ]
 }
 
