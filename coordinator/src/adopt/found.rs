@@ -74,9 +74,9 @@ pub fn of_disks(facts: &Facts<'_>, choices: &Choices, fresh: Fresh<'_>, findings
     }
     let claims = found.claims;
     if !claims.nodes.is_empty() || !claims.volumes.is_empty() {
-        let what = "zones, tags and states of nodes and devices, what a cluster takes, the group ids of volumes, and block \
-                    volumes are on no disk: look them through afterwards";
-        findings.push(Finding::note("not-on-disks", "heketi", what));
+        let what = "tell no zones, tags and states of nodes and devices, nor what a cluster takes, the group ids of volumes, \
+                    and block volumes: look them through afterwards";
+        findings.push(Finding::note("not-on-disks", "the disks", what));
     }
     claims
 }

@@ -60,7 +60,7 @@ pub fn adoption(told: &Adoption) -> String {
             );
         }
         None if !blocking.is_empty() => {
-            text += "Nothing was changed, and nothing can be taken over before that is mended.\n"
+            text += "\nNothing was changed, and nothing can be taken over before that is mended.\n"
         }
         None => text += "There is nothing to take over.\n",
     }
