@@ -46,6 +46,12 @@ pub fn condemned() -> LvmTag {
     tag_word("condemned".to_owned())
 }
 
+/// Others made it, and it can be given back to them.
+#[must_use]
+pub fn adopted() -> LvmTag {
+    tag_word("adopted".to_owned())
+}
+
 /// glusterd made this brick's volume for a clone, and mounts it itself: it has no line in fstab.
 #[must_use]
 pub fn mounted_by_glusterd() -> LvmTag {

@@ -49,6 +49,7 @@ pub fn group(report: &GroupReport) -> VolumeGroup {
         physical_volumes: report.physical_volumes.clone(),
         tags: ours,
         condemned: tags::is_condemned(&report.tags),
+        adopted: report.tags.contains(&tags::adopted()),
         volumes: report.volumes.clone(),
     }
 }
@@ -78,6 +79,7 @@ fn brick(view: &HostView, group: &GroupReport, volume: &LogicalVolume) -> Option
         pool_lv: pool.clone(),
         size: volume.size,
         condemned: volume.condemned,
+        adopted: volume.tags.contains(&tags::adopted()),
     })
 }
 

@@ -49,7 +49,9 @@ pub fn take_group(spec: &GroupAdoption, group: Option<&GroupReport>) -> Result<V
         }
         Ok(None) => {}
     }
-    Ok(vec![Step::ReplaceGroupTags { group: name.clone(), gone: Vec::new(), new: tags::print_group(&wanted) }])
+    let mut new = tags::print_group(&wanted);
+    new.push(tags::adopted());
+    Ok(vec![Step::ReplaceGroupTags { group: name.clone(), gone: Vec::new(), new }])
 }
 
 /// The group carries no tag of ours; nothing to do where it is not there.
@@ -130,6 +132,7 @@ pub fn take_brick(spec: &BrickAdoption, facts: &Facts<'_>) -> Result<Vec<Step>, 
         retag(pool, &tags::print_pool(&spec.spec.tags));
     }
     let mut wanted = tags::print_brick(&spec.spec.tags);
+    wanted.push(tags::adopted());
     if folder != USUAL_FOLDER {
         let tag = tags::print_folder(folder);
         wanted.push(tag.ok_or_else(|| refused(format!("{} cannot be written into an LVM tag", spec.path)))?);

@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bricklayer_proto::adopt::{HEKETI_ID_OPTION, VolumeSurvey};
 use bricklayer_proto::ids::{BrickId, DeviceId, NodeId};
 use bricklayer_proto::inventory::{BrickRole, VolumeGroup};
-use bricklayer_proto::names::LvName;
+use bricklayer_proto::names::{LvName, OptionKey, OptionValue};
 use bricklayer_proto::size::{ByteSize, Extents};
 use bricklayer_proto::task::{Layout, VOLUME_ID_OPTION};
 
 use super::claims::{BrickClaim, Claims, DeviceClaim, VolumeClaim};
 use super::{Choices, Facts, Finding, MOST_BRICKS, Takeover};
 use crate::model::{Adopt, Brick, Device, DiskIdentity, Node, Snapshot, Volume};
+use crate::placement::TagMatch;
 use crate::rebuild::durability;
 pub use bricks::is_mounted_by_glusterd;
 
@@ -60,7 +61,7 @@ pub fn verify(claims: Claims, facts: &Facts<'_>, choices: &Choices, findings: Ve
     let new = |id| !facts.topology.block_volumes.contains_key(&id);
     let blocks = claims.block_volumes.into_iter().filter(|block| new(block.id) && here(block.hosting.volume));
     adopt.block_volumes = blocks.collect();
-    scene.strangers(&adopt);
+    scene.strangers(&mut adopt);
 
     let mut findings = scene.findings;
     findings.sort_by(|a, b| (b.blocks, &a.about, a).cmp(&(a.blocks, &b.about, b)));
@@ -277,7 +278,16 @@ impl Scene<'_> {
         for brick in &mut bricks {
             self.count_pool(brick);
         }
-        Some(finished(claim, seen, layout, bricks))
+        let mut volume = finished(claim, seen, layout, bricks);
+        volume.options.retain(|option| {
+            let readable = is_readable(option);
+            if !readable {
+                let what = format!("has the option {option:?}, which we could not set again; it stays in GlusterFS");
+                self.findings.push(Finding::note("option-unreadable", name, what));
+            }
+            readable
+        });
+        Some(volume)
     }
 
     /// The claimed bricks in GlusterFS's order; each has to be in the other's list.
@@ -328,6 +338,15 @@ impl Scene<'_> {
         }
         (unknown.is_empty() && gone.is_empty()).then_some(ordered)
     }
+}
+
+/// Whether it is `key value`, as every change of the volume reads its options.
+fn is_readable(option: &str) -> bool {
+    let Some((key, value)) = option.trim().split_once(char::is_whitespace) else { return false };
+    let steers = key == "user.heketi.device-tag-match";
+    key.parse::<OptionKey>().is_ok()
+        && value.trim().parse::<OptionValue>().is_ok()
+        && !(steers && value.trim().parse::<TagMatch>().is_err())
 }
 
 fn finished(claim: &VolumeClaim, seen: &VolumeSurvey, layout: Layout, bricks: Vec<Brick>) -> Volume {

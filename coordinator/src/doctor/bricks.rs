@@ -195,6 +195,7 @@ mod tests {
             pool_lv: "tp_7".parse().unwrap(),
             size: asked,
             condemned: false,
+            adopted: false,
             fstab: Some(at.clone()),
             mounted: Some(at),
             path: Some(format!("{AT}/brick").try_into().unwrap()),

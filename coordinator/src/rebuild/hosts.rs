@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bricklayer_proto::ids::{ClusterId, DeviceId, NodeId};
 use bricklayer_proto::inventory::GroupSpace;
-use bricklayer_proto::names::{BrickPath, HostName, VgName};
+use bricklayer_proto::names::{BrickPath, HostName};
 use bricklayer_proto::size::Extents;
 use bricklayer_proto::space::BrickSpace;
 use jiff::Timestamp;
@@ -263,8 +263,7 @@ fn assumed(id: DeviceId, group: &Group<'_>, host: &HostEvidence, now: Timestamp)
         tags: Tags::new(),
         lost: false,
         space: None,
-        // As far as a group's name tells it.
-        adopted: (group.seen.name != VgName::of_device(id)).then(|| group.seen.name.clone()),
+        adopted: group.seen.adopted.then(|| group.seen.name.clone()),
         added: now,
     })
 }

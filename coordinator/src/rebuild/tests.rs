@@ -244,6 +244,7 @@ fn inventories(records: &Records) -> BTreeMap<NodeId, Inventory> {
             }],
             tags: Some(GroupTags { installation: INSTALLATION, node: device.node, device: device.id }),
             condemned: false,
+            adopted: false,
             volumes: Vec::new(),
         };
         groups.insert(device.id, (device.node, group));
@@ -266,6 +267,7 @@ fn inventories(records: &Records) -> BTreeMap<NodeId, Inventory> {
                 pool_lv,
                 size: brick.space.volume.to_bytes(ONE).unwrap(),
                 condemned: false,
+                adopted: false,
                 fstab: Some(at.clone()),
                 mounted: Some(at),
                 path: brick.path.clone(),

@@ -378,7 +378,7 @@ fn of_disk(found: &OnDisk<'_>) -> Brick {
         path: found.path(),
         pool: found.pool.filter(|pool| *pool != tags.brick),
         names: names(found),
-        adopted: false,
+        adopted: found.seen.adopted,
         generation: tags.generation,
     }
 }

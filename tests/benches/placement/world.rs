@@ -162,6 +162,7 @@ fn group(device: DeviceId, node: NodeId) -> VolumeGroup {
         physical_volumes: Vec::new(),
         tags: Some(GroupTags { installation: INSTALLATION, node, device }),
         condemned: false,
+        adopted: false,
         volumes: Vec::new(),
     }
 }

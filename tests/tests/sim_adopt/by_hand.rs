@@ -1,20 +1,15 @@
 //! Volumes that people made.
 
-use std::collections::BTreeMap;
-
 use bricklayer_agent::host::Host as _;
-use bricklayer_api::client::{Change, Client};
-use bricklayer_api::heketi::{StateRequest, VolumeExpandRequest};
-use bricklayer_api::v1::{AdoptRequest, Adoption, InvitationRequest, UnadoptRequest};
-use bricklayer_proto::ids::{DeviceId, NodeId, VolumeId};
+use bricklayer_api::heketi::{EntryState, VolumeExpandRequest};
+use bricklayer_api::v1::{AdoptRequest, UnadoptRequest};
 use bricklayer_proto::names::VgName;
 use bricklayer_proto::size::{ByteSize, Extents, MIB};
 use bricklayer_proto::space::BrickSpace;
 use bricklayer_proto::task::{BrickAddress, Layout};
 use bricklayer_tests::cluster::Cluster;
-use bricklayer_tests::sim::heketi::{HandMadeBrick, Heketi, HeketiVolume};
-use bricklayer_tests::sim::{At, Fault, Footprint};
-use bricklayer_tests::story::{create, delete, done, replicated};
+use bricklayer_tests::sim::heketi::HandMadeBrick;
+use bricklayer_tests::story::{delete, done};
 
 use crate::world::*;
 
@@ -141,4 +136,26 @@ async fn a_brick_that_lies_on_no_thin_volume_is_refused_with_the_reason() {
     let finding = told.findings.iter().find(|finding| finding.blocks).unwrap();
     assert_eq!(finding.code, "not-thin", "{finding:?}");
     assert_eq!(cluster.footprints(), before);
+}
+
+#[tokio::test]
+async fn a_group_that_others_use_as_well_takes_no_bricks_but_those_that_it_has() {
+    let cluster = Cluster::start(3, 2, ByteSize::from_gib(64).unwrap()).await.unwrap();
+    by_hand(&cluster).await;
+    let (disk, system) = ("/dev/sdc".parse().unwrap(), "system".parse().unwrap());
+    cluster.host("gfs2").create_volume_by_hand(&disk, system, ByteSize::from_gib(4).unwrap(), &[]);
+    until_seen_by_hand(&cluster).await;
+    let client = cluster.client().unwrap();
+    let request = AdoptRequest { from: "volume".to_owned(), volume: "photos".to_owned(), ..AdoptRequest::default() };
+    let told = plan(&client, &request).await;
+    assert_eq!(codes(&told), ["foreign-volumes"], "{:#?}", told.findings);
+    assert!(told.findings[0].about.starts_with("gfs2:") && told.findings[0].what.contains("offline"));
+    apply(&client, &told).await;
+    for device in &told.devices {
+        let state = client.device(device.id).await.unwrap().state;
+        let wanted = if device.node_name == "gfs2" { EntryState::Offline } else { EntryState::Online };
+        assert_eq!(state, wanted, "{}", device.node_name);
+        let exact = async || Ok(client.device_ledger(device.id).await?.unaccounted_bytes == 0);
+        bricklayer_tests::cluster::until("the ledger is exact", exact).await.unwrap();
+    }
 }

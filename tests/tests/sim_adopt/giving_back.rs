@@ -1,20 +1,11 @@
 //! And back.
 
-use std::collections::BTreeMap;
-
 use bricklayer_agent::host::Host as _;
-use bricklayer_api::client::{Change, Client};
-use bricklayer_api::heketi::{StateRequest, VolumeExpandRequest};
-use bricklayer_api::v1::{AdoptRequest, Adoption, InvitationRequest, UnadoptRequest};
-use bricklayer_proto::ids::{DeviceId, NodeId, VolumeId};
-use bricklayer_proto::names::VgName;
-use bricklayer_proto::size::{ByteSize, Extents, MIB};
-use bricklayer_proto::space::BrickSpace;
-use bricklayer_proto::task::{BrickAddress, Layout};
-use bricklayer_tests::cluster::Cluster;
-use bricklayer_tests::sim::heketi::{HandMadeBrick, Heketi, HeketiVolume};
+use bricklayer_api::v1::{AdoptRequest, UnadoptRequest};
+use bricklayer_proto::ids::DeviceId;
+use bricklayer_tests::sim::heketi::{Heketi, HeketiVolume};
 use bricklayer_tests::sim::{At, Fault, Footprint};
-use bricklayer_tests::story::{create, delete, done, replicated};
+use bricklayer_tests::story::{create, done, replicated};
 
 use crate::world::*;
 
@@ -110,6 +101,35 @@ async fn what_was_adopted_comes_back_with_a_lost_store_and_can_still_be_given_ba
     old.cluster.until_ledger_is_lvms().await.unwrap();
     let client = old.cluster.client().unwrap();
     assert_eq!(client.db_dump().await.unwrap(), dump);
+    let all = UnadoptRequest { cluster: Some(old.heketi.cluster), ..UnadoptRequest::default() };
+    done(&client, client.unadopt(&all).await.unwrap()).await.unwrap();
+    for (name, now) in old.cluster.footprints() {
+        assert_eq!(now, before[&name], "{}", now.differences_from(&before[&name]));
+    }
+}
+
+#[tokio::test]
+async fn without_what_hosts_keep_the_disks_alone_tell_what_can_be_given_back() {
+    let mut old = old(async |heketi: &mut Heketi, devices: &[DeviceId]| drop(rich(heketi, devices).await)).await;
+    let before = old.cluster.footprints();
+    let client = old.cluster.client().unwrap();
+    apply(&client, &plan(&client, &from_heketi(&old.heketi)).await).await;
+    old.cluster.until_ledger_is_lvms().await.unwrap();
+    old.cluster.installation.kill_coordinator().await;
+    let store = bricklayer_coordinator::service::Layout(old.cluster.installation.data_dir()).store();
+    std::fs::remove_dir_all(store).unwrap();
+    for name in ["gfs1", "gfs2", "gfs3"] {
+        let agent = old.cluster.agent(name);
+        agent.kill().await;
+        std::fs::remove_dir_all(agent.data_dir().join("keepsakes")).unwrap();
+        agent.start().await.unwrap();
+    }
+    old.cluster.installation.command(&["rebuild", "--apply"]).await.unwrap();
+    old.cluster.installation.start_coordinator().await.unwrap();
+    old.cluster.until_all_able().await.unwrap();
+    old.cluster.until_ledger_is_lvms().await.unwrap();
+    let client = old.cluster.client().unwrap();
+    assert_eq!(client.volumes().await.unwrap().volumes.len(), 5);
     let all = UnadoptRequest { cluster: Some(old.heketi.cluster), ..UnadoptRequest::default() };
     done(&client, client.unadopt(&all).await.unwrap()).await.unwrap();
     for (name, now) in old.cluster.footprints() {

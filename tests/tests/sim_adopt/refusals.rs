@@ -1,20 +1,12 @@
 //! What is not taken over, and what is cut off.
 
-use std::collections::BTreeMap;
-
 use bricklayer_agent::host::Host as _;
-use bricklayer_api::client::{Change, Client};
-use bricklayer_api::heketi::{StateRequest, VolumeExpandRequest};
-use bricklayer_api::v1::{AdoptRequest, Adoption, InvitationRequest, UnadoptRequest};
-use bricklayer_proto::ids::{DeviceId, NodeId, VolumeId};
+use bricklayer_api::client::Change;
+use bricklayer_api::v1::AdoptRequest;
+use bricklayer_proto::ids::DeviceId;
 use bricklayer_proto::names::VgName;
-use bricklayer_proto::size::{ByteSize, Extents, MIB};
-use bricklayer_proto::space::BrickSpace;
-use bricklayer_proto::task::{BrickAddress, Layout};
-use bricklayer_tests::cluster::Cluster;
-use bricklayer_tests::sim::heketi::{HandMadeBrick, Heketi, HeketiVolume};
-use bricklayer_tests::sim::{At, Fault, Footprint};
-use bricklayer_tests::story::{create, delete, done, replicated};
+use bricklayer_tests::sim::heketi::{Heketi, HeketiVolume};
+use bricklayer_tests::sim::{At, Fault};
 
 use crate::world::*;
 

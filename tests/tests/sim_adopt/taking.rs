@@ -1,19 +1,10 @@
 //! What heketi left becomes ours, and works as ours does.
 
-use std::collections::BTreeMap;
-
 use bricklayer_agent::host::Host as _;
-use bricklayer_api::client::{Change, Client};
 use bricklayer_api::heketi::{StateRequest, VolumeExpandRequest};
-use bricklayer_api::v1::{AdoptRequest, Adoption, InvitationRequest, UnadoptRequest};
-use bricklayer_proto::ids::{DeviceId, NodeId, VolumeId};
-use bricklayer_proto::names::VgName;
-use bricklayer_proto::size::{ByteSize, Extents, MIB};
-use bricklayer_proto::space::BrickSpace;
-use bricklayer_proto::task::{BrickAddress, Layout};
-use bricklayer_tests::cluster::Cluster;
-use bricklayer_tests::sim::heketi::{HandMadeBrick, Heketi, HeketiVolume};
-use bricklayer_tests::sim::{At, Fault, Footprint};
+use bricklayer_api::v1::{AdoptRequest, UnadoptRequest};
+use bricklayer_proto::ids::DeviceId;
+use bricklayer_tests::sim::heketi::{Heketi, HeketiVolume};
 use bricklayer_tests::story::{create, delete, done, replicated};
 
 use crate::world::*;

@@ -171,7 +171,7 @@ fn a_group_gets_our_tags_in_one_commit_and_loses_them_again() {
     assert_eq!(
         printed(&steps),
         ["change the tags of volume group data: +bricklayer.format=1 +bricklayer.installation=1 +bricklayer.node=2 \
-          +bricklayer.device=d"]
+          +bricklayer.device=d +bricklayer.adopted"]
     );
     let [Step::ReplaceGroupTags { new, .. }] = steps.as_slice() else { panic!("{steps:?}") };
     let ours = GroupReport { tags: [theirs.tags.clone(), new.clone()].concat(), ..theirs };

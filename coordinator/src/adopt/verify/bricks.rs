@@ -3,7 +3,7 @@
 use bricklayer_proto::adopt::PlaceSeen;
 use bricklayer_proto::ids::BrickId;
 use bricklayer_proto::inventory::{BrickRole, LogicalVolume, LvKind, VolumeGroup};
-use bricklayer_proto::names::{BrickPath, LvName};
+use bricklayer_proto::names::{BrickPath, LvName, VgName};
 use bricklayer_proto::size::Extents;
 use bricklayer_proto::space::BrickSpace;
 
@@ -11,7 +11,7 @@ use super::super::claims::{BrickClaim, VolumeClaim};
 use super::super::hosts::volume as lv_of;
 use super::super::{Finding, HostFacts};
 use super::{OnHost, Scene};
-use crate::model::{Adopt, Brick, FIRST_GENERATION, LvNames};
+use crate::model::{AdminState, Adopt, Brick, FIRST_GENERATION, LvNames};
 
 impl Scene<'_> {
     /// The brick as it is on its host, with a pool of its own.
@@ -154,20 +154,27 @@ impl Scene<'_> {
     }
 
     /// Logical volumes on the devices that are nobody's brick.
-    pub(super) fn strangers(&mut self, adopt: &Adopt) {
-        for device in &adopt.devices {
+    pub(super) fn strangers(&mut self, adopt: &mut Adopt) {
+        for device in &mut adopt.devices {
             let Some(OnHost { group, .. }) = self.devices.get(&device.id) else { continue };
             let is_known = |lv: &LogicalVolume| {
                 lv.is_part_of_pool() || lv.is_tagged_ours() || self.used.contains(&(device.id, lv.name.clone()))
             };
             let strangers: Vec<&str> =
                 group.volumes.iter().filter(|lv| !is_known(lv)).map(|lv| lv.name.as_str()).collect();
-            if !strangers.is_empty() {
-                let what = format!("holds volumes that are in no volume of this plan: {}", strangers.join(", "));
-                let host = self.facts.hosts.get(device.node).map_or_else(String::new, |host| host.name.to_string());
-                let about = format!("{host}:{}", device.name);
-                self.findings.push(Finding::note("foreign-volumes", about, what + "; they are left alone"));
+            if strangers.is_empty() {
+                continue;
             }
+            let host = self.facts.hosts.get(device.node).map_or_else(String::new, |host| host.name.to_string());
+            let about = format!("{host}:{}", device.name);
+            let mut what = format!("holds volumes that are in no volume of this plan: {}", strangers.join(", "));
+            what.push_str("; they are left alone");
+            // A person named it, and may live on it.
+            if group.name != VgName::of_device(device.id) && device.state == AdminState::Online {
+                device.state = AdminState::Offline;
+                what.push_str(", and it takes no bricks but those that it has: it becomes offline");
+            }
+            self.findings.push(Finding::note("foreign-volumes", about, what));
         }
     }
 }

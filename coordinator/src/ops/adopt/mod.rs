@@ -15,6 +15,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 
 use super::context::{Asker, Context, Run, Wait};
+use super::node_add::host_name_is_free;
 use super::step::Stage;
 use crate::adopt::{
     Choices, Facts, Finding, HeketiDb, HostFacts, Hosts, Takeover, by_hand, of_disks, of_heketi, verify,
@@ -118,8 +119,13 @@ pub fn moved(
     groups: &BTreeMap<(NodeId, VgName), u64>,
 ) -> Vec<String> {
     let mut moved = Vec::new();
-    for node in adopt.nodes.iter().filter(|node| topology.nodes.contains_key(&node.id)) {
-        moved.push(format!("node {} is there already", node.name()));
+    for node in &adopt.nodes {
+        let names = || node.manage.iter().chain(&node.storage);
+        if topology.nodes.contains_key(&node.id) {
+            moved.push(format!("node {} is there already", node.name()));
+        } else if let Some(taken) = names().find_map(|name| host_name_is_free(topology, name, None).err()) {
+            moved.push(taken.to_string());
+        }
     }
     for device in adopt.devices.iter().filter(|device| topology.devices.contains_key(&device.id)) {
         moved.push(format!("device {} is there already", device.id));
