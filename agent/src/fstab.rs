@@ -84,7 +84,7 @@ pub fn without(text: &str, drop: impl Fn(&Entry<'_>) -> bool) -> String {
 /// Without the brick's line, and without what stood there before it was adopted.
 #[must_use]
 pub fn without_brick(text: &str, brick: BrickId) -> String {
-    let lines = text.split_inclusive('\n').filter(|line| !was(line).is_some_and(|was| was.brick == brick));
+    let lines = text.split_inclusive('\n').filter(|line| was(line).is_none_or(|was| was.brick != brick));
     without(&lines.collect::<String>(), |entry| entry.brick == Some(brick))
 }
 
@@ -98,7 +98,7 @@ pub fn taken_over(text: &str, device: &Utf8Path, at: &MountPoint, brick: BrickId
     let mut out = String::with_capacity(text.len() + 256);
     let mut taken = false;
     for old in text.split_inclusive('\n') {
-        if taken || !entry(old).is_some_and(|entry| entry.at == at.as_path()) {
+        if taken || entry(old).is_none_or(|entry| entry.at != at.as_path()) {
             out.push_str(old);
             continue;
         }

@@ -1,6 +1,5 @@
 //! And back.
 
-use bricklayer_agent::host::Host as _;
 use bricklayer_api::v1::{AdoptRequest, UnadoptRequest};
 use bricklayer_proto::ids::DeviceId;
 use bricklayer_tests::sim::heketi::{Heketi, HeketiVolume};
@@ -119,12 +118,9 @@ async fn without_what_hosts_keep_the_disks_alone_tell_what_can_be_given_back() {
     let store = bricklayer_coordinator::service::Layout(old.cluster.installation.data_dir()).store();
     std::fs::remove_dir_all(store).unwrap();
     for name in ["gfs1", "gfs2", "gfs3"] {
-        let agent = old.cluster.agent(name);
-        agent.kill().await;
-        std::fs::remove_dir_all(agent.data_dir().join("keepsakes")).unwrap();
-        agent.start().await.unwrap();
+        std::fs::remove_dir_all(old.cluster.agent(name).data_dir().join("keepsakes")).unwrap();
     }
-    old.cluster.installation.command(&["rebuild", "--apply"]).await.unwrap();
+    old.cluster.installation.command(&["rebuild", "--apply", "--wait", "5"]).await.unwrap();
     old.cluster.installation.start_coordinator().await.unwrap();
     old.cluster.until_all_able().await.unwrap();
     old.cluster.until_ledger_is_lvms().await.unwrap();

@@ -1,6 +1,5 @@
 //! What heketi left becomes ours, and works as ours does.
 
-use bricklayer_agent::host::Host as _;
 use bricklayer_api::heketi::{StateRequest, VolumeExpandRequest};
 use bricklayer_api::v1::{AdoptRequest, UnadoptRequest};
 use bricklayer_proto::ids::DeviceId;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use bricklayer_agent::host::Host as _;
 use bricklayer_api::client::{Change, Client};
 use bricklayer_api::v1::{AdoptRequest, Adoption, InvitationRequest};
 use bricklayer_proto::ids::{DeviceId, NodeId, VolumeId};

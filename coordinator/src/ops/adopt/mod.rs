@@ -95,7 +95,8 @@ async fn survey(context: &Context, findings: &mut Vec<Finding>) -> Vec<HostFacts
 }
 
 fn unseen(host: &HostName, why: &str) -> Finding {
-    Finding::blocking("host-unseen", host, format!("could not be looked at: {why}"))
+    // Whatever needs it finds that it is not there, and blocks.
+    Finding::note("host-unseen", host, format!("could not be looked at, and is left out: {why}"))
         .cure("Its agent has to be of this version, and its glusterd has to answer")
 }
 
