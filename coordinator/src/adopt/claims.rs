@@ -190,7 +190,12 @@ fn volume(
     let info = &entry.info;
     let mut bricks = Vec::new();
     for id in &entry.bricks {
-        let brick = db.bricks.get(id).filter(|brick| brick.pending.id.is_empty())?;
+        let brick = db.bricks.get(id)?;
+        if !brick.pending.id.is_empty() {
+            let what = "has a brick that heketi was adding or removing, and is left out";
+            findings.push(Finding::note("volume-pending", &info.name, what));
+            return None;
+        }
         bricks.push(self::brick(brick, &info.name, nodes, findings)?);
     }
     let arbiter = entry.options.iter().any(|option| {

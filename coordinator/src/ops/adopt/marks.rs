@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bricklayer_proto::adopt::{BrickAdoption, GroupAdoption, VolumeAdoption};
 use bricklayer_proto::ids::{ClusterId, DeviceId, NodeId, OperationId};
 use bricklayer_proto::size::Extents;
-use bricklayer_proto::task::{BrickAddress, Report, Wanted};
+use bricklayer_proto::task::{BrickAddress, FailureKind, Report, Wanted};
 
 use super::super::bricks::unless_lost;
 use super::super::context::{Context, Run, Wait};
@@ -14,6 +14,7 @@ use super::super::gluster::is_about_the_host;
 use super::super::step::{Step, StepError};
 use super::devices_of;
 use crate::adopt::is_mounted_by_glusterd;
+use crate::agents::AgentError;
 use crate::model::{Brick, Device, Node, Volume};
 
 /// Those of groups, of bricks and of volumes. `take`: forward is to adopt; otherwise it is to give back.
@@ -39,7 +40,15 @@ pub fn all_steps(
             pv_uuid: device.pv_uuid.clone(),
         };
         let name = format!("{verb} volume group {} on {}", spec.group, name(device.node));
-        step(name, device.node, Some(device.id), take, Wanted::GroupAdopted(spec.clone()), Wanted::GroupReleased(spec))
+        Box::new(Mark {
+            name,
+            nodes: vec![device.node],
+            device: Some(device.id),
+            cluster: None,
+            take,
+            adopted: Wanted::GroupAdopted(spec.clone()),
+            released: Wanted::GroupReleased(spec),
+        }) as Box<dyn Step>
     });
     let by_id: BTreeMap<DeviceId, Device> =
         devices_of(&topology, devices, volumes).into_iter().map(|device| (device.id, device)).collect();
@@ -57,8 +66,15 @@ pub fn all_steps(
         let place =
             format!("{} of {}", brick.set * volume.layout.bricks_per_set() + brick.position + 1, volume.bricks.len());
         let name = format!("{verb} brick {place} of volume {} on {}", volume.name, name(brick.node));
-        let (adopted, released) = (Wanted::BrickAdopted(spec.clone()), Wanted::BrickReleased(spec));
-        Some(step(name, brick.node, Some(brick.device), take, adopted, released))
+        Some(Box::new(Mark {
+            name,
+            nodes: vec![brick.node],
+            device: Some(brick.device),
+            cluster: None,
+            take,
+            adopted: Wanted::BrickAdopted(spec.clone()),
+            released: Wanted::BrickReleased(spec),
+        }) as Box<dyn Step>)
     });
     let of_volumes = volumes.iter().filter_map(|volume| {
         let address = |brick: &Brick| {
@@ -70,10 +86,11 @@ pub fn all_steps(
             bricks: volume.bricks.iter().map(address).collect::<Option<Vec<_>>>()?,
         };
         let nodes: BTreeSet<NodeId> = volume.bricks.iter().map(|brick| brick.node).collect();
-        Some(Box::new(MarkVolume {
+        Some(Box::new(Mark {
             name: format!("{verb} volume {}", volume.name),
-            cluster: volume.cluster,
             nodes: nodes.into_iter().collect(),
+            device: None,
+            cluster: Some(volume.cluster),
             take,
             adopted: Wanted::VolumeAdopted(spec.clone()),
             released: Wanted::VolumeReleased(spec),
@@ -82,22 +99,14 @@ pub fn all_steps(
     [groups.collect(), bricks.collect(), of_volumes.collect()]
 }
 
-fn step(
-    name: String,
-    node: NodeId,
-    device: Option<DeviceId>,
-    take: bool,
-    adopted: Wanted,
-    released: Wanted,
-) -> Box<dyn Step> {
-    Box::new(Mark { name, node, device, take, adopted, released })
-}
-
-/// The marks of a group or a brick, there or gone.
+/// The marks of a group, a brick or a volume, there or gone.
 struct Mark {
     name: String,
-    node: NodeId,
+    /// Who can see to it, any of them. Asked by their ids: they are no nodes of ours before the operation has ended.
+    nodes: Vec<NodeId>,
     device: Option<DeviceId>,
+    /// glusterd of this cluster is asked, in turn with other changes of it.
+    cluster: Option<ClusterId>,
     /// Forward is to adopt; otherwise it is to give back.
     take: bool,
     adopted: Wanted,
@@ -106,25 +115,39 @@ struct Mark {
 
 impl Mark {
     async fn bring_about(&self, context: &Context, run: &Run, adopted: bool, wait: Wait) -> Result<(), StepError> {
-        let wanted = if adopted { &self.adopted } else { &self.released };
-        let ask = async {
-            let done = context.ask(run, self.node, wanted.clone(), wait).await?;
-            if let Some(device) = self.device {
-                match done.report {
-                    Report::Brick(report) => run.learn_space(device, report.space),
-                    Report::Group { space } => run.learn_space(device, space),
-                    _ => {}
-                }
-            }
-            Ok(())
-        };
         match self.device {
             // A device that is new to us cannot have been declared lost.
             Some(device) if context.state.read().devices.contains_key(&device) => {
-                unless_lost(context, device, ask).await
+                let work = async { Ok(self.ask(context, run, adopted, wait).await?) };
+                unless_lost(context, device, work).await
             }
-            _ => ask.await,
+            _ => Ok(self.ask(context, run, adopted, wait).await?),
         }
+    }
+
+    async fn ask(&self, context: &Context, run: &Run, adopted: bool, wait: Wait) -> Result<(), AgentError> {
+        let _turn = match self.cluster {
+            Some(cluster) => Some(context.gluster_turn(cluster).await),
+            None => None,
+        };
+        let wanted = if adopted { &self.adopted } else { &self.released };
+        let (last, others) = self.nodes.split_last().expect("somebody can see to it");
+        for node in others {
+            match context.ask(run, *node, wanted.clone(), Wait::NotAtAll).await {
+                Err(error) if is_about_the_host(&error) => {}
+                answer => return answer.map(|_| ()),
+            }
+        }
+        // Whoever is the last to be asked is waited for.
+        let done = context.ask(run, *last, wanted.clone(), wait).await?;
+        if let Some(device) = self.device {
+            match done.report {
+                Report::Brick(report) => run.learn_space(device, report.space),
+                Report::Group { space } => run.learn_space(device, space),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 
@@ -139,53 +162,24 @@ impl Step for Mark {
     }
 
     async fn undo(&self, context: &Context, run: &Run) -> Result<(), StepError> {
-        self.bring_about(context, run, !self.take, Wait::ForEver).await
-    }
-}
-
-/// A volume's mark in GlusterFS. Its hosts are no nodes of ours before the operation has ended, so they are asked by their
-/// ids.
-struct MarkVolume {
-    name: String,
-    cluster: ClusterId,
-    nodes: Vec<NodeId>,
-    take: bool,
-    adopted: Wanted,
-    released: Wanted,
-}
-
-impl MarkVolume {
-    async fn bring_about(&self, context: &Context, run: &Run, adopted: bool, wait: Wait) -> Result<(), StepError> {
-        let _turn = context.gluster_turn(self.cluster).await;
-        let wanted = if adopted { &self.adopted } else { &self.released };
-        let mut last = None;
-        for (at, node) in self.nodes.iter().enumerate() {
-            // Whoever is the last to be asked is waited for.
-            let wait = if at + 1 == self.nodes.len() { wait } else { Wait::NotAtAll };
-            match context.ask(run, *node, wanted.clone(), wait).await {
-                Ok(_) => return Ok(()),
-                Err(error) if is_about_the_host(&error) => last = Some(error),
-                Err(error) => return Err(error.into()),
+        // Of several, whoever is there first; the step is tried again until then.
+        let wait = if self.nodes.len() > 1 { Wait::NotAtAll } else { Wait::ForEver };
+        match self.bring_about(context, run, !self.take, wait).await {
+            // What an agent will not touch was refused when it was to be taken, too; and a host that was shut out for good
+            // cannot be asked.
+            Err(StepError::Agent(error)) if self.take && is_final(&error) => {
+                tracing::warn!(step = self.name, error = %error, "Nothing of ours is taken off there.");
+                Ok(())
             }
-        }
-        match last {
-            Some(error) => Err(error.into()),
-            None => Err(StepError::NoHost(format!("nobody can be asked: {}", self.name))),
+            result => result,
         }
     }
 }
 
-#[async_trait]
-impl Step for MarkVolume {
-    fn name(&self) -> String {
-        self.name.clone()
-    }
-
-    async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
-        self.bring_about(context, run, self.take, Wait::WhileAway).await
-    }
-
-    async fn undo(&self, context: &Context, run: &Run) -> Result<(), StepError> {
-        self.bring_about(context, run, !self.take, Wait::ForEver).await
+fn is_final(error: &AgentError) -> bool {
+    match error {
+        AgentError::Failed { failure, .. } => failure.kind == FailureKind::Refused,
+        AgentError::Revoked { .. } | AgentError::Unknown { .. } => true,
+        AgentError::Detached { .. } | AgentError::Unanswered { .. } | AgentError::Stopping => false,
     }
 }

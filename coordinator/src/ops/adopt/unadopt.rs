@@ -43,6 +43,9 @@ pub async fn submit(context: &Context, wish: UnadoptWish) -> Result<Operation, R
                     if !change.clusters.contains_key(&id) {
                         return Err(Rejected::NotFound);
                     }
+                    if change.unfinished.values().any(|operation| comes_or_goes(change, &operation.plan, id)) {
+                        return Err(Rejected::Busy);
+                    }
                     let volumes: Vec<VolumeId> = change.volumes_of(id).map(|volume| volume.id).collect();
                     let volumes = volumes.into_iter().map(|id| whole(change, id)).collect::<Result<_, _>>()?;
                     let nodes: Vec<NodeId> = change.nodes_of(id).map(|node| node.id).collect();
@@ -57,6 +60,22 @@ pub async fn submit(context: &Context, wish: UnadoptWish) -> Result<Operation, R
             Ok(operation)
         })
         .await
+}
+
+/// Whether something of the cluster is being made or removed, and so is in no record of it.
+fn comes_or_goes(topology: &Topology, plan: &Plan, cluster: ClusterId) -> bool {
+    let in_cluster = |node: NodeId| topology.nodes.get(&node).is_some_and(|node| node.cluster == cluster);
+    match plan {
+        Plan::NodeAdd(add) => add.node.cluster == cluster,
+        Plan::NodeDelete(delete) => delete.node.cluster == cluster,
+        Plan::DeviceAdd(add) => in_cluster(add.node),
+        Plan::DeviceDelete(delete) => in_cluster(delete.device.node),
+        Plan::Adopt(adopt) => {
+            adopt.nodes.iter().any(|node| node.cluster == cluster)
+                || adopt.volumes.iter().any(|volume| volume.cluster == cluster)
+        }
+        other => other.volume().is_some_and(|volume| volume.cluster == cluster),
+    }
 }
 
 fn can_be_given_back(topology: &Topology, plan: &Unadopt) -> Result<(), Rejected> {
