@@ -149,3 +149,40 @@ async fn an_adoption_goes_on_after_a_restart_of_the_coordinator() {
     old.cluster.volume_is_whole(volume).await.unwrap();
     old.cluster.until_ledger_is_lvms().await.unwrap();
 }
+
+#[tokio::test]
+async fn an_adoption_that_an_agent_refuses_is_taken_back_and_does_not_get_stuck() {
+    let old = old(async |heketi: &mut Heketi, devices: &[DeviceId]| {
+        heketi.volume(HeketiVolume::replicated("vol", 2, 3), devices).await.unwrap();
+    })
+    .await;
+    let before = old.cluster.footprints();
+    let client = old.cluster.client().unwrap();
+    let adoption = plan(&client, &from_heketi(&old.heketi)).await;
+    let faults = old.cluster.host("gfs1").faults().clone();
+    faults.inject(At::Next(bricklayer_tests::sim::Call::ReplaceGroupTags), Fault::Holds);
+    let id = adoption.plan.as_ref().unwrap().kept.as_ref().unwrap().id;
+    let _goes_on = client.ask(&Change::plan_apply(id).unwrap()).await.unwrap();
+    faults.until_one_hangs().await;
+    // Meanwhile somebody writes something on a brick that reads like ours and is not.
+    let host = old.cluster.host("gfs2");
+    let group = VgName::of_device(old.devices[1]);
+    let groups = host.footprint().view.groups;
+    let volumes = &groups.iter().find(|found| found.name == group).unwrap().volumes;
+    let brick = volumes.iter().find(|volume| volume.name.as_str().starts_with("brick_")).unwrap().name.clone();
+    host.replace_volume_tags(&group, &brick, &[], &["bricklayer.brick=nonsense".parse().unwrap()]).await.unwrap();
+    faults.release();
+    bricklayer_tests::cluster::until("the operation has ended", async || {
+        Ok(client.operation(id).await?.state.is_final())
+    })
+    .await
+    .unwrap();
+    let operation = client.operation(id).await.unwrap();
+    assert_eq!(operation.state, bricklayer_api::v1::OperationState::Failed, "{operation:?}");
+    host.replace_volume_tags(&group, &brick, &["bricklayer.brick=nonsense".parse().unwrap()], &[]).await.unwrap();
+    for name in ["gfs1", "gfs3"] {
+        let now = old.cluster.host(name).footprint();
+        assert_eq!(now, before[name], "{}", now.differences_from(&before[name]));
+    }
+    assert!(client.volumes().await.unwrap().volumes.is_empty());
+}
