@@ -144,7 +144,9 @@ impl<'a> Found<'a> {
         findings: &mut Vec<Finding>,
     ) -> Option<(BrickClaim, ClusterId)> {
         let told = self.choices.agents.get(address.host.as_str()).and_then(|word| self.facts.hosts.meant(word));
-        let Some(host) = told.or_else(|| self.facts.hosts.named(&address.host)) else {
+        let hosts = &self.facts.hosts;
+        let Some(host) = told.or_else(|| hosts.named(&address.host)).or_else(|| hosts.with_place_of(&address.path))
+        else {
             let what = format!("has a brick on {}, of which no attached agent is known", address.host);
             let cure = format!(
                 "`bricklayer agent invite {0}`, or, if its agent goes by another name: --agent {0}=NAME",

@@ -1,6 +1,7 @@
 //! The hosts as their agents show them, by every name that could mean one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bricklayer_proto::adopt::{HostSurvey, PlaceSeen, VolumeSurvey};
@@ -17,6 +18,8 @@ pub struct HostFacts {
     pub agent: NodeId,
     /// The name under which it enrolled.
     pub name: HostName,
+    /// From where its agent dials.
+    pub from: Option<IpAddr>,
     /// As its invitation said.
     pub zone: Option<u32>,
     pub inventory: Arc<Inventory>,
@@ -65,23 +68,32 @@ impl Hosts {
     pub fn of(hosts: Vec<HostFacts>, topology: &Topology) -> Self {
         let mut by_name = BTreeMap::new();
         // What leads to two hosts, as localhost would, leads to none.
-        let mut add = |name: &HostName, agent: NodeId| {
+        let add = |by_name: &mut BTreeMap<HostName, Option<NodeId>>, name: &HostName, agent: NodeId| {
             let known = by_name.entry(name.clone()).or_insert(Some(agent));
             if *known != Some(agent) {
                 *known = None;
             }
         };
         for host in &hosts {
-            add(&host.name, host.agent);
+            add(&mut by_name, &host.name, host.agent);
             if let Some(node) = topology.nodes.get(&host.agent) {
-                node.manage.iter().chain(&node.storage).for_each(|name| add(name, host.agent));
+                node.manage.iter().chain(&node.storage).for_each(|name| add(&mut by_name, name, host.agent));
             }
         }
         for peer in hosts.iter().flat_map(|host| &host.inventory.gluster.peers) {
             let is_it = |host: &&HostFacts| host.inventory.gluster.uuid.as_ref() == Some(&peer.uuid);
             if let (Some(host), Ok(name)) = (hosts.iter().find(is_it), peer.host.parse::<HostName>()) {
-                add(&name, host.agent);
+                add(&mut by_name, &name, host.agent);
             }
+        }
+        // Of least weight: several hosts may be behind one address. It only finds a host, and grants nothing.
+        let mut by_address = BTreeMap::new();
+        for host in &hosts {
+            let Some(name) = host.from.and_then(|from| from.to_string().parse::<HostName>().ok()) else { continue };
+            by_address.entry(name).and_modify(|known| *known = None).or_insert(Some(host.agent));
+        }
+        for (name, agent) in by_address {
+            by_name.entry(name).or_insert(agent);
         }
         let by_name = by_name.into_iter().filter_map(|(name, agent)| Some((name, agent?))).collect();
         Self { by_agent: hosts.into_iter().map(|host| (host.agent, host)).collect(), by_name }
@@ -106,6 +118,13 @@ impl Hosts {
     pub fn meant(&self, word: &str) -> Option<&HostFacts> {
         let by_id = word.parse().ok().and_then(|id| self.get(id));
         by_id.or_else(|| self.all().find(|host| host.name.as_str() == word))
+    }
+
+    /// The only host that has something mounted above this path, as ids in heketi's paths see to.
+    #[must_use]
+    pub fn with_place_of(&self, path: &BrickPath) -> Option<&HostFacts> {
+        let mut found = self.all().filter(|host| host.place_of(path).is_some());
+        found.next().filter(|_| found.next().is_none())
     }
 
     /// What glusterd has in the pool that a host is in.

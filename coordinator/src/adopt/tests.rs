@@ -65,6 +65,23 @@ fn what_was_under_way_is_seen() {
 }
 
 #[test]
+fn a_host_is_found_by_where_its_agent_dials_from_unless_others_are_there_too() {
+    let topology = topology(&[]);
+    let at = |addresses: [&str; 3]| {
+        let hosts = hosts(&topology);
+        let hosts =
+            hosts.all().zip(addresses).map(|(host, from)| HostFacts { from: from.parse().ok(), ..host.clone() });
+        Hosts::of(hosts.collect(), &Topology::default())
+    };
+    let found = |hosts: &Hosts, name: &str| hosts.named(&name.parse().unwrap()).map(|host| host.name.to_string());
+    let apart = at(["10.9.0.1", "10.9.0.2", "10.9.0.3"]);
+    assert_eq!(found(&apart, "10.9.0.2").as_deref(), Some("gfs1"));
+    let behind_one = at(["10.9.0.1", "10.9.0.2", "10.9.0.2"]);
+    assert_eq!(found(&behind_one, "10.9.0.2"), None);
+    assert_eq!(found(&behind_one, "gfs2").as_deref(), Some("gfs2"));
+}
+
+#[test]
 fn the_record_of_the_largest_adoption_fits_into_the_store() {
     let shape = Shape {
         layout: Layout::Replicate { replica: 3 },
@@ -220,6 +237,7 @@ fn hosts(topology: &Topology) -> Hosts {
     let hosts = topology.nodes.values().map(|node| HostFacts {
         agent: node.id,
         name: node.manage[0].clone(),
+        from: None,
         zone: None,
         inventory: Arc::new(Inventory::default()),
         survey: HostSurvey::default(),

@@ -78,7 +78,12 @@ async fn survey(context: &Context, findings: &mut Vec<Finding>) -> Vec<HostFacts
         let answer = context.ask_as(&Asker::onlooker(), status.node, wanted, Wait::NotAtAll).await;
         match answer.map(|done| done.report) {
             Ok(Report::Survey(survey)) => {
-                Ok(HostFacts { agent: status.node, name: status.name, zone: status.zone, inventory, survey })
+                let from = match status.presence {
+                    Presence::Attached { from, .. } => Some(from.ip()),
+                    Presence::Detached { .. } | Presence::Revoked { .. } => None,
+                };
+                let (agent, name, zone) = (status.node, status.name, status.zone);
+                Ok(HostFacts { agent, name, from, zone, inventory, survey })
             }
             Ok(_) => Err(unseen(&status.name, "its agent answered something else")),
             Err(error) => Err(unseen(&status.name, &error.to_string())),
