@@ -4,6 +4,7 @@
 //! down what it will do ([`state`]), and asks the hosts through [`agents`]. [`pki`] says who may come in, [`reconcile`]
 //! takes over what agents report. [`service`] puts the parts together. `docs/architecture.md` has the map.
 
+pub mod adopt;
 pub mod agents;
 pub mod commands;
 pub mod config;

@@ -191,6 +191,9 @@ pub struct VolumeGroup {
     pub tags: Option<GroupTags>,
     /// Marked for destruction by an earlier step of ours.
     pub condemned: bool,
+    /// Others made it, and we took it over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
     pub volumes: Vec<LogicalVolume>,
 }
 
@@ -300,6 +303,9 @@ pub struct BrickSeen {
     /// Size of the thin volume.
     pub size: ByteSize,
     pub condemned: bool,
+    /// Others made it, and we took it over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
     /// Where the host's fstab mounts it, if a line of ours does.
     pub fstab: Option<MountPoint>,
     /// Where it is mounted now.

@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::adopt::{BrickAdoption, GroupAdoption, HostSurvey, VolumeAdoption};
 use crate::block::{BlockKey, BlockReport, BlockResize, BlockSpec};
 use crate::ids::{BrickId, ClusterId, DeviceId, InstallationId, NodeId, OperationId, TaskId, VolumeId};
 use crate::inventory::{BrickTags, Disk, GroupSpace, Obstacle};
@@ -108,6 +109,19 @@ pub enum Wanted {
     BlockResized(BlockResize),
     /// The block volume is not there any more, its file neither.
     BlockGone(BlockKey),
+    /// The volume group, which others made, carries our tags.
+    GroupAdopted(GroupAdoption),
+    /// The volume group carries no tag of ours. Refused while a volume in it does.
+    GroupReleased(GroupAdoption),
+    /// The brick, which others made, carries our tags and our record, and its line in fstab is one of ours. It stays where
+    /// it is and is served meanwhile. Reports [`Report::Brick`].
+    BrickAdopted(BrickAdoption),
+    /// The brick carries nothing of ours any more, and fstab reads as it did before.
+    BrickReleased(BrickAdoption),
+    /// The volume says that it is ours.
+    VolumeAdopted(VolumeAdoption),
+    /// The volume does not say that it is ours.
+    VolumeReleased(VolumeAdoption),
     /// What LVM says of the device's group: [`Report::Group`]. A look, as all that follow.
     DeviceSeen {
         device: DeviceId,
@@ -122,6 +136,10 @@ pub enum Wanted {
     DrainSeen(BrickDrain),
     /// What `gluster-block` says of the block volume: [`Report::Block`].
     BlockSeen(BlockKey),
+    /// What there is that others made: [`Report::Survey`]. `gluster`: and the volumes that glusterd has.
+    HostSurveyed {
+        gluster: bool,
+    },
 }
 
 impl Wanted {
@@ -139,6 +157,7 @@ impl Wanted {
                 | Self::RebalanceSeen(_)
                 | Self::DrainSeen(_)
                 | Self::BlockSeen(_)
+                | Self::HostSurveyed { .. }
         )
     }
 }
@@ -359,6 +378,7 @@ pub enum Report {
     Block {
         seen: Option<BlockReport>,
     },
+    Survey(HostSurvey),
 }
 
 /// A volume as glusterd has it.

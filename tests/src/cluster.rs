@@ -408,8 +408,14 @@ impl Cluster {
 
     /// Invites the host, enrols it, and waits until the coordinator knows what it has.
     pub async fn enrol(&mut self, host: SimHost) -> anyhow::Result<()> {
+        let request = InvitationRequest { name: host.name().to_string(), ..InvitationRequest::default() };
+        self.enrol_as(host, &request).await
+    }
+
+    /// As [`Self::enrol`], as the invitation says.
+    pub async fn enrol_as(&mut self, host: SimHost, request: &InvitationRequest) -> anyhow::Result<()> {
         let name = host.name().clone();
-        let invitation = self.installation.invite(&name).await?;
+        let invitation = self.client()?.invite(request).await?.token.expose().to_owned();
         let data_dir = Utf8PathBuf::try_from(self.dir.path().join("agents").join(name.as_str()))?;
         self.agents.insert(name.clone(), Agent::enrol(host, data_dir, &invitation, quick()).await?);
         self.until_able(name.as_str()).await

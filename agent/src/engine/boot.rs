@@ -20,6 +20,7 @@ use crate::journal::ManifestBrick;
 use crate::lock::Key;
 use crate::observe;
 use crate::plan::brick::{Found, RECORD};
+use crate::plan::device::group_of;
 use crate::plan::refused;
 use crate::tags;
 
@@ -108,15 +109,17 @@ impl Engine {
             }
             results
         };
-        self.locks.holding(vec![Key::Group(group.name.clone())], work).await
+        // As tasks name it, whatever an adopted group is called.
+        let device = tags::parse_group(&group.tags).ok().flatten().map(|ours| ours.device);
+        let key = Key::Group(device.map_or_else(|| group.name.clone(), VgName::of_device));
+        self.locks.holding(vec![key], work).await
     }
 
     /// One brick, while the host runs. Refused where its volume is not there or does not carry its tags: this makes none.
     /// The group is locked by the caller.
     pub(super) async fn brick_up(&self, key: &BrickKey, progress: OnProgress<'_>) -> Result<Done, Failure> {
         let view = self.host.view().await.map_err(|error| failure(&error))?;
-        let name = VgName::of_device(key.device);
-        let group = view.groups.iter().find(|group| group.name == name);
+        let group = group_of(&view.groups, key.device);
         let group = group.ok_or_else(|| refused(format!("device {} is not on this host", key.device)))?;
         let found = Found::look(group, key)?;
         let volume =

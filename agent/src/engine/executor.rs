@@ -200,12 +200,16 @@ fn settles(wanted: &Wanted) -> Option<Duration> {
         | Wanted::DeviceGone { .. }
         | Wanted::DiskWiped { .. }
         | Wanted::Peer { .. }
-        | Wanted::PeerGone { .. } => Some(Duration::ZERO),
+        | Wanted::PeerGone { .. }
+        | Wanted::GroupAdopted(_)
+        | Wanted::GroupReleased(_) => Some(Duration::ZERO),
         Wanted::Brick(_)
         | Wanted::BrickUp(_)
         | Wanted::BrickGrown(_)
         | Wanted::CloneBrick(_)
         | Wanted::BrickCondemned(_)
+        | Wanted::BrickAdopted(_)
+        | Wanted::BrickReleased(_)
         | Wanted::BrickGone(_) => Some(BRICKS_SETTLE),
         Wanted::DeviceSeen { .. }
         | Wanted::BrickCanGrow(_)
@@ -226,6 +230,9 @@ fn settles(wanted: &Wanted) -> Option<Duration> {
         | Wanted::BlockGone(_)
         | Wanted::BlockSeen(_)
         | Wanted::BrickSynced(_)
+        | Wanted::VolumeAdopted(_)
+        | Wanted::VolumeReleased(_)
+        | Wanted::HostSurveyed { .. }
         | Wanted::Volume(_)
         | Wanted::VolumeStarted(_)
         | Wanted::BricksStarted(_)
@@ -275,6 +282,16 @@ fn manifest_change(wanted: &Wanted, result: &Result<Done, Failure>) -> ManifestC
                 path: brick.path.clone(),
             }),
         ),
+        (Wanted::BrickAdopted(adoption), Ok(Done { report: Report::Brick(brick), .. })) => ManifestChange::Has(
+            adoption.spec.tags.brick,
+            Box::new(ManifestBrick {
+                device: adoption.spec.device,
+                volume: adoption.spec.tags.volume,
+                volume_name: adoption.spec.tags.volume_name.clone(),
+                path: brick.path.clone(),
+            }),
+        ),
+        (Wanted::BrickReleased(adoption), Ok(_)) => ManifestChange::Lost(adoption.spec.tags.brick),
         (Wanted::BrickGone(key), Ok(_)) => ManifestChange::Lost(key.brick),
         _ => ManifestChange::None,
     }

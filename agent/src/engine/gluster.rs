@@ -401,7 +401,7 @@ impl Engine {
         let mut roots = ours
             .filter_map(|(group, lv)| observe::mount_of(&view.mounts, &group.name, &lv.name))
             .map(|mount| &mount.at);
-        Ok(roots.any(|root| volume.bricks.iter().any(|brick| brick.path.as_path().parent() == Some(root.as_path()))))
+        Ok(roots.any(|root| volume.bricks.iter().any(|brick| brick.path.as_path().starts_with(root))))
     }
 
     /// `None` where the pool has no such peer.

@@ -5,6 +5,7 @@
 //! Destroys nothing that a plan does not say; knows no coordinator. [`Executor`] puts the journal before it, [`boot`]
 //! brings bricks up without either.
 
+mod adopt;
 mod block;
 pub mod boot;
 mod bricks;
@@ -129,7 +130,10 @@ impl Engine {
             Wanted::BlockCreated(BlockSpec { key, .. })
             | Wanted::BlockResized(BlockResize { key, .. })
             | Wanted::BlockGone(key) => vec![Key::Blocks(key.hosting.name.clone())],
-            Wanted::BlockSeen(_) => Vec::new(),
+            Wanted::GroupAdopted(spec) | Wanted::GroupReleased(spec) => vec![group(spec.device)],
+            Wanted::BrickAdopted(spec) | Wanted::BrickReleased(spec) => vec![group(spec.spec.device)],
+            Wanted::VolumeAdopted(_) | Wanted::VolumeReleased(_) => vec![Key::Gluster],
+            Wanted::BlockSeen(_) | Wanted::HostSurveyed { .. } => Vec::new(),
         };
         let work = async {
             match wanted {
@@ -169,6 +173,13 @@ impl Engine {
                 Wanted::BlockSeen(key) => self.block_seen(key).await,
                 Wanted::CloneBrick(spec) => self.clone_brick(spec, progress).await,
                 Wanted::VolumeCloned(spec) => self.volume_cloned(spec, progress).await,
+                Wanted::GroupAdopted(spec) => self.group_adopted(spec, progress).await,
+                Wanted::GroupReleased(spec) => self.group_released(spec, progress).await,
+                Wanted::BrickAdopted(spec) => self.brick_adopted(spec, progress).await,
+                Wanted::BrickReleased(spec) => self.brick_released(spec, progress).await,
+                Wanted::VolumeAdopted(spec) => self.volume_adopted(spec, progress).await,
+                Wanted::VolumeReleased(spec) => self.volume_released(spec, progress).await,
+                Wanted::HostSurveyed { gluster } => self.host_surveyed(*gluster).await,
             }
         };
         self.locks.holding(keys, work).await

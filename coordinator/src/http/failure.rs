@@ -110,6 +110,7 @@ impl Failure {
             | R::NothingToConfirm { .. }
             | R::StorageHostInUse { .. }
             | R::PlanIsStale { .. }
+            | R::CannotGiveBack(_)
             | R::NodeIsThere { .. }
             | R::DeviceIsThere { .. }
             | R::HoldsBlockVolumes

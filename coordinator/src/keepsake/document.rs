@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use bricklayer_proto::block::InitiatorPassword;
 use bricklayer_proto::ids::{BlockVolumeId, DeviceId, InstallationId, NodeId};
 use bricklayer_proto::inventory::GroupSpace;
-use bricklayer_proto::names::{DevicePath, PvUuid};
+use bricklayer_proto::names::{DevicePath, PvUuid, VgName};
 use bricklayer_proto::size::{ExtentSize, Extents};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,8 @@ pub struct DeviceDocument {
     /// Of a device that is lost, or on a lost node: nobody will say it anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub space: Option<GroupSpace>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<VgName>,
     pub added: Timestamp,
 }
 
@@ -68,6 +70,7 @@ impl DeviceDocument {
             tags: device.tags.clone(),
             lost: device.lost,
             space: is_lost.then_some(device.space),
+            adopted: device.adopted.clone(),
             added: device.added,
         }
     }
@@ -86,6 +89,7 @@ impl DeviceDocument {
             state: self.state,
             tags: self.tags,
             lost: self.lost,
+            adopted: self.adopted,
             added: self.added,
         }
     }

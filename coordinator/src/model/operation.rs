@@ -5,7 +5,7 @@ use bricklayer_proto::size::ByteSize;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AdminState, BlockRestriction, BlockVolume, Brick, Device, Node, Tags, Topology, Volume};
+use super::{AdminState, BlockRestriction, BlockVolume, Brick, Cluster, Device, Node, Tags, Topology, Volume};
 
 /// Something that changes the world, written down with every id and device it will use before its first effect.
 ///
@@ -59,6 +59,8 @@ pub enum Plan {
     BlockRestrict(BlockRestrict),
     /// As `NodeState`.
     CleanUp(CleanUp),
+    Adopt(Adopt),
+    Unadopt(Unadopt),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -251,6 +253,25 @@ pub struct CleanUp {
     pub operations: Vec<OperationId>,
 }
 
+/// What others made becomes ours, as it is. Everything in it is known to nobody until that is done.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Adopt {
+    pub clusters: Vec<Cluster>,
+    pub nodes: Vec<Node>,
+    pub devices: Vec<Device>,
+    pub volumes: Vec<Volume>,
+    pub block_volumes: Vec<BlockVolume>,
+}
+
+/// What was adopted is given back, as it is, and forgotten.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Unadopt {
+    pub clusters: Vec<ClusterId>,
+    pub nodes: Vec<NodeId>,
+    pub devices: Vec<Device>,
+    pub volumes: Vec<Volume>,
+}
+
 impl Plan {
     /// The word for it in `/v1/operations` and in logs.
     #[must_use]
@@ -279,6 +300,8 @@ impl Plan {
             Self::DeviceState(_) => "device-state",
             Self::DeviceResync(_) => "device-resync",
             Self::CleanUp(_) => "clean-up",
+            Self::Adopt(_) => "adopt",
+            Self::Unadopt(_) => "unadopt",
         }
     }
 
@@ -311,6 +334,10 @@ impl Plan {
     pub fn without_secrets(self) -> Self {
         match self {
             Self::BlockDelete(delete) => Self::BlockDelete(BlockDelete { block: delete.block.without_secrets() }),
+            Self::Adopt(adopt) => {
+                let blocks = adopt.block_volumes.into_iter().map(BlockVolume::without_secrets);
+                Self::Adopt(Adopt { block_volumes: blocks.collect(), ..adopt })
+            }
             other => other,
         }
     }
@@ -348,6 +375,9 @@ impl Plan {
             Self::VolumeTrash(VolumeTrash { volume })
             | Self::VolumeUndelete(VolumeUndelete { volume })
             | Self::VolumeProtect(VolumeProtect { volume }) => vec![volume.id],
+            Self::Adopt(Adopt { volumes, .. }) | Self::Unadopt(Unadopt { volumes, .. }) => {
+                volumes.iter().map(|volume| volume.id).collect()
+            }
             _ => self.volume().map(|volume| volume.id).into_iter().collect(),
         }
     }
@@ -366,6 +396,12 @@ impl Plan {
             Self::DeviceRemove(remove) => remove.devices.clone(),
             Self::BrickReplace(replace) => vec![replace.old.device, replace.new.device],
             Self::PoolExtend(extend) => extend.grown().map(|brick| brick.device).collect(),
+            Self::Adopt(Adopt { devices, volumes, .. }) | Self::Unadopt(Unadopt { devices, volumes, .. }) => {
+                let bricks = volumes.iter().flat_map(|volume| &volume.bricks).map(|brick| brick.device);
+                let all: std::collections::BTreeSet<DeviceId> =
+                    devices.iter().map(|device| device.id).chain(bricks).collect();
+                all.into_iter().collect()
+            }
             _ => self.bricks().iter().map(|brick| brick.device).collect(),
         }
     }
@@ -378,7 +414,11 @@ impl Plan {
     /// Whether its devices take no new bricks while it is under way.
     #[must_use]
     pub fn empties_devices(&self) -> bool {
-        matches!(self, Self::DeviceDelete(_) | Self::DeviceRemove(_))
+        match self {
+            Self::DeviceDelete(_) | Self::DeviceRemove(_) => true,
+            Self::Unadopt(unadopt) => !unadopt.devices.is_empty(),
+            _ => false,
+        }
     }
 
     /// What it changes, for people, a line each.
@@ -480,6 +520,30 @@ impl Plan {
             Self::NodeState(state) => vec![format!("node {} becomes {}", state.node, state.to)],
             Self::DeviceState(state) => vec![format!("device {} becomes {}", state.device, state.to)],
             Self::DeviceResync(resync) => vec![format!("device {} has LVM's figures", resync.device)],
+            Self::Adopt(adopt) => {
+                let nodes = adopt.nodes.iter().map(|node| format!("node {} ({})", node.name(), node.id));
+                let devices = adopt.devices.iter().map(|device| {
+                    let group = device.group();
+                    format!("device {} ({}), volume group {group} as it is", device.name, device.id)
+                });
+                let volumes = adopt.volumes.iter().map(|volume| {
+                    let (bricks, id) = (volume.bricks.len(), volume.id);
+                    format!("{} ({id}), {bricks} bricks where they are", of_volume(volume))
+                });
+                let blocks = adopt.block_volumes.iter();
+                let blocks =
+                    blocks.map(|block| format!("block volume {} in volume {}", block.name, block.hosting.name));
+                nodes.chain(devices).chain(volumes).chain(blocks).collect()
+            }
+            Self::Unadopt(unadopt) => {
+                let volumes = unadopt.volumes.iter().map(|volume| format!("{} is given back", of_volume(volume)));
+                let devices = unadopt.devices.iter().map(|device| {
+                    format!("device {} ({}) is given back, volume group {}", device.name, device.id, device.group())
+                });
+                let nodes = unadopt.nodes.iter().map(|node| format!("node {node} is forgotten"));
+                let clusters = unadopt.clusters.iter().map(|cluster| format!("cluster {cluster} is forgotten"));
+                volumes.chain(devices).chain(nodes).chain(clusters).collect()
+            }
             Self::CleanUp(clean) => {
                 clean.operations.iter().map(|id| format!("operation {id} is tried again")).collect()
             }

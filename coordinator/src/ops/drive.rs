@@ -17,9 +17,9 @@ use super::context::{Context, Run};
 use super::progress::StepState;
 use super::step::{Stage, StepError};
 use super::{
-    block_create, block_delete, block_expand, brick_replace, device_add, device_delete, device_remove, device_resync,
-    disk_wipe, node_add, node_delete, pools, trash, volume_clone, volume_create, volume_delete, volume_expand,
-    volume_protect,
+    adopt, block_create, block_delete, block_expand, brick_replace, device_add, device_delete, device_remove,
+    device_resync, disk_wipe, node_add, node_delete, pools, trash, volume_clone, volume_create, volume_delete,
+    volume_expand, volume_protect,
 };
 use crate::model::{OpState, Operation, Plan, Resource};
 use crate::state::Change;
@@ -277,6 +277,8 @@ pub fn stages(context: &Context, operation: &Operation) -> Vec<Stage> {
         Plan::BlockExpand(plan) => block_expand::stages(plan),
         Plan::BlockDelete(plan) => block_delete::stages(plan),
         Plan::DeviceResync(plan) => device_resync::stages(context, plan),
+        Plan::Adopt(plan) => adopt::stages(context, operation.id, plan),
+        Plan::Unadopt(plan) => adopt::unadopt_stages(context, operation.id, plan),
         Plan::NodeState(_) | Plan::DeviceState(_) | Plan::BlockRestrict(_) | Plan::CleanUp(_) => Vec::new(),
     }
 }
@@ -305,6 +307,8 @@ fn finish(change: &mut Change, run: &Run) -> Result<Option<Resource>, StepError>
         Plan::BlockCreate(plan) => block_create::finish(change, run, plan),
         Plan::BlockExpand(plan) => block_expand::finish(change, run, plan),
         Plan::DeviceResync(plan) => Ok(device_resync::finish(change, run, plan)),
+        Plan::Adopt(plan) => Ok(adopt::finish(change, run, plan)),
+        Plan::Unadopt(plan) => Ok(adopt::unadopt_finish(change, plan)),
     }
 }
 
@@ -323,6 +327,8 @@ fn undone(change: &mut Change, run: &Run) {
         Plan::BlockDelete(plan) => change.put_block_volume(plan.block.clone()),
         Plan::NodeAdd(_)
         | Plan::NodeDelete(_)
+        | Plan::Adopt(_)
+        | Plan::Unadopt(_)
         | Plan::DeviceAdd(_)
         | Plan::DeviceDelete(_)
         | Plan::DiskWipe(_)

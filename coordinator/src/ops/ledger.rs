@@ -217,7 +217,7 @@ fn ledger(
         seen: pools.as_ref().map(|pools| match brick.space.pool {
             // Its pool is counted with another brick.
             Extents::ZERO => Extents::ZERO,
-            _ => pools.get(&brick.pool_of()).copied().unwrap_or_default(),
+            _ => pools.get(&brick.pool_lv()).copied().unwrap_or_default(),
         }),
     });
     let others = fresh.map_or_else(Vec::new, |(group, _)| others(group, &bricks));
@@ -252,16 +252,11 @@ fn disk(inventory: &Inventory, group: Option<&VolumeGroup>, device: &Device, rec
     Some(DiskSeen { size: disk.size, start: None, received })
 }
 
-/// What each pool holds, by the brick that it is named after.
-fn pools(group: &VolumeGroup, one: ExtentSize) -> BTreeMap<BrickId, Extents> {
+/// What each pool holds. By its name, as its tags may name another brick than it was made for: a clone's, to which it was
+/// passed on when that one went.
+fn pools(group: &VolumeGroup, one: ExtentSize) -> BTreeMap<LvName, Extents> {
     let pools = group.volumes.iter().filter(|volume| matches!(volume.kind, LvKind::ThinPool { .. }));
-    pools.filter_map(|pool| Some((named_after(pool)?, held(pool, one)))).collect()
-}
-
-/// The brick that a pool is named after. Its tags may name another: a clone's, to which it was passed on when the brick
-/// that it was made for went.
-fn named_after(pool: &LogicalVolume) -> Option<BrickId> {
-    pool.name.as_str().strip_prefix("tp_").and_then(|id| id.parse().ok()).or_else(|| tagged_as(pool))
+    pools.map(|pool| (pool.name.clone(), held(pool, one))).collect()
 }
 
 fn tagged_as(volume: &LogicalVolume) -> Option<BrickId> {
@@ -282,12 +277,12 @@ fn held(volume: &LogicalVolume, one: ExtentSize) -> Extents {
 /// GlusterFS keeps its snapshots in our pools.
 fn others(group: &VolumeGroup, bricks: &[&Brick]) -> Vec<OtherVolume> {
     let known: BTreeSet<BrickId> = bricks.iter().map(|brick| brick.id).collect();
-    let pools: BTreeSet<BrickId> = bricks.iter().map(|brick| brick.pool_of()).collect();
+    let pools: BTreeSet<LvName> = bricks.iter().map(|brick| brick.pool_lv()).collect();
     let one = group.space.extent_size;
     let visible = group.volumes.iter().filter(|volume| !volume.is_part_of_pool());
     let others = visible.filter_map(|volume| {
         let is_known = match volume.kind {
-            LvKind::ThinPool { .. } => named_after(volume).is_some_and(|brick| pools.contains(&brick)),
+            LvKind::ThinPool { .. } => pools.contains(&volume.name),
             LvKind::Thin { .. } => tagged_as(volume).is_some_and(|brick| known.contains(&brick)),
             LvKind::Other { .. } => false,
         };

@@ -7,6 +7,7 @@
 //!
 //! Must never start a process or open a connection: the hosts are reached through [`crate::agents::AgentApi`] alone.
 
+mod adopt;
 mod audit;
 mod block_create;
 mod block_delete;
@@ -53,6 +54,7 @@ mod volume_protect;
 mod volume_state;
 mod what_if;
 
+pub use adopt::{AdoptFrom, UnadoptWish};
 pub use audit::ClusterAudit;
 pub use block_create::BlockWish;
 pub use block_hosts::{NotServed, Unfit};
@@ -328,6 +330,11 @@ impl Operations {
 
     pub async fn brick_replace(&self, request: ReplaceRequest) -> Result<OperationId, Rejected> {
         self.begin(brick_replace::submit(&self.context, request, None).await?)
+    }
+
+    /// Gives back what was adopted.
+    pub async fn unadopt(&self, wish: UnadoptWish) -> Result<OperationId, Rejected> {
+        self.begin(adopt::unadopt(&self.context, wish).await?)
     }
 
     /// What is left to heal, brick by brick, as GlusterFS says now.

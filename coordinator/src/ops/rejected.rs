@@ -111,6 +111,10 @@ pub enum Rejected {
          moving bricks, and for removing devices and nodes. Of all else `--dry-run` shows what it would do."
     )]
     CannotBeKept,
+    #[error(
+        "it cannot be given back: {0}\nWhat Bricklayer made can be deleted, or moved away first; see docs/operations/move-from-heketi.md"
+    )]
+    CannotGiveBack(String),
     #[error("no node is in zone {zone}\nThere are nodes in: {}", zones.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
     NoSuchZone { zone: u32, zones: BTreeSet<u32> },
     #[error("Device id {0} not found")]

@@ -18,8 +18,8 @@ use super::step::{Stage, Step, StepError};
 use super::volume_options::{self, VolumeOptions};
 use super::{Rejected, gluster};
 use crate::model::{
-    BlockRestriction, Brick, Cluster, Durability, FIRST_GENERATION, Operation, Plan, Resource, Snapshot, Topology,
-    Volume, VolumeCreate,
+    BlockRestriction, Brick, Cluster, Durability, FIRST_GENERATION, LvNames, Operation, Plan, Resource, Snapshot,
+    Topology, Volume, VolumeCreate,
 };
 use crate::placement::{self, Placement, Wish};
 use crate::state::Change;
@@ -192,6 +192,8 @@ pub fn bricks(placement: &Placement, first: u32) -> Vec<Brick> {
                 space: placed.space,
                 path: None,
                 pool: None,
+                names: LvNames::default(),
+                adopted: false,
                 generation: FIRST_GENERATION,
             });
         }

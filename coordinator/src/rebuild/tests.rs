@@ -20,8 +20,8 @@ use super::{Difference, Evidence, HostEvidence, PoolEvidence, Rebuilt, rebuild};
 use crate::keepsake::document::FORMAT;
 use crate::keepsake::{InstallationDocument, VolumesDocument};
 use crate::model::{
-    AdminState, BlockRestriction, Brick, Cluster, Device, DiskIdentity, Durability, Node, Snapshot, Tags, Trash,
-    Volume, Zone,
+    AdminState, BlockRestriction, Brick, Cluster, Device, DiskIdentity, Durability, LvNames, Node, Snapshot, Tags,
+    Trash, Volume, Zone,
 };
 use crate::pki::AgentRecord;
 use crate::state::{Records, assemble};
@@ -120,6 +120,8 @@ fn volume(shape: &Shape, number: usize, wish: &Wish) -> Volume {
             space: BrickSpace::thin(asked, pool, ONE).unwrap(),
             path: Some(at.brick_path()),
             pool: None,
+            names: LvNames::default(),
+            adopted: false,
             generation: 1 + u64::from(index % 2),
         }
     });
@@ -189,6 +191,7 @@ fn records(shape: &Shape) -> Records {
                 state: state(dice >> 8),
                 tags: Tags::new(),
                 lost: false,
+                adopted: None,
                 added: NOW,
             });
         }
@@ -249,6 +252,7 @@ fn inventories(records: &Records) -> BTreeMap<NodeId, Inventory> {
             }],
             tags: Some(GroupTags { installation: INSTALLATION, node: device.node, device: device.id }),
             condemned: false,
+            adopted: false,
             volumes: Vec::new(),
         };
         groups.insert(device.id, (device.node, group));
@@ -271,6 +275,7 @@ fn inventories(records: &Records) -> BTreeMap<NodeId, Inventory> {
                 pool_lv,
                 size: brick.space.volume.to_bytes(ONE).unwrap(),
                 condemned: false,
+                adopted: false,
                 fstab: Some(at.clone()),
                 mounted: Some(at),
                 path: brick.path.clone(),

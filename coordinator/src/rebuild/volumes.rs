@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bricklayer_proto::ids::{BrickId, NodeId, VolumeId};
 use bricklayer_proto::keepsake::GlusterVolumeSeen;
-use bricklayer_proto::names::{BrickPath, HostName, VolumeName};
+use bricklayer_proto::names::{BrickPath, HostName, LvName, VolumeName};
 use bricklayer_proto::size::Extents;
 use bricklayer_proto::space::BrickSpace;
 use bricklayer_proto::task::{BrickAddress, Layout, VolumeRecord};
@@ -13,7 +13,7 @@ use super::Difference;
 use super::disks::{Disks, OnDisk};
 use super::evidence::{Evidence, HostEvidence};
 use super::hosts::Hosts;
-use crate::model::{BlockRestriction, BlockVolume, Brick, Durability, Node, Snapshot, Trash, Volume};
+use crate::model::{BlockRestriction, BlockVolume, Brick, Durability, LvNames, Node, Snapshot, Trash, Volume};
 
 pub fn rebuild(
     evidence: &Evidence,
@@ -393,12 +393,24 @@ fn of_disk(found: &OnDisk<'_>) -> Brick {
         space: found.space,
         path: found.path(),
         pool: found.pool.filter(|pool| *pool != tags.brick),
+        names: names(found),
+        adopted: found.seen.adopted,
         generation: tags.generation,
     }
 }
 
+/// What its logical volumes are called, where that is not as we call them.
+fn names(found: &OnDisk<'_>) -> LvNames {
+    let (brick, pool) = (found.seen.tags.brick, found.pool.unwrap_or(found.seen.tags.brick));
+    let other = |seen: &LvName, ours: LvName| (*seen != ours).then(|| seen.clone());
+    LvNames {
+        volume: other(&found.seen.volume_lv, LvName::of_brick(brick)),
+        pool: other(&found.seen.pool_lv, LvName::of_pool(pool)),
+    }
+}
+
 /// What a request of this layout would have said.
-fn durability(layout: Layout) -> Durability {
+pub fn durability(layout: Layout) -> Durability {
     let kind = |kind: &str| Durability { kind: kind.to_owned(), ..Durability::default() };
     match layout {
         Layout::Distribute => kind("none"),

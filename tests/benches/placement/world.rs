@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bricklayer_coordinator::agents::{AgentApi, AgentError, AgentEvent, AgentStatus, Patience, Presence, Sight};
 use bricklayer_coordinator::model::{
-    AdminState, BlockRestriction, Brick, Cluster, Device, DiskIdentity, Durability, FIRST_GENERATION, Node, Snapshot,
-    Tags, Topology, Volume, Zone,
+    AdminState, BlockRestriction, Brick, Cluster, Device, DiskIdentity, Durability, FIRST_GENERATION, LvNames, Node,
+    Snapshot, Tags, Topology, Volume, Zone,
 };
 use bricklayer_coordinator::ops::{Context, pool};
 use bricklayer_coordinator::placement::{self, Placement, Wish};
@@ -149,6 +149,7 @@ fn record(id: DeviceId, node: NodeId, disk: u32) -> Device {
         state: AdminState::Online,
         tags: Tags::new(),
         lost: false,
+        adopted: None,
         added: Timestamp::UNIX_EPOCH,
     }
 }
@@ -161,6 +162,7 @@ fn group(device: DeviceId, node: NodeId) -> VolumeGroup {
         physical_volumes: Vec::new(),
         tags: Some(GroupTags { installation: INSTALLATION, node, device }),
         condemned: false,
+        adopted: false,
         volumes: Vec::new(),
     }
 }
@@ -186,6 +188,8 @@ fn add_volumes(topology: &mut Topology, devices: &[(NodeId, DeviceId)], shape: S
                 space: BrickSpace::thin(size, size, ONE).unwrap(),
                 path: BrickPath::try_from(format!("/var/lib/bricklayer/mounts/vg_{device}/brick_{id}/brick")).ok(),
                 pool: None,
+                names: LvNames::default(),
+                adopted: false,
                 generation: FIRST_GENERATION,
             }
         });
@@ -223,6 +227,8 @@ fn bricks_of(placement: &Placement, number: usize) -> Vec<Brick> {
         space: placed.space,
         path: None,
         pool: None,
+        names: LvNames::default(),
+        adopted: false,
         generation: FIRST_GENERATION,
     };
     (0..).zip(placement.bricks()).map(brick).collect()

@@ -272,6 +272,7 @@ impl World {
             name: name.clone(),
             uuid: volume.uuid.clone(),
             started: volume.started,
+            layout: Some(volume.layout),
             bricks: volume.bricks.clone(),
             options: volume.options.clone().into_iter().collect(),
         }))

@@ -21,6 +21,8 @@ pub struct Group {
     pub(super) name: VgName,
     pub(super) uuid: String,
     pub(super) extent_size: ExtentSize,
+    /// Where the first extent begins.
+    pub(super) start: ByteSize,
     pub(super) total: Extents,
     pub(super) spare: Extents,
     pub(super) seqno: u64,
@@ -57,6 +59,7 @@ impl Group {
             name,
             uuid: new_lvm_uuid(),
             extent_size,
+            start: space::data_start(),
             total: space::usable_extents(disk, extent_size),
             spare: Extents::ZERO,
             seqno: 1,
@@ -64,6 +67,15 @@ impl Group {
             tags: sorted(tags),
             volumes: BTreeMap::new(),
         }
+    }
+
+    /// On a disk of which LVM keeps this much for its metadata: `pvcreate --metadatasize`.
+    #[must_use]
+    pub fn with_metadata_area(mut self, disk: ByteSize, area: ByteSize) -> Self {
+        let start = (area.bytes() + 4096).next_multiple_of(space::DATA_ALIGNMENT.bytes());
+        self.start = ByteSize::from_bytes(start);
+        self.total = ByteSize::from_bytes(disk.bytes() - start).whole_extents(self.extent_size);
+        self
     }
 
     /// With a linear volume, as a person makes one with `lvcreate -L`.
@@ -249,6 +261,14 @@ impl Group {
         }
         self.seqno += 1;
         Ok(())
+    }
+
+    /// `vgchange` with `--deltag` and `--addtag`: one commit.
+    pub(super) fn replace_tags(&mut self, gone: &[LvmTag], new: &[LvmTag]) {
+        self.tags.retain(|tag| !gone.contains(tag));
+        self.tags.extend(new.iter().cloned());
+        self.tags = sorted(&self.tags);
+        self.seqno += 1;
     }
 
     pub(super) fn add_tag(&mut self, tag: &LvmTag) {

@@ -10,6 +10,7 @@ mod block;
 pub mod disk;
 pub mod faults;
 pub mod gluster;
+pub mod heketi;
 pub mod host;
 mod layout;
 pub mod lvm;

@@ -113,7 +113,7 @@ impl World {
 
     pub async fn invite_with(&self, name: &str, rejoin: bool) -> Invitation {
         let name = name.parse().unwrap();
-        let wanted = NewInvitation { name, zone: Some(1), life: DEFAULT_INVITATION_LIFE, rejoin };
+        let wanted = NewInvitation { name, zone: Some(1), life: DEFAULT_INVITATION_LIFE, rejoin, node: None };
         self.trust.invite(wanted).await.unwrap()
     }
 

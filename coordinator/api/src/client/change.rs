@@ -60,6 +60,7 @@ json_replies! {
     crate::v1::Invitation = CREATED,
     crate::v1::Rebalance = OK,
     crate::v1::Simulation = OK,
+    crate::v1::Adoption = OK,
 }
 
 impl<R> Change<R> {

@@ -11,10 +11,10 @@ use super::{Accepted, Client, ClientError};
 use crate::heketi::{VolumeCreateRequest, VolumeInfo};
 use crate::json::parse_body;
 use crate::v1::{
-    AgentList, Audit, BrickReplaceRequest, CapacityList, CapacityQuery, DeviceLedger, DeviceLostRequest, Diagnosis,
-    DiskList, Explanation, Heal, Invitation, InvitationList, InvitationRequest, LedgerSum, NodeEdit, NodeLostRequest,
-    Operation, OperationList, Plan, PoolList, ProtectRequest, Rebalance, Simulation, SimulationRequest, TrashList,
-    WipeRefusal, WipeRequest,
+    AdoptRequest, Adoption, AgentList, Audit, BrickReplaceRequest, CapacityList, CapacityQuery, DeviceLedger,
+    DeviceLostRequest, Diagnosis, DiskList, Explanation, Heal, Invitation, InvitationList, InvitationRequest,
+    LedgerSum, NodeEdit, NodeLostRequest, Operation, OperationList, Plan, PoolList, ProtectRequest, Rebalance,
+    Simulation, SimulationRequest, TrashList, UnadoptRequest, WipeRefusal, WipeRequest,
 };
 
 /// What the server said to a wipe.
@@ -61,6 +61,11 @@ changes! {
     node_edit(node: NodeId, edit: &NodeEdit) -> () = PATCH "/v1/nodes/{node}" with edit;
     /// Gives a node up, with all that is on it.
     node_lost(node: NodeId, request: &NodeLostRequest) -> () = POST "/v1/nodes/{node}/lost" with request;
+
+    /// What could be adopted. Changes nothing.
+    adopt(request: &AdoptRequest) -> Adoption = POST "/v1/adopt" with request;
+    /// Gives back what was adopted.
+    unadopt(request: &UnadoptRequest) -> Accepted<()> = POST "/v1/unadopt" with request;
 
     brick_replace(id: BrickId, request: &BrickReplaceRequest) -> Accepted<()> =
         POST "/v1/bricks/{id}/replace" with request;
@@ -135,6 +140,11 @@ impl Client {
     /// Deleted volumes that can be had back.
     pub async fn trash(&self) -> Result<TrashList, ClientError> {
         self.get_json("/v1/trash").await
+    }
+
+    /// heketi's database of the state as it is.
+    pub async fn export_heketi(&self) -> Result<Value, ClientError> {
+        self.get_json("/v1/export/heketi").await
     }
 
     /// What is left to heal.

@@ -32,6 +32,9 @@
 //! | `GET /v1/plans/{id}` | | 200 [`Plan`] |
 //! | `POST /v1/plans/{id}/apply` | | 202 and `/queue/{id}`; out of date 409 |
 //! | `POST /v1/simulate` | [`SimulationRequest`] | 200 [`Simulation`] |
+//! | `POST /v1/adopt` | [`AdoptRequest`] | 200 [`Adoption`] |
+//! | `POST /v1/unadopt` | [`UnadoptRequest`] | 202 and `/queue/{id}` |
+//! | `GET /v1/export/heketi` | | 200 heketi's database; while operations are under way 409 |
 //! | `GET /v1/operations` | | 200 [`OperationList`] |
 //! | `GET /v1/operations/{id}` | | 200 [`Operation`] |
 //!
@@ -42,6 +45,7 @@
 //!
 //! Every error is a [`Problem`] with a fitting status.
 
+mod adopt;
 mod agents;
 mod audit;
 mod capacity;
@@ -59,6 +63,7 @@ mod volumes;
 
 use serde::{Deserialize, Serialize};
 
+pub use adopt::{AdoptRequest, AdoptedDevice, AdoptedNode, AdoptedVolume, Adoption, AdoptionFinding, UnadoptRequest};
 pub use agents::{
     Agent, AgentList, AgentState, Invitation, InvitationList, InvitationRequest, InvitationState, InvitationToken,
     OpenInvitation,

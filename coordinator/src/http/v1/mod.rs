@@ -1,5 +1,6 @@
 //! Our own routes, all below `/v1`; `bricklayer_api::v1` lists them with their bodies.
 
+mod adopt;
 mod agents;
 mod audit;
 mod capacity;
@@ -67,6 +68,9 @@ pub fn routes() -> (Router<Service>, Described) {
         routes!(plans::info),
         routes!(plans::apply),
         routes!(simulate::simulate),
+        routes!(adopt::plan),
+        routes!(adopt::give_back),
+        routes!(adopt::export),
         routes!(operations::list),
         routes!(operations::info),
     ];
@@ -88,7 +92,7 @@ pub fn is_ours(path: &str) -> bool {
 
 /// Whether a request has a body and yet only asks: nothing is changed, whatever its method says.
 pub fn only_asks(path: &str) -> bool {
-    matches!(path.trim_end_matches('/'), "/v1/explain" | "/v1/simulate")
+    matches!(path.trim_end_matches('/'), "/v1/explain" | "/v1/simulate" | "/v1/adopt")
 }
 
 /// A part of a path that must be an id.

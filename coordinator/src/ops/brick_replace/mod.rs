@@ -17,7 +17,7 @@ use super::context::{Context, Run};
 use super::step::{Stage, StepError};
 use super::volume_expand::ExtendVolume;
 use super::{Rejected, gluster, volume_options};
-use crate::model::{Brick, BrickReplace, FIRST_GENERATION, Operation, Plan, Resource, Topology, Volume};
+use crate::model::{Brick, BrickReplace, FIRST_GENERATION, LvNames, Operation, Plan, Resource, Topology, Volume};
 use crate::placement::{self, Placed, ReplaceWish};
 use crate::state::Change;
 
@@ -123,6 +123,8 @@ pub fn moved(old: &Brick, placed: &Placed) -> Brick {
         space: placed.space,
         path: None,
         pool: None,
+        names: LvNames::default(),
+        adopted: false,
         generation: FIRST_GENERATION,
         ..old.clone()
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use prost::Message;
 
 use super::*;
+use crate::adopt::*;
 use crate::block::*;
 use crate::ids::*;
 use crate::inventory::*;
@@ -83,6 +84,23 @@ fn every_wanted() -> Vec<Wanted> {
     let block =
         BlockKey { block: BlockVolumeId::from_u128(9), hosting: volume.clone(), name: "blockvol_9".parse().unwrap() };
     let size = ByteSize::from_bytes(1 << 30);
+    let group = GroupAdoption {
+        device,
+        installation: InstallationId::from_u128(6),
+        node: NodeId::from_u128(7),
+        group: "data".parse().unwrap(),
+        pv_uuid: "Xc3Hqh-AAAA-BBBB-CCCC-DDDD-EEEE-FFFFFF".parse().unwrap(),
+    };
+    let adoption = BrickAdoption {
+        spec: spec.clone(),
+        group: "data".parse().unwrap(),
+        volume: "photos".parse().unwrap(),
+        pool: "pool".parse().unwrap(),
+        owns_pool: true,
+        path: mount().brick_path(),
+        mounted_by_glusterd: true,
+    };
+    let adopted = VolumeAdoption { key: volume.clone(), bricks: vec![address.clone()] };
     let all = vec![
         Wanted::Device(DeviceSpec {
             device: DeviceId::from_u128(5),
@@ -133,6 +151,13 @@ fn every_wanted() -> Vec<Wanted> {
             option: "cluster.favorite-child-policy".parse().unwrap(),
             value: None,
         }),
+        Wanted::GroupAdopted(group.clone()),
+        Wanted::GroupReleased(group),
+        Wanted::BrickAdopted(adoption.clone()),
+        Wanted::BrickReleased(adoption),
+        Wanted::VolumeAdopted(adopted.clone()),
+        Wanted::VolumeReleased(adopted),
+        Wanted::HostSurveyed { gluster: true },
         Wanted::VolumeStarted(volume.clone()),
         Wanted::BricksStarted(volume.clone()),
         Wanted::VolumeStopped(volume.clone()),
@@ -156,6 +181,13 @@ fn every_wanted() -> Vec<Wanted> {
             | Wanted::Peer { .. }
             | Wanted::PeerGone { .. }
             | Wanted::Volume(_)
+            | Wanted::GroupAdopted(_)
+            | Wanted::GroupReleased(_)
+            | Wanted::BrickAdopted(_)
+            | Wanted::BrickReleased(_)
+            | Wanted::VolumeAdopted(_)
+            | Wanted::VolumeReleased(_)
+            | Wanted::HostSurveyed { .. }
             | Wanted::VolumeStarted(_)
             | Wanted::VolumeStopped(_)
             | Wanted::VolumeGone(_)
@@ -243,6 +275,24 @@ fn every_outcome_arrives_as_it_was_sent() {
         }),
         Report::Group { space: group_space() },
         Report::Volume { seen: None },
+        Report::Survey(HostSurvey {
+            groups: Vec::new(),
+            places: vec![PlaceSeen {
+                group: "data".parse().unwrap(),
+                volume: "photos".parse().unwrap(),
+                at: mount(),
+                file_system: "xfs".to_owned(),
+                lines: 1,
+            }],
+            volumes: Some(vec![VolumeSurvey {
+                name: "photos".parse().unwrap(),
+                uuid: "1-2".to_owned(),
+                started: true,
+                layout: Some(Layout::Arbiter),
+                bricks: vec![address.clone()],
+                options: vec![("user.a".to_owned(), "b".to_owned())],
+            }]),
+        }),
         Report::Volume {
             seen: Some(VolumeReport {
                 options: None,
@@ -335,6 +385,7 @@ fn an_inventory_with_everything_in_it_arrives_as_it_was_sent() {
                 device: DeviceId::from_u128(5),
             }),
             condemned: false,
+            adopted: false,
             volumes: vec![
                 volume(LvKind::ThinPool {
                     metadata: ByteSize::from_bytes(4 << 20),
@@ -353,6 +404,7 @@ fn an_inventory_with_everything_in_it_arrives_as_it_was_sent() {
             pool_lv: "tp_1".parse().unwrap(),
             size: ByteSize::from_bytes(8 << 30),
             condemned: false,
+            adopted: false,
             fstab: Some(mount()),
             mounted: None,
             path: Some(mount().brick_path()),

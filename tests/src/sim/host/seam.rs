@@ -123,6 +123,15 @@ impl Host for SimHost {
         .await
     }
 
+    async fn replace_group_tags(&self, group: &VgName, gone: &[LvmTag], new: &[LvmTag]) -> Result<(), HostError> {
+        let (group, gone, new) = (group.clone(), gone.to_vec(), new.to_vec());
+        self.effect(Call::ReplaceGroupTags, group.to_string(), move |world, key| {
+            world.machine_mut(key).find_group("vgchange", &group)?.replace_tags(&gone, &new);
+            Ok(())
+        })
+        .await
+    }
+
     async fn remove_group(&self, group: &VgName, disk: &DevicePath) -> Result<(), HostError> {
         let (name, path) = (group.clone(), disk.clone());
         let (half_name, half_path) = (name.clone(), path.clone());
@@ -314,6 +323,16 @@ impl Host for SimHost {
                 return Ok(None);
             }
             Ok(machine.file_system_at(&format!("read {at}/{name}"), &at)?.files.get(&name).cloned())
+        })
+        .await
+    }
+
+    async fn remove_record(&self, at: &MountPoint, name: &str) -> Result<(), HostError> {
+        let (at, name) = (at.clone(), name.to_owned());
+        self.effect(Call::RemoveRecord, format!("{at}/{name}"), move |world, key| {
+            let file_system = world.machine_mut(key).file_system_at(&format!("rm {at}/{name}"), &at)?;
+            file_system.files.remove(&name);
+            Ok(())
         })
         .await
     }

@@ -3,6 +3,7 @@
 //! A file per word that follows the program's name; [`common`] holds the flags that many commands share, [`values`]
 //! reads what a flag's value may be.
 
+mod adopt;
 mod agent;
 mod block_volume;
 mod brick;
@@ -26,6 +27,7 @@ use clap::{Args, Parser, Subcommand};
 
 use common::Work;
 
+pub use adopt::{AdoptCommand, AdoptCommon, ExportCommand, UnadoptCommand};
 pub use agent::AgentCommand;
 pub use block_volume::BlockVolumeCommand;
 pub use brick::BrickCommand;
@@ -96,6 +98,12 @@ pub struct ConnectionArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Take over, as it is, what heketi or a person made: plan first
+    ///
+    /// Every host is asked, and every difference told; nothing is changed before `bricklayer apply`. Data, names, ids and paths
+    /// stay; bricks are served meanwhile. The guide is docs/operations/move-from-heketi.md.
+    #[command(subcommand)]
+    Adopt(AdoptCommand),
     /// Agents: invite hosts, see who is there, shut one out
     #[command(subcommand)]
     Agent(AgentCommand),
@@ -153,6 +161,9 @@ pub enum Command {
         #[command(flatten)]
         look: common::Look,
     },
+    /// Write what others read
+    #[command(subcommand)]
+    Export(ExportCommand),
     /// What the coordinator logs
     #[command(subcommand, name = "loglevel")]
     LogLevel(LogLevelCommand),
@@ -183,6 +194,12 @@ pub enum Command {
     /// The trash: deleted volumes whose bricks are kept for a while
     #[command(subcommand)]
     Trash(TrashCommand),
+    /// Give back, as it is, what was adopted
+    ///
+    /// Our marks and records go: LVM's tags, the file beside each brick, the option of the volume, and fstab reads as it did.
+    /// Volumes run on.
+    #[command(subcommand)]
+    Unadopt(UnadoptCommand),
     /// Volumes
     #[command(subcommand)]
     Volume(VolumeCommand),

@@ -4,6 +4,7 @@
 //! [`Change`] and has it made: by [`Session::ask`] where the server does it at once, by [`Session::work`] where it takes
 //! its time. These three know of `--watch`, `--dry-run`, `--curl` and of waiting, so that no command has to.
 
+mod adopt;
 mod agent;
 mod audit;
 mod block_volume;
@@ -90,6 +91,7 @@ impl Seen {
 impl Session {
     async fn dispatch(&self, command: Command) -> Done {
         match command {
+            Command::Adopt(command) => self.adopt(command).await,
             Command::Agent(command) => self.agent(command).await,
             Command::Audit { look } => self.audit(look).await,
             Command::Apply { id, work } => self.apply(id, work).await,
@@ -100,6 +102,7 @@ impl Session {
             Command::Db(command) => self.db(command).await,
             Command::Device(command) => self.device(command).await,
             Command::Doctor { look } => self.doctor(look).await,
+            Command::Export(command) => self.export(command).await,
             Command::LogLevel(command) => self.log_level(command).await,
             Command::Node(command) => self.node(command).await,
             Command::Operation(command) => self.operation(command).await,
@@ -108,6 +111,7 @@ impl Session {
             Command::Simulate(asked) => self.simulate(asked).await,
             Command::Topology(command) => self.topology(command).await,
             Command::Trash(command) => self.trash(command).await,
+            Command::Unadopt(command) => self.unadopt(command).await,
             Command::Volume(command) => self.volume(command).await,
             Command::Token { method, path } => {
                 say(&format!("{}\n", self.client.token(&method, &path)?))?;

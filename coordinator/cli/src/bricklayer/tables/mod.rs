@@ -6,6 +6,7 @@ macro_rules! moment {
     };
 }
 
+mod adopt;
 mod agents;
 mod audit;
 mod doctor;
@@ -26,6 +27,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 
 use super::output::Width;
 
+pub use adopt::adoption;
 pub use agents::{agent_list, invitation_list};
 pub use audit::audit;
 pub use doctor::diagnosis;
