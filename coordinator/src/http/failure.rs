@@ -120,7 +120,9 @@ impl Failure {
             | R::ClusterWithoutGluster
             | R::NoClusters
             | R::ClusterUnknown(_)
-            | R::Option(BadOption::NoValue(_) | BadOption::Name(_))
+            | R::Option(
+                BadOption::NoValue(_) | BadOption::Name(_) | BadOption::MostPerZone(_) | BadOption::TagRule(_),
+            )
             | R::Name(_)
             | R::NoSuchDevice(_)
             | R::NoSuchZone { .. }

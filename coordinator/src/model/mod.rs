@@ -9,6 +9,7 @@ mod cluster;
 mod device;
 mod node;
 mod operation;
+mod policy;
 mod topology;
 mod volume;
 
@@ -21,6 +22,7 @@ pub use operation::{
     DeviceRemove, DeviceResync, DeviceState, DiskWipe, NodeAdd, NodeDelete, NodeState, OpState, Operation, Plan,
     Resource, VolumeClone, VolumeCreate, VolumeDelete, VolumeExpand,
 };
+pub use policy::Policies;
 #[cfg(test)]
 pub use topology::snapshots;
 pub use topology::{Host, Hosted, Map, Topology};

@@ -84,6 +84,7 @@ fn losses<'a>(
 /// The sets of all volumes of a cluster, and the volumes that are left out.
 fn sets(context: &Context, topology: &Topology, cluster: ClusterId) -> (Vec<SetStanding>, Vec<VolumeId>) {
     let (mut sets, mut changing) = (Vec::new(), Vec::new());
+    let terms = context.terms(topology, cluster);
     let mut volumes: Vec<&Arc<Volume>> = topology.volumes_of(cluster).collect();
     volumes.sort_by_key(|volume| volume.id);
     for volume in volumes {
@@ -93,6 +94,8 @@ fn sets(context: &Context, topology: &Topology, cluster: ClusterId) -> (Vec<SetS
         }
         // They were read when the volume was made; what cannot be read steers nothing.
         let options = volume_options::read(&volume.options).ok();
+        let own = options.as_ref().map(|options| options.policy.clone()).unwrap_or_default();
+        let terms = own.over(terms.clone());
         for number in 0..volume.sets() {
             let mut bricks: Vec<&Brick> = volume.bricks.iter().filter(|brick| brick.set == number).collect();
             bricks.sort_by_key(|brick| brick.position);
@@ -108,7 +111,8 @@ fn sets(context: &Context, topology: &Topology, cluster: ClusterId) -> (Vec<SetS
                 set: number,
                 layout: volume.layout,
                 snapshot_factor_milli: volume.snapshot.factor_milli,
-                zones: options.as_ref().and_then(|options| options.zones).unwrap_or(context.policy.zones),
+                zones: terms.zones,
+                set_rules: terms.set.clone(),
                 tag_match: options.as_ref().and_then(|options| options.tag_match.clone()),
                 bricks: bricks.into_iter().map(standing).collect(),
             });

@@ -18,8 +18,8 @@ use super::candidates::Pools;
 use super::progress::ProgressBoard;
 use super::step::StepError;
 use crate::agents::{AgentApi, AgentError, Patience, Presence};
-use crate::model::Operation;
-use crate::placement;
+use crate::model::{Operation, Topology};
+use crate::placement::{self, Terms};
 use crate::state::State;
 
 /// Makes what a client names come into being before it is looked for: the sandbox simulates hosts and disks.
@@ -149,6 +149,12 @@ impl Context {
         self.moves = Semaphore::new(policy.moves_at_once.max(1));
         self.policy = policy;
         self
+    }
+
+    /// What holds for bricks in a cluster, as far as their volume says nothing else.
+    #[must_use]
+    pub fn terms(&self, topology: &Topology, cluster: ClusterId) -> Terms {
+        topology.policies.terms(cluster, Terms { zones: self.policy.zones, ..Terms::default() })
     }
 
     /// The same world, in which nothing that is decided is kept or done.

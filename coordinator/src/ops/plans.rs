@@ -13,7 +13,7 @@ use bricklayer_proto::inventory::GroupSpace;
 use bricklayer_proto::size::Extents;
 use jiff::{SignedDuration, Timestamp};
 
-use super::candidates::candidates;
+use super::candidates::{candidates, space};
 use super::context::Context;
 use super::rehearsal::Rehearsal;
 use super::{Operations, Rejected, brick_replace, volume_create};
@@ -117,7 +117,7 @@ impl Operations {
         let operation = with_places(&rehearsal.context, &after, operation)?;
         let footing = Footing::of(&self.context, before, &operation.plan)?;
         let bricks = planned_bricks(&rehearsal.context, &after, &operation.plan)?;
-        let devices = forecast(before, &footing, &bricks);
+        let devices = forecast(&self.context, before, &footing, &bricks);
         let life = SignedDuration::try_from(PLAN_LIFE).unwrap_or_default();
         let plan = Arc::new(KeptPlan {
             id,
@@ -220,7 +220,7 @@ fn planned_bricks(context: &Context, topology: &Topology, plan: &Plan) -> Result
 }
 
 /// Free space of everything that is involved, when all of it is done.
-fn forecast(before: &Topology, footing: &Footing, bricks: &[PlannedBrick]) -> Vec<DeviceForecast> {
+fn forecast(context: &Context, before: &Topology, footing: &Footing, bricks: &[PlannedBrick]) -> Vec<DeviceForecast> {
     let mut after = before.clone();
     for planned in bricks {
         if let BrickChange::Moved(old) = &planned.change {
@@ -247,9 +247,10 @@ fn forecast(before: &Topology, footing: &Footing, bricks: &[PlannedBrick]) -> Ve
             std::iter::once(planned.brick.device).chain(from)
         })
         .collect();
+    let reserve = footing.cluster.map(|cluster| context.terms(before, cluster).reserve).unwrap_or_default();
     let forecast = |(candidate, _): &(Candidate, _)| {
         let device = after.devices.get(&candidate.device).filter(|device| touched.contains(&device.id))?;
-        let after = DeviceSpace { free: after.free(device), spare: after.spare(device), ..candidate.space };
+        let after = space(device, after.free(device), after.spare(device), reserve);
         Some(DeviceForecast { candidate: candidate.clone(), after })
     };
     footing.devices.values().filter_map(forecast).collect()

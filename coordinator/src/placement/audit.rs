@@ -11,8 +11,11 @@ use bricklayer_proto::inventory::BrickRole;
 use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::task::Layout;
 
-use super::assign::Takes;
-use super::{Candidate, NoReplacement, Placed, ReplaceWish, Standing, TagMatch, ZoneRule, replace};
+use super::ground::Takes;
+use super::policy::{usual, value_of};
+use super::{
+    Candidate, NoReplacement, OtherBrick, Placed, ReplaceWish, SetRules, Standing, TagMatch, ZoneRule, replace,
+};
 
 /// A brick set as it lies, and the rules that hold for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +26,7 @@ pub struct SetStanding {
     pub snapshot_factor_milli: u32,
     pub zones: ZoneRule,
     pub tag_match: Option<TagMatch>,
+    pub set_rules: SetRules,
     /// In GlusterFS's order.
     pub bricks: Vec<BrickStanding>,
 }
@@ -55,10 +59,11 @@ pub enum Fault {
     NodeShared {
         with: BrickId,
     },
-    /// Zones are strict.
+    /// There are more bricks of the set in the zone than may be there.
     ZoneShared {
         with: BrickId,
         zone: u32,
+        most: usize,
     },
     /// Zones are preferred, and another one has room.
     ZoneToSpare {
@@ -67,6 +72,18 @@ pub enum Fault {
     },
     Tag {
         wanted: TagMatch,
+    },
+    /// No two bricks of a set may have the same value.
+    TagShared {
+        with: BrickId,
+        key: String,
+        value: String,
+    },
+    /// All bricks of a set have to have the same value.
+    TagDiffers {
+        key: String,
+        value: String,
+        wanted: String,
     },
     Role {
         role: BrickRole,
@@ -123,6 +140,8 @@ impl Fault {
             Self::ZoneShared { .. } => "zone-shared",
             Self::ZoneToSpare { .. } => "zone-to-spare",
             Self::Tag { .. } => "tag",
+            Self::TagShared { .. } => "tag-shared",
+            Self::TagDiffers { .. } => "tag-differs",
             Self::Role { .. } => "role",
             Self::Standing { .. } => "standing",
             Self::Lost => "lost",
@@ -134,13 +153,22 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NodeShared { with } => write!(f, "brick {with} of the set is on the same node"),
-            Self::ZoneShared { with, zone } => {
+            Self::ZoneShared { with, zone, most: 1 } => {
                 write!(f, "brick {with} of the set is in the same zone {zone}, and zone checking is strict")
+            }
+            Self::ZoneShared { zone, most, .. } => {
+                write!(f, "more bricks of the set are in zone {zone} than the {most} that may be there")
             }
             Self::ZoneToSpare { with, zone } => {
                 write!(f, "brick {with} of the set is in the same zone {zone}, and another zone has room")
             }
             Self::Tag { wanted } => write!(f, "the tags of its device do not match {wanted}"),
+            Self::TagShared { with, key, value } => {
+                write!(f, "brick {with} of the set has the same tag {key}, {value:?}, and they have to be different")
+            }
+            Self::TagDiffers { key, value, wanted } => {
+                write!(f, "its tag {key} is {value:?}, that of the others is {wanted:?}, and they have to be the same")
+            }
             Self::Role { role: BrickRole::Data } => {
                 f.write_str("the tag `arbiter` reserves its device for arbiter bricks")
             }
@@ -259,13 +287,29 @@ impl Trial {
             faults.push(Fault::NodeShared { with: *with });
         } else if let Some((with, _)) = earlier.iter().find(|(_, other)| other.zone == here.zone) {
             let (with, zone) = (*with, here.zone);
-            faults.push(match set.zones {
-                ZoneRule::Strict => Fault::ZoneShared { with, zone },
-                ZoneRule::Preferred => Fault::ZoneToSpare { with, zone },
+            let there = earlier.iter().filter(|(_, other)| other.zone == zone).count();
+            faults.push(match set.set_rules.most_in_zone(set.zones).filter(|most| there >= *most) {
+                Some(most) => Fault::ZoneShared { with, zone, most },
+                None => Fault::ZoneToSpare { with, zone },
             });
         }
-        if let Some(wanted) = set.tag_match.as_ref().filter(|rule| !rule.matches(&here.tags)) {
+        let own = set.tag_match.as_ref().filter(|rule| !rule.matches(&here.tags));
+        if let Some(wanted) = own.or_else(|| set.set_rules.unmatched(&here.tags)) {
             faults.push(Fault::Tag { wanted: wanted.clone() });
+        }
+        for key in set.set_rules.different() {
+            let value = value_of(&here.tags, key);
+            if let Some((with, _)) = earlier.iter().find(|(_, other)| value_of(&other.tags, key) == value) {
+                faults.push(Fault::TagShared { with: *with, key: key.to_owned(), value: value.to_owned() });
+            }
+        }
+        let all = || places.iter().filter_map(|place| self.candidate(*place));
+        for key in set.set_rules.same() {
+            let value = value_of(&here.tags, key);
+            if let Some(wanted) = usual(all().map(|one| value_of(&one.tags, key))).filter(|wanted| *wanted != value) {
+                let (key, value, wanted) = (key.to_owned(), value.to_owned(), wanted.to_owned());
+                faults.push(Fault::TagDiffers { key, value, wanted });
+            }
         }
         if !Takes::of(set.layout, &here.tags).role(brick.role) {
             faults.push(Fault::Role { role: brick.role });
@@ -290,8 +334,9 @@ impl Trial {
             snapshot_factor_milli: set.snapshot_factor_milli,
             zones: set.zones,
             tag_match: set.tag_match.clone(),
+            set_rules: set.set_rules.clone(),
             from: places[index],
-            others: others.map(|other| (other.node, other.zone)).collect(),
+            others: others.map(OtherBrick::at).collect(),
             to: None,
         };
         replace(&wish, &self.candidates)

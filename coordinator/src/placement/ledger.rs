@@ -17,13 +17,41 @@ use serde::{Deserialize, Serialize};
 pub struct DeviceSpace {
     pub extent_size: ExtentSize,
     pub total: Extents,
-    /// What nobody has and nobody was promised.
+    /// What nobody has and nobody was promised, and bricks may take.
     pub free: Extents,
     /// The group's spare of pool metadata: what it has, or will have once all that was promised is made.
     pub spare: Extents,
+    /// What nobody has either, and the policy keeps from bricks.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub kept: Extents,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_none(extents: &Extents) -> bool {
+    *extents == Extents::ZERO
 }
 
 impl DeviceSpace {
+    /// Of what is free, so much is kept from bricks; all of it where it is less.
+    #[must_use]
+    pub fn keeping(self, reserve: Extents) -> Self {
+        let free = self.free.checked_sub(reserve).unwrap_or(Extents::ZERO);
+        let kept = self.free.checked_sub(free).unwrap_or(Extents::ZERO);
+        Self { free, kept, ..self }
+    }
+
+    /// With what is kept from bricks given to them.
+    #[must_use]
+    pub fn keeping_nothing(self) -> Self {
+        let free = self.free.checked_add(self.kept).unwrap_or(self.free);
+        Self { free, kept: Extents::ZERO, ..self }
+    }
+
+    #[must_use]
+    pub fn kept_bytes(&self) -> ByteSize {
+        bytes(self.kept, self.extent_size)
+    }
+
     /// The logical volumes of a brick of this size here; `None` where no 64 bits can tell. `snapshot_factor_milli`: the
     /// pool's size in thousandths of the brick's.
     #[must_use]
@@ -93,6 +121,8 @@ pub struct Books {
     pub orphans: Extents,
     /// Logical volumes of others.
     pub foreign: Extents,
+    /// What the policy keeps from bricks, where so much is free.
+    pub reserve: Extents,
 }
 
 /// A brick as the records have it.
@@ -150,13 +180,15 @@ pub enum Class {
     Foreign,
     /// Free by LVM's count, and promised to what is under way.
     Reserved,
+    /// Free by LVM's count, and kept from bricks by the policy.
+    KeptFree,
     Free,
     /// What lies outside the extents: LVM's own metadata, and less than an extent at the end.
     LvmArea,
 }
 
 impl Class {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::BrickData,
         Self::Rounding,
         Self::SnapshotRoom,
@@ -166,6 +198,7 @@ impl Class {
         Self::Orphans,
         Self::Foreign,
         Self::Reserved,
+        Self::KeptFree,
         Self::Free,
         Self::LvmArea,
     ];
@@ -183,6 +216,7 @@ impl fmt::Display for Class {
             Self::Orphans => "orphans",
             Self::Foreign => "foreign",
             Self::Reserved => "reserved",
+            Self::KeptFree => "kept-free",
             Self::Free => "free",
             Self::LvmArea => "lvm-area",
         })
@@ -261,6 +295,7 @@ impl Ledger {
         let under_way: ByteSize = books.bricks.iter().filter_map(|brick| Some(in_bytes(made_so_far(brick)?))).sum();
         let promised = in_bytes(promised(books));
         let free = in_bytes(books.free);
+        let kept = in_bytes(books.reserve).min(promised.short_of(free));
         let amounts = Class::ALL.map(|class| {
             let amount = match class {
                 Class::BrickData => sum(|line| line.data),
@@ -272,7 +307,8 @@ impl Ledger {
                 Class::Orphans => in_bytes(books.orphans),
                 Class::Foreign => in_bytes(books.foreign),
                 Class::Reserved => promised.min(free),
-                Class::Free => promised.short_of(free),
+                Class::KeptFree => kept,
+                Class::Free => kept.short_of(promised.short_of(free)),
                 Class::LvmArea => books.disk.map_or(ByteSize::ZERO, |disk| group.short_of(disk)),
             };
             (class, amount)

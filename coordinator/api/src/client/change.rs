@@ -58,6 +58,7 @@ json_replies! {
     crate::heketi::Tags = OK,
     crate::v1::Explanation = OK,
     crate::v1::Invitation = CREATED,
+    crate::v1::Policy = OK,
     crate::v1::Rebalance = OK,
     crate::v1::Simulation = OK,
 }

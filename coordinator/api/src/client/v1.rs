@@ -13,7 +13,8 @@ use crate::json::parse_body;
 use crate::v1::{
     AgentList, Audit, BrickReplaceRequest, CapacityList, CapacityQuery, DeviceLedger, DeviceLostRequest, Diagnosis,
     DiskList, Explanation, Heal, Invitation, InvitationList, InvitationRequest, LedgerSum, NodeEdit, NodeLostRequest,
-    Operation, OperationList, Plan, Rebalance, Simulation, SimulationRequest, WipeRefusal, WipeRequest,
+    Operation, OperationList, PlacementPolicy, Plan, Policy, PolicyList, Rebalance, Simulation, SimulationRequest,
+    WipeRefusal, WipeRequest,
 };
 
 /// What the server said to a wipe.
@@ -60,6 +61,12 @@ changes! {
 
     /// Where a volume would go, or why it would not. A question: nothing is changed.
     explain(request: &VolumeCreateRequest) -> Explanation = POST "/v1/explain" with request;
+
+    /// The installation says this about where bricks go from now on, and nothing else.
+    policy_set(policy: &PlacementPolicy) -> Policy = PUT "/v1/policy" with policy;
+    /// The same of a cluster.
+    cluster_policy_set(id: ClusterId, policy: &PlacementPolicy) -> Policy =
+        PUT "/v1/clusters/{id}/policy" with policy;
 
     /// Has exactly that done which a plan says; its operation has the plan's id.
     plan_apply(id: OperationId) -> Accepted<()> = POST "/v1/plans/{id}/apply" with Nothing {};
@@ -108,6 +115,15 @@ impl Client {
     /// Which brick sets do not keep the rules as things stand now, and what would mend them.
     pub async fn audit(&self) -> Result<Audit, ClientError> {
         self.get_json("/v1/audit").await
+    }
+
+    /// What the installation says about where bricks go, and each cluster.
+    pub async fn policies(&self) -> Result<PolicyList, ClientError> {
+        self.get_json("/v1/policy").await
+    }
+
+    pub async fn cluster_policy(&self, id: ClusterId) -> Result<Policy, ClientError> {
+        self.get_json(&format!("/v1/clusters/{id}/policy")).await
     }
 
     /// What is left to heal.

@@ -66,4 +66,7 @@ pub struct Capacity {
     pub devices: u64,
     /// What those have free, together, before any brick is made.
     pub free_bytes: u64,
+    /// What those have besides, kept from bricks by the policy.
+    #[serde(default)]
+    pub kept_bytes: u64,
 }

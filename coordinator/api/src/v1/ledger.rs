@@ -105,6 +105,8 @@ pub enum LedgerClass {
     Foreign,
     /// Free by LVM's count, and promised to what is under way.
     Reserved,
+    /// Free by LVM's count, and kept from bricks by the policy.
+    KeptFree,
     Free,
     /// What lies outside the extents: LVM's own metadata, and less than an extent at the end.
     LvmArea,
@@ -124,6 +126,7 @@ impl LedgerClass {
             Self::Orphans => "orphans",
             Self::Foreign => "foreign",
             Self::Reserved => "reserved",
+            Self::KeptFree => "kept-free",
             Self::Free => "free",
             Self::LvmArea => "lvm-area",
         }

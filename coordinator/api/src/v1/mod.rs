@@ -23,6 +23,10 @@
 //! | `GET /v1/audit` | | 200 [`Audit`] |
 //! | `GET /v1/capacity` | query [`CapacityQuery`] | 200 [`CapacityList`] |
 //! | `POST /v1/explain` | [`VolumeCreateRequest`](crate::heketi::VolumeCreateRequest) | 200 [`Explanation`] |
+//! | `GET /v1/policy` | | 200 [`PolicyList`] |
+//! | `PUT /v1/policy` | [`PlacementPolicy`] | 200 [`Policy`] |
+//! | `GET /v1/clusters/{id}/policy` | | 200 [`Policy`] |
+//! | `PUT /v1/clusters/{id}/policy` | [`PlacementPolicy`] | 200 [`Policy`] |
 //! | `GET /v1/plans/{id}` | | 200 [`Plan`] |
 //! | `POST /v1/plans/{id}/apply` | | 202 and `/queue/{id}`; out of date 409 |
 //! | `POST /v1/simulate` | [`SimulationRequest`] | 200 [`Simulation`] |
@@ -46,6 +50,7 @@ mod ledger;
 mod operations;
 mod placement;
 mod plans;
+mod policy;
 mod simulate;
 mod volumes;
 
@@ -71,6 +76,7 @@ pub use placement::{
     VolumePlacement, ZoneChecking,
 };
 pub use plans::{KeptPlan, Plan, PlannedBrick, PlannedChange};
+pub use policy::{PlacementPolicy, Policy, PolicyInForce, PolicyList, ZonePolicy};
 pub use simulate::{
     Fate, NewPlace, SetState, SimulatedCreation, SimulatedDevice, SimulatedDisk, SimulatedHeal, SimulatedLoss,
     SimulatedSet, SimulatedVolume, SimulatedVolumes, Simulation, SimulationRequest,

@@ -134,5 +134,6 @@ fn view(one: &ClusterCapacity) -> Capacity {
         largest_gib: largest.whole_gib(),
         devices: one.capacity.devices.try_into().unwrap_or(u64::MAX),
         free_bytes: one.capacity.free.bytes(),
+        kept_bytes: one.capacity.kept.bytes(),
     }
 }

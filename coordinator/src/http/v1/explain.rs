@@ -159,6 +159,7 @@ pub fn refusal(cluster: ClusterId, refusal: &Refusal) -> RefusalView {
                     Ended::BrickTooSmall => AttemptEnded::BrickTooSmall,
                     Ended::TooManyBricks => AttemptEnded::TooManyBricks,
                     Ended::NoSpace => AttemptEnded::NoSpace,
+                    Ended::CutOff => AttemptEnded::CutOff,
                 },
             })
             .collect(),
@@ -176,6 +177,8 @@ fn wish(wish: &Wish) -> PlacementWish {
         snapshot_factor_milli: wish.snapshot_factor_milli,
         zone_checking: zone_checking(wish.zones),
         tag_match: wish.tag_match.as_ref().map(ToString::to_string),
+        most_bricks_per_zone: wish.set_rules.most_per_zone.map(u32::from),
+        tag_rules: wish.set_rules.tags.iter().map(ToString::to_string).collect(),
         least_brick_bytes: wish.limits.least_brick.bytes(),
         largest_brick_bytes: wish.limits.largest_brick.bytes(),
         most_bricks: wish.limits.most_bricks,
@@ -220,6 +223,8 @@ fn device_refusal(device: &DeviceRefusal) -> DeviceRefusalView {
         standing,
         needed_bytes: device.needed.bytes(),
         free_bytes: device.free.bytes(),
+        kept_bytes: device.kept.bytes(),
+        set_tags: device.set_tags.clone(),
         room_for_data: data,
         room_for_arbiters: arbiters,
         text: device.to_string(),
@@ -227,7 +232,20 @@ fn device_refusal(device: &DeviceRefusal) -> DeviceRefusalView {
 }
 
 fn relaxation(relaxation: &Relaxation) -> RelaxationView {
-    let change = match &relaxation.change {
+    RelaxationView {
+        change: relaxed(&relaxation.change),
+        also: relaxation.also.as_ref().map(relaxed),
+        wish: wish(&relaxation.wish),
+        sets: relaxation.sets.try_into().unwrap_or(u64::MAX),
+        brick_bytes: relaxation.brick.bytes(),
+        zones: relaxation.zones.try_into().unwrap_or(u64::MAX),
+        text: relaxation.to_string(),
+        weaker: relaxation.weaker(),
+    }
+}
+
+fn relaxed(change: &Relaxed) -> RelaxedView {
+    match change {
         Relaxed::InService { devices } => RelaxedView::InService {
             devices: devices
                 .iter()
@@ -248,15 +266,9 @@ fn relaxation(relaxation: &Relaxation) -> RelaxationView {
         Relaxed::SnapshotFactor { milli, .. } => RelaxedView::SnapshotFactor { milli: *milli },
         Relaxed::ZonesPreferred => RelaxedView::ZonesPreferred,
         Relaxed::Layout { layout, .. } => RelaxedView::Layout { durability: durability(*layout) },
-    };
-    RelaxationView {
-        change,
-        wish: wish(&relaxation.wish),
-        sets: relaxation.sets.try_into().unwrap_or(u64::MAX),
-        brick_bytes: relaxation.brick.bytes(),
-        zones: relaxation.zones.try_into().unwrap_or(u64::MAX),
-        text: relaxation.to_string(),
-        weaker: relaxation.weaker(),
+        Relaxed::TagRule { without } => RelaxedView::TagRule { without: without.to_string() },
+        Relaxed::Reserve => RelaxedView::Reserve,
+        Relaxed::AnyNumberInAZone { .. } => RelaxedView::AnyNumberInAZone,
     }
 }
 

@@ -176,7 +176,7 @@ impl Sources<'_> {
             | LedgerClass::SnapshotRoom
             | LedgerClass::PoolMetadata
             | LedgerClass::Reserved => RECORD,
-            LedgerClass::MetadataSpare | LedgerClass::Free => self.of_lvm(SourceKind::Vgs),
+            LedgerClass::MetadataSpare | LedgerClass::KeptFree | LedgerClass::Free => self.of_lvm(SourceKind::Vgs),
             LedgerClass::UnderWay | LedgerClass::Orphans | LedgerClass::Foreign => self.of_lvm(SourceKind::Lvs),
             LedgerClass::LvmArea => self.of_total(),
         }
@@ -263,6 +263,7 @@ fn shown(class: Class) -> LedgerClass {
         Class::Orphans => LedgerClass::Orphans,
         Class::Foreign => LedgerClass::Foreign,
         Class::Reserved => LedgerClass::Reserved,
+        Class::KeptFree => LedgerClass::KeptFree,
         Class::Free => LedgerClass::Free,
         Class::LvmArea => LedgerClass::LvmArea,
     }

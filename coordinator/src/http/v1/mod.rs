@@ -11,6 +11,7 @@ mod invitations;
 mod ledger;
 mod operations;
 mod plans;
+mod policy;
 mod simulate;
 mod volumes;
 
@@ -56,6 +57,8 @@ pub fn routes() -> (Router<Service>, Described) {
         routes!(doctor::examine),
         routes!(capacity::list),
         routes!(explain::explain),
+        routes!(policy::list, policy::set),
+        routes!(policy::of_cluster, policy::set_of_cluster),
         routes!(plans::info),
         routes!(plans::apply),
         routes!(simulate::simulate),

@@ -14,7 +14,7 @@ use bricklayer_proto::size::Extents;
 use bricklayer_proto::space::BrickSpace;
 
 use self::index::{Index, inside};
-use super::{BlockVolume, Brick, Cluster, Device, HostingSpace, Node, Operation, Volume};
+use super::{BlockVolume, Brick, Cluster, Device, HostingSpace, Node, Operation, Policies, Volume};
 
 pub use index::{Host, Hosted};
 #[cfg(test)]
@@ -41,6 +41,7 @@ pub struct Topology {
     /// Every brick that has, or is about to have, extents on a device: those of whole volumes, and those of volumes
     /// that are being made or deleted.
     pub bricks: Map<DeviceId, Map<BrickId, Arc<Brick>>>,
+    pub policies: Arc<Policies>,
     index: Index,
 }
 

@@ -14,7 +14,7 @@ fn candidate(number: u128, zone: u32, gib: u64) -> Candidate {
         node: NodeId::from_u128(number),
         zone,
         standing: Standing::Ready,
-        space: DeviceSpace { extent_size: one, total: free, free, spare: Extents::ZERO },
+        space: DeviceSpace { extent_size: one, total: free, free, spare: Extents::ZERO, kept: Extents::ZERO },
         tags: BTreeMap::new(),
         node_name: format!("n{number}"),
         device_name: "/dev/sdb".to_owned(),
@@ -37,6 +37,7 @@ fn set(devices: &[u128]) -> SetStanding {
         snapshot_factor_milli: 1000,
         zones: ZoneRule::Preferred,
         tag_match: None,
+        set_rules: SetRules::default(),
         bricks: devices.iter().map(brick).collect(),
     }
 }
