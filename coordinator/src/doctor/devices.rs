@@ -3,10 +3,11 @@
 use bricklayer_proto::ids::{BrickId, DeviceId};
 use bricklayer_proto::inventory::{Inventory, LogicalVolume, LvKind, VolumeGroup};
 use bricklayer_proto::names::VgName;
-use bricklayer_proto::size::ByteSize;
+use bricklayer_proto::size::{ByteSize, Extents};
 
 use super::{Finding, Severity, Subject, World, device_on, group_of};
 use crate::model::{Device, Node};
+use crate::placement::Terms;
 
 /// Of a pool's data, where its thin volumes together are larger than the pool.
 const DATA_MARKS: (f64, f64) = (80.0, 90.0);
@@ -15,6 +16,9 @@ const METADATA_MARKS: (f64, f64) = (70.0, 85.0);
 
 pub fn examine(world: &World, node: &Node, report: &Inventory, findings: &mut Vec<Finding>) {
     for device in world.topology.devices_of(node.id) {
+        // Of the records alone, which are never behind.
+        findings
+            .extend(Some(device).filter(|device| !device.lost).and_then(|device| reserve_used(world, node, device)));
         if device.lost || world.is_moving(device.id) {
             continue;
         }
@@ -42,6 +46,32 @@ pub fn examine(world: &World, node: &Node, report: &Inventory, findings: &mut Ve
             cure: "nothing is done to it; if nothing on it is needed: `bricklayer device wipe`".to_owned(),
         });
     }
+}
+
+/// The policy keeps more free than there is: it was raised, or somebody else takes from the group.
+fn reserve_used(world: &World, node: &Node, device: &Device) -> Option<Finding> {
+    let one = device.space.extent_size;
+    let reserve = world.topology.policies.terms(node.cluster, Terms::default()).reserve;
+    let (wanted, free) = (reserve.of(device.space.total, one), world.topology.free(device));
+    if free >= wanted {
+        return None;
+    }
+    let size = |extents: Extents| extents.to_bytes(one).unwrap_or_default();
+    Some(Finding {
+        severity: Severity::Note,
+        code: "reserve-used",
+        subject: Subject::Device(device.id),
+        host: node.name().to_owned(),
+        what: format!(
+            "{} has {} free, and the policy keeps {} ({reserve}) from bricks",
+            device_on(node, device),
+            size(free),
+            size(wanted)
+        ),
+        cure: "nothing is placed there; move a brick off it with `bricklayer brick evict`, or lower the reserve with \
+               `bricklayer policy set`"
+            .to_owned(),
+    })
 }
 
 fn missing(node: &Node, device: &Device) -> Finding {

@@ -1,8 +1,8 @@
 //! What is asked about places before anything is made.
 
 use bricklayer_api::v1::{
-    CapacityList, Explanation, Fate, PlacementRule, Problem, ProblemDetail, Relaxed, SetLayout, SetState, Simulation,
-    VolumePlacement, ZoneChecking,
+    CapacityList, Explanation, Fate, PlacementRule, Problem, ProblemDetail, Relaxation, Relaxed, SetLayout, SetState,
+    Simulation, VolumePlacement, ZoneChecking,
 };
 
 use super::world::{World, node_id};
@@ -56,7 +56,11 @@ async fn a_volume_that_does_not_fit_is_told_why_device_by_device_and_what_would_
     assert_eq!(refusal.by_rule.iter().map(|count| count.devices).sum::<u64>(), 3);
 
     // Without the zones it would still lack the third node; with that node, the zones.
-    assert!(refusal.relaxations.iter().all(|relaxation| matches!(relaxation.change, Relaxed::Layout { .. })));
+    let is_weaker = |one: &&Relaxation| matches!(one.change, Relaxed::Layout { .. });
+    assert!(refusal.relaxations.iter().filter(|one| one.also.is_none()).all(|one| is_weaker(&one)));
+    let both = refusal.relaxations.iter().find(|one| one.also.is_some()).unwrap();
+    assert!(matches!(both.change, Relaxed::InService { .. }), "{both:?}");
+    assert_eq!((both.also.as_ref(), both.zones), (Some(&Relaxed::ZonesPreferred), 1));
     let preferred = world.post("/v1/explain", &format!(r#"{{"size":100,{OF_THREE}}}"#)).await;
     let told: Explanation = preferred.json();
     let Relaxed::InService { devices } = &told.refusals[0].relaxations[0].change else { panic!("{told:?}") };

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use bricklayer_api::v1::{PlacementPolicy, Policy as Shown, PolicyInForce, PolicyList, ZonePolicy};
 use bricklayer_proto::ids::ClusterId;
+use serde_json::Value;
 
 use super::Id;
 use crate::http::body::OurJson;
@@ -24,11 +25,8 @@ pub async fn list(State(service): State<Service>) -> Response {
 ///
 /// This and nothing else. Bricks that are there stay where they are: the audit names those that keep it no more.
 #[utoipa::path(put, path = "/v1/policy", request_body = PlacementPolicy, responses((status = 200, body = Shown)))]
-pub async fn set(
-    State(service): State<Service>,
-    OurJson(request): OurJson<PlacementPolicy>,
-) -> Result<Response, Failure> {
-    change(&service, PolicyOf::Installation, &request).await
+pub async fn set(State(service): State<Service>, OurJson(request): OurJson<Value>) -> Result<Response, Failure> {
+    change(&service, PolicyOf::Installation, request).await
 }
 
 /// Tells what a cluster says about where bricks go, and what holds there.
@@ -44,13 +42,16 @@ pub async fn of_cluster(State(service): State<Service>, Id(id): Id<ClusterId>) -
 pub async fn set_of_cluster(
     State(service): State<Service>,
     Id(id): Id<ClusterId>,
-    OurJson(request): OurJson<PlacementPolicy>,
+    OurJson(request): OurJson<Value>,
 ) -> Result<Response, Failure> {
-    change(&service, PolicyOf::Cluster(id), &request).await
+    change(&service, PolicyOf::Cluster(id), request).await
 }
 
-async fn change(service: &Service, of: PolicyOf, request: &PlacementPolicy) -> Result<Response, Failure> {
-    let policy = read(request)?;
+/// A word that nobody knows is refused: what is put is all that is said, so a rule that was misspelt would be gone.
+async fn change(service: &Service, of: PolicyOf, request: Value) -> Result<Response, Failure> {
+    let request: PlacementPolicy = serde_json::from_value(request)
+        .map_err(|error| Failure::bad_request(format!("the body is not a policy: {error}")))?;
+    let policy = read(&request)?;
     Ok(answer::ok(&view(&service.operations.set_policy(of, policy).await.map_err(unknown)?)))
 }
 

@@ -11,6 +11,7 @@ mod cluster;
 pub mod common;
 mod device;
 mod node;
+mod policy;
 mod server;
 mod simulate;
 mod topology;
@@ -31,6 +32,7 @@ pub use capacity::Capacity;
 pub use cluster::ClusterCommand;
 pub use device::DeviceCommand;
 pub use node::NodeCommand;
+pub use policy::{PolicyCommand, PolicySet, PolicyWord};
 pub use server::{DbCommand, LogLevelCommand, ModeCommand, OperationCommand, ServerCommand, Shell};
 pub use simulate::{Loss, NewDurability, NewVolumes, Simulate};
 pub use topology::TopologyCommand;
@@ -158,6 +160,9 @@ pub enum Command {
     /// Operations: work that runs, or ran
     #[command(subcommand)]
     Operation(OperationCommand),
+    /// Policy: what is asked of where bricks go
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// The coordinator itself
     #[command(subcommand)]
     Server(ServerCommand),
@@ -225,6 +230,9 @@ mod tests {
             &["brick", "evict", "brick"],
             &["volume", "list", "-o", "json", "--json"],
             &["volume", "delete", "v", "--no-wait", "--timeout", "5s"],
+            &["policy", "set"],
+            &["policy", "set", "--most-bricks-per-zone", "0"],
+            &["policy", "set", "--tag-rule", "same:tier", "--no-tag-rules"],
             &["token", "get", "volumes"],
         ] {
             assert!(parse(wrong).is_err(), "{wrong:?}");

@@ -13,6 +13,7 @@ mod device;
 mod doctor;
 mod node;
 mod placing;
+mod policy;
 mod server;
 mod topology;
 mod volume;
@@ -101,6 +102,7 @@ impl Session {
             Command::LogLevel(command) => self.log_level(command).await,
             Command::Node(command) => self.node(command).await,
             Command::Operation(command) => self.operation(command).await,
+            Command::Policy(command) => self.policy(command).await,
             Command::Server(command) => self.server(command).await,
             Command::Simulate(asked) => self.simulate(asked).await,
             Command::Topology(command) => self.topology(command).await,

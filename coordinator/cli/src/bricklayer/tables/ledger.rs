@@ -72,6 +72,7 @@ fn what(class: LedgerClass) -> &'static str {
         LedgerClass::Orphans => "orphans",
         LedgerClass::Foreign => "foreign",
         LedgerClass::Reserved => "reserved",
+        LedgerClass::KeptFree => "kept free",
         LedgerClass::Free => "free",
         LedgerClass::LvmArea => "LVM's own area",
     }
@@ -129,13 +130,15 @@ fn devices(devices: &[DeviceSum]) -> String {
             sum(&bricks),
             sum(&others),
             size(amount(LedgerClass::Reserved)),
+            size(amount(LedgerClass::KeptFree)),
             size(amount(LedgerClass::Free)),
             size(amount(LedgerClass::LvmArea)),
             signed(device.unaccounted_bytes),
             device.device.to_string(),
         ]
     };
-    let header = ["NODE", "DEVICE", "TOTAL", "BRICKS", "OTHERS", "RESERVED", "FREE", "LVM", "UNACCOUNTED", "ID"];
+    let header =
+        ["NODE", "DEVICE", "TOTAL", "BRICKS", "OTHERS", "RESERVED", "KEPT FREE", "FREE", "LVM", "UNACCOUNTED", "ID"];
     table(&header, devices.iter().map(row))
 }
 

@@ -13,6 +13,7 @@ mod hardware;
 mod ledger;
 mod operations;
 mod placement;
+mod policy;
 mod topology;
 mod volumes;
 
@@ -35,6 +36,7 @@ pub use hardware::{
 pub use ledger::{device_ledger, ledger_sum};
 pub use operations::{db_check, operation_info, operation_list, plan};
 pub use placement::{capacity_list, explanation, simulation};
+pub use policy::policies;
 pub use topology::topology_info;
 pub use volumes::{block_volume_info, block_volume_list, heal, rebalance, volume_info, volume_list};
 
