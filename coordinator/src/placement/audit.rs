@@ -14,7 +14,7 @@ use bricklayer_proto::task::Layout;
 use super::ground::Takes;
 use super::policy::{usual, value_of};
 use super::{
-    Candidate, NoReplacement, OtherBrick, Placed, ReplaceWish, SetRules, Standing, TagMatch, ZoneRule, replace,
+    Candidate, NoReplacement, OtherBrick, Placed, Pool, ReplaceWish, SetRules, Standing, TagMatch, ZoneRule, replace_in,
 };
 
 /// A brick set as it lies, and the rules that hold for it.
@@ -132,6 +132,11 @@ impl NodeLoss {
 }
 
 impl Fault {
+    /// Whether a rule is broken, and not just a preference.
+    pub(super) fn is_hard(&self) -> bool {
+        !matches!(self, Self::ZoneToSpare { .. })
+    }
+
     /// One word for programs.
     #[must_use]
     pub fn rule(&self) -> &'static str {
@@ -184,7 +189,7 @@ impl fmt::Display for Fault {
 /// The sets that do not keep the rules, in the order given.
 #[must_use]
 pub fn audit(sets: &[SetStanding], candidates: &[Candidate]) -> Vec<SetReport> {
-    let mut trial = Trial::new(candidates.to_vec());
+    let mut trial = Trial::new(candidates.iter());
     sets.iter().filter_map(|set| trial.mend(set)).collect()
 }
 
@@ -194,8 +199,7 @@ pub fn audit(sets: &[SetStanding], candidates: &[Candidate]) -> Vec<SetReport> {
 pub fn lose_node(node: NodeId, sets: &[SetStanding], candidates: &[Candidate]) -> NodeLoss {
     let at: BTreeMap<DeviceId, &Candidate> = candidates.iter().map(|candidate| (candidate.device, candidate)).collect();
     let is_there = |brick: &BrickStanding| at.get(&brick.device).is_some_and(|candidate| candidate.node == node);
-    let left = candidates.iter().filter(|candidate| candidate.node != node).cloned();
-    let mut trial = Trial::new(left.collect());
+    let mut trial = Trial::new(candidates.iter().filter(|candidate| candidate.node != node));
     let mut loss = NodeLoss { node, moves: Vec::new(), homeless: Vec::new(), without_copies: BTreeSet::new() };
     let mut hit: Vec<(&SetStanding, usize)> = Vec::new();
     for set in sets {
@@ -220,19 +224,19 @@ pub fn lose_node(node: NodeId, sets: &[SetStanding], candidates: &[Candidate]) -
 }
 
 /// The devices as they would be after the moves so far.
-struct Trial {
-    candidates: Vec<Candidate>,
-    at: BTreeMap<DeviceId, usize>,
+pub(super) struct Trial {
+    pool: Pool,
+    nodes: BTreeMap<DeviceId, NodeId>,
 }
 
 impl Trial {
-    fn new(candidates: Vec<Candidate>) -> Self {
-        let at = candidates.iter().enumerate().map(|(index, candidate)| (candidate.device, index)).collect();
-        Self { candidates, at }
+    pub fn new<'a>(candidates: impl Iterator<Item = &'a Candidate> + Clone) -> Self {
+        let nodes = candidates.clone().map(|candidate| (candidate.device, candidate.node)).collect();
+        Self { pool: Pool::of(candidates), nodes }
     }
 
-    fn candidate(&self, device: DeviceId) -> Option<&Candidate> {
-        self.candidates.get(*self.at.get(&device)?)
+    pub fn candidate(&self, device: DeviceId) -> Option<&Candidate> {
+        self.pool.find(*self.nodes.get(&device)?, device)
     }
 
     fn mend(&mut self, set: &SetStanding) -> Option<SetReport> {
@@ -241,7 +245,7 @@ impl Trial {
             SetReport { volume: set.volume, set: set.set, faults: Vec::new(), moves: Vec::new(), unmended: Vec::new() };
         for (index, brick) in set.bricks.iter().enumerate() {
             let mut faults = self.faults(set, index, &places);
-            let hard = faults.iter().any(|fault| !matches!(fault, Fault::ZoneToSpare { .. }));
+            let hard = faults.iter().any(Fault::is_hard);
             if faults.is_empty() {
                 continue;
             }
@@ -271,11 +275,11 @@ impl Trial {
     }
 
     /// What the brick breaks. What two bricks share is the later one's fault.
-    fn faults(&self, set: &SetStanding, index: usize, places: &[DeviceId]) -> Vec<Fault> {
+    pub fn faults(&self, set: &SetStanding, index: usize, places: &[DeviceId]) -> Vec<Fault> {
         let brick = &set.bricks[index];
         let Some(here) = self.candidate(places[index]) else { return vec![Fault::Lost] };
         let mut faults = Vec::new();
-        if brick.lost {
+        if brick.lost && places[index] == brick.device {
             faults.push(Fault::Lost);
         } else if is_for_good(here.standing) {
             faults.push(Fault::Standing { standing: here.standing });
@@ -323,7 +327,7 @@ impl Trial {
         others.filter_map(|(_, place)| self.candidate(*place)).any(|other| Some(other.zone) == zone)
     }
 
-    fn choose(&self, set: &SetStanding, index: usize, places: &[DeviceId]) -> Result<Placed, NoReplacement> {
+    pub fn choose(&self, set: &SetStanding, index: usize, places: &[DeviceId]) -> Result<Placed, NoReplacement> {
         let brick = &set.bricks[index];
         let others = places.iter().enumerate().filter(|(other, _)| *other != index);
         let others = others.filter_map(|(_, place)| self.candidate(*place));
@@ -339,15 +343,17 @@ impl Trial {
             others: others.map(OtherBrick::at).collect(),
             to: None,
         };
-        replace(&wish, &self.candidates)
+        replace_in(&wish, &self.pool)
     }
 
     /// The brick takes its new place. Its old one is not free before its set is healed, so it is not counted on.
-    fn take(&mut self, brick: &BrickStanding, to: Placed, from: DeviceId) -> Move {
-        if let Some(candidate) = self.at.get(&to.device).and_then(|index| self.candidates.get_mut(*index))
-            && let Some(space) = candidate.space.after(&to.space)
-        {
-            candidate.space = space;
+    pub fn take(&mut self, brick: &BrickStanding, to: Placed, from: DeviceId) -> Move {
+        let after = self.candidate(to.device).and_then(|candidate| {
+            let space = candidate.space.after(&to.space)?;
+            Some(Candidate { space, ..candidate.clone() })
+        });
+        if let Some(after) = after {
+            self.pool.change(&after);
         }
         Move { brick: brick.brick, from, to }
     }
@@ -375,4 +381,4 @@ fn is_for_good(standing: Standing) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

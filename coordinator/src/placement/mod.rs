@@ -7,7 +7,7 @@
 //! Read this file first, then [`policy`] (what an installation may ask for), `search` (which brick sizes are tried),
 //! `ground` (which devices a set may lie on together), `assign` (which of them take the bricks of one attempt; exact)
 //! with `room` (how many there is room for) and `pool` (the devices, kept so that few are looked at), `grow` (bricks that become larger where they are), `replace` (one brick moves), [`audit`] (what no longer keeps the
-//! rules), [`refusal`], [`relax`] (what would make a refused volume fit), `capacity`, [`what_if`] and [`ledger`]. The rules
+//! rules), [`refusal`], [`relax`] (what would make a refused volume fit), `capacity`, [`score`], [`what_if`] and [`ledger`]. The rules
 //! for people: `docs/placement.md`. What takes a slice of candidates has a twin that takes a [`Pool`]; both answer alike.
 
 mod assign;
@@ -23,6 +23,7 @@ pub mod refusal;
 pub mod relax;
 mod replace;
 mod room;
+pub mod score;
 mod search;
 pub mod tags;
 #[cfg(test)]

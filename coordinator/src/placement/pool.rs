@@ -65,6 +65,17 @@ impl Pool {
         }
     }
 
+    /// A device is like this from now on.
+    pub(super) fn change(&mut self, to: &Candidate) {
+        let member = self.zones.get(&to.node).and_then(|zone| self.nodes.get(&(*zone, to.node)));
+        let Some(member) = member else { return };
+        let mut candidates = member.candidates.clone();
+        if let Some(candidate) = candidates.iter_mut().find(|candidate| candidate.device == to.device) {
+            *candidate = to.clone();
+        }
+        self.put(to.node, candidates);
+    }
+
     pub fn remove(&mut self, node: NodeId) {
         if let Some(zone) = self.zones.remove(&node) {
             self.nodes.remove(&(zone, node));
