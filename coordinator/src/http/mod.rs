@@ -35,6 +35,7 @@ pub use mode::{Mode, ModeSwitch, NotAMode};
 pub use serve::serve;
 pub use throttle::MOST_UNFINISHED;
 pub use tls::{Tls, TlsError};
+pub use v1::support::explanation as explanation_of;
 
 use crate::agents::Registry;
 use crate::logging::LogControl;

@@ -11,6 +11,7 @@ use super::volume_options;
 use crate::model::{Brick, Topology, Volume};
 use crate::placement::Candidate;
 use crate::placement::audit::{self, BrickStanding, NodeLoss, SetReport, SetStanding};
+use crate::placement::score::{self, Improvement, Score};
 
 /// Of one cluster.
 #[derive(Clone, Debug)]
@@ -19,6 +20,16 @@ pub struct ClusterAudit {
     pub sets: Vec<SetReport>,
     /// One for each node that was not declared lost, in the order of their names.
     pub losses: Vec<NodeLoss>,
+    /// Volumes that were left out, as an operation changes them.
+    pub changing: Vec<VolumeId>,
+}
+
+/// Of one cluster.
+#[derive(Clone, Debug)]
+pub struct ClusterScore {
+    pub cluster: ClusterId,
+    pub score: Score,
+    pub moves: Vec<Improvement>,
     /// Volumes that were left out, as an operation changes them.
     pub changing: Vec<VolumeId>,
 }
@@ -37,6 +48,20 @@ impl Operations {
     pub fn audit(&self) -> Vec<ClusterAudit> {
         let topology = self.topology();
         topology.clusters.keys().map(|cluster| of_cluster(&self.context, &topology, *cluster)).collect()
+    }
+
+    /// How well the bricks of each cluster lie, and up to so many moves that would better it most per byte. Takes its time,
+    /// as the audit does.
+    #[must_use]
+    pub fn scores(&self, moves: usize) -> Vec<ClusterScore> {
+        let topology = self.topology();
+        let of = |cluster: &ClusterId| {
+            let candidates = candidates(&self.context, &topology, *cluster);
+            let (sets, changing) = sets(&self.context, &topology, *cluster);
+            let (score, moves) = score::score(&sets, &candidates, moves);
+            ClusterScore { cluster: *cluster, score, moves, changing }
+        };
+        topology.clusters.keys().map(of).collect()
     }
 
     /// Whether any one node of each cluster could be lost; a cluster in which this takes more than `most` looks at a

@@ -101,6 +101,11 @@ impl Plans {
         all.iter().find(|kept| kept.plan.id == id && kept.until > now).map(look)
     }
 
+    fn all(&self, now: Instant) -> Vec<Arc<KeptPlan>> {
+        let all = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().filter(|kept| kept.until > now).map(|kept| Arc::clone(&kept.plan)).collect()
+    }
+
     fn forget(&self, id: OperationId) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).retain(|kept| kept.plan.id != id);
     }
@@ -130,6 +135,12 @@ impl Operations {
         let now = Instant::now();
         self.plans.keep(Kept { plan: Arc::clone(&plan), operation, footing, until: now + PLAN_LIFE }, now);
         Ok(plan)
+    }
+
+    /// All that are kept, the oldest first.
+    #[must_use]
+    pub fn kept_plans(&self) -> Vec<Arc<KeptPlan>> {
+        self.plans.all(Instant::now())
     }
 
     #[must_use]
@@ -383,6 +394,8 @@ mod tests {
             plans.keep(kept(id, now), now);
         }
         assert!(!there(1, now) && there(2, now));
+        assert_eq!(plans.all(now).first().map(|plan| plan.id), Some(OperationId::from_u128(2)));
+        assert!(plans.all(now + PLAN_LIFE).is_empty());
         let later = now + PLAN_LIFE;
         plans.keep(kept(1000, later), later);
         assert_eq!(plans.kept.lock().unwrap().len(), 1, "what has run out is not kept in memory");

@@ -78,7 +78,7 @@ pub fn planned(context: &Context, topology: &Topology, wish: VolumeWish) -> Resu
         block: wish.block,
         restriction: BlockRestriction::None,
         snapshot: wish.snapshot,
-        bricks: bricks(&placement, 0),
+        bricks: bricks_of(&placement),
     })
 }
 
@@ -178,6 +178,12 @@ fn place(
         }
     }
     Err(Rejected::NoPlacement(refusals))
+}
+
+/// The bricks of a new volume.
+#[must_use]
+pub fn bricks_of(placement: &Placement) -> Vec<Brick> {
+    bricks(placement, 0)
 }
 
 /// `first`: the number of the first of these sets within its volume.

@@ -61,6 +61,7 @@ json_replies! {
     crate::v1::Policy = OK,
     crate::v1::Rebalance = OK,
     crate::v1::Simulation = OK,
+    serde_json::Value = OK,
 }
 
 impl<R> Change<R> {

@@ -13,8 +13,8 @@ use crate::json::parse_body;
 use crate::v1::{
     AgentList, Audit, BrickReplaceRequest, CapacityList, CapacityQuery, DeviceLedger, DeviceLostRequest, Diagnosis,
     DiskList, Explanation, Heal, Invitation, InvitationList, InvitationRequest, LedgerSum, NodeEdit, NodeLostRequest,
-    Operation, OperationList, PlacementPolicy, Plan, Policy, PolicyList, Rebalance, Simulation, SimulationRequest,
-    WipeRefusal, WipeRequest,
+    Operation, OperationList, PlacementPolicy, Plan, PlanList, Policy, PolicyList, Rebalance, ScoreList, ScoreQuery,
+    Simulation, SimulationRequest, SupportBundleRequest, WipeRefusal, WipeRequest,
 };
 
 /// What the server said to a wipe.
@@ -73,6 +73,9 @@ changes! {
 
     /// What would become of the clusters. A question: nothing is changed.
     simulate(request: &SimulationRequest) -> Simulation = POST "/v1/simulate" with request;
+
+    /// What placement decides by, as one document. A question: nothing is changed.
+    support_bundle(request: &SupportBundleRequest) -> Value = POST "/v1/support-bundle" with request;
 
     /// Starts it, or finds it started.
     volume_rebalance(id: VolumeId) -> Rebalance = POST "/v1/volumes/{id}/rebalance" with Nothing {};
@@ -150,6 +153,17 @@ impl Client {
         let query = words.finish();
         let mark = if query.is_empty() { "" } else { "?" };
         self.get_json(&format!("/v1/capacity{mark}{query}")).await
+    }
+
+    /// How well bricks lie, and what would better it.
+    pub async fn score(&self, query: &ScoreQuery) -> Result<ScoreList, ClientError> {
+        let moves = query.moves.map_or_else(String::new, |moves| format!("?moves={moves}"));
+        self.get_json(&format!("/v1/score{moves}")).await
+    }
+
+    /// The plans that are kept.
+    pub async fn plans_kept(&self) -> Result<PlanList, ClientError> {
+        self.get_json("/v1/plans").await
     }
 
     /// A plan that is kept.

@@ -27,8 +27,11 @@
 //! | `PUT /v1/policy` | [`PlacementPolicy`] | 200 [`Policy`] |
 //! | `GET /v1/clusters/{id}/policy` | | 200 [`Policy`] |
 //! | `PUT /v1/clusters/{id}/policy` | [`PlacementPolicy`] | 200 [`Policy`] |
+//! | `GET /v1/plans` | | 200 [`PlanList`] |
 //! | `GET /v1/plans/{id}` | | 200 [`Plan`] |
 //! | `POST /v1/plans/{id}/apply` | | 202 and `/queue/{id}`; out of date 409 |
+//! | `GET /v1/score` | query [`ScoreQuery`] | 200 [`ScoreList`] |
+//! | `POST /v1/support-bundle` | [`SupportBundleRequest`] | 200, JSON for `bricklayer-coordinator replay` |
 //! | `POST /v1/simulate` | [`SimulationRequest`] | 200 [`Simulation`] |
 //! | `GET /v1/operations` | | 200 [`OperationList`] |
 //! | `GET /v1/operations/{id}` | | 200 [`Operation`] |
@@ -51,7 +54,9 @@ mod operations;
 mod placement;
 mod plans;
 mod policy;
+mod score;
 mod simulate;
+mod support;
 mod volumes;
 
 use serde::{Deserialize, Serialize};
@@ -75,12 +80,14 @@ pub use placement::{
     PlacedBrick, PlacementRule, PlacementWish, Refusal, RefusalCause, Relaxation, Relaxed, RuleCount, SetLayout,
     VolumePlacement, ZoneChecking,
 };
-pub use plans::{KeptPlan, Plan, PlannedBrick, PlannedChange};
+pub use plans::{KeptPlan, Plan, PlanList, PlannedBrick, PlannedChange};
 pub use policy::{PlacementPolicy, Policy, PolicyInForce, PolicyList, ZonePolicy};
+pub use score::{Score, ScoreList, ScorePart, ScoreQuery, ScoredMove};
 pub use simulate::{
     Fate, NewPlace, SetState, SimulatedCreation, SimulatedDevice, SimulatedDisk, SimulatedHeal, SimulatedLoss,
     SimulatedSet, SimulatedVolume, SimulatedVolumes, Simulation, SimulationRequest,
 };
+pub use support::SupportBundleRequest;
 pub use volumes::{BrickHeal, Heal, NodeRebalance, Rebalance, RebalanceState};
 
 /// Body of every error.

@@ -87,12 +87,29 @@ async fn a_bad_question_is_told_what_is_wrong() {
         ("/v1/explain", r#"{"size":1}"#, "No clusters configured"),
         ("/v1/explain", r#"{"size":"x"}"#, "the body is not the JSON"),
         ("/v1/explain", "", "the body is empty"),
+        ("/v1/support-bundle", r#"{"volume":{"size":1}}"#, "No clusters configured"),
+        (
+            "/v1/explain",
+            r#"{"size":1,"durability":{"type":"replicate","replicate":{"replica":7}}}"#,
+            "Invalid replica value",
+        ),
         ("/v1/explain", r#"{"size":1,"durability":{"type":"magic"}}"#, "Unknown durability type"),
     ] {
         let answer = world.post(path, body).await;
         assert_eq!(answer.status, 400, "{body}");
         assert!(answer.json::<Problem>().error.contains(text), "{body}: {answer:?}");
     }
+}
+
+#[tokio::test]
+async fn a_durability_that_there_is_not_is_told_which_there_are() {
+    let world = World::new().await;
+    let durability = r#"{"size":1,"durability":{"type":"replicate","replicate":{"replica":7}}}"#;
+    let cure = world.post("/v1/explain", durability).await.json::<Problem>().cure.unwrap();
+    assert!(cure.starts_with("7 copies were asked for, and a replicated volume has 1, 2 or 3."), "{cure}");
+    let durability = r#"{"size":1,"durability":{"type":"disperse","disperse":{"data":5,"redundancy":2}}}"#;
+    let cure = world.post("/v1/explain", durability).await.json::<Problem>().cure.unwrap();
+    assert_eq!(cure, "There are: 2+1, 4+2, 8+3, 8+4.");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bricklayer_api::heketi::{DeviceInfo, VolumeInfo};
-use bricklayer_api::v1::{KeptPlan, OperationList, Plan, PlannedChange, Problem};
+use bricklayer_api::v1::{KeptPlan, OperationList, Plan, PlanList, PlannedChange, Problem};
 use bricklayer_proto::ids::{BrickId, DeviceId};
 
 use super::world::{World, node_id};
@@ -55,6 +55,8 @@ async fn a_volume_is_made_of_exactly_the_bricks_that_were_planned() {
     assert!(plan.steps.iter().any(|step| step.contains("make brick 1 of 3")), "{:?}", plan.steps);
     let shown: Plan = world.get(&format!("/v1/plans/{}", kept.id)).await.json();
     assert_eq!(shown, plan);
+    let list: PlanList = world.get("/v1/plans").await.json();
+    assert_eq!(list.plans, [shown]);
     let nothing: OperationList = world.get("/v1/operations").await.json();
     assert!(nothing.operations.iter().all(|operation| operation.id != kept.id));
 

@@ -20,7 +20,7 @@ use crate::http::body::OurJson;
 use crate::http::failure::{Doing, Failure};
 use crate::http::heketi::volume_wish;
 use crate::http::{Service, answer};
-use crate::model::{Brick, Volume};
+use crate::model::Brick;
 use crate::ops::Outlook;
 use crate::placement::refusal::Ended;
 use crate::placement::{
@@ -40,9 +40,11 @@ pub async fn explain(
     let wish = volume_wish(&service, request)?;
     let rejected = |error| Failure::rejected(Doing::Ours, &error);
     let explanation = match service.operations.volume_outlook(wish).await.map_err(rejected)? {
-        Outlook::Fits { volume, candidates } => {
-            Explanation { fits: true, placement: Some(placement(&volume, &candidates)), refusals: Vec::new() }
-        }
+        Outlook::Fits { volume, candidates } => Explanation {
+            fits: true,
+            placement: Some(placement(volume.cluster, volume.layout, &volume.bricks, &candidates)),
+            refusals: Vec::new(),
+        },
         Outlook::Refused(refusals) => {
             let refusals = refusals.iter().map(|(cluster, why)| refusal(*cluster, why)).collect();
             Explanation { fits: false, placement: None, refusals }
@@ -64,20 +66,20 @@ pub fn no_replacement(why: &NoReplacement) -> ProblemDetail {
     ProblemDetail::NoReplacement { size_bytes: why.size.bytes(), devices: why.devices.iter().map(device).collect() }
 }
 
-fn placement(volume: &Volume, candidates: &[Candidate]) -> VolumePlacement {
+pub fn placement(cluster: ClusterId, layout: Layout, all: &[Brick], candidates: &[Candidate]) -> VolumePlacement {
     let on = |brick: &Brick| candidates.iter().find(|candidate| candidate.device == brick.device);
     let devices = candidates.iter().filter_map(|candidate| {
         let bricks: Vec<_> =
-            volume.bricks.iter().filter(|brick| brick.device == candidate.device).map(|brick| brick.space).collect();
+            all.iter().filter(|brick| brick.device == candidate.device).map(|brick| brick.space).collect();
         let after = candidate.space.after_all(&bricks).filter(|_| !bricks.is_empty())?;
         Some(device_free(candidate, after.free))
     });
     VolumePlacement {
-        cluster: volume.cluster,
-        durability: durability(volume.layout),
-        sets: volume.sets(),
+        cluster,
+        durability: durability(layout),
+        sets: all.iter().map(|brick| brick.set + 1).max().unwrap_or(0),
         devices: devices.collect(),
-        bricks: volume.bricks.iter().map(|brick| placed(brick, on(brick))).collect(),
+        bricks: all.iter().map(|brick| placed(brick, on(brick))).collect(),
     }
 }
 

@@ -12,7 +12,9 @@ mod ledger;
 mod operations;
 mod plans;
 mod policy;
+mod score;
 mod simulate;
+pub mod support;
 mod volumes;
 
 pub use plans::view as plan_view;
@@ -59,8 +61,11 @@ pub fn routes() -> (Router<Service>, Described) {
         routes!(explain::explain),
         routes!(policy::list, policy::set),
         routes!(policy::of_cluster, policy::set_of_cluster),
+        routes!(plans::list),
         routes!(plans::info),
         routes!(plans::apply),
+        routes!(score::score),
+        routes!(support::bundle),
         routes!(simulate::simulate),
         routes!(operations::list),
         routes!(operations::info),
@@ -83,7 +88,7 @@ pub fn is_ours(path: &str) -> bool {
 
 /// Whether a request has a body and yet only asks: nothing is changed, whatever its method says.
 pub fn only_asks(path: &str) -> bool {
-    matches!(path.trim_end_matches('/'), "/v1/explain" | "/v1/simulate")
+    matches!(path.trim_end_matches('/'), "/v1/explain" | "/v1/simulate" | "/v1/support-bundle")
 }
 
 /// A part of a path that must be an id.

@@ -14,6 +14,7 @@ mod ledger;
 mod operations;
 mod placement;
 mod policy;
+mod score;
 mod topology;
 mod volumes;
 
@@ -34,9 +35,10 @@ pub use hardware::{
     node_loss, wipe_refusal,
 };
 pub use ledger::{device_ledger, ledger_sum};
-pub use operations::{db_check, operation_info, operation_list, plan};
+pub use operations::{db_check, operation_info, operation_list, plan, plan_list};
 pub use placement::{capacity_list, explanation, simulation};
 pub use policy::policies;
+pub use score::scores;
 pub use topology::topology_info;
 pub use volumes::{block_volume_info, block_volume_list, heal, rebalance, volume_info, volume_list};
 

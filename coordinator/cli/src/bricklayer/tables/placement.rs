@@ -30,12 +30,13 @@ pub fn capacity_list(capacities: &[Capacity], width: Width) -> String {
                 zones.to_owned(),
                 or_dash(one.tag_match.clone()),
                 one.largest_bytes.to_string(),
+                ByteSize::from_bytes(one.kept_bytes).to_string(),
             ]
         };
         cells(normal, wide, width)
     };
     let normal = ["CLUSTER", "DURABILITY", "LARGEST VOLUME", "FREE"];
-    table(&columns(&normal, &["DEVICES", "ZONES", "TAGS", "LARGEST BYTES"], width), capacities.iter().map(row))
+    table(&columns(&normal, &["DEVICES", "ZONES", "TAGS", "LARGEST BYTES", "KEPT FREE"], width), capacities.iter().map(row))
 }
 
 /// Where a volume would go, or why it would not.
