@@ -18,7 +18,7 @@ use super::context::Context;
 use super::rehearsal::Rehearsal;
 use super::{Operations, Rejected, brick_replace, volume_create};
 use crate::model::{Brick, Device, Map, Operation, Plan, Topology, Volume};
-use crate::placement::{Candidate, DeviceSpace};
+use crate::placement::{Candidate, DeviceSpace, Terms};
 
 /// How long a plan is kept.
 pub const PLAN_LIFE: Duration = Duration::from_secs(15 * 60);
@@ -81,6 +81,7 @@ struct Kept {
 #[derive(Clone, Debug, Default)]
 struct Footing {
     cluster: Option<ClusterId>,
+    terms: Option<Terms>,
     devices: BTreeMap<DeviceId, (Candidate, Map<BrickId, Arc<Brick>>)>,
     /// Those that are there already.
     volumes: BTreeMap<VolumeId, Arc<Volume>>,
@@ -289,12 +290,16 @@ impl Footing {
         let cluster =
             wanted.iter().find_map(|id| topology.nodes.get(&topology.devices.get(id)?.node)).map(|node| node.cluster);
         let devices = devices(context, topology, cluster, &wanted);
-        Ok(Self { cluster, devices, volumes })
+        let terms = cluster.map(|cluster| context.terms(topology, cluster));
+        Ok(Self { cluster, terms, devices, volumes })
     }
 
     /// Within a change: whether everything is as it was.
     fn holds(&self, context: &Context, topology: &Topology, plan: &Plan) -> Result<(), Rejected> {
         let mut moved = Vec::new();
+        if self.cluster.map(|cluster| context.terms(topology, cluster)) != self.terms {
+            moved.push("the policy of where bricks go is another than it was".to_owned());
+        }
         let wanted = self.devices.keys().copied().collect();
         let now = devices(context, topology, self.cluster, &wanted);
         for (id, then) in &self.devices {

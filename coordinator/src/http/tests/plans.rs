@@ -88,7 +88,7 @@ async fn a_plan_whose_devices_were_used_meanwhile_is_refused_and_changes_nothing
 }
 
 #[tokio::test]
-async fn a_plan_is_refused_where_its_host_is_away_its_device_switched_off_or_its_name_taken() {
+async fn a_plan_is_refused_where_its_host_is_away_its_device_switched_off_its_name_taken_or_the_policy_changed() {
     let world = World::new().await;
     world.cluster(4).await;
     let named = VOLUME.replace("{\"size\"", "{\"name\":\"web\",\"size\"");
@@ -115,6 +115,11 @@ async fn a_plan_is_refused_where_its_host_is_away_its_device_switched_off_or_its
     refused_as_stale(&world, &kept, "Volume name 'web' already in use").await;
     let deleted = world.ask("DELETE", &format!("/volumes/{}", volume.id), "").await;
     world.end_of(&deleted.queue()).await;
+
+    // A policy that would have it decided otherwise.
+    assert_eq!(world.ask("PUT", "/v1/policy", r#"{"zones":"strict"}"#).await.status, 200);
+    refused_as_stale(&world, &kept, "the policy of where bricks go is another than it was").await;
+    assert_eq!(world.ask("PUT", "/v1/policy", "{}").await.status, 200);
 
     world.agents.detach(used);
     refused_as_stale(&world, &kept, "agent is not connected").await;

@@ -52,6 +52,7 @@ async fn what_is_no_policy_is_refused_with_what_would_be_one_and_changes_nothing
         ("/v1/policy", r#"{"most_bricks_per_node":2}"#, 400, "most_bricks_per_node is 1, always"),
         ("/v1/policy", r#"{"zone":"strict"}"#, 400, "the body"),
         ("/v1/policy", r#"{"zones":"none"}"#, 400, "the body"),
+        ("/v1/policy", "[]", 400, "an object is expected"),
         (NOT_THERE, "{}", 404, "there is no cluster"),
     ] {
         let answer = world.ask("PUT", path, body).await;

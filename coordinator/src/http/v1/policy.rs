@@ -49,6 +49,9 @@ pub async fn set_of_cluster(
 
 /// A word that nobody knows is refused: what is put is all that is said, so a rule that was misspelt would be gone.
 async fn change(service: &Service, of: PolicyOf, request: Value) -> Result<Response, Failure> {
+    if !request.is_object() {
+        return Err(Failure::bad_request("the body is not a policy: an object is expected"));
+    }
     let request: PlacementPolicy = serde_json::from_value(request)
         .map_err(|error| Failure::bad_request(format!("the body is not a policy: {error}")))?;
     let policy = read(&request)?;
