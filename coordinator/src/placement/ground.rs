@@ -28,10 +28,13 @@ pub(super) struct Field<'a> {
     pub nodes: Vec<Node>,
     pub zones: Vec<Range<usize>>,
     /// For each tag of which a set has no value twice: for each value, the nodes with devices that have it, and those.
-    pub classes: Vec<Vec<Vec<(usize, Vec<usize>)>>>,
+    pub classes: Vec<Vec<Class>>,
     last_zone: Option<u32>,
     values: Vec<BTreeMap<&'a str, usize>>,
 }
+
+/// Nodes, and those of their groups that have one value of a tag.
+type Class = Vec<(usize, Vec<usize>)>;
 
 /// Devices that take the same bricks.
 pub(super) struct Devices<'a> {

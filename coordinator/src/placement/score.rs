@@ -67,7 +67,8 @@ impl Share {
     #[must_use]
     pub fn millionths(self) -> u64 {
         const ONE: u64 = 1_000_000;
-        if self.of == 0 { ONE } else { u64::try_from(self.good.saturating_mul(ONE.into()) / self.of).unwrap_or(ONE) }
+        let share = self.good.saturating_mul(ONE.into()).checked_div(self.of);
+        share.and_then(|share| u64::try_from(share).ok()).unwrap_or(ONE)
     }
 }
 

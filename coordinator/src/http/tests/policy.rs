@@ -8,6 +8,7 @@ use bricklayer_api::v1::{
 use super::world::{World, node_id};
 
 const OF_THREE: &str = r#""durability":{"type":"replicate","replicate":{"replica":3}}"#;
+const OF_TWO_IN_RACK_A: &str = r#"{"size":8,"name":"moves","durability":{"type":"replicate","replicate":{"replica":2}},"glustervolumeoptions":["user.heketi.device-tag-match rack=a"]}"#;
 const NOT_THERE: &str = "/v1/clusters/00000000000000000000000000000bad/policy";
 
 #[tokio::test]
@@ -108,7 +109,7 @@ async fn a_policy_that_is_changed_shows_in_the_audit_with_the_moves_that_mend_it
     }
     let same = r#""glustervolumeoptions":["user.bricklayer.tag-rules same:rack"]"#;
     let kept = world.volume(&format!(r#"{{"size":8,"name":"kept",{OF_THREE},{same}}}"#)).await;
-    let volume = world.volume(&format!(r#"{{"size":8,"name":"moves","durability":{{"type":"replicate","replicate":{{"replica":2}}}},"glustervolumeoptions":["user.heketi.device-tag-match rack=a"]}}"#)).await;
+    let volume = world.volume(OF_TWO_IN_RACK_A).await;
     assert_ne!(kept.id, volume.id);
     let audit = async || {
         let mut audit: Audit = world.get("/v1/audit").await.json();

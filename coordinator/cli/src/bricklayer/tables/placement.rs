@@ -36,7 +36,10 @@ pub fn capacity_list(capacities: &[Capacity], width: Width) -> String {
         cells(normal, wide, width)
     };
     let normal = ["CLUSTER", "DURABILITY", "LARGEST VOLUME", "FREE"];
-    table(&columns(&normal, &["DEVICES", "ZONES", "TAGS", "LARGEST BYTES", "KEPT FREE"], width), capacities.iter().map(row))
+    table(
+        &columns(&normal, &["DEVICES", "ZONES", "TAGS", "LARGEST BYTES", "KEPT FREE"], width),
+        capacities.iter().map(row),
+    )
 }
 
 /// Where a volume would go, or why it would not.
