@@ -122,6 +122,32 @@ async fn a_refusal_is_replayed_from_its_bundle_byte_for_byte_and_one_that_was_al
 }
 
 #[tokio::test]
+async fn over_committed_bricks_have_smaller_pools_that_grow_with_them_and_are_found_so_on_the_disks() {
+    let mut cluster = cluster(3, 16).await;
+    let client = cluster.client().unwrap();
+    let policy = PlacementPolicy { over_commit: Some("2".to_owned()), ..PlacementPolicy::default() };
+    client.policy_set(&policy).await.unwrap();
+    let volume = create(&client, &replicated(20, 3)).await.unwrap();
+    cluster.until_ledger_is_lvms().await.unwrap();
+    let device = volume.bricks[0].device;
+    let ledger = client.device_ledger(device).await.unwrap();
+    assert_eq!((ledger.promised_beyond_bytes, ledger.unaccounted_bytes), (10 << 30, 0));
+    let more = VolumeExpandRequest { expand_size_gib: 4, ..VolumeExpandRequest::default() };
+    done(&client, client.volume_expand(volume.id, more).await.unwrap()).await.unwrap();
+    cluster.until_ledger_is_lvms().await.unwrap();
+    let grown = client.device_ledger(device).await.unwrap();
+    assert_eq!((grown.promised_beyond_bytes, grown.unaccounted_bytes), (12 << 30, 0));
+
+    cluster.installation.until_kept().await.unwrap();
+    cluster.installation.stop_coordinator().await;
+    std::fs::remove_dir_all(cluster.installation.data_dir().join("store")).unwrap();
+    cluster.installation.command(&["rebuild", "--apply"]).await.unwrap();
+    cluster.installation.start_coordinator().await.unwrap();
+    let client = cluster.client().unwrap();
+    assert_eq!(client.device_ledger(device).await.unwrap().promised_beyond_bytes, 12 << 30);
+}
+
+#[tokio::test]
 async fn a_policy_outlives_a_restart_and_the_store() {
     let mut cluster = cluster(3, 16).await;
     let client = cluster.client().unwrap();

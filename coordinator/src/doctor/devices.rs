@@ -16,9 +16,11 @@ const METADATA_MARKS: (f64, f64) = (70.0, 85.0);
 
 pub fn examine(world: &World, node: &Node, report: &Inventory, findings: &mut Vec<Finding>) {
     for device in world.topology.devices_of(node.id) {
-        // Of the records alone, which are never behind.
-        findings
-            .extend(Some(device).filter(|device| !device.lost).and_then(|device| reserve_used(world, node, device)));
+        if !device.lost {
+            // Of the records alone, which are never behind.
+            findings.extend(reserve_used(world, node, device));
+            findings.extend(over_committed(world, node, device));
+        }
         if device.lost || world.is_moving(device.id) {
             continue;
         }
@@ -71,6 +73,33 @@ fn reserve_used(world: &World, node: &Node, device: &Device) -> Option<Finding> 
         cure: "nothing is placed there; move a brick off it with `bricklayer brick evict`, or lower the reserve with \
                `bricklayer policy set`"
             .to_owned(),
+    })
+}
+
+/// Its pools cannot all be extended to what their bricks may hold.
+fn over_committed(world: &World, node: &Node, device: &Device) -> Option<Finding> {
+    let (beyond, free) = (world.topology.promised_beyond(device.id), world.topology.free(device));
+    // Clones and adopted pools promise more as well, and nobody asked for that by a policy.
+    let terms = world.topology.policies.terms(node.cluster, Terms::default());
+    if beyond <= free || terms.over_commit.is_none() {
+        return None;
+    }
+    let size = |extents: Extents| extents.to_bytes(device.space.extent_size).unwrap_or_default();
+    Some(Finding {
+        severity: Severity::Warning,
+        code: "over-committed",
+        subject: Subject::Device(device.id),
+        host: node.name().to_owned(),
+        what: format!(
+            "bricks on {} may hold {} beyond what their pools have, and {} are free there: when they fill up, writes fail",
+            device_on(node, device),
+            size(beyond),
+            size(free)
+        ),
+        cure:
+            "move bricks off it with `bricklayer brick evict`, add devices, or lower `over_commit` for new bricks with \
+               `bricklayer policy set`"
+                .to_owned(),
     })
 }
 

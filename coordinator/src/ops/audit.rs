@@ -138,6 +138,7 @@ fn sets(context: &Context, topology: &Topology, cluster: ClusterId) -> (Vec<SetS
                 snapshot_factor_milli: volume.snapshot.factor_milli,
                 zones: terms.zones,
                 set_rules: terms.set.clone(),
+                over_commit: terms.over_commit,
                 tag_match: options.as_ref().and_then(|options| options.tag_match.clone()),
                 bricks: bricks.into_iter().map(standing).collect(),
             });

@@ -43,6 +43,7 @@ pub async fn capacities(context: &Context, wish: &CapacityWish) -> Result<Vec<Cl
                 snapshot_factor_milli: wish.snapshot_factor_milli,
                 zones: wish.zones.unwrap_or(terms.zones),
                 set_rules: terms.set,
+                over_commit: terms.over_commit,
                 average_file_size: context.policy.average_file_size,
                 limits: context.policy.limits,
                 tag_match: wish.tag_match.clone(),

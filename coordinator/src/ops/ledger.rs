@@ -27,6 +27,8 @@ pub struct DeviceLedger {
     pub disk: Option<DiskSeen>,
     /// Logical volumes in the group that are no brick's.
     pub others: Vec<OtherVolume>,
+    /// What the bricks in pools may hold together beyond what those pools have.
+    pub promised_beyond: ByteSize,
 }
 
 /// What LVM's figures are taken from.
@@ -231,7 +233,8 @@ fn ledger(
         reserve: reserve.of(space.total, space.extent_size),
     };
     let ledger = Ledger::of(&books);
-    DeviceLedger { device: Arc::clone(device), node: Arc::clone(node), ledger, basis, disk, others }
+    let promised_beyond = topology.promised_beyond(device.id).to_bytes(space.extent_size).unwrap_or_default();
+    DeviceLedger { device: Arc::clone(device), node: Arc::clone(node), ledger, basis, disk, others, promised_beyond }
 }
 
 /// LVM's own word of the disk; the kernel's where the agent does not pass LVM's on.

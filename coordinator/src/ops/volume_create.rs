@@ -106,6 +106,7 @@ pub fn placing(
         snapshot_factor_milli: snapshot.factor_milli,
         zones: terms.zones,
         set_rules: terms.set,
+        over_commit: terms.over_commit,
         average_file_size: options.average_file_size.unwrap_or(context.policy.average_file_size),
         limits: context.policy.limits,
         tag_match: options.tag_match.clone(),

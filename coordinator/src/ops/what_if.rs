@@ -65,6 +65,7 @@ fn volume_as_it_is(context: &Context, topology: &Topology, volume: &Volume) -> R
         zones: terms.zones,
         tag_match: options.tag_match,
         set_rules: terms.set,
+        over_commit: terms.over_commit,
         bricks: bricks.collect(),
     })
 }

@@ -28,7 +28,7 @@ use bricklayer_proto::task::Layout;
 use super::ground::{Devices, Field, Ground};
 use super::pool::Slot;
 use super::room::{Frame, Room, add_up, count, device_room};
-use super::{DeviceSpace, Placed, Wish, ledger};
+use super::{DeviceSpace, OverCommit, Placed, Wish, ledger};
 
 /// A device of the field: the group, and its place there.
 #[derive(Clone, Copy)]
@@ -48,6 +48,7 @@ pub(super) struct SetShape {
     pub arbiter: usize,
     pub arbiter_size: ByteSize,
     snapshot_factor_milli: u32,
+    over_commit: OverCommit,
 }
 
 impl SetShape {
@@ -55,8 +56,8 @@ impl SetShape {
         let bricks = usize::try_from(wish.layout.bricks_per_set()).unwrap_or(usize::MAX);
         let arbiter = usize::from(wish.layout == Layout::Arbiter);
         let arbiter_size = wish.arbiter_size(data_size);
-        let snapshot_factor_milli = wish.snapshot_factor_milli;
-        Self { data: bricks - arbiter, data_size, arbiter, arbiter_size, snapshot_factor_milli }
+        let Wish { snapshot_factor_milli, over_commit, .. } = *wish;
+        Self { data: bricks - arbiter, data_size, arbiter, arbiter_size, snapshot_factor_milli, over_commit }
     }
 
     pub fn bricks(&self) -> usize {
@@ -72,7 +73,8 @@ impl SetShape {
 
     /// What a brick of this role takes from a volume group; `None` where no 64 bits can tell.
     pub fn space(&self, role: BrickRole, extent_size: ExtentSize) -> Option<BrickSpace> {
-        ledger::brick(self.size(role), self.snapshot_factor_milli, extent_size)
+        let over_commit = if role == BrickRole::Data { self.over_commit } else { OverCommit::NONE };
+        ledger::brick_over(self.size(role), self.snapshot_factor_milli, over_commit, extent_size)
     }
 }
 

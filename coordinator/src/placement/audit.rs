@@ -14,7 +14,8 @@ use bricklayer_proto::task::Layout;
 use super::ground::Takes;
 use super::policy::{usual, value_of};
 use super::{
-    Candidate, NoReplacement, OtherBrick, Placed, Pool, ReplaceWish, SetRules, Standing, TagMatch, ZoneRule, replace_in,
+    Candidate, NoReplacement, OtherBrick, OverCommit, Placed, Pool, ReplaceWish, SetRules, Standing, TagMatch,
+    ZoneRule, replace_in,
 };
 
 /// A brick set as it lies, and the rules that hold for it.
@@ -27,6 +28,8 @@ pub struct SetStanding {
     pub zones: ZoneRule,
     pub tag_match: Option<TagMatch>,
     pub set_rules: SetRules,
+    /// Of the bricks that it gets.
+    pub over_commit: OverCommit,
     /// In GlusterFS's order.
     pub bricks: Vec<BrickStanding>,
 }
@@ -339,6 +342,7 @@ impl Trial {
             zones: set.zones,
             tag_match: set.tag_match.clone(),
             set_rules: set.set_rules.clone(),
+            over_commit: set.over_commit,
             from: places[index],
             others: others.map(OtherBrick::at).collect(),
             to: None,

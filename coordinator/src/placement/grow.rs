@@ -62,7 +62,7 @@ pub fn grow_among<'a>(
         if brick.role == BrickRole::Data && asked > wish.limits.largest_brick {
             return None;
         }
-        let space = candidate.space.brick(asked, wish.snapshot_factor_milli)?;
+        let space = candidate.space.brick_over(asked, wish.snapshot_factor_milli, wish.over_commit_of(brick.role))?;
         // An adopted pool may have more than our own formula gives; nothing is ever made smaller.
         let space = BrickSpace {
             volume: space.volume.max(brick.space.volume),

@@ -12,6 +12,8 @@ use bricklayer_proto::size::{ByteSize, ExtentSize, Extents};
 use bricklayer_proto::space::{BrickSpace, spare_growth};
 use serde::{Deserialize, Serialize};
 
+use super::{LEAST_ARBITER, OverCommit};
+
 /// What is left on a device's volume group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceSpace {
@@ -59,6 +61,12 @@ impl DeviceSpace {
         brick(size, snapshot_factor_milli, self.extent_size)
     }
 
+    /// The same with a pool that may have less than the brick is promised.
+    #[must_use]
+    pub fn brick_over(&self, size: ByteSize, snapshot_factor_milli: u32, over: OverCommit) -> Option<BrickSpace> {
+        brick_over(size, snapshot_factor_milli, over, self.extent_size)
+    }
+
     /// What is left once a brick that is here has grown; `None` where it cannot.
     #[must_use]
     pub fn after_growth(&self, from: &BrickSpace, to: &BrickSpace) -> Option<Self> {
@@ -93,9 +101,23 @@ impl DeviceSpace {
 
 /// As [`DeviceSpace::brick`], for any group with extents of this size.
 pub(super) fn brick(size: ByteSize, snapshot_factor_milli: u32, one: ExtentSize) -> Option<BrickSpace> {
+    brick_over(size, snapshot_factor_milli, OverCommit::NONE, one)
+}
+
+/// The same with a pool that may have less than the brick is promised. It never has less than mkfs.xfs wants to see.
+pub(super) fn brick_over(
+    size: ByteSize,
+    snapshot_factor_milli: u32,
+    over_commit: OverCommit,
+    one: ExtentSize,
+) -> Option<BrickSpace> {
     let pool = u128::from(size.bytes()) * u128::from(snapshot_factor_milli);
-    let pool = u64::try_from(pool.div_ceil(1000)).ok()?;
-    BrickSpace::thin(size, ByteSize::from_bytes(pool), one)
+    let pool = u64::try_from(pool.div_ceil(over_commit.milli().into())).ok()?;
+    let pool = ByteSize::from_bytes(pool);
+    if over_commit.is_none() {
+        return BrickSpace::thin(size, pool, one);
+    }
+    BrickSpace::promised(size, pool.max(LEAST_ARBITER.min(size)), one)
 }
 
 /// A group's extents in bytes. Extents of a real group fit into 64 bits of bytes, and what does not is shown as the

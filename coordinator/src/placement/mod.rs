@@ -43,7 +43,7 @@ use serde::{Deserialize, Serialize};
 pub use capacity::{Capacity, capacity};
 pub use grow::{Growing, Grown, grow, grow_among};
 pub use ledger::{DeviceSpace, Ledger, Unaccounted};
-pub use policy::{Policy, Reserve, SetRules, TagRule, Terms};
+pub use policy::{OverCommit, Policy, Reserve, SetRules, TagRule, Terms};
 pub use pool::Pool;
 pub use refusal::{Cause, DeviceRefusal, Refusal, Rule, RuleCount, RuleKind};
 pub use relax::{OutOfService, Relaxation, Relaxed};
@@ -140,6 +140,9 @@ pub struct Wish {
     /// What the policy asks of a set besides.
     #[serde(default, skip_serializing_if = "SetRules::is_empty")]
     pub set_rules: SetRules,
+    /// How much more data bricks are promised than their pools have.
+    #[serde(default, skip_serializing_if = "OverCommit::is_none")]
+    pub over_commit: OverCommit,
 }
 
 impl Wish {
@@ -156,7 +159,13 @@ impl Wish {
             existing_bricks: 0,
             tag_match: None,
             set_rules: SetRules::default(),
+            over_commit: OverCommit::NONE,
         }
+    }
+
+    /// Of bricks of a role. An arbiter's is as small as can be, and takes a set with it that writes while it is full.
+    fn over_commit_of(&self, role: BrickRole) -> OverCommit {
+        if role == BrickRole::Data { self.over_commit } else { OverCommit::NONE }
     }
 
     /// The rule by which a device with these tags takes none of its bricks.

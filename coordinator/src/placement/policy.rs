@@ -28,6 +28,9 @@ pub struct Policy {
     /// All of them; none where it is empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<TagRule>>,
+    /// How much more data bricks are promised than their pools have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over_commit: Option<OverCommit>,
 }
 
 /// What holds once all have spoken.
@@ -36,6 +39,7 @@ pub struct Terms {
     pub zones: ZoneRule,
     pub reserve: Reserve,
     pub set: SetRules,
+    pub over_commit: OverCommit,
 }
 
 impl Policy {
@@ -54,6 +58,7 @@ impl Policy {
                 most_per_zone: self.most_per_zone.or(below.set.most_per_zone),
                 tags: self.tags.clone().unwrap_or(below.set.tags),
             },
+            over_commit: self.over_commit.unwrap_or(below.over_commit),
         }
     }
 }
@@ -166,6 +171,80 @@ impl From<TagRule> for String {
     }
 }
 
+/// How many times what its pool has a data brick may hold, by its own word: `1`, `1.5`. In thousandths.
+///
+/// Above 1 the pool is smaller than the brick. It has to be extended while the brick fills up, and where its group has no more
+/// to give, writes to the brick fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct OverCommit(u32);
+
+impl OverCommit {
+    pub const NONE: Self = Self(1000);
+
+    const MOST: u32 = 10_000;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::NONE
+    }
+
+    #[must_use]
+    pub fn milli(self) -> u32 {
+        self.0
+    }
+}
+
+impl Default for OverCommit {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+/// A text that is no ratio.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no over-commitment: write 1 for none, or a number up to 10 with up to three decimals, such as 1.5")]
+pub struct NotAnOverCommit(String);
+
+impl FromStr for OverCommit {
+    type Err = NotAnOverCommit;
+
+    fn from_str(text: &str) -> Result<Self, NotAnOverCommit> {
+        let wrong = || NotAnOverCommit(text.chars().take(64).collect());
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(whole) || !digits(decimals) || decimals.len() > 3 {
+            return Err(wrong());
+        }
+        let whole: u32 = whole.parse().map_err(|_| wrong())?;
+        let decimals: u32 = format!("{decimals:0<3}").parse().map_err(|_| wrong())?;
+        let milli = whole.checked_mul(1000).and_then(|milli| milli.checked_add(decimals));
+        milli.filter(|milli| (1000..=Self::MOST).contains(milli)).map(Self).ok_or_else(wrong)
+    }
+}
+
+impl fmt::Display for OverCommit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{}.{:03}", self.0 / 1000, self.0 % 1000);
+        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+impl TryFrom<String> for OverCommit {
+    type Error = NotAnOverCommit;
+
+    fn try_from(text: String) -> Result<Self, NotAnOverCommit> {
+        text.parse()
+    }
+}
+
+impl From<OverCommit> for String {
+    fn from(ratio: OverCommit) -> Self {
+        ratio.to_string()
+    }
+}
+
 /// What is kept free in each volume group: `10GiB`, or `5%` of its extents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -264,6 +343,12 @@ mod tests {
     fn rules_are_printed_as_they_are_written() {
         for text in ["same:tier", "different:rack", "match:tier=fast", "match:tier!=slow"] {
             assert_eq!(text.parse::<TagRule>().unwrap().to_string(), text);
+        }
+        for text in ["1", "1.5", "1.005", "10"] {
+            assert_eq!(text.parse::<OverCommit>().unwrap().to_string(), text);
+        }
+        for text in ["", "0", "0.9", "10.001", "1.", ".5", "-1", "1.2345", "1e1", "x", "99999999999"] {
+            assert!(text.parse::<OverCommit>().is_err(), "{text}");
         }
         for text in ["0B", "10GiB", "1536MiB", "1025B", "5%", "0%"] {
             assert_eq!(text.parse::<Reserve>().unwrap().to_string(), text);

@@ -6,13 +6,14 @@ use std::fmt;
 
 use bricklayer_proto::ids::{DeviceId, NodeId};
 use bricklayer_proto::inventory::BrickRole;
-use bricklayer_proto::size::ByteSize;
+use bricklayer_proto::size::{ByteSize, ExtentSize};
+use bricklayer_proto::space::BrickSpace;
 use bricklayer_proto::task::Layout;
 use serde::Serialize;
 
 use super::ground::Takes;
 use super::policy::{usual, value_of};
-use super::{Candidate, Placed, Pool, SetRules, Standing, TagMatch, Tags, ZoneRule, ledger};
+use super::{Candidate, OverCommit, Placed, Pool, SetRules, Standing, TagMatch, Tags, ZoneRule, ledger};
 
 /// The brick that moves, and what its set and its volume demand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,12 +25,20 @@ pub struct ReplaceWish {
     pub zones: ZoneRule,
     pub tag_match: Option<TagMatch>,
     pub set_rules: SetRules,
+    pub over_commit: OverCommit,
     /// Where it is now.
     pub from: DeviceId,
     /// The other bricks of its set.
     pub others: Vec<OtherBrick>,
     /// The device that a person chose; all of them otherwise.
     pub to: Option<DeviceId>,
+}
+
+impl ReplaceWish {
+    fn brick(&self, one: ExtentSize) -> Option<BrickSpace> {
+        let over_commit = if self.role == BrickRole::Data { self.over_commit } else { OverCommit::NONE };
+        ledger::brick_over(self.asked, self.snapshot_factor_milli, over_commit, one)
+    }
 }
 
 /// Where another brick of the set is.
@@ -123,9 +132,7 @@ fn best_in(wish: &ReplaceWish, pool: &Pool) -> Option<Placed> {
     let mut best: Option<(Preference, Placed)> = None;
     for (_, _, member) in pool.members() {
         for group in &member.groups {
-            let Some(brick) = ledger::brick(wish.asked, wish.snapshot_factor_milli, group.extent_size) else {
-                continue;
-            };
+            let Some(brick) = wish.brick(group.extent_size) else { continue };
             let first = group.slots.first().map(|slot| &member.candidates[slot.candidate]);
             let (Some(most), Some(first)) = (group.most_after(&brick), first) else { continue };
             let bound = preference(&zones, first, most);
@@ -202,7 +209,7 @@ fn judge(wish: &ReplaceWish, candidate: &Candidate) -> Result<(Placed, ByteSize)
         return Err(WhyNot::Role { role: wish.role });
     }
     let group = &candidate.space;
-    let brick = group.brick(wish.asked, wish.snapshot_factor_milli);
+    let brick = wish.brick(group.extent_size);
     let needed = brick.as_ref().and_then(|brick| group.needed(brick));
     let fits = brick.and_then(|space| Some((space, group.after(&space)?)));
     let Some((space, left)) = fits else {
@@ -261,7 +268,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::num::NonZeroU32;
 
-    use bricklayer_proto::size::{ExtentSize, Extents};
+    use bricklayer_proto::size::Extents;
 
     use super::super::DeviceSpace;
     use super::*;
@@ -296,6 +303,7 @@ mod tests {
             zones: ZoneRule::Preferred,
             tag_match: None,
             set_rules: SetRules::default(),
+            over_commit: OverCommit::NONE,
             from: DeviceId::from_u128(1),
             others: vec![other(2), other(3)],
             to: None,

@@ -87,7 +87,9 @@ pub fn largest_in(wish: &Wish, pool: &Pool) -> Option<ByteSize> {
 /// A smaller volume does not always fit where a larger one does: 8 GiB may go as eight bricks of 1 GiB, while 7 GiB
 /// makes bricks of 1.75 GiB or none. But for one number of sets, what fits also fits smaller, down to the least brick.
 fn largest_on(ground: &Ground<'_>, wish: &Wish) -> Option<ByteSize> {
-    let most_free = ground.most_free().whole_kib();
+    // A pool may have less than its brick.
+    let most_free = u128::from(ground.most_free().whole_kib()) * u128::from(wish.over_commit.milli()) / 1000 + 1;
+    let most_free = u64::try_from(most_free).unwrap_or(u64::MAX);
     let mut best: u64 = 0;
     let mut sets: u64 = 1;
     while wish.bricks(sets) <= u64::from(wish.limits.most_bricks) {

@@ -503,7 +503,7 @@ mod brute_force {
         disks: &[Candidate],
         chosen: &[usize],
     ) -> bool {
-        let bricks = order.iter().map(|role| (*role, takes(wish, size(brick, *role)))).collect();
+        let bricks = order.iter().map(|role| (*role, takes(wish, *role, size(brick, *role)))).collect();
         let free = disks.iter().map(|disk| (disk.space.free.count(), disk.space.spare.count())).collect();
         let (layout, rules) = (wish.layout, &wish.set_rules);
         let mut search = Search { disks, bricks, layout, most_per_zone, rules, dead_ends: HashSet::new() };
@@ -517,18 +517,23 @@ mod brute_force {
         }
     }
 
-    fn takes(wish: &Wish, size: ByteSize) -> (u64, u64) {
-        let pool = ByteSize::from_bytes(size.bytes() * u64::from(wish.snapshot_factor_milli) / 1000);
-        let space = BrickSpace::thin(size, pool, ONE).unwrap();
+    fn takes(wish: &Wish, role: BrickRole, size: ByteSize) -> (u64, u64) {
+        let ratio = if role == BrickRole::Data { u64::from(wish.over_commit.milli()) } else { 1000 };
+        let pool = ByteSize::from_bytes((size.bytes() * u64::from(wish.snapshot_factor_milli)).div_ceil(ratio));
+        let space = match ratio {
+            1000 => BrickSpace::thin(size, pool, ONE).unwrap(),
+            _ => BrickSpace::promised(size, pool.max(LEAST_ARBITER), ONE).unwrap(),
+        };
         (space.taken().unwrap().count(), space.metadata.count())
     }
 
     /// Whether `sets` sets of bricks of this size can be placed with at most so many of a set in a zone.
     pub fn fits(wish: &Wish, brick: ByteSize, sets: usize, most_per_zone: usize, disks: &[Candidate]) -> bool {
         let number = usize::try_from(wish.layout.bricks_per_set()).unwrap();
-        let mut bricks = vec![(BrickRole::Data, takes(wish, brick)); number];
+        let mut bricks = vec![(BrickRole::Data, takes(wish, BrickRole::Data, brick)); number];
         if wish.layout == Layout::Arbiter {
-            bricks[2] = (BrickRole::Arbiter, takes(wish, size(brick, BrickRole::Arbiter)));
+            let arbiter = size(brick, BrickRole::Arbiter);
+            bricks[2] = (BrickRole::Arbiter, takes(wish, BrickRole::Arbiter, arbiter));
         }
         let disks: Vec<_> = disks.iter().filter(|disk| disk.standing == Standing::Ready).cloned().collect();
         let free = disks.iter().map(|disk| (disk.space.free.count(), disk.space.spare.count())).collect();

@@ -12,8 +12,8 @@ use bricklayer_proto::size::{ByteSize, Extents};
 use bricklayer_proto::task::Layout;
 
 use super::{
-    Candidate, DeviceSpace, NoReplacement, OtherBrick, Placed, Placement, Refusal, ReplaceWish, SetRules, TagMatch,
-    Tags, Wish, ZoneRule, place, replace,
+    Candidate, DeviceSpace, NoReplacement, OtherBrick, OverCommit, Placed, Placement, Refusal, ReplaceWish, SetRules,
+    TagMatch, Tags, Wish, ZoneRule, place, replace,
 };
 
 /// One cluster as it is.
@@ -35,6 +35,8 @@ pub struct VolumeAsItIs {
     pub zones: ZoneRule,
     pub tag_match: Option<TagMatch>,
     pub set_rules: SetRules,
+    /// Of the bricks that it gets.
+    pub over_commit: OverCommit,
     /// Set by set.
     pub bricks: Vec<BrickAsItIs>,
 }
@@ -348,6 +350,7 @@ impl TrialCluster {
             zones: volume.zones,
             tag_match: volume.tag_match.clone(),
             set_rules: volume.set_rules.clone(),
+            over_commit: volume.over_commit,
             from: brick.device,
             others: others.map(beside).collect(),
             to: None,

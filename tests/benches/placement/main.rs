@@ -9,7 +9,7 @@ mod world;
 
 use bricklayer_coordinator::model::Topology;
 use bricklayer_coordinator::ops::{candidates, pool};
-use bricklayer_coordinator::placement::{self, ReplaceWish, SetRules, Wish, ZoneRule};
+use bricklayer_coordinator::placement::{self, OverCommit, ReplaceWish, SetRules, Wish, ZoneRule};
 use bricklayer_proto::inventory::BrickRole;
 use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::task::Layout;
@@ -77,6 +77,7 @@ fn replace(bencher: Bencher<'_, '_>, shape: Shape) {
         zones: ZoneRule::Preferred,
         tag_match: None,
         set_rules: SetRules::default(),
+        over_commit: OverCommit::NONE,
         from: brick.device,
         others,
         to: None,

@@ -32,6 +32,9 @@ pub struct VolumePlacement {
     pub bricks: Vec<PlacedBrick>,
     /// The devices of these bricks, and what they have free before and after.
     pub devices: Vec<DeviceFree>,
+    /// What is dangerous about it, where bricks are promised more than their pools have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 /// One brick on its device.
@@ -156,6 +159,9 @@ pub struct PlacementWish {
     /// Of the policy, such as `different:rack`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tag_rules: Vec<String>,
+    /// Of the policy: how many times what its pool has a data brick may hold. Missing where that is 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over_commit: Option<String>,
     pub least_brick_bytes: u64,
     pub largest_brick_bytes: u64,
     /// Of the whole volume.

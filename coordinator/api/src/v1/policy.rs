@@ -23,6 +23,11 @@ pub struct PlacementPolicy {
     /// set lie on. All of them; an empty list is no rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag_rules: Option<Vec<String>>,
+    /// How many times what its pool has a data brick may hold, by its own word: `1` to `10`, such as `1.5`. Above 1 pools have
+    /// to be extended as bricks fill up, and writes fail where a device has no more to give. `1` by default: nothing is promised
+    /// that is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over_commit: Option<String>,
     /// 1, always: two bricks of a set on one node would be lost with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub most_bricks_per_node: Option<i64>,
@@ -71,6 +76,10 @@ pub struct PolicyInForce {
     pub most_bricks_per_node: u32,
     pub reserve: String,
     pub tag_rules: Vec<String>,
+    pub over_commit: String,
+    /// What is dangerous about it, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 /// Answer of `GET /v1/policy`: the installation's first, then that of each cluster.

@@ -167,7 +167,7 @@ fn a_plan_is_applied_and_waited_for_or_refused_with_what_has_moved() {
     script.bodies();
 }
 
-const POLICY: &str = r#"{"says":{"zones":"strict","tag_rules":["same:tier"]},"in_force":{"zones":"strict","most_bricks_per_node":1,"reserve":"0B","tag_rules":["same:tier"]}}"#;
+const POLICY: &str = r#"{"says":{"zones":"strict","tag_rules":["same:tier"]},"in_force":{"zones":"strict","most_bricks_per_node":1,"reserve":"0B","tag_rules":["same:tier"],"over_commit":"1.5","warning":"new data bricks"}}"#;
 
 #[test]
 fn a_policy_is_shown_and_what_is_not_named_stays_when_it_is_set() {
@@ -182,7 +182,9 @@ fn a_policy_is_shown_and_what_is_not_named_stays_when_it_is_set() {
          most bricks of a set per zone  -          any number\n  \
          most bricks of a set per node  -          1\n  \
          reserve on each device         -          0B\n  \
-         tag rules                      same:tier  same:tier\n"
+         over-commitment                -          1.5\n  \
+         tag rules                      same:tier  same:tier\n  \
+         WARNING: new data bricks\n"
     );
     script.bodies();
 

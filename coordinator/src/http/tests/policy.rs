@@ -129,3 +129,44 @@ async fn a_policy_that_is_changed_shows_in_the_audit_with_the_moves_that_mend_it
     let found = audit().await;
     assert!(found.sets.iter().any(|set| set.volume == kept.id && set.faults[0].rule == "tag-differs"), "{found:?}");
 }
+
+#[tokio::test]
+async fn what_is_promised_beyond_what_there_is_is_said_wherever_somebody_looks() {
+    let world = World::new().await;
+    world.cluster(3).await;
+    let capacity = async || {
+        let mut list: CapacityList = world.get("/v1/capacity?replica=3").await.json();
+        list.capacities.remove(0)
+    };
+    let all = capacity().await;
+    assert_eq!(all.warning, None);
+    for (body, why) in
+        [(r#"{"over_commit":"0.5"}"#, "over_commit: "), (r#"{"over_commit":2}"#, "the body is not a policy")]
+    {
+        let refused = world.ask("PUT", "/v1/policy", body).await;
+        assert_eq!(refused.status, 400, "{body}");
+        assert!(refused.json::<Problem>().error.contains(why), "{refused:?}");
+    }
+    let said: Policy = world.ask("PUT", "/v1/policy", r#"{"over_commit":"2"}"#).await.json();
+    assert!(said.in_force.warning.unwrap().contains("2 times what their pools have"));
+    let twice = capacity().await;
+    assert!(twice.largest_gib > all.largest_gib * 19 / 10 && twice.warning.is_some(), "{twice:?}");
+    let told: Explanation = world.post("/v1/explain", &format!(r#"{{"size":800,{OF_THREE}}}"#)).await.json();
+    assert!(told.placement.unwrap().warning.unwrap().starts_with("3 of these bricks are promised more"));
+    let refused: Explanation = world.post("/v1/explain", &format!(r#"{{"size":9000,{OF_THREE}}}"#)).await.json();
+    assert_eq!(refused.refusals[0].wish.over_commit.as_deref(), Some("2"));
+
+    let volume = world.volume(&format!(r#"{{"size":800,{OF_THREE}}}"#)).await;
+    let ledger: DeviceLedger = world.get(&format!("/v1/devices/{}/ledger", volume.bricks[0].device)).await.json();
+    assert_eq!((ledger.promised_beyond_bytes, ledger.unaccounted_bytes), (400 << 30, 0));
+    assert!(
+        ledger.notes.iter().any(|note| note.starts_with("bricks and clones here may hold 400 GiB beyond")),
+        "{ledger:?}"
+    );
+    let found: Diagnosis = world.get("/v1/doctor").await.json();
+    assert_eq!(found.findings.iter().filter(|finding| finding.code == "over-committed").count(), 3);
+    // A brick that moves once nothing is over-committed has all that it was promised.
+    assert_eq!(world.ask("PUT", "/v1/policy", "{}").await.status, 200);
+    let moved = world.post(&format!("/v1/bricks/{}/replace", volume.bricks[0].id), "{}").await;
+    assert!(moved.json::<Problem>().error.contains("No Replacement was found"), "no device has room for all of it");
+}

@@ -80,7 +80,19 @@ pub fn placement(cluster: ClusterId, layout: Layout, all: &[Brick], candidates: 
         sets: all.iter().map(|brick| brick.set + 1).max().unwrap_or(0),
         devices: devices.collect(),
         bricks: all.iter().map(|brick| placed(brick, on(brick))).collect(),
+        warning: promises_more(all),
     }
+}
+
+/// Whether a pool of these has less than its brick.
+fn promises_more(bricks: &[Brick]) -> Option<String> {
+    let more = bricks.iter().filter(|brick| brick.space.pool < brick.space.volume).count();
+    (more > 0).then(|| {
+        format!(
+            "{more} of these bricks are promised more than their pools have (`over_commit` of the policy): where a device has no \
+             more to give when they fill up, writes fail"
+        )
+    })
 }
 
 /// `on`: its device; where nobody knows it any more, it has no name.
@@ -181,6 +193,7 @@ fn wish(wish: &Wish) -> PlacementWish {
         tag_match: wish.tag_match.as_ref().map(ToString::to_string),
         most_bricks_per_zone: wish.set_rules.most_per_zone.map(u32::from),
         tag_rules: wish.set_rules.tags.iter().map(ToString::to_string).collect(),
+        over_commit: Some(wish.over_commit).filter(|ratio| !ratio.is_none()).map(|ratio| ratio.to_string()),
         least_brick_bytes: wish.limits.least_brick.bytes(),
         largest_brick_bytes: wish.limits.largest_brick.bytes(),
         most_bricks: wish.limits.most_bricks,

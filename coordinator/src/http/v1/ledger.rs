@@ -80,6 +80,7 @@ fn device(from: &DeviceLedger, volumes: &BTreeMap<BrickId, (VolumeId, VolumeName
         total_sources: vec![sources.of_total()],
         figures: figures.collect(),
         unaccounted_bytes: from.ledger.unaccounted.0,
+        promised_beyond_bytes: from.promised_beyond.bytes(),
         lvm_area: lvm_area(from),
         operations: Vec::new(),
         bricks: from.ledger.bricks.iter().map(|line| brick(line, volumes.get(&line.brick))).collect(),
@@ -243,6 +244,14 @@ fn notes(of: &DeviceLedger, volume_of: impl Fn(BrickId) -> Option<String>) -> Ve
             device.id
         )),
         (Some(_), Some(_)) => {}
+    }
+    if of.promised_beyond > ByteSize::ZERO {
+        notes.push(format!(
+            "bricks and clones here may hold {} beyond what their pools have; {} are free to extend them, and where that is not \
+             enough, writes fail",
+            of.promised_beyond,
+            of.ledger.amount(Class::Free)
+        ));
     }
     for line in of.ledger.bricks.iter().filter(|line| line.differs()) {
         let volume = volume_of(line.brick).map_or_else(String::new, |name| format!(" of volume {name}"));

@@ -13,7 +13,7 @@ use crate::http::body::OurJson;
 use crate::http::failure::{Doing, Failure};
 use crate::http::{Service, answer};
 use crate::ops::{PolicyOf, PolicyThere, Rejected};
-use crate::placement::{Policy, Terms, ZoneRule};
+use crate::placement::{OverCommit, Policy, Terms, ZoneRule};
 
 /// Tells what the installation, and each cluster, says about where bricks go.
 #[utoipa::path(get, path = "/v1/policy", responses((status = 200, body = PolicyList)))]
@@ -86,6 +86,8 @@ fn read(request: &PlacementPolicy) -> Result<Policy, Failure> {
         Ok::<_, Failure>(read)
     };
     let reserve = request.reserve.as_deref().map(|text| text.parse().map_err(|error| bad("reserve", &error)));
+    let over_commit =
+        request.over_commit.as_deref().map(|text| text.parse().map_err(|error| bad("over_commit", &error)));
     Ok(Policy {
         zones: request.zones.map(|zones| match zones {
             ZonePolicy::Preferred => ZoneRule::Preferred,
@@ -94,6 +96,17 @@ fn read(request: &PlacementPolicy) -> Result<Policy, Failure> {
         most_per_zone: request.most_bricks_per_zone.map(most).transpose()?,
         reserve: reserve.transpose()?,
         tags: request.tag_rules.as_ref().map(rules).transpose()?,
+        over_commit: over_commit.transpose()?,
+    })
+}
+
+/// What is dangerous about it; nothing where there is none.
+pub fn over_committed(ratio: OverCommit) -> Option<String> {
+    (!ratio.is_none()).then(|| {
+        format!(
+            "new data bricks are promised {ratio} times what their pools have: pools have to be extended as bricks fill up, and \
+             where a device has no more to give, writes to its bricks fail, on all copies at about the same time"
+        )
     })
 }
 
@@ -115,6 +128,7 @@ fn view(there: &PolicyThere) -> Shown {
         most_bricks_per_zone: policy.most_per_zone.map(|most| most.get().into()),
         reserve: policy.reserve.map(|reserve| reserve.to_string()),
         tag_rules: policy.tags.as_ref().map(|rules| rules.iter().map(ToString::to_string).collect()),
+        over_commit: policy.over_commit.map(|ratio| ratio.to_string()),
         most_bricks_per_node: None,
     };
     let cluster = match of {
@@ -131,5 +145,7 @@ fn in_force(terms: &Terms) -> PolicyInForce {
         most_bricks_per_node: 1,
         reserve: terms.reserve.to_string(),
         tag_rules: terms.set.tags.iter().map(ToString::to_string).collect(),
+        over_commit: terms.over_commit.to_string(),
+        warning: over_committed(terms.over_commit),
     }
 }

@@ -5,6 +5,7 @@ mod index;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bricklayer_proto::block::BlockKey;
@@ -82,6 +83,19 @@ impl Topology {
     /// What all bricks on a device take, those in the making included.
     pub fn brick_spaces(&self, device: DeviceId) -> impl Iterator<Item = BrickSpace> + '_ {
         inside(&self.bricks, device).map(|brick| brick.space)
+    }
+
+    /// What the bricks on a device may hold beyond what their pools have; clones in a pool count. Pools that have more than
+    /// their bricks, for snapshots, make up for no other.
+    #[must_use]
+    pub fn promised_beyond(&self, device: DeviceId) -> Extents {
+        let mut pools: BTreeMap<BrickId, (u64, u64)> = BTreeMap::new();
+        for brick in inside(&self.bricks, device) {
+            let (promised, has) = pools.entry(brick.pool_of()).or_default();
+            *promised = promised.saturating_add(brick.space.volume.count());
+            *has = has.saturating_add(brick.space.pool.count());
+        }
+        Extents::new(pools.values().map(|(promised, has)| promised.saturating_sub(*has)).fold(0, u64::saturating_add))
     }
 
     /// Whether an operation that is under way makes or takes away something on the device, so that what its agent

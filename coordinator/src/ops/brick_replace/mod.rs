@@ -109,6 +109,7 @@ pub fn choose(
         zones: terms.zones,
         tag_match: options.tag_match,
         set_rules: terms.set,
+        over_commit: terms.over_commit,
         from: old.device,
         others: others.map(beside).collect(),
         to,

@@ -38,6 +38,7 @@ pub fn set(devices: &[u128]) -> SetStanding {
         zones: ZoneRule::Preferred,
         tag_match: None,
         set_rules: SetRules::default(),
+        over_commit: OverCommit::NONE,
         bricks: devices.iter().map(brick).collect(),
     }
 }

@@ -83,6 +83,21 @@ fn what_is_kept_in_reserve_is_not_placed_on_and_a_refusal_says_so() {
     assert!(place(&Wish::new(gib(7), REPLICA_3), &disks).is_ok());
 }
 
+#[test]
+fn an_over_committed_brick_takes_a_part_of_what_it_promises_and_an_arbiter_all() {
+    let wish = Wish { over_commit: "2".parse().unwrap(), ..Wish::new(gib(20), Layout::Arbiter) };
+    let placement = place(&wish, &nodes(3, gib(16))).unwrap();
+    let spaces: Vec<_> =
+        placement.bricks().map(|brick| (brick.space.volume.count(), brick.space.pool.count())).collect();
+    assert_eq!(spaces, [(5120, 2560), (5120, 2560), (80, 80)]);
+    assert!(
+        place(&Wish { over_commit: OverCommit::NONE, ..wish }, &nodes(3, gib(16))).is_ok_and(|one| one.sets.len() > 1)
+    );
+    let small = Wish { over_commit: "10".parse().unwrap(), ..Wish::new(gib(1), REPLICA_3) };
+    let placement = place(&small, &nodes(3, gib(16))).unwrap();
+    assert_eq!(placement.bricks().next().unwrap().space.pool, Extents::new(75), "mkfs.xfs finds 300 MiB");
+}
+
 /// Racks cut across nodes: each node has disks in both, and only one way of choosing them does.
 #[test]
 fn tags_that_cut_across_nodes_lead_into_no_dead_end() {
@@ -134,14 +149,17 @@ pub fn some_request() -> impl Strategy<Value = (Wish, Vec<Candidate>)> {
     let tier = prop_oneof![4 => Just(Some("fast")), 1 => Just(Some("slow")), 1 => Just(None)];
     let tags = prop::collection::vec((rack, tier), 8);
     let reserve = prop_oneof![2 => Just(0_u64), 1 => 0..600_u64];
-    (some_wish(), some_disks(), some_rules(), tags, reserve).prop_map(|(wish, mut disks, set_rules, tags, reserve)| {
+    let over_commit = prop_oneof![3 => Just("1"), 1 => Just("1.5"), 1 => Just("4")];
+    let asked = (reserve, over_commit);
+    (some_wish(), some_disks(), some_rules(), tags, asked).prop_map(|(wish, mut disks, set_rules, tags, asked)| {
+        let (reserve, over_commit) = (asked.0, asked.1.parse().unwrap());
         for (disk, (rack, tier)) in disks.iter_mut().zip(tags) {
             for (key, value) in [("rack", rack), ("tier", tier)] {
                 disk.tags.extend(value.map(|value| (key.to_owned(), value.to_owned())));
             }
             disk.space = disk.space.keeping(Extents::new(reserve));
         }
-        (Wish { set_rules, ..wish }, disks)
+        (Wish { set_rules, over_commit, ..wish }, disks)
     })
 }
 

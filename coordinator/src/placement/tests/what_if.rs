@@ -30,6 +30,7 @@ fn cluster(mut candidates: Vec<Candidate>, wishes: &[Wish]) -> ClusterAsItIs {
             zones: wish.zones,
             tag_match: wish.tag_match.clone(),
             set_rules: wish.set_rules.clone(),
+            over_commit: wish.over_commit,
             bricks: bricks.collect(),
         });
     }

@@ -51,6 +51,10 @@ pub struct PolicySet {
     /// No rule about tags
     #[arg(long, group = "what", conflicts_with = "tag_rules")]
     pub no_tag_rules: bool,
+    /// How many times what its pool has a data brick may hold, by its own word: 1 for no over-commitment, up to 10. Above 1
+    /// writes fail where bricks fill up and their device has no more to give
+    #[arg(long, value_name = "RATIO", group = "what")]
+    pub over_commit: Option<String>,
     /// Say nothing of it any more: as the installation says, or as by default
     #[arg(long, value_enum, value_name = "WHAT", group = "what")]
     pub unset: Vec<PolicyWord>,
@@ -81,4 +85,5 @@ pub enum PolicyWord {
     MostBricksPerZone,
     Reserve,
     TagRules,
+    OverCommit,
 }

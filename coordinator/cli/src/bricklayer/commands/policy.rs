@@ -58,11 +58,13 @@ fn changed(mut says: PlacementPolicy, set: PolicySet) -> PlacementPolicy {
             PolicyWord::MostBricksPerZone => says.most_bricks_per_zone = None,
             PolicyWord::Reserve => says.reserve = None,
             PolicyWord::TagRules => says.tag_rules = None,
+            PolicyWord::OverCommit => says.over_commit = None,
         }
     }
     says.zones = set.zones.map(Into::into).or(says.zones);
     says.most_bricks_per_zone = set.most_bricks_per_zone.or(says.most_bricks_per_zone);
     says.reserve = set.reserve.or(says.reserve);
+    says.over_commit = set.over_commit.or(says.over_commit);
     if set.no_tag_rules || !set.tag_rules.is_empty() {
         says.tag_rules = Some(set.tag_rules);
     }

@@ -24,8 +24,10 @@ fn policy(policy: &Policy) -> String {
         ),
         ("most bricks of a set per node", "-".to_owned(), holds.most_bricks_per_node.to_string()),
         ("reserve on each device", said(says.reserve.clone()), holds.reserve.clone()),
+        ("over-commitment", said(says.over_commit.clone()), holds.over_commit.clone()),
         ("tag rules", said(says.tag_rules.as_ref().map(rules)), rules(&holds.tag_rules)),
     ];
     let rows = rows.map(|(what, says, holds)| vec![what.to_owned(), says, holds]);
-    format!("{whose}\n{}", indented(&table(&["WHAT", "SAYS", "IN FORCE"], rows.into_iter())))
+    let warning = holds.warning.as_ref().map_or_else(String::new, |warning| format!("  WARNING: {warning}\n"));
+    format!("{whose}\n{}{warning}", indented(&table(&["WHAT", "SAYS", "IN FORCE"], rows.into_iter())))
 }
