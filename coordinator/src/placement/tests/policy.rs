@@ -210,7 +210,9 @@ proptest! {
     #[test]
     fn under_a_policy_the_largest_fits_and_nothing_larger_does((wish, disks) in some_request()) {
         let fits = |size: u64| place(&Wish { size: gib(size), ..wish.clone() }, &disks).is_ok();
-        prop_assert_eq!(largest(&wish, &disks), (1..=40).rev().find(|size| fits(*size)).map(gib));
+        let most = largest(&wish, &disks).map_or(0, ByteSize::whole_gib);
+        prop_assert!(most == 0 || fits(most));
+        prop_assert_eq!((most + 1..=most + 40).find(|size| fits(*size)), None);
     }
 
     #[test]
