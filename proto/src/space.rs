@@ -43,8 +43,16 @@ impl BrickSpace {
     /// fit into 64 bits.
     #[must_use]
     pub fn thin(size: ByteSize, pool: ByteSize, one: ExtentSize) -> Option<Self> {
-        let pool = pool.max(size).to_extents(one);
-        let chunks = pool.to_bytes(one)?.bytes().div_ceil(POOL_CHUNK.bytes());
+        Self::promised(size, pool.max(size), one)
+    }
+
+    /// The same with a pool that may have less than the brick was promised. Its metadata is as large as if it had all, as
+    /// the pool is extended when it fills up.
+    #[must_use]
+    pub fn promised(size: ByteSize, pool: ByteSize, one: ExtentSize) -> Option<Self> {
+        let pool = pool.to_extents(one);
+        let full = if pool < size.to_extents(one) { size.to_extents(one) } else { pool };
+        let chunks = full.to_bytes(one)?.bytes().div_ceil(POOL_CHUNK.bytes());
         let metadata = chunks
             .checked_mul(METADATA_PER_CHUNK * METADATA_HEADROOM)?
             .clamp(POOL_METADATA_LEAST, POOL_METADATA_MOST.bytes());
@@ -96,6 +104,13 @@ mod tests {
         assert_eq!(space.pool, Extents::new(2048));
         // 32,768 chunks x 64 B x 4 = 8 MiB.
         assert_eq!(space.metadata, Extents::new(2));
+    }
+
+    #[test]
+    fn a_pool_that_has_less_than_was_promised_has_the_metadata_of_one_that_has_all() {
+        let space = BrickSpace::promised(gib(64), gib(16), ONE).unwrap();
+        assert_eq!((space.volume, space.pool), (Extents::new(16_384), Extents::new(4096)));
+        assert_eq!(space.metadata, BrickSpace::thin(gib(64), gib(64), ONE).unwrap().metadata);
     }
 
     #[test]

@@ -5,9 +5,11 @@
 use bricklayer_api::client::{Change, Client};
 use bricklayer_api::heketi::{BrickEvictRequest, StateRequest, VolumeExpandRequest, VolumeInfo};
 use bricklayer_api::v1::{
-    AgentState, KeptPlan, NodeLostRequest, Plan, SetState, SimulatedLoss, SimulatedVolumes, Simulation,
-    SimulationRequest,
+    AgentState, Explanation, KeptPlan, NodeLostRequest, PlacementPolicy, Plan, SetState, SimulatedLoss,
+    SimulatedVolumes, Simulation, SimulationRequest, SupportBundleRequest,
 };
+use bricklayer_coordinator::http::explanation_of;
+use bricklayer_coordinator::ops::Bundle;
 use bricklayer_proto::ids::{BrickId, DeviceId, NodeId};
 use bricklayer_proto::size::ByteSize;
 use bricklayer_tests::cluster::{Cluster, until};
@@ -79,6 +81,89 @@ async fn volumes_that_a_simulation_makes_are_made_on_the_same_devices_and_the_ne
     let mut told: Vec<_> = told.devices.iter().map(|one| (one.free.device, one.free.free_after_bytes)).collect();
     told.sort_unstable();
     assert_eq!(free(&client).await, told);
+}
+
+/// As a person does who is sent the file, on a machine that knows nothing of the installation.
+#[tokio::test]
+async fn a_refusal_is_replayed_from_its_bundle_byte_for_byte_and_one_that_was_altered_is_found_out() {
+    let cluster = cluster(3, 16).await;
+    let client = cluster.client().unwrap();
+    let policy = PlacementPolicy { reserve: Some("3%".to_owned()), ..PlacementPolicy::default() };
+    client.policy_set(&policy).await.unwrap();
+    create(&client, &replicated(8, 3)).await.unwrap();
+    let wanted = replicated(8, 3);
+    let told: Explanation = client.explain(&wanted).await.unwrap();
+    assert!(!told.fits && told.refusals[0].text.contains("kept in reserve"), "{told:?}");
+
+    let request = SupportBundleRequest { volume: Some(wanted) };
+    let text = serde_json::to_string(&client.support_bundle(&request).await.unwrap()).unwrap();
+    let bundle: Bundle = serde_json::from_str(&text).unwrap();
+    assert_eq!(serde_json::to_string(&explanation_of(&bundle)).unwrap(), serde_json::to_string(&told).unwrap());
+
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("bundle.json");
+    let replay = async |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        cluster.installation.command(&["replay", file.to_str().unwrap()]).await.map_err(|error| format!("{error:#}"))
+    };
+    replay(&text).await.unwrap();
+    let mut altered = bundle.clone();
+    altered.clusters[0].candidates[0].space.free = altered.clusters[0].candidates[0].space.total;
+    let error = replay(&serde_json::to_string(&altered).unwrap()).await.unwrap_err();
+    assert!(error.contains("this is another answer than the one in"), "{error}");
+    let error = replay(&text.replace("\"bricklayer_support_bundle\":1", "\"bricklayer_support_bundle\":2")).await;
+    assert!(error.unwrap_err().contains("use the coordinator of version"));
+    for (text, why) in [("{}", "is not a support bundle"), ("", "is not a support bundle")] {
+        assert!(replay(text).await.unwrap_err().contains(why));
+    }
+    let nothing_asked = client.support_bundle(&SupportBundleRequest::default()).await.unwrap();
+    let error = replay(&nothing_asked.to_string()).await.unwrap_err();
+    assert!(error.contains("nothing was asked"), "{error}");
+}
+
+#[tokio::test]
+async fn over_committed_bricks_have_smaller_pools_that_grow_with_them_and_are_found_so_on_the_disks() {
+    let mut cluster = cluster(3, 16).await;
+    let client = cluster.client().unwrap();
+    let policy = PlacementPolicy { over_commit: Some("2".to_owned()), ..PlacementPolicy::default() };
+    client.policy_set(&policy).await.unwrap();
+    let volume = create(&client, &replicated(20, 3)).await.unwrap();
+    cluster.until_ledger_is_lvms().await.unwrap();
+    let device = volume.bricks[0].device;
+    let ledger = client.device_ledger(device).await.unwrap();
+    assert_eq!((ledger.promised_beyond_bytes, ledger.unaccounted_bytes), (10 << 30, 0));
+    let more = VolumeExpandRequest { expand_size_gib: 4, ..VolumeExpandRequest::default() };
+    done(&client, client.volume_expand(volume.id, more).await.unwrap()).await.unwrap();
+    cluster.until_ledger_is_lvms().await.unwrap();
+    let grown = client.device_ledger(device).await.unwrap();
+    assert_eq!((grown.promised_beyond_bytes, grown.unaccounted_bytes), (12 << 30, 0));
+
+    cluster.installation.until_kept().await.unwrap();
+    cluster.installation.stop_coordinator().await;
+    std::fs::remove_dir_all(cluster.installation.data_dir().join("store")).unwrap();
+    cluster.installation.command(&["rebuild", "--apply"]).await.unwrap();
+    cluster.installation.start_coordinator().await.unwrap();
+    let client = cluster.client().unwrap();
+    assert_eq!(client.device_ledger(device).await.unwrap().promised_beyond_bytes, 12 << 30);
+}
+
+#[tokio::test]
+async fn a_policy_outlives_a_restart_and_the_store() {
+    let mut cluster = cluster(3, 16).await;
+    let client = cluster.client().unwrap();
+    let policy = PlacementPolicy { reserve: Some("10%".to_owned()), ..PlacementPolicy::default() };
+    client.policy_set(&policy).await.unwrap();
+    let said = client.policies().await.unwrap();
+    cluster.installation.until_kept().await.unwrap();
+    cluster.installation.kill_coordinator().await;
+    cluster.installation.start_coordinator().await.unwrap();
+    assert_eq!(cluster.client().unwrap().policies().await.unwrap(), said);
+
+    cluster.installation.stop_coordinator().await;
+    std::fs::remove_dir_all(cluster.installation.data_dir().join("store")).unwrap();
+    cluster.installation.command(&["rebuild", "--apply"]).await.unwrap();
+    cluster.installation.start_coordinator().await.unwrap();
+    assert_eq!(cluster.client().unwrap().policies().await.unwrap(), said);
 }
 
 #[tokio::test]

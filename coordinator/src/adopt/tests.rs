@@ -223,6 +223,8 @@ fn volume(at: u128, shape: &Shape, cluster: ClusterId) -> Volume {
         durability: durability(shape.layout),
         gid: shape.gid,
         options,
+        protected: false,
+        trash: None,
         block: false,
         restriction: BlockRestriction::None,
         snapshot: Snapshot {

@@ -8,6 +8,7 @@ mod init;
 mod rebuild;
 mod recover;
 mod recovery_key;
+mod replay;
 mod run;
 
 use std::path::PathBuf;
@@ -52,6 +53,8 @@ enum Command {
     Recover(recover::Recover),
     /// Makes a recovery key for an installation that has none, or a new one.
     RecoveryKey(recovery_key::NewRecoveryKey),
+    /// Gives the answer of a support bundle once more, without a store: the same on any machine.
+    Replay(replay::Replay),
     /// Turns heketi.json into our configuration, and names the keys that have no meaning any more.
     ImportConfig(import_config::ImportConfig),
 }
@@ -62,6 +65,10 @@ impl Arguments {
         if let Command::ImportConfig(command) = &self.command {
             return command.run();
         }
+        // Needs nothing of this machine.
+        if let Command::Replay(command) = &self.command {
+            return command.run();
+        }
         let file = ConfigFile::read(self.config.as_deref())?;
         let data_dir =
             self.data_dir.or_else(|| file.data_dir.clone()).unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
@@ -69,6 +76,7 @@ impl Arguments {
             Command::Init(command) => command.run(&data_dir),
             Command::Run(command) => command.run(data_dir, &file, log),
             Command::ImportConfig(command) => command.run(),
+            Command::Replay(command) => command.run(),
             Command::Rebuild(command) => command.run(data_dir, &file),
             Command::Recover(command) => command.run(&data_dir),
             Command::RecoveryKey(command) => command.run(&data_dir),

@@ -3,12 +3,19 @@
 use bricklayer_proto::ids::DeviceId;
 use bricklayer_proto::inventory::{Inventory, VolumeGroup};
 use bricklayer_proto::names::VgName;
+use bricklayer_proto::size::Extents;
 
 use super::{Finding, Severity, Subject, World, device_on, group_of};
 use crate::model::{Device, Node};
+use crate::placement::Terms;
 
 pub fn examine(world: &World, node: &Node, report: &Inventory, findings: &mut Vec<Finding>) {
     for device in world.topology.devices_of(node.id) {
+        if !device.lost {
+            // Of the records alone, which are never behind.
+            findings.extend(reserve_used(world, node, device));
+            findings.extend(over_committed(world, node, device));
+        }
         if device.lost || world.is_moving(device.id) {
             continue;
         }
@@ -36,6 +43,59 @@ pub fn examine(world: &World, node: &Node, report: &Inventory, findings: &mut Ve
             cure: "nothing is done to it; if nothing on it is needed: `bricklayer device wipe`".to_owned(),
         });
     }
+}
+
+/// The policy keeps more free than there is: it was raised, or somebody else takes from the group.
+fn reserve_used(world: &World, node: &Node, device: &Device) -> Option<Finding> {
+    let one = device.space.extent_size;
+    let reserve = world.topology.policies.terms(node.cluster, Terms::default()).reserve;
+    let (wanted, free) = (reserve.of(device.space.total, one), world.topology.free(device));
+    if free >= wanted {
+        return None;
+    }
+    let size = |extents: Extents| extents.to_bytes(one).unwrap_or_default();
+    Some(Finding {
+        severity: Severity::Note,
+        code: "reserve-used",
+        subject: Subject::Device(device.id),
+        host: node.name().to_owned(),
+        what: format!(
+            "{} has {} free, and the policy keeps {} ({reserve}) from bricks",
+            device_on(node, device),
+            size(free),
+            size(wanted)
+        ),
+        cure: "nothing is placed there; move a brick off it with `bricklayer brick evict`, or lower the reserve with \
+               `bricklayer policy set`"
+            .to_owned(),
+    })
+}
+
+/// Its pools cannot all be extended to what their bricks may hold.
+fn over_committed(world: &World, node: &Node, device: &Device) -> Option<Finding> {
+    let (beyond, free) = (world.topology.promised_beyond(device.id), world.topology.free(device));
+    // Clones and adopted pools promise more as well, and nobody asked for that by a policy.
+    let terms = world.topology.policies.terms(node.cluster, Terms::default());
+    if beyond <= free || terms.over_commit.is_none() {
+        return None;
+    }
+    let size = |extents: Extents| extents.to_bytes(device.space.extent_size).unwrap_or_default();
+    Some(Finding {
+        severity: Severity::Warning,
+        code: "over-committed",
+        subject: Subject::Device(device.id),
+        host: node.name().to_owned(),
+        what: format!(
+            "bricks on {} may hold {} beyond what their pools have, and {} are free there: when they fill up, writes fail",
+            device_on(node, device),
+            size(beyond),
+            size(free)
+        ),
+        cure:
+            "move bricks off it with `bricklayer brick evict`, add devices, or lower `over_commit` for new bricks with \
+               `bricklayer policy set`"
+                .to_owned(),
+    })
 }
 
 fn missing(node: &Node, device: &Device) -> Finding {

@@ -24,6 +24,8 @@ pub struct Failure {
     /// The first line is heketi's where heketi has one; what explains it follows, a line each.
     text: String,
     retry_after: Option<u32>,
+    /// What to do about it, where heketi's words are all that may stand on its routes.
+    cure: Option<String>,
     /// For programs that ask on our routes.
     detail: Option<Box<ProblemDetail>>,
     /// For the log alone.
@@ -66,11 +68,16 @@ impl Doing {
 
 impl Failure {
     pub fn new(status: StatusCode, text: impl Into<String>) -> Self {
-        Self { status, text: text.into(), retry_after: None, detail: None, cause: None }
+        Self { status, text: text.into(), retry_after: None, cure: None, detail: None, cause: None }
     }
 
     pub fn bad_request(text: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, text)
+    }
+
+    /// Shown on our own routes alone.
+    pub fn with_cure(self, cure: impl Into<String>) -> Self {
+        Self { cure: Some(cure.into()), ..self }
     }
 
     /// The id in the path names nothing.
@@ -125,7 +132,9 @@ impl Failure {
             | R::ClusterWithoutGluster
             | R::NoClusters
             | R::ClusterUnknown(_)
-            | R::Option(BadOption::NoValue(_) | BadOption::Name(_))
+            | R::Option(
+                BadOption::NoValue(_) | BadOption::Name(_) | BadOption::MostPerZone(_) | BadOption::TagRule(_),
+            )
             | R::Name(_)
             | R::NoSuchDevice(_)
             | R::NoSuchZone { .. }
@@ -185,7 +194,7 @@ impl Failure {
         let text = self.text.trim_end();
         let (error, cure) = match text.split_once('\n') {
             Some((error, cure)) => (error, Some(cure.to_owned())),
-            None => (text, None),
+            None => (text, self.cure.clone()),
         };
         Problem { error: error.to_owned(), cure, detail: self.detail.as_deref().cloned() }
     }

@@ -37,6 +37,7 @@ pub use room::{LEAST_FREE, Room};
 pub use serve::serve;
 pub use throttle::MOST_UNFINISHED;
 pub use tls::{Tls, TlsError};
+pub use v1::support::explanation as explanation_of;
 
 use crate::agents::Registry;
 use crate::logging::LogControl;

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::mark::Marks;
-use crate::model::{AdminState, BlockVolume, Cluster, Device, DiskIdentity, Node, Tags, Topology, Volume};
+use crate::model::{AdminState, BlockVolume, Cluster, Device, DiskIdentity, Node, Policies, Tags, Topology, Volume};
 use crate::pki::AgentRecord;
 
 pub const FORMAT: u32 = 1;
@@ -30,6 +30,8 @@ pub struct InstallationDocument {
     pub devices: Vec<DeviceDocument>,
     /// Who enrolled, and above all who was revoked since.
     pub agents: BTreeMap<NodeId, AgentRecord>,
+    #[serde(default, skip_serializing_if = "Policies::is_empty")]
+    pub policies: Policies,
 }
 
 /// A device without LVM's figures of its group, but for those that do not change with its bricks.
@@ -106,6 +108,7 @@ impl InstallationDocument {
             nodes: topology.nodes.values().map(|node| Node::clone(node)).collect(),
             devices: devices.map(|device| DeviceDocument::of(device, topology.is_lost(device.id))).collect(),
             agents,
+            policies: Policies::clone(&topology.policies),
         }
     }
 }

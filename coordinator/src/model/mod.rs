@@ -9,6 +9,7 @@ mod cluster;
 mod device;
 mod node;
 mod operation;
+mod policy;
 mod topology;
 mod volume;
 
@@ -22,6 +23,7 @@ pub use operation::{
     Operation, Plan, Resource, Unadopt, VolumeClone, VolumeCreate, VolumeDelete, VolumeExpand, VolumeProtect,
     VolumeTrash, VolumeUndelete,
 };
+pub use policy::Policies;
 #[cfg(test)]
 pub use topology::snapshots;
 pub use topology::{Host, Hosted, Map, Topology};

@@ -11,6 +11,7 @@ use super::volume_options;
 use crate::model::{Brick, Topology, Volume};
 use crate::placement::Candidate;
 use crate::placement::audit::{self, BrickStanding, NodeLoss, SetReport, SetStanding};
+use crate::placement::score::{self, Improvement, Score};
 
 /// Of one cluster.
 #[derive(Clone, Debug)]
@@ -19,6 +20,16 @@ pub struct ClusterAudit {
     pub sets: Vec<SetReport>,
     /// One for each node that was not declared lost, in the order of their names.
     pub losses: Vec<NodeLoss>,
+    /// Volumes that were left out, as an operation changes them.
+    pub changing: Vec<VolumeId>,
+}
+
+/// Of one cluster.
+#[derive(Clone, Debug)]
+pub struct ClusterScore {
+    pub cluster: ClusterId,
+    pub score: Score,
+    pub moves: Vec<Improvement>,
     /// Volumes that were left out, as an operation changes them.
     pub changing: Vec<VolumeId>,
 }
@@ -37,6 +48,20 @@ impl Operations {
     pub fn audit(&self) -> Vec<ClusterAudit> {
         let topology = self.topology();
         topology.clusters.keys().map(|cluster| of_cluster(&self.context, &topology, *cluster)).collect()
+    }
+
+    /// How well the bricks of each cluster lie, and up to so many moves that would better it most per byte. Takes its time,
+    /// as the audit does.
+    #[must_use]
+    pub fn scores(&self, moves: usize) -> Vec<ClusterScore> {
+        let topology = self.topology();
+        let of = |cluster: &ClusterId| {
+            let candidates = candidates(&self.context, &topology, *cluster);
+            let (sets, changing) = sets(&self.context, &topology, *cluster);
+            let (score, moves) = score::score(&sets, &candidates, moves);
+            ClusterScore { cluster: *cluster, score, moves, changing }
+        };
+        topology.clusters.keys().map(of).collect()
     }
 
     /// Whether any one node of each cluster could be lost; a cluster in which this takes more than `most` looks at a
@@ -84,6 +109,7 @@ fn losses<'a>(
 /// The sets of all volumes of a cluster, and the volumes that are left out.
 fn sets(context: &Context, topology: &Topology, cluster: ClusterId) -> (Vec<SetStanding>, Vec<VolumeId>) {
     let (mut sets, mut changing) = (Vec::new(), Vec::new());
+    let terms = context.terms(topology, cluster);
     let mut volumes: Vec<&Arc<Volume>> = topology.volumes_of(cluster).collect();
     volumes.sort_by_key(|volume| volume.id);
     for volume in volumes {
@@ -97,6 +123,8 @@ fn sets(context: &Context, topology: &Topology, cluster: ClusterId) -> (Vec<SetS
         }
         // They were read when the volume was made; what cannot be read steers nothing.
         let options = volume_options::read(&volume.options).ok();
+        let own = options.as_ref().map(|options| options.policy.clone()).unwrap_or_default();
+        let terms = own.over(terms.clone());
         for number in 0..volume.sets() {
             let mut bricks: Vec<&Brick> = volume.bricks.iter().filter(|brick| brick.set == number).collect();
             bricks.sort_by_key(|brick| brick.position);
@@ -112,7 +140,9 @@ fn sets(context: &Context, topology: &Topology, cluster: ClusterId) -> (Vec<SetS
                 set: number,
                 layout: volume.layout,
                 snapshot_factor_milli: volume.snapshot.factor_milli,
-                zones: options.as_ref().and_then(|options| options.zones).unwrap_or(context.policy.zones),
+                zones: terms.zones,
+                set_rules: terms.set.clone(),
+                over_commit: terms.over_commit,
                 tag_match: options.as_ref().and_then(|options| options.tag_match.clone()),
                 bricks: bricks.into_iter().map(standing).collect(),
             });

@@ -4,24 +4,27 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bricklayer_proto::ids::ClusterId;
+use bricklayer_proto::size::Extents;
 
 use super::context::Context;
 use crate::agents::{AgentApi, Sight};
-use crate::model::{AdminState, Host, Hosted, Topology};
-use crate::placement::{Candidate, DeviceSpace, Pool, Standing};
+use crate::model::{AdminState, Device, Host, Hosted, Topology};
+use crate::placement::{Candidate, DeviceSpace, Pool, Reserve, Standing};
 
 /// Agents report at least once a minute; after two a device's group has surely been in a report.
 const SETTLED_SECONDS: i64 = 120;
 
 /// Every device of the cluster as placement sees it, those that take no bricks included: a refusal names them too.
 pub fn candidates(context: &Context, topology: &Topology, cluster: ClusterId) -> Vec<Candidate> {
-    topology.hosts_of(cluster).flat_map(|host| of_host(host, &context.agents.sight(host.node.id))).collect()
+    let reserve = context.terms(topology, cluster).reserve;
+    let of = |host: &Arc<Host>| of_host(host, &context.agents.sight(host.node.id), reserve);
+    topology.hosts_of(cluster).flat_map(of).collect()
 }
 
 /// The same, for [`crate::placement::place_in`] and its like. Only nodes of which something has changed since somebody
 /// asked last are looked at again.
 pub fn pool(context: &Context, topology: &Topology, cluster: ClusterId) -> Arc<Pool> {
-    context.pools.of(&*context.agents, topology, cluster)
+    context.pools.of(&*context.agents, topology, cluster, context.terms(topology, cluster).reserve)
 }
 
 /// A pool for each cluster, and what it was made from. It says nothing that the topology and the agents do not say: it
@@ -36,6 +39,7 @@ struct Kept {
     pool: Arc<Pool>,
     /// By node id.
     sources: Vec<Source>,
+    reserve: Reserve,
 }
 
 /// What a node's candidates were made from.
@@ -45,20 +49,23 @@ struct Source {
 }
 
 impl Pools {
-    fn of(&self, agents: &dyn AgentApi, topology: &Topology, cluster: ClusterId) -> Arc<Pool> {
+    fn of(&self, agents: &dyn AgentApi, topology: &Topology, cluster: ClusterId, reserve: Reserve) -> Arc<Pool> {
         let mut by_cluster = self.by_cluster.lock().unwrap_or_else(PoisonError::into_inner);
         by_cluster.retain(|id, _| topology.clusters.contains_key(id) || *id == cluster);
         let kept = by_cluster.entry(cluster).or_default();
         let hosts: Vec<_> = topology.hosts_of(cluster).collect();
         let nodes: Vec<_> = hosts.iter().map(|host| host.node.id).collect();
-        kept.renew(hosts.into_iter().zip(agents.sights(&nodes)));
+        kept.renew(hosts.into_iter().zip(agents.sights(&nodes)), reserve);
         Arc::clone(&kept.pool)
     }
 }
 
 impl Kept {
     /// `hosts`: all of the cluster's, by node id.
-    fn renew<'a>(&mut self, hosts: impl Iterator<Item = (&'a Arc<Host>, Sight)>) {
+    fn renew<'a>(&mut self, hosts: impl Iterator<Item = (&'a Arc<Host>, Sight)>, reserve: Reserve) {
+        if self.reserve != reserve {
+            *self = Self { reserve, ..Self::default() };
+        }
         let mut before = std::mem::take(&mut self.sources).into_iter().peekable();
         self.sources.reserve(before.len());
         for (host, sight) in hosts {
@@ -72,7 +79,7 @@ impl Kept {
                 self.sources.push(source);
                 continue;
             }
-            Arc::make_mut(&mut self.pool).put(node, of_host(host, &sight));
+            Arc::make_mut(&mut self.pool).put(node, of_host(host, &sight, reserve));
             self.sources.push(Source { host: Arc::clone(host), sight });
         }
         for gone in before {
@@ -81,7 +88,7 @@ impl Kept {
     }
 }
 
-fn of_host(host: &Host, sight: &Sight) -> Vec<Candidate> {
+fn of_host(host: &Host, sight: &Sight, reserve: Reserve) -> Vec<Candidate> {
     let node = &host.node;
     let candidate = |hosted: &Hosted| {
         let device = &hosted.device;
@@ -92,18 +99,20 @@ fn of_host(host: &Host, sight: &Sight) -> Vec<Candidate> {
             node: node.id,
             zone: node.zone.get(),
             standing: standing(host, hosted, sight),
-            space: DeviceSpace {
-                extent_size: device.space.extent_size,
-                total: device.space.total,
-                free: hosted.free,
-                spare: hosted.spare,
-            },
+            space: space(device, hosted.free, hosted.spare, reserve),
             tags,
             node_name: node.name().to_owned(),
             device_name: device.name.to_string(),
         }
     };
     host.devices.iter().map(candidate).collect()
+}
+
+/// What bricks may take of a device of which so much is free.
+pub fn space(device: &Device, free: Extents, spare: Extents, reserve: Reserve) -> DeviceSpace {
+    let (extent_size, total) = (device.space.extent_size, device.space.total);
+    let space = DeviceSpace { extent_size, total, free, spare, kept: Extents::ZERO };
+    space.keeping(reserve.of(total, extent_size))
 }
 
 fn standing(host: &Host, hosted: &Hosted, sight: &Sight) -> Standing {
@@ -156,11 +165,12 @@ mod tests {
         #[test]
         fn a_pool_that_is_renewed_is_the_one_that_is_made_anew(
             snapshots in snapshots(),
-            looks in prop::collection::vec((any::<prop::sample::Index>(), prop::array::uniform4(0..5_usize)), 1..20),
+            looks in prop::collection::vec((any::<prop::sample::Index>(), prop::array::uniform4(0..5_usize), 0..2_u8), 1..20),
         ) {
             let reports = [inventory(true), inventory(true), inventory(false)];
             let mut kept = [Kept::default(), Kept::default()];
-            for (at, agents) in looks {
+            for (at, agents, percent) in looks {
+                let reserve = Reserve::Percent(percent);
                 let topology = at.get(&snapshots);
                 let sight = |node: NodeId| {
                     let say = (0..4_u128).zip(agents).find(|(number, _)| NodeId::from_u128(*number) == node);
@@ -170,10 +180,10 @@ mod tests {
                 };
                 for (cluster, kept) in [0, 1].into_iter().zip(&mut kept) {
                     let hosts = || topology.hosts_of(ClusterId::from_u128(cluster));
-                    kept.renew(hosts().map(|host| (host, sight(host.node.id))));
+                    kept.renew(hosts().map(|host| (host, sight(host.node.id))), reserve);
                     let mut anew = Pool::default();
                     for host in hosts() {
-                        anew.put(host.node.id, of_host(host, &sight(host.node.id)));
+                        anew.put(host.node.id, of_host(host, &sight(host.node.id), reserve));
                     }
                     prop_assert_eq!(kept.pool.as_ref(), &anew);
                 }

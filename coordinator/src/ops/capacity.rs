@@ -38,9 +38,12 @@ pub async fn capacities(context: &Context, wish: &CapacityWish) -> Result<Vec<Cl
     for cluster in candidates_of(&topology, &wish.clusters)? {
         let candidates = candidates(context, &topology, cluster);
         for layout in &wish.layouts {
+            let terms = context.terms(&topology, cluster);
             let wish = Wish {
                 snapshot_factor_milli: wish.snapshot_factor_milli,
-                zones: wish.zones.unwrap_or(context.policy.zones),
+                zones: wish.zones.unwrap_or(terms.zones),
+                set_rules: terms.set,
+                over_commit: terms.over_commit,
                 average_file_size: context.policy.average_file_size,
                 limits: context.policy.limits,
                 tag_match: wish.tag_match.clone(),

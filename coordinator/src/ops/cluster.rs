@@ -3,7 +3,7 @@
 use bricklayer_proto::ids::ClusterId;
 
 use super::Rejected;
-use crate::model::{Cluster, Plan};
+use crate::model::{Cluster, Plan, Policies};
 use crate::state::State;
 
 pub async fn create(state: &State, file: bool, block: bool) -> Result<Cluster, Rejected> {
@@ -40,6 +40,10 @@ pub async fn delete(state: &State, id: ClusterId) -> Result<(), Rejected> {
             });
             if on_its_way || change.nodes_of(id).next().is_some() || change.volumes_of(id).next().is_some() {
                 return Err(Rejected::ClusterNotEmpty(id));
+            }
+            let mut policies = Policies::clone(&change.policies);
+            if policies.clusters.remove(&id).is_some() {
+                change.put_policies(policies);
             }
             change.remove_cluster(id);
             Ok(())

@@ -22,8 +22,8 @@ use super::step::StepError;
 use super::trash::TrashPolicy;
 use crate::agents::{AgentApi, AgentError, Patience, Presence};
 use crate::exports;
-use crate::model::Operation;
-use crate::placement;
+use crate::model::{Operation, Topology};
+use crate::placement::{self, Terms};
 use crate::pools::extension::PoolPolicy;
 use crate::state::State;
 
@@ -176,6 +176,12 @@ impl Context {
         self.moves = Semaphore::new(policy.moves_at_once.max(1));
         self.policy = policy;
         self
+    }
+
+    /// What holds for bricks in a cluster, as far as their volume says nothing else.
+    #[must_use]
+    pub fn terms(&self, topology: &Topology, cluster: ClusterId) -> Terms {
+        topology.policies.terms(cluster, Terms { zones: self.policy.zones, ..Terms::default() })
     }
 
     /// The same world, in which nothing that is decided is kept or done.

@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use super::context::Context;
 use super::{Operations, Rejected};
 use crate::model::{Brick, Device, Node, Plan, Topology, Volume};
-use crate::placement::Ledger;
 use crate::placement::ledger::{Booked, Books, Stage};
+use crate::placement::{Ledger, Reserve};
 
 /// Where every byte of a device went, and who says so.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct DeviceLedger {
     pub disk: Option<DiskSeen>,
     /// Logical volumes in the group that are no brick's.
     pub others: Vec<OtherVolume>,
+    /// What the bricks in pools may hold together beyond what those pools have.
+    pub promised_beyond: ByteSize,
 }
 
 /// What LVM's figures are taken from.
@@ -127,6 +129,7 @@ fn volumes_of(plan: &Plan) -> impl Iterator<Item = &Volume> {
 
 fn ledgers(context: &Context, topology: &Topology, of: LedgerOf) -> Vec<DeviceLedger> {
     let stages = stages(topology);
+    let mut reserves = BTreeMap::new();
     let mut ledgers: Vec<DeviceLedger> = Vec::new();
     for device in topology.devices.values() {
         let Some(node) = topology.nodes.get(&device.node) else { continue };
@@ -138,7 +141,9 @@ fn ledgers(context: &Context, topology: &Topology, of: LedgerOf) -> Vec<DeviceLe
         };
         if wanted {
             let report = context.agents.inventory(node.id);
-            ledgers.push(ledger(topology, node, device, report.as_ref(), &stages));
+            let reserve =
+                *reserves.entry(node.cluster).or_insert_with(|| context.terms(topology, node.cluster).reserve);
+            ledgers.push(ledger(topology, node, device, report.as_ref(), &stages, reserve));
         }
     }
     ledgers.sort_by(|a, b| (a.node.name(), &a.device.name).cmp(&(b.node.name(), &b.device.name)));
@@ -189,6 +194,7 @@ fn ledger(
     device: &Arc<Device>,
     report: Option<&(Arc<Inventory>, Timestamp)>,
     stages: &BTreeMap<BrickId, Stage>,
+    reserve: Reserve,
 ) -> DeviceLedger {
     let group = report.and_then(|(inventory, received)| {
         let ours = |group: &&VolumeGroup| group.tags.is_some_and(|tags| tags.device == device.id);
@@ -237,9 +243,11 @@ fn ledger(
         bricks: booked.collect(),
         orphans,
         foreign,
+        reserve: reserve.of(space.total, space.extent_size),
     };
     let ledger = Ledger::of(&books);
-    DeviceLedger { device: Arc::clone(device), node: Arc::clone(node), ledger, basis, disk, others }
+    let promised_beyond = topology.promised_beyond(device.id).to_bytes(space.extent_size).unwrap_or_default();
+    DeviceLedger { device: Arc::clone(device), node: Arc::clone(node), ledger, basis, disk, others, promised_beyond }
 }
 
 /// LVM's own word of the disk; the kernel's where the agent does not pass LVM's on.

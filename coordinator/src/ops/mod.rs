@@ -16,6 +16,7 @@ mod block_hosts;
 mod block_restrict;
 mod brick_replace;
 mod bricks;
+mod bundle;
 mod candidates;
 mod capacity;
 mod clean_up;
@@ -38,6 +39,7 @@ mod node_delete;
 mod node_edit;
 mod node_state;
 mod plans;
+mod policy;
 mod pools;
 mod progress;
 mod rehearsal;
@@ -55,10 +57,11 @@ mod volume_state;
 mod what_if;
 
 pub use adopt::{AdoptFrom, UnadoptWish};
-pub use audit::ClusterAudit;
+pub use audit::{ClusterAudit, ClusterScore};
 pub use block_create::BlockWish;
 pub use block_hosts::{NotServed, Unfit};
 pub use brick_replace::ReplaceRequest;
+pub use bundle::{Answer, Bundle, BundledCluster};
 pub use candidates::{candidates, pool};
 pub use capacity::{CapacityWish, ClusterCapacity};
 pub use cluster::{create as cluster_create, delete as cluster_delete, set_flags as cluster_set_flags};
@@ -71,13 +74,14 @@ pub use ledger::{Basis, DeviceLedger, DiskSeen, LedgerOf, OtherVolume};
 pub use node_add::NodeWish;
 pub use node_edit::NodeEdit;
 pub use plans::{BrickChange, DeviceForecast, KeptPlan, PlannedBrick};
+pub use policy::{PolicyOf, PolicyThere};
 pub use pools::{PoolView, watch as watch_pools};
 pub use progress::{StepState, StepView};
 pub use rehearsal::Rehearsal;
 pub use rejected::{ClusterRefusal, Rejected};
 pub use tags::{TagChange, Tagged};
 pub use trash::{Keep, TrashPolicy, expire as expire_trash, read_keep};
-pub use volume_create::{VolumeWish, options_of};
+pub use volume_create::{VolumeWish, bricks_of, options_of};
 pub use volume_options::{BadOption, read as read_volume_options};
 pub use volume_state::{BrickHealth, VolumeHealth};
 pub use what_if::{MOST_IN_A_SIMULATION, Supposition};
@@ -355,6 +359,15 @@ impl Operations {
     /// Where a volume would go, or why it would not. Changes nothing.
     pub async fn volume_outlook(&self, wish: VolumeWish) -> Result<Outlook, Rejected> {
         explain::outlook(&self.context, wish).await
+    }
+
+    /// All that placement decides by, with what a volume would come to, for somebody else to look at.
+    pub async fn bundle(
+        &self,
+        wish: Option<VolumeWish>,
+        request: Option<serde_json::Value>,
+    ) -> Result<Bundle, Rejected> {
+        bundle::bundle(&self.context, wish, request).await
     }
 
     /// The largest volumes that still fit.

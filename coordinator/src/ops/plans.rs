@@ -14,13 +14,13 @@ use bricklayer_proto::names::VgName;
 use bricklayer_proto::size::Extents;
 use jiff::{SignedDuration, Timestamp};
 
-use super::candidates::candidates;
+use super::candidates::{candidates, space};
 use super::context::Context;
 use super::rehearsal::Rehearsal;
 use super::{AdoptFrom, Operations, Rejected, adopt, brick_replace, volume_create};
 use crate::adopt::{Choices, Takeover};
 use crate::model::{Adopt, Brick, Device, Map, Operation, Plan, Topology, Volume};
-use crate::placement::{Candidate, DeviceSpace};
+use crate::placement::{Candidate, DeviceSpace, Terms};
 
 /// How long a plan is kept.
 pub const PLAN_LIFE: Duration = Duration::from_secs(15 * 60);
@@ -83,6 +83,7 @@ struct Kept {
 #[derive(Clone, Debug, Default)]
 struct Footing {
     cluster: Option<ClusterId>,
+    terms: Option<Terms>,
     devices: BTreeMap<DeviceId, (Candidate, Map<BrickId, Arc<Brick>>)>,
     /// Those that are there already.
     volumes: BTreeMap<VolumeId, Arc<Volume>>,
@@ -105,6 +106,11 @@ impl Plans {
         all.iter().find(|kept| kept.plan.id == id && kept.until > now).map(look)
     }
 
+    fn all(&self, now: Instant) -> Vec<Arc<KeptPlan>> {
+        let all = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().filter(|kept| kept.until > now).map(|kept| Arc::clone(&kept.plan)).collect()
+    }
+
     fn forget(&self, id: OperationId) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).retain(|kept| kept.plan.id != id);
     }
@@ -121,7 +127,7 @@ impl Operations {
         let operation = with_places(&rehearsal.context, &after, operation)?;
         let footing = Footing::of(&self.context, before, &operation.plan)?;
         let bricks = planned_bricks(&rehearsal.context, &after, &operation.plan)?;
-        let devices = forecast(before, &footing, &bricks);
+        let devices = forecast(&self.context, before, &footing, &bricks);
         let life = SignedDuration::try_from(PLAN_LIFE).unwrap_or_default();
         let plan = Arc::new(KeptPlan {
             id,
@@ -158,6 +164,12 @@ impl Operations {
         let footing = Footing { groups, ..Footing::default() };
         self.plans.keep(Kept { plan: Arc::clone(&plan), operation, footing, until: now + PLAN_LIFE }, now);
         (takeover, Some(plan))
+    }
+
+    /// All that are kept, the oldest first.
+    #[must_use]
+    pub fn kept_plans(&self) -> Vec<Arc<KeptPlan>> {
+        self.plans.all(Instant::now())
     }
 
     #[must_use]
@@ -248,7 +260,7 @@ fn planned_bricks(context: &Context, topology: &Topology, plan: &Plan) -> Result
 }
 
 /// Free space of everything that is involved, when all of it is done.
-fn forecast(before: &Topology, footing: &Footing, bricks: &[PlannedBrick]) -> Vec<DeviceForecast> {
+fn forecast(context: &Context, before: &Topology, footing: &Footing, bricks: &[PlannedBrick]) -> Vec<DeviceForecast> {
     let mut after = before.clone();
     for planned in bricks {
         if let BrickChange::Moved(old) = &planned.change {
@@ -275,9 +287,10 @@ fn forecast(before: &Topology, footing: &Footing, bricks: &[PlannedBrick]) -> Ve
             std::iter::once(planned.brick.device).chain(from)
         })
         .collect();
+    let reserve = footing.cluster.map(|cluster| context.terms(before, cluster).reserve).unwrap_or_default();
     let forecast = |(candidate, _): &(Candidate, _)| {
         let device = after.devices.get(&candidate.device).filter(|device| touched.contains(&device.id))?;
-        let after = DeviceSpace { free: after.free(device), spare: after.spare(device), ..candidate.space };
+        let after = space(device, after.free(device), after.spare(device), reserve);
         Some(DeviceForecast { candidate: candidate.clone(), after })
     };
     footing.devices.values().filter_map(forecast).collect()
@@ -305,12 +318,16 @@ impl Footing {
         let cluster =
             wanted.iter().find_map(|id| topology.nodes.get(&topology.devices.get(id)?.node)).map(|node| node.cluster);
         let devices = devices(context, topology, cluster, &wanted);
-        Ok(Self { cluster, devices, volumes, groups: BTreeMap::new() })
+        let terms = cluster.map(|cluster| context.terms(topology, cluster));
+        Ok(Self { cluster, terms, devices, volumes, groups: BTreeMap::new() })
     }
 
     /// Within a change: whether everything is as it was.
     fn holds(&self, context: &Context, topology: &Topology, plan: &Plan) -> Result<(), Rejected> {
         let mut moved = Vec::new();
+        if self.cluster.map(|cluster| context.terms(topology, cluster)) != self.terms {
+            moved.push("the policy of where bricks go is another than it was".to_owned());
+        }
         let wanted = self.devices.keys().copied().collect();
         let now = devices(context, topology, self.cluster, &wanted);
         for (id, then) in &self.devices {
@@ -411,6 +428,8 @@ mod tests {
             plans.keep(kept(id, now), now);
         }
         assert!(!there(1, now) && there(2, now));
+        assert_eq!(plans.all(now).first().map(|plan| plan.id), Some(OperationId::from_u128(2)));
+        assert!(plans.all(now + PLAN_LIFE).is_empty());
         let later = now + PLAN_LIFE;
         plans.keep(kept(1000, later), later);
         assert_eq!(plans.kept.lock().unwrap().len(), 1, "what has run out is not kept in memory");

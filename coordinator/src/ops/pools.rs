@@ -159,6 +159,8 @@ fn space_of(topology: &Topology, device: &Device) -> DeviceSpace {
         total: device.space.total,
         free: topology.free(device),
         spare: topology.spare(device),
+        // What is kept from bricks is there for pools that fill up.
+        kept: Extents::ZERO,
     }
 }
 

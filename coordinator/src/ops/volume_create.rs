@@ -64,8 +64,8 @@ pub fn planned(context: &Context, topology: &Topology, wish: VolumeWish) -> Resu
     };
     let clusters = candidates_of(topology, &wish.clusters)?;
     let eligible = eligible(context, topology, &clusters, &name, wish.block)?;
-    let placement_wish = placing(context, wish.size, layout, wish.snapshot, &options);
-    let (cluster, placement) = place(context, topology, &eligible, &placement_wish)?;
+    let asked = |cluster| placing(context, topology, cluster, wish.size, layout, wish.snapshot, &options);
+    let (cluster, placement) = place(context, topology, &eligible, asked)?;
     Ok(Volume {
         id,
         name,
@@ -80,7 +80,7 @@ pub fn planned(context: &Context, topology: &Topology, wish: VolumeWish) -> Resu
         protected: false,
         trash: None,
         snapshot: wish.snapshot,
-        bricks: bricks(&placement, 0),
+        bricks: bricks_of(&placement),
     })
 }
 
@@ -93,11 +93,22 @@ pub fn layout_of(layout: Layout, options: &VolumeOptions) -> Result<Layout, Reje
     }
 }
 
-/// What placement is asked for: the size, and what the volume's options and the installation say about it.
-pub fn placing(context: &Context, size: ByteSize, layout: Layout, snapshot: Snapshot, options: &VolumeOptions) -> Wish {
+/// What placement is asked for: the size, and what the volume's options and the policy of the cluster say about it.
+pub fn placing(
+    context: &Context,
+    topology: &Topology,
+    cluster: ClusterId,
+    size: ByteSize,
+    layout: Layout,
+    snapshot: Snapshot,
+    options: &VolumeOptions,
+) -> Wish {
+    let terms = options.policy.over(context.terms(topology, cluster));
     Wish {
         snapshot_factor_milli: snapshot.factor_milli,
-        zones: options.zones.unwrap_or(context.policy.zones),
+        zones: terms.zones,
+        set_rules: terms.set,
+        over_commit: terms.over_commit,
         average_file_size: options.average_file_size.unwrap_or(context.policy.average_file_size),
         limits: context.policy.limits,
         tag_match: options.tag_match.clone(),
@@ -164,16 +175,22 @@ fn place(
     context: &Context,
     topology: &Topology,
     clusters: &[ClusterId],
-    wish: &Wish,
+    wish: impl Fn(ClusterId) -> Wish,
 ) -> Result<(ClusterId, Placement), Rejected> {
     let mut refusals = Vec::new();
     for cluster in clusters {
-        match placement::place_in(wish, &pool(context, topology, *cluster)) {
+        match placement::place_in(&wish(*cluster), &pool(context, topology, *cluster)) {
             Ok(placement) => return Ok((*cluster, placement)),
             Err(refusal) => refusals.push((*cluster, refusal)),
         }
     }
     Err(Rejected::NoPlacement(refusals))
+}
+
+/// The bricks of a new volume.
+#[must_use]
+pub fn bricks_of(placement: &Placement) -> Vec<Brick> {
+    bricks(placement, 0)
 }
 
 /// `first`: the number of the first of these sets within its volume.

@@ -40,8 +40,9 @@ pub async fn submit(context: &Context, id: VolumeId, more: ByteSize) -> Result<O
 fn larger(context: &Context, topology: &Topology, volume: &Volume, more: ByteSize) -> Result<Vec<Brick>, Rejected> {
     let options = volume_options::read(&volume.options)?;
     let existing_bricks = u32::try_from(volume.bricks.len()).unwrap_or(u32::MAX);
-    let wish =
-        Wish { existing_bricks, ..volume_create::placing(context, more, volume.layout, volume.snapshot, &options) };
+    let (layout, snapshot) = (volume.layout, volume.snapshot);
+    let wish = volume_create::placing(context, topology, volume.cluster, more, layout, snapshot, &options);
+    let wish = Wish { existing_bricks, ..wish };
     let pool = pool(context, topology, volume.cluster);
     let mut bricks = volume.bricks.clone();
 

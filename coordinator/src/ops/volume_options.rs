@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use bricklayer_proto::names::{NotAName, OptionKey, OptionValue};
 use bricklayer_proto::size::ByteSize;
 
-use crate::placement::{TagMatch, ZoneRule};
+use crate::placement::policy::NotATagRule;
+use crate::placement::{Policy, TagMatch, TagRule, ZoneRule};
 
 /// What a request's `glustervolumeoptions` come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +16,8 @@ pub struct VolumeOptions {
     pub arbiter: bool,
     /// `None`: as the installation has it.
     pub average_file_size: Option<ByteSize>,
-    /// `None`: as the installation has it.
-    pub zones: Option<ZoneRule>,
+    /// What it says goes before what its cluster and the installation say.
+    pub policy: Policy,
     pub tag_match: Option<TagMatch>,
 }
 
@@ -28,12 +29,27 @@ pub enum BadOption {
     Name(#[from] NotAName),
     #[error("Invalid tag matching rule: Invalid tag match rule: {0}")]
     TagMatch(String),
+    #[error("{MOST_PER_ZONE} is a number from 1, not {0:?}")]
+    MostPerZone(String),
+    #[error("{TAG_RULES}: {0}")]
+    TagRule(#[from] NotATagRule),
 }
+
+/// How many bricks of a set one zone may have.
+const MOST_PER_ZONE: &str = "user.bricklayer.most-bricks-per-zone";
+
+/// Instead of the policy's: `same:tier,different:rack`; `none` for no rule.
+const TAG_RULES: &str = "user.bricklayer.tag-rules";
 
 /// Reads `key value` texts. Empty ones are heketi's way of saying nothing.
 pub fn read(options: &[String]) -> Result<VolumeOptions, BadOption> {
-    let mut read =
-        VolumeOptions { set: BTreeMap::new(), arbiter: false, average_file_size: None, zones: None, tag_match: None };
+    let mut read = VolumeOptions {
+        set: BTreeMap::new(),
+        arbiter: false,
+        average_file_size: None,
+        policy: Policy::default(),
+        tag_match: None,
+    };
     for option in options.iter().map(|option| option.trim()).filter(|option| !option.is_empty()) {
         let (key, value) = option.split_once(char::is_whitespace).ok_or_else(|| BadOption::NoValue(option.into()))?;
         let (key, value): (OptionKey, OptionValue) = (key.parse()?, value.trim().parse()?);
@@ -47,10 +63,17 @@ pub fn read(options: &[String]) -> Result<VolumeOptions, BadOption> {
                 }
             }
             "user.heketi.zone-checking" => {
-                read.zones = Some(if text == "strict" { ZoneRule::Strict } else { ZoneRule::Preferred });
+                read.policy.zones = Some(if text == "strict" { ZoneRule::Strict } else { ZoneRule::Preferred });
             }
             "user.heketi.device-tag-match" => {
                 read.tag_match = Some(text.parse().map_err(|_| BadOption::TagMatch(text.to_owned()))?);
+            }
+            MOST_PER_ZONE => {
+                read.policy.most_per_zone = Some(text.parse().map_err(|_| BadOption::MostPerZone(text.to_owned()))?);
+            }
+            TAG_RULES => {
+                let rules = text.split(',').filter(|rule| *rule != "none").map(str::parse);
+                read.policy.tags = Some(rules.collect::<Result<Vec<TagRule>, _>>()?);
             }
             _ => {}
         }
@@ -82,6 +105,18 @@ mod tests {
         assert!(options(&["--mode script"]).is_err());
         assert!(options(&["performance.cache-size --xml"]).is_err());
         assert!(options(&["performance.cache-size"]).is_err());
+    }
+
+    #[test]
+    fn a_volume_may_say_itself_how_its_sets_are_spread() {
+        let read =
+            options(&["user.bricklayer.most-bricks-per-zone 2", "user.bricklayer.tag-rules same:tier,different:rack"]);
+        let read = read.unwrap();
+        assert_eq!(read.policy.most_per_zone.map(u32::from), Some(2));
+        assert_eq!(read.policy.tags.unwrap().len(), 2);
+        assert_eq!(options(&["user.bricklayer.tag-rules none"]).unwrap().policy.tags, Some(Vec::new()));
+        assert!(options(&["user.bricklayer.most-bricks-per-zone 0"]).is_err());
+        assert!(options(&["user.bricklayer.tag-rules rack"]).unwrap_err().to_string().contains("different:KEY"));
     }
 
     #[test]

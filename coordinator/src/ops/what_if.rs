@@ -12,7 +12,7 @@ use super::volume_create::{eligible, layout_of, placing};
 use super::{Rejected, VolumeWish, volume_options};
 use crate::model::{AdminState, Node, Topology, Volume};
 use crate::placement::what_if::{BrickAsItIs, ClusterAsItIs, Creation, Loss, Outcome, Scenario, VolumeAsItIs, what_if};
-use crate::placement::{Candidate, DeviceSpace, Standing};
+use crate::placement::{Candidate, DeviceSpace, Reserve, Standing};
 
 /// So many volumes and disks at the most in one simulation: each is placed as in earnest.
 pub const MOST_IN_A_SIMULATION: usize = 1000;
@@ -38,7 +38,8 @@ pub async fn simulate(context: &Context, supposed: Supposition) -> Result<Outcom
 }
 
 fn as_it_is(context: &Context, topology: &Topology, id: ClusterId) -> Result<ClusterAsItIs, Rejected> {
-    let volumes = live(topology, id).map(|volume| volume_as_it_is(context, volume)).collect::<Result<Vec<_>, _>>()?;
+    let volumes =
+        live(topology, id).map(|volume| volume_as_it_is(context, topology, volume)).collect::<Result<Vec<_>, _>>()?;
     // Those in the trash count: GlusterFS has them.
     let room_for_volumes = context.policy.most_volumes_per_cluster.saturating_sub(topology.number_of_volumes(id));
     Ok(ClusterAsItIs { id, candidates: candidates(context, topology, id), volumes, room_for_volumes })
@@ -49,8 +50,9 @@ fn live(topology: &Topology, id: ClusterId) -> impl Iterator<Item = &std::sync::
     topology.volumes_of(id).filter(|volume| volume.trash.is_none())
 }
 
-fn volume_as_it_is(context: &Context, volume: &Volume) -> Result<VolumeAsItIs, Rejected> {
+fn volume_as_it_is(context: &Context, topology: &Topology, volume: &Volume) -> Result<VolumeAsItIs, Rejected> {
     let options = volume_options::read(&volume.options)?;
+    let terms = options.policy.over(context.terms(topology, volume.cluster));
     let bricks = volume.bricks.iter().map(|brick| BrickAsItIs {
         id: brick.id,
         set: brick.set,
@@ -64,8 +66,10 @@ fn volume_as_it_is(context: &Context, volume: &Volume) -> Result<VolumeAsItIs, R
         name: volume.name.to_string(),
         layout: volume.layout,
         snapshot_factor_milli: volume.snapshot.factor_milli,
-        zones: options.zones.unwrap_or(context.policy.zones),
+        zones: terms.zones,
         tag_match: options.tag_match,
+        set_rules: terms.set,
+        over_commit: terms.over_commit,
         bricks: bricks.collect(),
     })
 }
@@ -77,7 +81,8 @@ fn scenario(context: &Context, topology: &Topology, supposed: Supposition) -> Re
     let mut add = Vec::new();
     for (number, (id, size)) in (1..).zip(&supposed.add) {
         let node = topology.nodes.get(id).ok_or(Rejected::NoSuchNode(*id))?;
-        add.push((node.cluster, fresh(context, node, *size, number)));
+        let reserve = context.terms(topology, node.cluster).reserve;
+        add.push((node.cluster, fresh(context, node, *size, number, reserve)));
     }
     let create = supposed.create.into_iter().map(|(count, wish)| {
         let options = volume_options::read(&wish.options)?;
@@ -88,7 +93,8 @@ fn scenario(context: &Context, topology: &Topology, supposed: Supposition) -> Re
             None => format!("vol_{}", VolumeId::random()).parse()?,
         };
         let clusters = eligible(context, topology, &clusters, &name, wish.block)?;
-        Ok(Creation { count, clusters, wish: placing(context, wish.size, layout, wish.snapshot, &options) })
+        let asked = |cluster| placing(context, topology, cluster, wish.size, layout, wish.snapshot, &options);
+        Ok(Creation { count, clusters: clusters.into_iter().map(|cluster| (cluster, asked(cluster))).collect() })
     });
     Ok(Scenario { lose: supposed.lose, add, create: create.collect::<Result<_, Rejected>>()? })
 }
@@ -106,9 +112,10 @@ fn known(topology: &Topology, loss: &Loss) -> Result<(), Rejected> {
 }
 
 /// A device that is empty, and named after nothing that is there. Its id is the last of all, as ties are broken by id.
-fn fresh(context: &Context, node: &Node, size: ByteSize, number: u128) -> Candidate {
+fn fresh(context: &Context, node: &Node, size: ByteSize, number: u128, reserve: Reserve) -> Candidate {
     let one = ExtentSize::FOUR_MIB;
     let total = usable_extents(size, one);
+    let space = DeviceSpace { extent_size: one, total, free: total, spare: Extents::ZERO, kept: Extents::ZERO };
     let standing = match node.state {
         AdminState::Offline => Standing::NodeOffline,
         AdminState::Failed => Standing::NodeFailed,
@@ -120,7 +127,7 @@ fn fresh(context: &Context, node: &Node, size: ByteSize, number: u128) -> Candid
         node: node.id,
         zone: node.zone.get(),
         standing,
-        space: DeviceSpace { extent_size: one, total, free: total, spare: Extents::ZERO },
+        space: space.keeping(reserve.of(total, one)),
         tags: node.tags.clone(),
         node_name: node.name().to_owned(),
         device_name: format!("new disk {number}"),

@@ -10,113 +10,35 @@
 //! within zones on one side, roles on the other, are constraints of a network, and whole-number flows of `n` units
 //! split into `n` flows of one.) So it is enough to add up: per node, per zone, overall, the most data bricks for each
 //! number of arbiter bricks. See [`Room`].
+//!
+//! Tags of which no two bricks of a set may have the same value cut across nodes and zones, and then no sum is exact. There
+//! the sums of each tag by itself are asked as well, which every placement fulfils, and where the guarded choice ends in a
+//! dead end all ways are tried (`exhaust`), up to a number of looks.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{Range, RangeInclusive};
+use std::ops::RangeInclusive;
 
-use bricklayer_proto::ids::{DeviceId, NodeId};
+use bricklayer_proto::ids::DeviceId;
 use bricklayer_proto::inventory::BrickRole;
 use bricklayer_proto::size::{ByteSize, ExtentSize};
 use bricklayer_proto::space::BrickSpace;
 use bricklayer_proto::task::Layout;
 
-use super::pool::{Group, Pool, Slot};
+use super::ground::{Devices, Field, Ground};
+use super::pool::Slot;
 use super::room::{Frame, Room, add_up, count, device_room};
-use super::{ARBITER_TAG, DeviceSpace, Placed, Tags, Wish, ZoneRule, ledger};
-
-/// The devices that may take bricks, ordered by zone and node.
-pub(super) struct Field<'a> {
-    groups: Vec<Devices<'a>>,
-    nodes: Vec<Node>,
-    zones: Vec<Range<usize>>,
-}
-
-/// Devices that take the same bricks.
-struct Devices<'a> {
-    group: &'a Group,
-    node: usize,
-    takes: Takes,
-}
-
-struct Node {
-    id: NodeId,
-    zone: usize,
-    groups: Range<usize>,
-}
+use super::{DeviceSpace, OverCommit, Placed, Wish, ledger};
 
 /// A device of the field: the group, and its place there.
 #[derive(Clone, Copy)]
-struct At {
-    group: usize,
-    slot: usize,
+pub(super) struct At {
+    pub group: usize,
+    pub slot: usize,
 }
 
 /// By which a device is preferred, the least first.
 type Preference = (usize, bool, Reverse<ByteSize>, usize, DeviceId);
-
-/// Which bricks a device takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Takes {
-    pub data: bool,
-    pub arbiter: bool,
-}
-
-impl Takes {
-    /// The tag `arbiter` speaks about volumes with an arbiter only, as in heketi.
-    pub fn of(layout: Layout, tags: &Tags) -> Self {
-        if layout != Layout::Arbiter {
-            return Self { data: true, arbiter: false };
-        }
-        match tags.get(ARBITER_TAG).map(String::as_str) {
-            Some("required") => Self { data: false, arbiter: true },
-            Some("disabled") => Self { data: true, arbiter: false },
-            _ => Self { data: true, arbiter: true },
-        }
-    }
-
-    pub fn role(self, role: BrickRole) -> bool {
-        match role {
-            BrickRole::Data => self.data,
-            BrickRole::Arbiter => self.arbiter,
-        }
-    }
-
-    /// Takes this role and no other.
-    fn only(self, role: BrickRole) -> bool {
-        self.role(role) && self.data != self.arbiter
-    }
-}
-
-impl<'a> Field<'a> {
-    pub fn new(wish: &Wish, pool: &'a Pool) -> Self {
-        let mut field = Self { groups: Vec::new(), nodes: Vec::new(), zones: Vec::new() };
-        let mut last_zone = None;
-        for (zone, id, member) in pool.members() {
-            let eligible = |group: &&Group| wish.tag_match.as_ref().is_none_or(|rule| rule.matches(&group.tags));
-            let first = field.groups.len();
-            let devices =
-                |group| Devices { group, node: field.nodes.len(), takes: Takes::of(wish.layout, &group.tags) };
-            field.groups.extend(member.groups.iter().filter(eligible).map(devices));
-            if field.groups.len() == first {
-                continue;
-            }
-            if last_zone != Some(zone) {
-                field.zones.push(field.nodes.len()..field.nodes.len());
-                last_zone = Some(zone);
-            }
-            let zone = field.zones.len() - 1;
-            field.nodes.push(Node { id, zone, groups: first..field.groups.len() });
-            field.zones[zone].end = field.nodes.len();
-        }
-        field
-    }
-
-    /// The most that any device has free: no brick is larger.
-    pub fn most_free(&self) -> ByteSize {
-        self.groups.iter().map(|devices| devices.group.most_free()).max().unwrap_or_default()
-    }
-}
 
 /// The bricks of every set of one attempt.
 #[derive(Clone, Copy, Debug)]
@@ -126,6 +48,7 @@ pub(super) struct SetShape {
     pub arbiter: usize,
     pub arbiter_size: ByteSize,
     snapshot_factor_milli: u32,
+    over_commit: OverCommit,
 }
 
 impl SetShape {
@@ -133,8 +56,8 @@ impl SetShape {
         let bricks = usize::try_from(wish.layout.bricks_per_set()).unwrap_or(usize::MAX);
         let arbiter = usize::from(wish.layout == Layout::Arbiter);
         let arbiter_size = wish.arbiter_size(data_size);
-        let snapshot_factor_milli = wish.snapshot_factor_milli;
-        Self { data: bricks - arbiter, data_size, arbiter, arbiter_size, snapshot_factor_milli }
+        let Wish { snapshot_factor_milli, over_commit, .. } = *wish;
+        Self { data: bricks - arbiter, data_size, arbiter, arbiter_size, snapshot_factor_milli, over_commit }
     }
 
     pub fn bricks(&self) -> usize {
@@ -150,29 +73,116 @@ impl SetShape {
 
     /// What a brick of this role takes from a volume group; `None` where no 64 bits can tell.
     pub fn space(&self, role: BrickRole, extent_size: ExtentSize) -> Option<BrickSpace> {
-        ledger::brick(self.size(role), self.snapshot_factor_milli, extent_size)
+        let over_commit = if role == BrickRole::Data { self.over_commit } else { OverCommit::NONE };
+        ledger::brick_over(self.size(role), self.snapshot_factor_milli, over_commit, extent_size)
     }
 }
 
-/// Places `sets` sets; `None` only where no placement keeps the rules.
-pub(super) fn assign(field: &Field<'_>, wish: &Wish, shape: SetShape, sets: usize) -> Option<Vec<Vec<Placed>>> {
-    let mut per_zone = bricks_per_zone(field, wish, shape)?;
-    let mut packing = Packing::new(field, shape, sets);
-    if let Some(placed) = packing.fill(*per_zone.start(), false) {
-        return Some(placed);
+/// Why sets were not placed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unplaced {
+    /// No placement keeps the rules.
+    NoRoom,
+    /// There were more ways than were tried.
+    CutOff,
+}
+
+/// Places `sets` sets.
+pub(super) fn assign(ground: &Ground<'_>, wish: &Wish, shape: SetShape, sets: usize) -> Result<Sets, Unplaced> {
+    if let [field] = ground.fields.as_slice() {
+        return assign_in(field, wish, shape, sets);
     }
-    if !packing.can_finish(*per_zone.end(), sets, &OpenSet::none(field)) {
-        return None;
+    let mut cut_off = false;
+    let shares = shares(ground, wish, shape, sets, &mut cut_off);
+    let Some(shares) = shares else { return Err(if cut_off { Unplaced::CutOff } else { Unplaced::NoRoom }) };
+    let mut all = Vec::with_capacity(sets);
+    for (field, share) in ground.fields.iter().zip(shares).filter(|(_, share)| *share > 0) {
+        all.extend(assign_in(field, wish, shape, share)?);
     }
-    let per_zone = per_zone.find(|per_zone| packing.can_finish(*per_zone, sets, &OpenSet::none(field)))?;
-    packing.fill(per_zone, false).or_else(|| packing.fill(per_zone, true))
+    Ok(all)
 }
 
 /// Whether [`assign`] would succeed.
-pub(super) fn fits(field: &Field<'_>, wish: &Wish, shape: SetShape, sets: usize) -> bool {
-    bricks_per_zone(field, wish, shape).is_some_and(|per_zone| {
-        Packing::new(field, shape, sets).can_finish(*per_zone.end(), sets, &OpenSet::none(field))
-    })
+pub(super) fn fits(ground: &Ground<'_>, wish: &Wish, shape: SetShape, sets: usize) -> bool {
+    match ground.fields.as_slice() {
+        [field] => fits_in(field, wish, shape, sets, &mut false),
+        _ => shares(ground, wish, shape, sets, &mut false).is_some(),
+    }
+}
+
+type Sets = Vec<Vec<Placed>>;
+
+/// How many sets go into each field: each where they have the most zones, then where most is free.
+fn shares(ground: &Ground<'_>, wish: &Wish, shape: SetShape, sets: usize, cut_off: &mut bool) -> Option<Vec<usize>> {
+    let mut room: Vec<usize> = Vec::with_capacity(ground.fields.len());
+    for field in &ground.fields {
+        // The most that fit: what fits also fits with fewer.
+        let (mut low, mut high) = (0, sets);
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            if fits_in(field, wish, shape, middle, cut_off) {
+                low = middle;
+            } else {
+                high = middle - 1;
+            }
+        }
+        room.push(low);
+    }
+    if room.iter().fold(0, |sum: usize, more| sum.saturating_add(*more)) < sets {
+        return None;
+    }
+    let one = u64::try_from(shape.bricks()).unwrap_or(u64::MAX).saturating_mul(shape.data_size.bytes());
+    let mut order: Vec<_> = ground.fields.iter().map(|field| (field.zones.len(), field.free().bytes())).collect();
+    let mut shares = vec![0; ground.fields.len()];
+    for _ in 0..sets {
+        let open = (0..shares.len()).filter(|at| shares[*at] < room[*at]);
+        let at = open.max_by_key(|at| (order[*at].0.min(shape.bricks()), order[*at].1, Reverse(*at)))?;
+        shares[at] += 1;
+        order[at].1 = order[at].1.saturating_sub(one);
+    }
+    Some(shares)
+}
+
+fn assign_in(field: &Field<'_>, wish: &Wish, shape: SetShape, sets: usize) -> Result<Sets, Unplaced> {
+    let mut per_zone = bricks_per_zone(field, wish, shape).ok_or(Unplaced::NoRoom)?;
+    let mut packing = Packing::new(field, shape, sets);
+    if let Some(placed) = packing.fill(*per_zone.start(), false) {
+        return Ok(placed);
+    }
+    let can_finish = |packing: &Packing<'_>, most| packing.can_finish(most, sets, &OpenSet::none(field));
+    if !can_finish(&packing, *per_zone.end()) {
+        return Err(Unplaced::NoRoom);
+    }
+    if field.is_plain() {
+        let per_zone = per_zone.find(|most| can_finish(&packing, *most)).ok_or(Unplaced::NoRoom)?;
+        return packing.fill(per_zone, false).or_else(|| packing.fill(per_zone, true)).ok_or(Unplaced::NoRoom);
+    }
+    let mut ended = Unplaced::NoRoom;
+    for most in per_zone {
+        if !can_finish(&packing, most) {
+            continue;
+        }
+        if let Some(placed) = packing.fill(most, false).or_else(|| packing.fill(most, true)) {
+            return Ok(placed);
+        }
+        match packing.exhaust(most) {
+            Ok(placed) => return Ok(placed),
+            Err(Unplaced::CutOff) => ended = Unplaced::CutOff,
+            Err(Unplaced::NoRoom) => {}
+        }
+    }
+    Err(ended)
+}
+
+fn fits_in(field: &Field<'_>, wish: &Wish, shape: SetShape, sets: usize, cut_off: &mut bool) -> bool {
+    if field.is_plain() {
+        return bricks_per_zone(field, wish, shape).is_some_and(|per_zone| {
+            Packing::new(field, shape, sets).can_finish(*per_zone.end(), sets, &OpenSet::none(field))
+        });
+    }
+    let placed = assign_in(field, wish, shape, sets);
+    *cut_off |= placed == Err(Unplaced::CutOff);
+    placed.is_ok()
 }
 
 /// How many bricks of a set one zone may have, the best first.
@@ -181,37 +191,41 @@ fn bricks_per_zone(field: &Field<'_>, wish: &Wish, shape: SetShape) -> Option<Ra
         return None;
     }
     let least = shape.bricks().div_ceil(field.zones.len().max(1));
-    match wish.zones {
-        ZoneRule::Strict => (least <= 1).then_some(1..=1),
-        ZoneRule::Preferred => Some(least..=shape.bricks()),
-    }
+    let most = wish.set_rules.most_in_zone(wish.zones).map_or(shape.bricks(), |most| most.min(shape.bricks()));
+    (least <= most).then_some(least..=most)
 }
 
 /// An attempt under way.
-struct Packing<'a> {
-    field: &'a Field<'a>,
-    shape: SetShape,
-    sets: usize,
+pub(super) struct Packing<'a> {
+    pub(super) field: &'a Field<'a>,
+    pub(super) shape: SetShape,
+    pub(super) sets: usize,
     /// What a data and an arbiter brick take, by group; `None` where its devices take none.
     bricks: Vec<(Option<BrickSpace>, Option<BrickSpace>)>,
     /// What is left on the devices of those groups that have got a brick.
-    changed: BTreeMap<usize, Vec<DeviceSpace>>,
+    pub(super) changed: BTreeMap<usize, Vec<DeviceSpace>>,
 }
 
 /// The set that is being filled.
-struct OpenSet {
+pub(super) struct OpenSet {
     /// Bricks that it still lacks.
-    data: usize,
-    arbiter: usize,
-    nodes: Vec<usize>,
+    pub data: usize,
+    pub arbiter: usize,
+    pub nodes: Vec<usize>,
     /// Bricks that it has, by zone.
-    in_zone: Vec<usize>,
+    pub in_zone: Vec<usize>,
+    /// The classes that they are in, of each tag of which it has no value twice.
+    pub marks: Vec<(usize, usize)>,
 }
 
 impl OpenSet {
     /// No set is open.
-    fn none(field: &Field<'_>) -> Self {
-        Self { data: 0, arbiter: 0, nodes: Vec::new(), in_zone: vec![0; field.zones.len()] }
+    pub fn none(field: &Field<'_>) -> Self {
+        Self { data: 0, arbiter: 0, nodes: Vec::new(), in_zone: vec![0; field.zones.len()], marks: Vec::new() }
+    }
+
+    fn has_mark(&self, devices: &Devices<'_>) -> bool {
+        devices.marks.iter().enumerate().any(|(key, class)| self.marks.contains(&(key, *class)))
     }
 
     fn lacks(&mut self, role: BrickRole) -> &mut usize {
@@ -254,7 +268,7 @@ impl<'a> Packing<'a> {
         slots.map(move |(at, slot)| changed.map_or(slot.space, |spaces| spaces[at]))
     }
 
-    fn space_mut(&mut self, at: At) -> &mut DeviceSpace {
+    pub(super) fn space_mut(&mut self, at: At) -> &mut DeviceSpace {
         let slots = &self.field.groups[at.group].group.slots;
         let changed = self.changed.entry(at.group);
         &mut changed.or_insert_with(|| slots.iter().map(|slot| slot.space).collect())[at.slot]
@@ -281,20 +295,24 @@ impl<'a> Packing<'a> {
                 self.take(at, role, &mut open);
                 at
             };
-            let Devices { group, node, .. } = self.field.groups[at.group];
-            let (device, node) = (group.slots[at.slot].device, self.field.nodes[node].id);
-            let (asked, space) = (self.shape.size(role), *self.brick(at.group, role)?);
-            placed.push(Placed { device, node, role, asked, space });
+            placed.push(self.placed(at, role)?);
         }
         // GlusterFS takes the last brick of the set for the arbiter.
         placed.sort_by_key(|placed| placed.role == BrickRole::Arbiter);
         Some(placed)
     }
 
+    pub(super) fn placed(&self, at: At, role: BrickRole) -> Option<Placed> {
+        let Devices { group, node, .. } = self.field.groups[at.group];
+        let (device, node) = (group.slots[at.slot].device, self.field.nodes[node].id);
+        let (asked, space) = (self.shape.size(role), *self.brick(at.group, role)?);
+        Some(Placed { device, node, role, asked, space })
+    }
+
     /// The order in which the bricks of a set are chosen. An arbiter that has a device of its own goes first, so that
     /// the data leaves that device's zone; otherwise the data goes first, or the emptiest node would get the small
     /// brick each time and never fill.
-    fn order(&self) -> Vec<BrickRole> {
+    pub(super) fn order(&self) -> Vec<BrickRole> {
         let own = |group: usize| {
             let Devices { group: devices, takes, .. } = self.field.groups[group];
             takes.only(BrickRole::Arbiter)
@@ -326,9 +344,9 @@ impl<'a> Packing<'a> {
 
     /// No device of the group is preferred to this; `None` where none of them may have the brick.
     fn bound(&self, group: usize, role: BrickRole, per_zone: usize, open: &OpenSet) -> Option<Preference> {
-        let Devices { group: devices, node, takes } = self.field.groups[group];
+        let Devices { group: devices, node, takes, .. } = self.field.groups[group];
         let in_zone = open.in_zone[self.field.nodes[node].zone];
-        if in_zone >= per_zone || open.nodes.contains(&node) {
+        if in_zone >= per_zone || open.nodes.contains(&node) || open.has_mark(&self.field.groups[group]) {
             return None;
         }
         let most = devices.most_after(self.brick(group, role)?)?;
@@ -346,21 +364,26 @@ impl<'a> Packing<'a> {
         })
     }
 
-    /// As [`Self::best`], but takes only a device with which everything that is missing then has a place, and takes it.
-    fn choose_guarded(&mut self, role: BrickRole, per_zone: usize, rest: usize, open: &mut OpenSet) -> Option<At> {
+    /// The devices that may have one more brick of the open set, the preferred ones first.
+    pub(super) fn all_choices(&self, role: BrickRole, per_zone: usize, open: &OpenSet) -> Vec<At> {
         let groups = 0..self.field.groups.len();
         let bounds = groups.filter_map(|group| Some((group, self.bound(group, role, per_zone, open)?)));
         let mut choices: Vec<_> = bounds.flat_map(|(group, bound)| self.choices(group, role, bound)).collect();
         choices.sort_unstable_by_key(|(preference, _)| *preference);
+        choices.into_iter().map(|(_, at)| at).collect()
+    }
+
+    /// As [`Self::best`], but takes only a device with which everything that is missing then has a place, and takes it.
+    fn choose_guarded(&mut self, role: BrickRole, per_zone: usize, rest: usize, open: &mut OpenSet) -> Option<At> {
         // Nodes of one zone with the same room before and after are alike to the guard.
         let mut refused = BTreeSet::new();
-        for (_, at) in choices {
-            let node = self.field.groups[at.group].node;
-            let most = self.sets * self.shape.arbiter;
+        for at in self.all_choices(role, per_zone, open) {
+            let Devices { node, marks, .. } = &self.field.groups[at.group];
+            let (node, most) = (*node, self.sets * self.shape.arbiter);
             let kept = *self.space_mut(at);
             let before = self.node_room(node, most);
             self.take(at, role, open);
-            let alike = (self.field.nodes[node].zone, before, self.node_room(node, most));
+            let alike = (self.field.nodes[node].zone, marks, before, self.node_room(node, most));
             if !refused.contains(&alike) {
                 if self.can_finish(per_zone, rest, open) {
                     return Some(at);
@@ -372,37 +395,66 @@ impl<'a> Packing<'a> {
         None
     }
 
-    fn take(&mut self, at: At, role: BrickRole, open: &mut OpenSet) {
+    pub(super) fn take(&mut self, at: At, role: BrickRole, open: &mut OpenSet) {
         let brick = self.brick(at.group, role).copied();
         let space = self.space_mut(at);
         if let Some(after) = brick.and_then(|brick| space.after(&brick)) {
             *space = after;
         }
-        let node = self.field.groups[at.group].node;
+        let Devices { node, marks, .. } = &self.field.groups[at.group];
         *open.lacks(role) -= 1;
-        open.nodes.push(node);
-        open.in_zone[self.field.nodes[node].zone] += 1;
+        open.nodes.push(*node);
+        open.in_zone[self.field.nodes[*node].zone] += 1;
+        open.marks.extend(marks.iter().copied().enumerate());
     }
 
-    fn give_back(&mut self, at: At, role: BrickRole, open: &mut OpenSet, kept: DeviceSpace) {
+    pub(super) fn give_back(&mut self, at: At, role: BrickRole, open: &mut OpenSet, kept: DeviceSpace) {
         *self.space_mut(at) = kept;
-        let node = self.field.groups[at.group].node;
+        let Devices { node, marks, .. } = &self.field.groups[at.group];
         *open.lacks(role) += 1;
         open.nodes.pop();
-        open.in_zone[self.field.nodes[node].zone] -= 1;
+        open.in_zone[self.field.nodes[*node].zone] -= 1;
+        open.marks.truncate(open.marks.len() - marks.len());
     }
 
-    /// Whether what the open set lacks, and `rest` sets after it, have a place. Exact. More nodes never make it worse,
-    /// so it looks no further once it is true, and into no zone beyond what the zone may have.
-    fn can_finish(&self, per_zone: usize, rest: usize, open: &OpenSet) -> bool {
+    /// Whether what the open set lacks, and `rest` sets after it, have a place. Exact where nodes and zones are all that
+    /// keeps bricks apart; otherwise true of everything that has a place, and of some that has none.
+    pub(super) fn can_finish(&self, per_zone: usize, rest: usize, open: &OpenSet) -> bool {
+        let zones = self.field.zones.iter().enumerate().map(|(zone, nodes)| {
+            let (now, later) = (per_zone.saturating_sub(open.in_zone[zone]), per_zone.saturating_mul(rest));
+            let nodes = nodes.clone().map(|node| (node, self.field.nodes[node].groups.clone()));
+            (now, later, nodes)
+        });
+        self.adds_up(rest, open, zones)
+            && self.field.classes.iter().enumerate().all(|(key, classes)| {
+                let classes = classes.iter().enumerate().map(|(class, nodes)| {
+                    let now = usize::from(!open.marks.contains(&(key, class)));
+                    (now, rest, nodes.iter().map(|(node, groups)| (*node, groups.iter().copied())))
+                });
+                self.adds_up(rest, open, classes)
+            })
+    }
+
+    /// Whether these have the room: of each so much may be of the open set and of all later ones, and each is some nodes
+    /// with some of their groups. More nodes never make it worse, so it looks no further once it is true, and into none
+    /// beyond what it may have.
+    fn adds_up<Nodes, Groups>(
+        &self,
+        rest: usize,
+        open: &OpenSet,
+        classes: impl Iterator<Item = (usize, usize, Nodes)>,
+    ) -> bool
+    where
+        Nodes: Iterator<Item = (usize, Groups)>,
+        Groups: Iterator<Item = usize>,
+    {
         let frame = Frame { data_now: open.data, arbiter_now: open.arbiter, arbiter_later: rest * self.shape.arbiter };
         let needed = count(rest * self.shape.data);
         let mut all = Room::none(frame);
-        for (zone, nodes) in self.field.zones.iter().enumerate() {
-            let (now, later) = (per_zone.saturating_sub(open.in_zone[zone]), per_zone.saturating_mul(rest));
+        for (now, later, nodes) in classes {
             let mut room = Room::none(frame);
-            for node in nodes.clone() {
-                let devices = self.node_room(node, frame.arbiter_now + frame.arbiter_later);
+            for (node, groups) in nodes {
+                let devices = self.groups_room(groups, frame.arbiter_now + frame.arbiter_later);
                 if devices == [0] {
                     continue;
                 }
@@ -421,10 +473,14 @@ impl<'a> Packing<'a> {
         all.most_data_later().is_some_and(|most| most >= needed)
     }
 
-    /// By number of arbiter bricks on the node: the most data bricks beside them.
     fn node_room(&self, node: usize, most_arbiters: usize) -> Vec<u64> {
+        self.groups_room(self.field.nodes[node].groups.clone(), most_arbiters)
+    }
+
+    /// By number of arbiter bricks on these devices of a node: the most data bricks beside them.
+    fn groups_room(&self, groups: impl Iterator<Item = usize>, most_arbiters: usize) -> Vec<u64> {
         let mut room = vec![0];
-        for group in self.field.nodes[node].groups.clone() {
+        for group in groups {
             let (data, arbiter) = &self.bricks[group];
             let fits = |brick: Option<&BrickSpace>| {
                 brick.is_some_and(|brick| self.field.groups[group].group.most_after(brick).is_some())

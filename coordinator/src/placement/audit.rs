@@ -11,8 +11,12 @@ use bricklayer_proto::inventory::BrickRole;
 use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::task::Layout;
 
-use super::assign::Takes;
-use super::{Candidate, NoReplacement, Placed, ReplaceWish, Standing, TagMatch, ZoneRule, replace};
+use super::ground::Takes;
+use super::policy::{usual, value_of};
+use super::{
+    Candidate, NoReplacement, OtherBrick, OverCommit, Placed, Pool, ReplaceWish, SetRules, Standing, TagMatch,
+    ZoneRule, replace_in,
+};
 
 /// A brick set as it lies, and the rules that hold for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +27,9 @@ pub struct SetStanding {
     pub snapshot_factor_milli: u32,
     pub zones: ZoneRule,
     pub tag_match: Option<TagMatch>,
+    pub set_rules: SetRules,
+    /// Of the bricks that it gets.
+    pub over_commit: OverCommit,
     /// In GlusterFS's order.
     pub bricks: Vec<BrickStanding>,
 }
@@ -55,10 +62,11 @@ pub enum Fault {
     NodeShared {
         with: BrickId,
     },
-    /// Zones are strict.
+    /// There are more bricks of the set in the zone than may be there.
     ZoneShared {
         with: BrickId,
         zone: u32,
+        most: usize,
     },
     /// Zones are preferred, and another one has room.
     ZoneToSpare {
@@ -67,6 +75,18 @@ pub enum Fault {
     },
     Tag {
         wanted: TagMatch,
+    },
+    /// No two bricks of a set may have the same value.
+    TagShared {
+        with: BrickId,
+        key: String,
+        value: String,
+    },
+    /// All bricks of a set have to have the same value.
+    TagDiffers {
+        key: String,
+        value: String,
+        wanted: String,
     },
     Role {
         role: BrickRole,
@@ -115,6 +135,11 @@ impl NodeLoss {
 }
 
 impl Fault {
+    /// Whether a rule is broken, and not just a preference.
+    pub(super) fn is_hard(&self) -> bool {
+        !matches!(self, Self::ZoneToSpare { .. })
+    }
+
     /// One word for programs.
     #[must_use]
     pub fn rule(&self) -> &'static str {
@@ -123,6 +148,8 @@ impl Fault {
             Self::ZoneShared { .. } => "zone-shared",
             Self::ZoneToSpare { .. } => "zone-to-spare",
             Self::Tag { .. } => "tag",
+            Self::TagShared { .. } => "tag-shared",
+            Self::TagDiffers { .. } => "tag-differs",
             Self::Role { .. } => "role",
             Self::Standing { .. } => "standing",
             Self::Lost => "lost",
@@ -134,13 +161,22 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NodeShared { with } => write!(f, "brick {with} of the set is on the same node"),
-            Self::ZoneShared { with, zone } => {
+            Self::ZoneShared { with, zone, most: 1 } => {
                 write!(f, "brick {with} of the set is in the same zone {zone}, and zone checking is strict")
+            }
+            Self::ZoneShared { zone, most, .. } => {
+                write!(f, "more bricks of the set are in zone {zone} than the {most} that may be there")
             }
             Self::ZoneToSpare { with, zone } => {
                 write!(f, "brick {with} of the set is in the same zone {zone}, and another zone has room")
             }
             Self::Tag { wanted } => write!(f, "the tags of its device do not match {wanted}"),
+            Self::TagShared { with, key, value } => {
+                write!(f, "brick {with} of the set has the same tag {key}, {value:?}, and they have to be different")
+            }
+            Self::TagDiffers { key, value, wanted } => {
+                write!(f, "its tag {key} is {value:?}, that of the others is {wanted:?}, and they have to be the same")
+            }
             Self::Role { role: BrickRole::Data } => {
                 f.write_str("the tag `arbiter` reserves its device for arbiter bricks")
             }
@@ -156,7 +192,7 @@ impl fmt::Display for Fault {
 /// The sets that do not keep the rules, in the order given.
 #[must_use]
 pub fn audit(sets: &[SetStanding], candidates: &[Candidate]) -> Vec<SetReport> {
-    let mut trial = Trial::new(candidates.to_vec());
+    let mut trial = Trial::new(candidates.iter());
     sets.iter().filter_map(|set| trial.mend(set)).collect()
 }
 
@@ -166,8 +202,7 @@ pub fn audit(sets: &[SetStanding], candidates: &[Candidate]) -> Vec<SetReport> {
 pub fn lose_node(node: NodeId, sets: &[SetStanding], candidates: &[Candidate]) -> NodeLoss {
     let at: BTreeMap<DeviceId, &Candidate> = candidates.iter().map(|candidate| (candidate.device, candidate)).collect();
     let is_there = |brick: &BrickStanding| at.get(&brick.device).is_some_and(|candidate| candidate.node == node);
-    let left = candidates.iter().filter(|candidate| candidate.node != node).cloned();
-    let mut trial = Trial::new(left.collect());
+    let mut trial = Trial::new(candidates.iter().filter(|candidate| candidate.node != node));
     let mut loss = NodeLoss { node, moves: Vec::new(), homeless: Vec::new(), without_copies: BTreeSet::new() };
     let mut hit: Vec<(&SetStanding, usize)> = Vec::new();
     for set in sets {
@@ -192,19 +227,19 @@ pub fn lose_node(node: NodeId, sets: &[SetStanding], candidates: &[Candidate]) -
 }
 
 /// The devices as they would be after the moves so far.
-struct Trial {
-    candidates: Vec<Candidate>,
-    at: BTreeMap<DeviceId, usize>,
+pub(super) struct Trial {
+    pool: Pool,
+    nodes: BTreeMap<DeviceId, NodeId>,
 }
 
 impl Trial {
-    fn new(candidates: Vec<Candidate>) -> Self {
-        let at = candidates.iter().enumerate().map(|(index, candidate)| (candidate.device, index)).collect();
-        Self { candidates, at }
+    pub fn new<'a>(candidates: impl Iterator<Item = &'a Candidate> + Clone) -> Self {
+        let nodes = candidates.clone().map(|candidate| (candidate.device, candidate.node)).collect();
+        Self { pool: Pool::of(candidates), nodes }
     }
 
-    fn candidate(&self, device: DeviceId) -> Option<&Candidate> {
-        self.candidates.get(*self.at.get(&device)?)
+    pub fn candidate(&self, device: DeviceId) -> Option<&Candidate> {
+        self.pool.find(*self.nodes.get(&device)?, device)
     }
 
     fn mend(&mut self, set: &SetStanding) -> Option<SetReport> {
@@ -213,7 +248,7 @@ impl Trial {
             SetReport { volume: set.volume, set: set.set, faults: Vec::new(), moves: Vec::new(), unmended: Vec::new() };
         for (index, brick) in set.bricks.iter().enumerate() {
             let mut faults = self.faults(set, index, &places);
-            let hard = faults.iter().any(|fault| !matches!(fault, Fault::ZoneToSpare { .. }));
+            let hard = faults.iter().any(Fault::is_hard);
             if faults.is_empty() {
                 continue;
             }
@@ -243,11 +278,11 @@ impl Trial {
     }
 
     /// What the brick breaks. What two bricks share is the later one's fault.
-    fn faults(&self, set: &SetStanding, index: usize, places: &[DeviceId]) -> Vec<Fault> {
+    pub fn faults(&self, set: &SetStanding, index: usize, places: &[DeviceId]) -> Vec<Fault> {
         let brick = &set.bricks[index];
         let Some(here) = self.candidate(places[index]) else { return vec![Fault::Lost] };
         let mut faults = Vec::new();
-        if brick.lost {
+        if brick.lost && places[index] == brick.device {
             faults.push(Fault::Lost);
         } else if is_for_good(here.standing) {
             faults.push(Fault::Standing { standing: here.standing });
@@ -259,13 +294,29 @@ impl Trial {
             faults.push(Fault::NodeShared { with: *with });
         } else if let Some((with, _)) = earlier.iter().find(|(_, other)| other.zone == here.zone) {
             let (with, zone) = (*with, here.zone);
-            faults.push(match set.zones {
-                ZoneRule::Strict => Fault::ZoneShared { with, zone },
-                ZoneRule::Preferred => Fault::ZoneToSpare { with, zone },
+            let there = earlier.iter().filter(|(_, other)| other.zone == zone).count();
+            faults.push(match set.set_rules.most_in_zone(set.zones).filter(|most| there >= *most) {
+                Some(most) => Fault::ZoneShared { with, zone, most },
+                None => Fault::ZoneToSpare { with, zone },
             });
         }
-        if let Some(wanted) = set.tag_match.as_ref().filter(|rule| !rule.matches(&here.tags)) {
+        let own = set.tag_match.as_ref().filter(|rule| !rule.matches(&here.tags));
+        if let Some(wanted) = own.or_else(|| set.set_rules.unmatched(&here.tags)) {
             faults.push(Fault::Tag { wanted: wanted.clone() });
+        }
+        for key in set.set_rules.different() {
+            let value = value_of(&here.tags, key);
+            if let Some((with, _)) = earlier.iter().find(|(_, other)| value_of(&other.tags, key) == value) {
+                faults.push(Fault::TagShared { with: *with, key: key.to_owned(), value: value.to_owned() });
+            }
+        }
+        let all = || places.iter().filter_map(|place| self.candidate(*place));
+        for key in set.set_rules.same() {
+            let value = value_of(&here.tags, key);
+            if let Some(wanted) = usual(all().map(|one| value_of(&one.tags, key))).filter(|wanted| *wanted != value) {
+                let (key, value, wanted) = (key.to_owned(), value.to_owned(), wanted.to_owned());
+                faults.push(Fault::TagDiffers { key, value, wanted });
+            }
         }
         if !Takes::of(set.layout, &here.tags).role(brick.role) {
             faults.push(Fault::Role { role: brick.role });
@@ -279,7 +330,7 @@ impl Trial {
         others.filter_map(|(_, place)| self.candidate(*place)).any(|other| Some(other.zone) == zone)
     }
 
-    fn choose(&self, set: &SetStanding, index: usize, places: &[DeviceId]) -> Result<Placed, NoReplacement> {
+    pub fn choose(&self, set: &SetStanding, index: usize, places: &[DeviceId]) -> Result<Placed, NoReplacement> {
         let brick = &set.bricks[index];
         let others = places.iter().enumerate().filter(|(other, _)| *other != index);
         let others = others.filter_map(|(_, place)| self.candidate(*place));
@@ -290,19 +341,23 @@ impl Trial {
             snapshot_factor_milli: set.snapshot_factor_milli,
             zones: set.zones,
             tag_match: set.tag_match.clone(),
+            set_rules: set.set_rules.clone(),
+            over_commit: set.over_commit,
             from: places[index],
-            others: others.map(|other| (other.node, other.zone)).collect(),
+            others: others.map(OtherBrick::at).collect(),
             to: None,
         };
-        replace(&wish, &self.candidates)
+        replace_in(&wish, &self.pool)
     }
 
     /// The brick takes its new place. Its old one is not free before its set is healed, so it is not counted on.
-    fn take(&mut self, brick: &BrickStanding, to: Placed, from: DeviceId) -> Move {
-        if let Some(candidate) = self.at.get(&to.device).and_then(|index| self.candidates.get_mut(*index))
-            && let Some(space) = candidate.space.after(&to.space)
-        {
-            candidate.space = space;
+    pub fn take(&mut self, brick: &BrickStanding, to: Placed, from: DeviceId) -> Move {
+        let after = self.candidate(to.device).and_then(|candidate| {
+            let space = candidate.space.after(&to.space)?;
+            Some(Candidate { space, ..candidate.clone() })
+        });
+        if let Some(after) = after {
+            self.pool.change(&after);
         }
         Move { brick: brick.brick, from, to }
     }
@@ -330,4 +385,4 @@ fn is_for_good(standing: Standing) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -13,19 +13,20 @@ pub struct Capacity {
     pub devices: usize,
     /// What those have free, together.
     pub free: ByteSize,
+    /// What they have besides, and the policy keeps free.
+    pub kept: ByteSize,
 }
 
 /// Whatever size the wish has.
 #[must_use]
 pub fn capacity(wish: &Wish, candidates: &[Candidate]) -> Capacity {
-    let takes = |candidate: &&Candidate| {
-        candidate.standing == Standing::Ready
-            && wish.tag_match.as_ref().is_none_or(|rule| rule.matches(&candidate.tags))
-    };
-    let free = candidates.iter().filter(takes).map(|candidate| candidate.space.free_bytes().bytes());
+    let takes =
+        |candidate: &&Candidate| candidate.standing == Standing::Ready && wish.unmatched(&candidate.tags).is_none();
+    let taking = || candidates.iter().filter(takes);
     Capacity {
         largest: largest(wish, candidates),
-        devices: free.clone().count(),
-        free: ByteSize::from_bytes(free.fold(0, u64::saturating_add)),
+        devices: taking().count(),
+        free: taking().map(|candidate| candidate.space.free_bytes()).sum(),
+        kept: taking().map(|candidate| candidate.space.kept_bytes()).sum(),
     }
 }

@@ -7,7 +7,7 @@ use bricklayer_proto::inventory::BrickRole;
 use bricklayer_proto::size::{ByteSize, KIB};
 use bricklayer_proto::space::BrickSpace;
 
-use super::{Candidate, Standing, Wish};
+use super::{Candidate, OverCommit, Standing, Wish};
 
 /// A brick as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,10 @@ pub fn grow_among<'a>(
         if brick.role == BrickRole::Data && asked > wish.limits.largest_brick {
             return None;
         }
-        let space = candidate.space.brick(asked, wish.snapshot_factor_milli)?;
+        // Who has all that was promised keeps it.
+        let has_all = brick.space.pool >= brick.space.volume;
+        let over_commit = if has_all { OverCommit::NONE } else { wish.over_commit_of(brick.role) };
+        let space = candidate.space.brick_over(asked, wish.snapshot_factor_milli, over_commit)?;
         // An adopted pool may have more than our own formula gives; nothing is ever made smaller.
         let space = BrickSpace {
             volume: space.volume.max(brick.space.volume),
@@ -115,7 +118,13 @@ mod tests {
             node: NodeId::from_u128(id),
             zone: 1,
             standing: Standing::Ready,
-            space: DeviceSpace { extent_size: one, total: extents(100), free: extents(free), spare: Extents::new(100) },
+            space: DeviceSpace {
+                extent_size: one,
+                total: extents(100),
+                free: extents(free),
+                spare: Extents::new(100),
+                kept: Extents::ZERO,
+            },
             tags: BTreeMap::new(),
             node_name: format!("n{id}"),
             device_name: "/dev/sdb".to_owned(),
@@ -149,6 +158,18 @@ mod tests {
         let bricks = [brick(1, gib(10), BrickRole::Data), brick(1, gib(10), BrickRole::Data)];
         assert!(grow(&Wish::new(gib(10), Layout::Distribute), 2, &bricks, &candidates).is_some());
         assert_eq!(grow(&Wish::new(gib(12), Layout::Distribute), 2, &bricks, &candidates), None);
+    }
+
+    #[test]
+    fn over_committed_bricks_stay_so_and_others_keep_all_that_they_were_promised() {
+        let candidates = [candidate(1, 20), candidate(2, 20)];
+        let mut small = brick(2, gib(10), BrickRole::Data);
+        small.space.pool = Extents::new(1280);
+        let bricks = [brick(1, gib(10), BrickRole::Data), small];
+        let wish = Wish { over_commit: "2".parse().unwrap(), ..Wish::new(gib(4), Layout::Replicate { replica: 2 }) };
+        let grown = grow(&wish, 1, &bricks, &candidates).unwrap();
+        let spaces: Vec<_> = grown.iter().map(|one| (one.space.volume.count(), one.space.pool.count())).collect();
+        assert_eq!(spaces, [(3584, 3584), (3584, 1792)]);
     }
 
     #[test]

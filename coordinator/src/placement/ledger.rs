@@ -12,23 +12,59 @@ use bricklayer_proto::size::{ByteSize, ExtentSize, Extents};
 use bricklayer_proto::space::{BrickSpace, spare_growth};
 use serde::{Deserialize, Serialize};
 
+use super::{LEAST_ARBITER, OverCommit};
+
 /// What is left on a device's volume group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceSpace {
     pub extent_size: ExtentSize,
     pub total: Extents,
-    /// What nobody has and nobody was promised.
+    /// What nobody has and nobody was promised, and bricks may take.
     pub free: Extents,
     /// The group's spare of pool metadata: what it has, or will have once all that was promised is made.
     pub spare: Extents,
+    /// What nobody has either, and the policy keeps from bricks.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub kept: Extents,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_none(extents: &Extents) -> bool {
+    *extents == Extents::ZERO
 }
 
 impl DeviceSpace {
+    /// Of what is free, so much is kept from bricks; all of it where it is less.
+    #[must_use]
+    pub fn keeping(self, reserve: Extents) -> Self {
+        let free = self.free.checked_sub(reserve).unwrap_or(Extents::ZERO);
+        let kept = self.free.checked_sub(free).unwrap_or(Extents::ZERO);
+        Self { free, kept, ..self }
+    }
+
+    /// With what is kept from bricks given to them.
+    #[must_use]
+    pub fn keeping_nothing(self) -> Self {
+        let free = self.free.checked_add(self.kept).unwrap_or(self.free);
+        Self { free, kept: Extents::ZERO, ..self }
+    }
+
+    #[must_use]
+    pub fn kept_bytes(&self) -> ByteSize {
+        bytes(self.kept, self.extent_size)
+    }
+
     /// The logical volumes of a brick of this size here; `None` where no 64 bits can tell. `snapshot_factor_milli`: the
     /// pool's size in thousandths of the brick's.
     #[must_use]
     pub fn brick(&self, size: ByteSize, snapshot_factor_milli: u32) -> Option<BrickSpace> {
         brick(size, snapshot_factor_milli, self.extent_size)
+    }
+
+    /// The same with a pool that may have less than the brick is promised.
+    #[must_use]
+    pub fn brick_over(&self, size: ByteSize, snapshot_factor_milli: u32, over: OverCommit) -> Option<BrickSpace> {
+        brick_over(size, snapshot_factor_milli, over, self.extent_size)
     }
 
     /// What is left once a brick that is here has grown; `None` where it cannot.
@@ -65,9 +101,23 @@ impl DeviceSpace {
 
 /// As [`DeviceSpace::brick`], for any group with extents of this size.
 pub(super) fn brick(size: ByteSize, snapshot_factor_milli: u32, one: ExtentSize) -> Option<BrickSpace> {
+    brick_over(size, snapshot_factor_milli, OverCommit::NONE, one)
+}
+
+/// The same with a pool that may have less than the brick is promised. It never has less than mkfs.xfs wants to see.
+pub(super) fn brick_over(
+    size: ByteSize,
+    snapshot_factor_milli: u32,
+    over_commit: OverCommit,
+    one: ExtentSize,
+) -> Option<BrickSpace> {
     let pool = u128::from(size.bytes()) * u128::from(snapshot_factor_milli);
-    let pool = u64::try_from(pool.div_ceil(1000)).ok()?;
-    BrickSpace::thin(size, ByteSize::from_bytes(pool), one)
+    let pool = u64::try_from(pool.div_ceil(over_commit.milli().into())).ok()?;
+    let pool = ByteSize::from_bytes(pool);
+    if over_commit.is_none() {
+        return BrickSpace::thin(size, pool, one);
+    }
+    BrickSpace::promised(size, pool.max(LEAST_ARBITER.min(size)), one)
 }
 
 /// A group's extents in bytes. Extents of a real group fit into 64 bits of bytes, and what does not is shown as the
@@ -93,6 +143,8 @@ pub struct Books {
     pub orphans: Extents,
     /// Logical volumes of others.
     pub foreign: Extents,
+    /// What the policy keeps from bricks, where so much is free.
+    pub reserve: Extents,
 }
 
 /// A brick as the records have it.
@@ -161,13 +213,15 @@ pub enum Class {
     Foreign,
     /// Free by LVM's count, and promised to what is under way.
     Reserved,
+    /// Free by LVM's count, and kept from bricks by the policy.
+    KeptFree,
     Free,
     /// What lies outside the extents: LVM's own metadata, and less than an extent at the end.
     LvmArea,
 }
 
 impl Class {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::BrickData,
         Self::Rounding,
         Self::SnapshotRoom,
@@ -178,6 +232,7 @@ impl Class {
         Self::Orphans,
         Self::Foreign,
         Self::Reserved,
+        Self::KeptFree,
         Self::Free,
         Self::LvmArea,
     ];
@@ -196,6 +251,7 @@ impl fmt::Display for Class {
             Self::Orphans => "orphans",
             Self::Foreign => "foreign",
             Self::Reserved => "reserved",
+            Self::KeptFree => "kept-free",
             Self::Free => "free",
             Self::LvmArea => "lvm-area",
         })
@@ -275,6 +331,7 @@ impl Ledger {
         let under_way: ByteSize = books.bricks.iter().filter_map(|brick| Some(in_bytes(made_so_far(brick)?))).sum();
         let promised = in_bytes(promised(books));
         let free = in_bytes(books.free);
+        let kept = in_bytes(books.reserve).min(promised.short_of(free));
         let amounts = Class::ALL.map(|class| {
             let amount = match class {
                 Class::BrickData => sum(|line| line.data),
@@ -287,7 +344,8 @@ impl Ledger {
                 Class::Orphans => in_bytes(books.orphans),
                 Class::Foreign => in_bytes(books.foreign),
                 Class::Reserved => promised.min(free),
-                Class::Free => promised.short_of(free),
+                Class::KeptFree => kept,
+                Class::Free => kept.short_of(promised.short_of(free)),
                 Class::LvmArea => books.disk.map_or(ByteSize::ZERO, |disk| group.short_of(disk)),
             };
             (class, amount)

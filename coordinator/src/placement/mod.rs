@@ -4,22 +4,26 @@
 //! [`Placement`], on any machine, so that a placement or a refusal seen at a site can be replayed from its inventory.
 //! It reads and returns values; reserving the space and making the bricks is `ops`' affair.
 //!
-//! Read this file first, then `search` (which brick sizes are tried), `assign` (which devices take the bricks of one
-//! attempt; exact) with `room` (how many there is room for) and `pool` (the devices, kept so that few are looked at),
-//! `grow` (bricks that become larger where they are), `replace` (one brick moves), [`audit`] (what no longer keeps the
-//! rules), [`refusal`], [`relax`] (what would make a refused volume fit), `capacity`, [`what_if`] and [`ledger`]. The rules
+//! Read this file first, then [`policy`] (what an installation may ask for), `search` (which brick sizes are tried),
+//! `ground` (which devices a set may lie on together), `assign` (which of them take the bricks of one attempt; exact)
+//! with `room` (how many there is room for) and `pool` (the devices, kept so that few are looked at), `grow` (bricks that become larger where they are), `replace` (one brick moves), [`audit`] (what no longer keeps the
+//! rules), [`refusal`], [`relax`] (what would make a refused volume fit), `capacity`, [`score`], [`what_if`] and [`ledger`]. The rules
 //! for people: `docs/placement.md`. What takes a slice of candidates has a twin that takes a [`Pool`]; both answer alike.
 
 mod assign;
 pub mod audit;
 mod capacity;
+mod exhaust;
+mod ground;
 mod grow;
 pub mod ledger;
+pub mod policy;
 mod pool;
 pub mod refusal;
 pub mod relax;
 mod replace;
 mod room;
+pub mod score;
 mod search;
 pub mod tags;
 #[cfg(test)]
@@ -39,10 +43,11 @@ use serde::{Deserialize, Serialize};
 pub use capacity::{Capacity, capacity};
 pub use grow::{Growing, Grown, grow, grow_among};
 pub use ledger::{DeviceSpace, Ledger, Unaccounted};
+pub use policy::{OverCommit, Policy, Reserve, SetRules, TagRule, Terms};
 pub use pool::Pool;
 pub use refusal::{Cause, DeviceRefusal, Refusal, Rule, RuleCount, RuleKind};
 pub use relax::{OutOfService, Relaxation, Relaxed};
-pub use replace::{NoReplacement, ReplaceWish, WhyNot, replace, replace_in};
+pub use replace::{NoReplacement, OtherBrick, ReplaceWish, WhyNot, replace, replace_in};
 pub use search::{largest, largest_in, place, place_in};
 pub use tags::{NotATagMatch, TagMatch};
 
@@ -132,6 +137,12 @@ pub struct Wish {
     pub existing_bricks: u32,
     /// Only devices whose tags match.
     pub tag_match: Option<TagMatch>,
+    /// What the policy asks of a set besides.
+    #[serde(default, skip_serializing_if = "SetRules::is_empty")]
+    pub set_rules: SetRules,
+    /// How much more data bricks are promised than their pools have.
+    #[serde(default, skip_serializing_if = "OverCommit::is_none")]
+    pub over_commit: OverCommit,
 }
 
 impl Wish {
@@ -147,7 +158,20 @@ impl Wish {
             limits: Limits::default(),
             existing_bricks: 0,
             tag_match: None,
+            set_rules: SetRules::default(),
+            over_commit: OverCommit::NONE,
         }
+    }
+
+    /// Of bricks of a role. An arbiter's is as small as can be, and takes a set with it that writes while it is full.
+    fn over_commit_of(&self, role: BrickRole) -> OverCommit {
+        if role == BrickRole::Data { self.over_commit } else { OverCommit::NONE }
+    }
+
+    /// The rule by which a device with these tags takes none of its bricks.
+    fn unmatched(&self, tags: &Tags) -> Option<&TagMatch> {
+        let own = self.tag_match.as_ref().filter(|rule| !rule.matches(tags));
+        own.or_else(|| self.set_rules.unmatched(tags))
     }
 }
 

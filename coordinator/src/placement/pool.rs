@@ -65,6 +65,17 @@ impl Pool {
         }
     }
 
+    /// A device is like this from now on.
+    pub(super) fn change(&mut self, to: &Candidate) {
+        let member = self.zones.get(&to.node).and_then(|zone| self.nodes.get(&(*zone, to.node)));
+        let Some(member) = member else { return };
+        let mut candidates = member.candidates.clone();
+        if let Some(candidate) = candidates.iter_mut().find(|candidate| candidate.device == to.device) {
+            *candidate = to.clone();
+        }
+        self.put(to.node, candidates);
+    }
+
     pub fn remove(&mut self, node: NodeId) {
         if let Some(zone) = self.zones.remove(&node) {
             self.nodes.remove(&(zone, node));
@@ -73,12 +84,15 @@ impl Pool {
 
     /// Those of the candidates, in whatever order and however often each comes, on which the wish's bricks may lie.
     pub(super) fn of_eligible(wish: &Wish, candidates: &[Candidate]) -> Self {
-        let eligible = |candidate: &&Candidate| {
-            candidate.standing == Standing::Ready
-                && wish.tag_match.as_ref().is_none_or(|rule| rule.matches(&candidate.tags))
-        };
+        let eligible =
+            |candidate: &&Candidate| candidate.standing == Standing::Ready && wish.unmatched(&candidate.tags).is_none();
+        Self::of(candidates.iter().filter(eligible))
+    }
+
+    /// Of these, in whatever order and however often each comes.
+    pub(super) fn of<'a>(candidates: impl Iterator<Item = &'a Candidate>) -> Self {
         let mut by_node: BTreeMap<NodeId, BTreeMap<DeviceId, Candidate>> = BTreeMap::new();
-        for candidate in candidates.iter().filter(eligible) {
+        for candidate in candidates {
             by_node.entry(candidate.node).or_default().entry(candidate.device).or_insert_with(|| candidate.clone());
         }
         let mut pool = Self::default();
@@ -98,6 +112,18 @@ impl Pool {
         let member = self.nodes.get(&(*self.zones.get(&node)?, node))?;
         let at = member.candidates.binary_search_by_key(&device, |candidate| candidate.device).ok()?;
         member.candidates.get(at)
+    }
+
+    /// The same with other devices on the nodes of those that `change` changes.
+    pub(super) fn with(&self, change: impl Fn(&Candidate) -> Option<Candidate>) -> Self {
+        let mut pool = self.clone();
+        for ((_, node), member) in &self.nodes {
+            if member.candidates.iter().any(|candidate| change(candidate).is_some()) {
+                let changed = |candidate: &Candidate| change(candidate).unwrap_or_else(|| candidate.clone());
+                pool.put(*node, member.candidates.iter().map(changed).collect());
+            }
+        }
+        pool
     }
 
     /// By zone and node.
@@ -131,6 +157,11 @@ impl Group {
             }
         }
         groups
+    }
+
+    /// What each of them has free.
+    pub fn free(&self) -> impl Iterator<Item = ByteSize> {
+        self.slots.iter().map(|slot| slot.space.free_bytes())
     }
 
     pub fn most_free(&self) -> ByteSize {

@@ -9,9 +9,11 @@ use bricklayer_proto::size::{ByteSize, GIB, KIB, MIB, TIB};
 use bricklayer_proto::task::Layout;
 use serde::Serialize;
 
-use super::assign::{SetShape, Takes};
+use super::assign::SetShape;
+use super::ground::Takes;
+use super::policy::value_of;
 use super::room::device_room;
-use super::{Candidate, Relaxation, Standing, TagMatch, Wish, ZoneRule, ledger};
+use super::{Candidate, Relaxation, Standing, TagMatch, Tags, Wish, ledger};
 
 /// So many devices are named in the text; a refusal of a thousand lines is read by nobody. All are in
 /// [`Refusal::devices`].
@@ -85,6 +87,14 @@ pub enum Ended {
     TooManyBricks,
     /// The devices do not have the room.
     NoSpace,
+    /// The rules about tags leave more ways than were tried; one of them may do.
+    CutOff,
+}
+
+impl Ended {
+    fn was_tried(self) -> bool {
+        matches!(self, Self::NoSpace | Self::CutOff)
+    }
 }
 
 /// One device, and the first rule by which it was left out.
@@ -98,7 +108,13 @@ pub struct DeviceRefusal {
     /// What a data brick (on a device for arbiters alone, an arbiter brick) takes here, with what the group's spare
     /// grows by.
     pub needed: ByteSize,
+    /// What bricks may take.
     pub free: ByteSize,
+    /// What the policy keeps free besides.
+    pub kept: ByteSize,
+    /// Of the tags that the policy's rules for sets speak about.
+    #[serde(skip_serializing_if = "Tags::is_empty")]
+    pub set_tags: Tags,
     #[serde(flatten)]
     pub rule: Rule,
 }
@@ -126,7 +142,7 @@ impl Refusal {
         let cause = match measure(&attempts).map(|attempt| attempt.ended) {
             Some(Ended::TooManyBricks) => Cause::TooManyBricks,
             Some(Ended::BrickTooSmall) => Cause::BrickTooSmall,
-            Some(Ended::NoSpace | Ended::BrickTooLarge) | None => Cause::NoSpace,
+            Some(Ended::NoSpace | Ended::CutOff | Ended::BrickTooLarge) | None => Cause::NoSpace,
         };
         let devices = device_refusals(wish, &attempts, candidates);
         let by_rule = by_rule(&devices);
@@ -141,14 +157,14 @@ impl Refusal {
             _ if self.wish.existing_bricks == 0 => "No space",
             Some(Ended::TooManyBricks) => "Maximum number of bricks reached.",
             Some(Ended::BrickTooSmall) => "Minimum brick size limit reached.  Out of space.",
-            Some(Ended::NoSpace | Ended::BrickTooLarge) | None => "No space",
+            Some(Ended::NoSpace | Ended::CutOff | Ended::BrickTooLarge) | None => "No space",
         }
     }
 }
 
 /// The first attempt that was tried, or the one that ended the search where none was.
 fn measure(attempts: &[Attempt]) -> Option<&Attempt> {
-    attempts.iter().find(|attempt| attempt.ended == Ended::NoSpace).or_else(|| attempts.last())
+    attempts.iter().find(|attempt| attempt.ended.was_tried()).or_else(|| attempts.last())
 }
 
 fn device_refusals<'a>(
@@ -204,7 +220,7 @@ fn device_refusal(wish: &Wish, shape: SetShape, candidate: &Candidate) -> Device
 
     let rule = if candidate.standing != Standing::Ready {
         Rule::NotReady { standing: candidate.standing }
-    } else if let Some(wanted) = wish.tag_match.as_ref().filter(|rule| !rule.matches(&candidate.tags)) {
+    } else if let Some(wanted) = wish.unmatched(&candidate.tags) {
         Rule::Tag { wanted: wanted.clone(), found: candidate.tags.get(wanted.key()).cloned() }
     } else {
         let alone = |takes: bool, role| {
@@ -216,6 +232,7 @@ fn device_refusal(wish: &Wish, shape: SetShape, candidate: &Candidate) -> Device
             (data, arbiter) => Rule::Fits { data, arbiter },
         }
     };
+    let of_sets = wish.set_rules.same().chain(wish.set_rules.different());
     DeviceRefusal {
         node: candidate.node,
         node_name: candidate.node_name.clone(),
@@ -224,6 +241,8 @@ fn device_refusal(wish: &Wish, shape: SetShape, candidate: &Candidate) -> Device
         device_name: candidate.device_name.clone(),
         needed,
         free,
+        kept: space.kept_bytes(),
+        set_tags: of_sets.map(|key| (key.to_owned(), value_of(&candidate.tags, key).to_owned())).collect(),
         rule,
     }
 }
@@ -287,14 +306,10 @@ impl Refusal {
             return writeln!(f, "There is no device.");
         }
         let (sets, brick) = (attempt.sets, attempt.brick);
-        if attempt.ended == Ended::NoSpace {
+        if attempt.ended.was_tried() {
             let number = wish.layout.bricks_per_set();
             let many = if sets == 1 { String::new() } else { format!("{sets} times ") };
-            let apart = match (number, wish.zones) {
-                (1, _) => "",
-                (_, ZoneRule::Preferred) => " on different nodes",
-                (_, ZoneRule::Strict) => " in different zones",
-            };
+            let apart = if number == 1 { String::new() } else { apart(wish) };
             match wish.layout {
                 Layout::Arbiter => {
                     let arbiter = wish.arbiter_size(brick);
@@ -311,7 +326,13 @@ impl Refusal {
                 (nodes, zones) => {
                     let verb = if nodes == 1 { "has" } else { "have" };
                     let (nodes, zones) = (counted(nodes, "node"), counted(zones, "zone"));
-                    writeln!(f, "{nodes} in {zones} {verb} room for one or more.")?;
+                    write!(f, "{nodes} in {zones} {verb} room for one or more")?;
+                    let keys: BTreeSet<&str> = wish.set_rules.same().chain(wish.set_rules.different()).collect();
+                    for key in keys.into_iter().filter(|_| number > 1) {
+                        let values: BTreeSet<_> = with_room().map(|device| value_of(&device.set_tags, key)).collect();
+                        write!(f, ", with {} of the tag {key}", counted(values.len(), "value"))?;
+                    }
+                    writeln!(f, ".")?;
                 }
             }
         }
@@ -323,7 +344,7 @@ impl Refusal {
         let tried: Vec<_> = self
             .attempts
             .iter()
-            .filter(|attempt| attempt.ended == Ended::NoSpace)
+            .filter(|attempt| attempt.ended.was_tried())
             .map(|attempt| format!("{} of {}", counted(attempt.sets, "set"), attempt.brick))
             .collect();
         match tried.as_slice() {
@@ -340,17 +361,44 @@ impl Refusal {
             Ended::BrickTooSmall => {
                 writeln!(f, "With {sets} a brick would have {brick}, the least is {}.", limits.least_brick)
             }
-            Ended::NoSpace | Ended::BrickTooLarge => writeln!(f),
+            Ended::NoSpace | Ended::CutOff | Ended::BrickTooLarge => writeln!(f),
+        }?;
+        if self.attempts.iter().any(|attempt| attempt.ended == Ended::CutOff) {
+            let why =
+                "The rules about tags leave more ways to place it than were tried: one that was not found may do.";
+            writeln!(f, "{why}")?;
         }
+        Ok(())
     }
+}
+
+/// What the bricks of a set have to do with each other.
+fn apart(wish: &Wish) -> String {
+    let rules = &wish.set_rules;
+    let mut text = match rules.most_in_zone(wish.zones) {
+        None => " on different nodes".to_owned(),
+        Some(1) => " in different zones".to_owned(),
+        Some(most) => format!(" on different nodes, {most} of a set in one zone at most"),
+    };
+    for key in rules.same() {
+        text += &format!(", all with the same tag {key}");
+    }
+    for key in rules.different() {
+        text += &format!(", no two with the same tag {key}");
+    }
+    text
 }
 
 impl fmt::Display for DeviceRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { device_name, node_name, needed, free, .. } = self;
+        let Self { device_name, node_name, needed, free, kept, .. } = self;
         write!(f, "{device_name} on {node_name}: ")?;
         let numbers = |f: &mut fmt::Formatter<'_>| {
-            write!(f, "needs {} ({} bytes), {free} free", at_least(*needed), needed.bytes())
+            write!(f, "needs {} ({} bytes), {free} free", at_least(*needed), needed.bytes())?;
+            if *kept == ByteSize::ZERO { Ok(()) } else { write!(f, " and {kept} kept in reserve") }
+        };
+        let set_tags = |f: &mut fmt::Formatter<'_>| {
+            self.set_tags.iter().try_for_each(|(key, value)| write!(f, "; its tag {key} is {value:?}"))
         };
         match &self.rule {
             Rule::NotReady { standing } => write!(f, "not used: {standing}"),
@@ -366,11 +414,13 @@ impl fmt::Display for DeviceRefusal {
             }
             Rule::Fits { data: 0, arbiter } => {
                 numbers(f)?;
-                write!(f, "; has room for {}", counted(*arbiter, "arbiter brick"))
+                write!(f, "; has room for {}", counted(*arbiter, "arbiter brick"))?;
+                set_tags(f)
             }
             Rule::Fits { data, .. } => {
                 numbers(f)?;
-                write!(f, "; has room for {}", counted(*data, "brick"))
+                write!(f, "; has room for {}", counted(*data, "brick"))?;
+                set_tags(f)
             }
         }
     }

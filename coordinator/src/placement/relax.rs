@@ -1,19 +1,23 @@
-//! What would have to be different for a refused volume to fit: single changes, each proven by placing it.
+//! What would have to be different for a refused volume to fit: single changes, and where none leaves the volume as it
+//! was asked for two at once (`pairs`), each proven by placing it.
 //!
 //! Nothing is concluded from the refusal: a [`Relaxation`] is named only once [`try_place`] has placed exactly the wish
 //! that it carries, with exactly the devices that it would take into service. A few dozen placements at the most,
-//! however many devices there are. Those that cost nothing come first, those that protect the data less come last.
+//! however many devices there are, all on one pool and on copies of it that share what is the same. Those that cost nothing come first, those that protect the data less come last.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::num::NonZeroU32;
 
 use bricklayer_proto::ids::{DeviceId, NodeId};
-use bricklayer_proto::size::ByteSize;
+use bricklayer_proto::size::{ByteSize, Extents};
 use bricklayer_proto::task::Layout;
 use serde::Serialize;
 
 use super::search::try_place;
-use super::{Candidate, LEAST_ARBITER, Limits, Placement, Refusal, Standing, TagMatch, Wish, ZoneRule};
+use super::{Candidate, LEAST_ARBITER, Limits, Placement, Pool, Refusal, Standing, TagMatch, TagRule, Wish, ZoneRule};
+
+mod pairs;
 
 /// So many devices at the most are left out again, one by one, of those that would have to come into service.
 const MOST_LEFT_OUT: usize = 6;
@@ -25,7 +29,9 @@ const LOOSER: u32 = 4;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Relaxation {
     pub change: Relaxed,
-    /// The wish, changed; the same where devices come into service.
+    /// What has to be different besides.
+    pub also: Option<Relaxed>,
+    /// The wish, changed; the same where devices come into service or nothing is kept free.
     pub wish: Wish,
     /// What it comes to.
     pub sets: usize,
@@ -34,7 +40,7 @@ pub struct Relaxation {
     pub zones: usize,
 }
 
-/// The one thing that is different.
+/// One thing that is different.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Relaxed {
@@ -50,6 +56,12 @@ pub enum Relaxed {
     AnyTags {
         instead_of: TagMatch,
     },
+    /// Without this rule of the policy.
+    TagRule {
+        without: TagRule,
+    },
+    /// Nothing is kept free on the devices.
+    Reserve,
     /// More or smaller bricks than the installation allows.
     Limits {
         limits: Limits,
@@ -63,6 +75,10 @@ pub enum Relaxed {
     SnapshotFactor {
         milli: u32,
         instead_of: u32,
+    },
+    /// A zone may have more bricks of a set than the policy allows.
+    AnyNumberInAZone {
+        instead_of: NonZeroU32,
     },
     /// Zones are preferred and not demanded.
     ZonesPreferred,
@@ -95,90 +111,102 @@ impl Refusal {
     /// With the word that it would fit without what is in the trash, if so. `candidates`: the devices as they would be.
     #[must_use]
     pub fn or_without_trash(mut self, volumes: Vec<String>, candidates: &[Candidate]) -> Self {
-        let look = Look { wish: &self.wish, candidates };
+        let look = Look { wish: &self.wish, candidates, pool: Pool::of(candidates.iter()) };
         let found = look.proven(Relaxed::EmptyTrash { volumes }, self.wish.clone());
         self.relaxations.splice(0..0, found);
         self
     }
 }
 
-/// The single changes with which the wish, which does not fit, would fit.
+/// The changes with which the wish, which does not fit, would fit.
 fn relaxations(wish: &Wish, largest: Option<ByteSize>, candidates: &[Candidate]) -> Vec<Relaxation> {
-    let look = Look { wish, candidates };
+    let look = Look { wish, candidates, pool: Pool::of(candidates.iter()) };
     let mut found = Vec::new();
     found.extend(look.in_service());
     // What a volume is cannot be changed where it is only to grow.
     let new = wish.existing_bricks == 0;
     if new {
         found.extend(look.any_tags());
+        found.extend(look.without_tag_rules());
     }
+    found.extend(look.reserve());
     found.extend(look.limits());
     found.extend(largest.and_then(|size| look.size(size)));
     if new {
         found.extend(look.snapshot_factor());
+        found.extend(look.any_number_in_a_zone());
         found.extend(look.zones_preferred());
         found.extend(look.layouts());
+    }
+    let as_asked = |one: &Relaxation| one.weaker().is_none() && !matches!(one.change, Relaxed::Size { .. });
+    if !found.iter().any(as_asked) {
+        let pairs = look.pairs(&found, new);
+        found.extend(pairs);
     }
     found
 }
 
-struct Look<'a> {
-    wish: &'a Wish,
-    candidates: &'a [Candidate],
+pub(super) struct Look<'a> {
+    pub wish: &'a Wish,
+    pub candidates: &'a [Candidate],
+    /// All of them, those that take no bricks included.
+    pub pool: Pool,
 }
 
 impl Look<'_> {
     fn proven(&self, change: Relaxed, wish: Wish) -> Option<Relaxation> {
-        let placement = try_place(&wish, self.candidates)?;
+        let placement = try_place(&wish, &self.pool)?;
         Some(self.relaxation(change, wish, &placement))
     }
 
-    fn relaxation(&self, change: Relaxed, wish: Wish, placement: &Placement) -> Relaxation {
-        let zones: BTreeMap<NodeId, u32> = self.candidates.iter().map(|one| (one.node, one.zone)).collect();
+    pub fn relaxation(&self, change: Relaxed, wish: Wish, placement: &Placement) -> Relaxation {
+        let on: BTreeSet<NodeId> = placement.bricks().map(|brick| brick.node).collect();
+        let known = self.candidates.iter().filter(|one| on.contains(&one.node));
+        let zones: BTreeMap<NodeId, u32> = known.map(|one| (one.node, one.zone)).collect();
         let of_set = placement.sets.iter().map(|set| {
             let zones: BTreeSet<_> = set.iter().map(|brick| zones.get(&brick.node)).collect();
             zones.len()
         });
         let zones = of_set.min().unwrap_or(0);
-        Relaxation { change, wish, sets: placement.sets.len(), brick: placement.brick_size, zones }
+        Relaxation { change, also: None, wish, sets: placement.sets.len(), brick: placement.brick_size, zones }
     }
 
     /// What a command would bring into service is looked at first, and only then what somebody has to repair.
     fn in_service(&self) -> Option<Relaxation> {
-        let stages: [fn(Standing) -> bool; 2] = [is_switched_off, can_come_back];
-        stages.into_iter().find_map(|comes| self.in_service_of(comes))
+        COMES_BACK.into_iter().find_map(|comes| self.in_service_of(comes))
     }
 
     fn in_service_of(&self, comes: fn(Standing) -> bool) -> Option<Relaxation> {
         if !self.candidates.iter().any(|candidate| comes(candidate.standing)) {
             return None;
         }
-        let mut trial = self.candidates.to_vec();
-        for candidate in trial.iter_mut().filter(|candidate| comes(candidate.standing)) {
-            candidate.standing = Standing::Ready;
-        }
+        let trial = self.pool.with(|one| comes(one.standing).then(|| ready(one)));
         let placement = try_place(self.wish, &trial)?;
-        let taken: BTreeSet<DeviceId> = placement.bricks().map(|brick| brick.device).collect();
-        let was = |candidate: &&Candidate| candidate.standing != Standing::Ready && taken.contains(&candidate.device);
-        let mut needed: Vec<OutOfService> = self.candidates.iter().filter(was).map(OutOfService::of).collect();
-        needed.sort();
-
-        let mut try_with = |needed: &[OutOfService]| {
-            let needed: BTreeSet<DeviceId> = needed.iter().map(|one| one.device).collect();
-            for (candidate, now) in trial.iter_mut().zip(self.candidates) {
-                let comes = needed.contains(&candidate.device);
-                candidate.standing = if comes { Standing::Ready } else { now.standing };
-            }
-            try_place(self.wish, &trial)
-        };
-        let mut placement = try_with(&needed)?;
+        let mut needed = self.out_of_service(&placement);
+        let mut placement = try_place(self.wish, &self.with_service(&self.pool, &needed))?;
         for one in needed.clone().into_iter().take(MOST_LEFT_OUT) {
             let fewer: Vec<OutOfService> = needed.iter().filter(|other| **other != one).cloned().collect();
-            if let Some(found) = try_with(&fewer).filter(|_| !fewer.is_empty()) {
+            let found = try_place(self.wish, &self.with_service(&self.pool, &fewer)).filter(|_| !fewer.is_empty());
+            if let Some(found) = found {
                 (needed, placement) = (fewer, found);
             }
         }
         Some(self.relaxation(Relaxed::InService { devices: needed }, self.wish.clone(), &placement))
+    }
+
+    /// The devices of a placement that take no bricks now.
+    pub fn out_of_service(&self, placement: &Placement) -> Vec<OutOfService> {
+        let taken: BTreeSet<DeviceId> = placement.bricks().map(|brick| brick.device).collect();
+        let was = |candidate: &&Candidate| candidate.standing != Standing::Ready && taken.contains(&candidate.device);
+        let mut needed: Vec<OutOfService> = self.candidates.iter().filter(was).map(OutOfService::of).collect();
+        needed.sort();
+        needed
+    }
+
+    /// A pool of these devices, with some of them in service.
+    pub fn with_service(&self, pool: &Pool, needed: &[OutOfService]) -> Pool {
+        let devices: BTreeSet<DeviceId> = needed.iter().map(|one| one.device).collect();
+        pool.with(|one| devices.contains(&one.device).then(|| ready(one)))
     }
 
     fn any_tags(&self) -> Option<Relaxation> {
@@ -186,25 +214,26 @@ impl Look<'_> {
         self.proven(Relaxed::AnyTags { instead_of }, Wish { tag_match: None, ..self.wish.clone() })
     }
 
+    /// One rule left out.
+    fn without_tag_rules(&self) -> Vec<Relaxation> {
+        let rules = self.wish.set_rules.tags.iter();
+        rules
+            .filter_map(|rule| self.proven(Relaxed::TagRule { without: rule.clone() }, without(self.wish, rule)))
+            .collect()
+    }
+
+    /// With nothing kept free.
+    fn reserve(&self) -> Option<Relaxation> {
+        let pool = without_reserve(&self.pool, self.candidates)?;
+        let placement = try_place(self.wish, &pool)?;
+        Some(self.relaxation(Relaxed::Reserve, self.wish.clone(), &placement))
+    }
+
     /// Tried with looser limits than it needs, and then proven with those that it needs.
     fn limits(&self) -> Option<Relaxation> {
-        let now = self.wish.limits;
-        // mkfs.xfs makes nothing smaller.
-        let least_brick = ByteSize::from_bytes(now.least_brick.bytes() / u64::from(LOOSER)).max(LEAST_ARBITER);
-        let looser = Limits {
-            least_brick: least_brick.min(now.least_brick),
-            most_bricks: now.most_bricks.saturating_mul(LOOSER),
-            ..now
-        };
-        let found = try_place(&Wish { limits: looser, ..self.wish.clone() }, self.candidates)?;
-        let sets = u64::try_from(found.sets.len()).ok()?;
-        let bricks = u32::try_from(self.wish.bricks(sets)).ok()?;
-        let limits = Limits {
-            least_brick: found.brick_size.min(now.least_brick),
-            most_bricks: bricks.max(now.most_bricks),
-            ..now
-        };
-        self.proven(Relaxed::Limits { limits, instead_of: now }, Wish { limits, ..self.wish.clone() })
+        let found = try_place(&Wish { limits: looser(self.wish.limits), ..self.wish.clone() }, &self.pool)?;
+        let (instead_of, limits) = (self.wish.limits, needed_limits(self.wish, &found)?);
+        self.proven(Relaxed::Limits { limits, instead_of }, Wish { limits, ..self.wish.clone() })
     }
 
     fn size(&self, size: ByteSize) -> Option<Relaxation> {
@@ -234,6 +263,11 @@ impl Look<'_> {
         Some(best)
     }
 
+    fn any_number_in_a_zone(&self) -> Option<Relaxation> {
+        let instead_of = self.wish.set_rules.most_per_zone.filter(|_| self.wish.zones == ZoneRule::Preferred)?;
+        self.proven(Relaxed::AnyNumberInAZone { instead_of }, any_number_in_a_zone(self.wish))
+    }
+
     fn zones_preferred(&self) -> Option<Relaxation> {
         let strict = self.wish.zones == ZoneRule::Strict;
         strict
@@ -245,24 +279,71 @@ impl Look<'_> {
     fn layouts(&self) -> Vec<Relaxation> {
         let instead_of = self.wish.layout;
         let with = |layout| self.proven(Relaxed::Layout { layout, instead_of }, Wish { layout, ..self.wish.clone() });
-        let first = |layouts: &[Layout]| layouts.iter().find_map(|layout| with(*layout));
-        let replicas = |most: u32| (1..=most).rev().map(|replica| Layout::Replicate { replica }).collect::<Vec<_>>();
-        let disperse = |data, redundancy| Layout::Disperse { data, redundancy };
-        match instead_of {
-            Layout::Distribute => Vec::new(),
-            Layout::Replicate { replica: 3 } => with(Layout::Arbiter).into_iter().chain(first(&replicas(2))).collect(),
-            Layout::Replicate { replica } => first(&replicas(replica.saturating_sub(1))).into_iter().collect(),
-            Layout::Arbiter => first(&replicas(2)).into_iter().collect(),
-            // heketi's codes with less redundancy.
-            Layout::Disperse { redundancy, .. } => {
-                let less = [disperse(8, 3), disperse(4, 2), disperse(2, 1)].into_iter().filter(
-                    |layout| matches!(layout, Layout::Disperse { redundancy: other, .. } if *other < redundancy),
-                );
-                first(&less.collect::<Vec<_>>()).into_iter().collect()
-            }
+        let (arbiter, less) = weaker_layouts(instead_of);
+        arbiter.and_then(with).into_iter().chain(less.into_iter().find_map(with)).collect()
+    }
+}
+
+pub(super) fn ready(candidate: &Candidate) -> Candidate {
+    Candidate { standing: Standing::Ready, ..candidate.clone() }
+}
+
+pub(super) fn without(wish: &Wish, rule: &TagRule) -> Wish {
+    let mut wish = wish.clone();
+    wish.set_rules.tags.retain(|other| other != rule);
+    wish
+}
+
+pub(super) fn any_number_in_a_zone(wish: &Wish) -> Wish {
+    let mut wish = wish.clone();
+    wish.set_rules.most_per_zone = None;
+    wish
+}
+
+/// `None` where nothing is kept.
+pub(super) fn without_reserve(pool: &Pool, candidates: &[Candidate]) -> Option<Pool> {
+    let keeps = |one: &Candidate| one.space.kept > Extents::ZERO;
+    candidates
+        .iter()
+        .any(keeps)
+        .then(|| pool.with(|one| keeps(one).then(|| Candidate { space: one.space.keeping_nothing(), ..one.clone() })))
+}
+
+pub(super) fn looser(now: Limits) -> Limits {
+    // mkfs.xfs makes nothing smaller.
+    let least_brick = ByteSize::from_bytes(now.least_brick.bytes() / u64::from(LOOSER)).max(LEAST_ARBITER);
+    Limits { least_brick: least_brick.min(now.least_brick), most_bricks: now.most_bricks.saturating_mul(LOOSER), ..now }
+}
+
+/// Of looser limits, those that the placement needs.
+pub(super) fn needed_limits(wish: &Wish, found: &Placement) -> Option<Limits> {
+    let now = wish.limits;
+    let sets = u64::try_from(found.sets.len()).ok()?;
+    let bricks = u32::try_from(wish.bricks(sets)).ok()?;
+    Some(Limits { least_brick: found.brick_size.min(now.least_brick), most_bricks: bricks.max(now.most_bricks), ..now })
+}
+
+/// The arbiter, and what protects the data less than that.
+pub(super) fn weaker_layouts(layout: Layout) -> (Option<Layout>, Vec<Layout>) {
+    let replicas = |most: u32| (1..=most).rev().map(|replica| Layout::Replicate { replica }).collect::<Vec<_>>();
+    let disperse = |data, redundancy| Layout::Disperse { data, redundancy };
+    match layout {
+        Layout::Distribute => (None, Vec::new()),
+        Layout::Replicate { replica: 3 } => (Some(Layout::Arbiter), replicas(2)),
+        Layout::Replicate { replica } => (None, replicas(replica.saturating_sub(1))),
+        Layout::Arbiter => (None, replicas(2)),
+        // heketi's codes with less redundancy.
+        Layout::Disperse { redundancy, .. } => {
+            let less = [disperse(8, 3), disperse(4, 2), disperse(2, 1)];
+            let is_less =
+                |layout: &Layout| matches!(layout, Layout::Disperse { redundancy: other, .. } if *other < redundancy);
+            (None, less.into_iter().filter(is_less).collect())
         }
     }
 }
+
+/// Which devices come into service: first those that a command switches on, then those that somebody has to repair.
+pub(super) const COMES_BACK: [fn(Standing) -> bool; 2] = [is_switched_off, can_come_back];
 
 /// By a person's command, which a command takes back.
 fn is_switched_off(standing: Standing) -> bool {
@@ -300,22 +381,90 @@ impl Relaxation {
     #[must_use]
     pub fn candidates(&self, candidates: &[Candidate]) -> Vec<Candidate> {
         let mut candidates = candidates.to_vec();
-        if let Relaxed::InService { devices } = &self.change {
+        for change in self.changes() {
             for candidate in &mut candidates {
-                if devices.iter().any(|one| one.device == candidate.device) {
-                    candidate.standing = Standing::Ready;
+                match change {
+                    Relaxed::InService { devices } if devices.iter().any(|one| one.device == candidate.device) => {
+                        candidate.standing = Standing::Ready;
+                    }
+                    Relaxed::Reserve => candidate.space = candidate.space.keeping_nothing(),
+                    _ => {}
                 }
             }
         }
         candidates
     }
 
+    /// One or two.
+    pub fn changes(&self) -> impl Iterator<Item = &Relaxed> {
+        std::iter::once(&self.change).chain(&self.also)
+    }
+
     /// What the data is protected less by; nothing where it is as safe as before.
     #[must_use]
     pub fn weaker(&self) -> Option<String> {
-        match &self.change {
-            Relaxed::ZonesPreferred => Some("a zone that fails takes more than one brick of a set with it".to_owned()),
-            Relaxed::Layout { layout, instead_of } => Some(match (layout, instead_of) {
+        let all: Vec<String> = self.changes().filter_map(Relaxed::weaker).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    fn say(&self, change: &Relaxed) -> String {
+        match change {
+            Relaxed::InService { devices } => {
+                let devices: Vec<_> = devices
+                    .iter()
+                    .map(|one| format!("{} on {} were in service ({})", one.device_name, one.node_name, one.standing))
+                    .collect();
+                format!("if {}", devices.join(" and "))
+            }
+            Relaxed::EmptyTrash { volumes } => {
+                format!("if the trash were emptied of {} (`bricklayer trash empty`)", volumes.join(", "))
+            }
+            Relaxed::AnyTags { instead_of } => format!("without the rule {instead_of}"),
+            Relaxed::TagRule { without } => format!("without the policy's rule {without}"),
+            Relaxed::Reserve => "with nothing kept in reserve".to_owned(),
+            Relaxed::Limits { limits, instead_of } => {
+                let mut text = "with other limits".to_owned();
+                if limits.most_bricks != instead_of.most_bricks {
+                    let (to, from) = (limits.most_bricks, instead_of.most_bricks);
+                    text += &format!(", placement.most_bricks_per_volume {to} instead of {from}");
+                }
+                if limits.least_brick != instead_of.least_brick {
+                    let (to, from) = (limits.least_brick, instead_of.least_brick);
+                    text += &format!(", placement.smallest_brick {to} instead of {from}");
+                }
+                text
+            }
+            Relaxed::Size { size, instead_of } => format!("with {size} instead of {instead_of}"),
+            Relaxed::SnapshotFactor { milli: 1000, instead_of } => {
+                format!("without room for snapshots instead of a factor of {}", factor(*instead_of))
+            }
+            Relaxed::SnapshotFactor { milli, instead_of } => {
+                format!("with a snapshot factor of {} instead of {}", factor(*milli), factor(*instead_of))
+            }
+            Relaxed::AnyNumberInAZone { instead_of } => {
+                format!("with more than {instead_of} bricks of a set in one zone")
+            }
+            Relaxed::ZonesPreferred => {
+                let wanted = self.wish.layout.bricks_per_set();
+                let zones = if self.zones == 1 { "1 zone".to_owned() } else { format!("{} zones", self.zones) };
+                format!("with {zones} instead of {wanted}, without strict zone checking")
+            }
+            Relaxed::Layout { layout, .. } => format!("as {}", in_words(*layout)),
+        }
+    }
+}
+
+impl Relaxed {
+    fn weaker(&self) -> Option<String> {
+        match self {
+            Self::ZonesPreferred => Some("a zone that fails takes more than one brick of a set with it".to_owned()),
+            Self::AnyNumberInAZone { instead_of } => {
+                Some(format!("a zone that fails takes more than {instead_of} bricks of a set with it"))
+            }
+            Self::TagRule { without: TagRule::Different(key) } => {
+                Some(format!("what fails together by {key} takes more than one brick of a set with it"))
+            }
+            Self::Layout { layout, instead_of } => Some(match (layout, instead_of) {
                 (Layout::Arbiter, _) => "two copies of the data instead of three".to_owned(),
                 (Layout::Replicate { replica: 2 }, _) => {
                     "two copies, and no third brick to tell which of them is right".to_owned()
@@ -328,12 +477,14 @@ impl Relaxation {
                     format!("a set outlives the loss of {redundancy} {bricks} and no more")
                 }
             }),
-            Relaxed::InService { .. }
-            | Relaxed::EmptyTrash { .. }
-            | Relaxed::AnyTags { .. }
-            | Relaxed::Limits { .. }
-            | Relaxed::Size { .. }
-            | Relaxed::SnapshotFactor { .. } => None,
+            Self::InService { .. }
+            | Self::EmptyTrash { .. }
+            | Self::AnyTags { .. }
+            | Self::TagRule { .. }
+            | Self::Reserve
+            | Self::Limits { .. }
+            | Self::Size { .. }
+            | Self::SnapshotFactor { .. } => None,
         }
     }
 }
@@ -342,44 +493,8 @@ impl Relaxation {
 impl fmt::Display for Relaxation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (sets, brick) = (self.sets, self.brick);
-        match &self.change {
-            Relaxed::InService { devices } => {
-                let devices: Vec<_> = devices
-                    .iter()
-                    .map(|one| format!("{} on {} were in service ({})", one.device_name, one.node_name, one.standing))
-                    .collect();
-                write!(f, "if {}", devices.join(" and "))?;
-            }
-            Relaxed::EmptyTrash { volumes } => {
-                write!(f, "if the trash were emptied of {} (`bricklayer trash empty`)", volumes.join(", "))?;
-            }
-            Relaxed::AnyTags { instead_of } => write!(f, "without the rule {instead_of}")?,
-            Relaxed::Limits { limits, instead_of } => {
-                f.write_str("with other limits")?;
-                if limits.most_bricks != instead_of.most_bricks {
-                    let (to, from) = (limits.most_bricks, instead_of.most_bricks);
-                    write!(f, ", placement.most_bricks_per_volume {to} instead of {from}")?;
-                }
-                if limits.least_brick != instead_of.least_brick {
-                    let (to, from) = (limits.least_brick, instead_of.least_brick);
-                    write!(f, ", placement.smallest_brick {to} instead of {from}")?;
-                }
-            }
-            Relaxed::Size { size, instead_of } => write!(f, "with {size} instead of {instead_of}")?,
-            Relaxed::SnapshotFactor { milli: 1000, instead_of } => {
-                write!(f, "without room for snapshots instead of a factor of {}", factor(*instead_of))?;
-            }
-            Relaxed::SnapshotFactor { milli, instead_of } => {
-                write!(f, "with a snapshot factor of {} instead of {}", factor(*milli), factor(*instead_of))?;
-            }
-            Relaxed::ZonesPreferred => {
-                let wanted = self.wish.layout.bricks_per_set();
-                let zones = if self.zones == 1 { "1 zone".to_owned() } else { format!("{} zones", self.zones) };
-                write!(f, "with {zones} instead of {wanted}, without strict zone checking")?;
-            }
-            Relaxed::Layout { layout, .. } => write!(f, "as {}", in_words(*layout))?,
-        }
-        write!(f, " ({sets} {} of {brick})", if sets == 1 { "set" } else { "sets" })?;
+        let changes: Vec<_> = self.changes().map(|change| self.say(change)).collect();
+        write!(f, "{} ({sets} {} of {brick})", changes.join(", and "), if sets == 1 { "set" } else { "sets" })?;
         match self.weaker() {
             Some(weaker) => write!(f, "; weaker: {weaker}"),
             None => Ok(()),

@@ -6,12 +6,14 @@ use std::fmt;
 
 use bricklayer_proto::ids::{DeviceId, NodeId};
 use bricklayer_proto::inventory::BrickRole;
-use bricklayer_proto::size::ByteSize;
+use bricklayer_proto::size::{ByteSize, ExtentSize};
+use bricklayer_proto::space::BrickSpace;
 use bricklayer_proto::task::Layout;
 use serde::Serialize;
 
-use super::assign::Takes;
-use super::{Candidate, Placed, Pool, Standing, TagMatch, ZoneRule, ledger};
+use super::ground::Takes;
+use super::policy::{usual, value_of};
+use super::{Candidate, OverCommit, Placed, Pool, SetRules, Standing, TagMatch, Tags, ZoneRule, ledger};
 
 /// The brick that moves, and what its set and its volume demand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,12 +24,37 @@ pub struct ReplaceWish {
     pub snapshot_factor_milli: u32,
     pub zones: ZoneRule,
     pub tag_match: Option<TagMatch>,
+    pub set_rules: SetRules,
+    pub over_commit: OverCommit,
     /// Where it is now.
     pub from: DeviceId,
-    /// Node and zone of the other bricks of its set.
-    pub others: Vec<(NodeId, u32)>,
+    /// The other bricks of its set.
+    pub others: Vec<OtherBrick>,
     /// The device that a person chose; all of them otherwise.
     pub to: Option<DeviceId>,
+}
+
+impl ReplaceWish {
+    fn brick(&self, one: ExtentSize) -> Option<BrickSpace> {
+        let over_commit = if self.role == BrickRole::Data { self.over_commit } else { OverCommit::NONE };
+        ledger::brick_over(self.asked, self.snapshot_factor_milli, over_commit, one)
+    }
+}
+
+/// Where another brick of the set is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherBrick {
+    pub node: NodeId,
+    pub zone: u32,
+    /// Of its device and node; needed only where the set's rules speak about tags.
+    pub tags: Tags,
+}
+
+impl OtherBrick {
+    #[must_use]
+    pub fn at(candidate: &Candidate) -> Self {
+        Self { node: candidate.node, zone: candidate.zone, tags: candidate.tags.clone() }
+    }
 }
 
 /// There is no device for it; says of each why.
@@ -47,12 +74,23 @@ pub enum WhyNot {
     },
     /// Another brick of the set is on its node.
     NodeOfSet,
-    /// Another brick of the set is in its zone, and zones are strict.
+    /// As many other bricks of the set are in its zone as may be there.
     ZoneOfSet {
         zone: u32,
+        most: usize,
     },
     Tag {
         wanted: TagMatch,
+    },
+    /// Another brick of the set is on a device with the same value, which none may share.
+    TagOfSet {
+        key: String,
+        value: String,
+    },
+    /// The other bricks of the set are on devices with another value, which all have to share.
+    TagNotOfSet {
+        key: String,
+        wanted: String,
     },
     /// The tag `arbiter` keeps this role off it.
     Role {
@@ -90,13 +128,11 @@ fn preference(zones: &BTreeSet<u32>, candidate: &Candidate, left: ByteSize) -> P
 
 /// Looks only into groups of devices that may be better than what was found before.
 fn best_in(wish: &ReplaceWish, pool: &Pool) -> Option<Placed> {
-    let zones: BTreeSet<u32> = wish.others.iter().map(|(_, zone)| *zone).collect();
+    let zones: BTreeSet<u32> = wish.others.iter().map(|other| other.zone).collect();
     let mut best: Option<(Preference, Placed)> = None;
     for (_, _, member) in pool.members() {
         for group in &member.groups {
-            let Some(brick) = ledger::brick(wish.asked, wish.snapshot_factor_milli, group.extent_size) else {
-                continue;
-            };
+            let Some(brick) = wish.brick(group.extent_size) else { continue };
             let first = group.slots.first().map(|slot| &member.candidates[slot.candidate]);
             let (Some(most), Some(first)) = (group.most_after(&brick), first) else { continue };
             let bound = preference(&zones, first, most);
@@ -105,7 +141,7 @@ fn best_in(wish: &ReplaceWish, pool: &Pool) -> Option<Placed> {
             }
             let fitting = group.slots.iter().filter_map(|slot| {
                 let candidate = &member.candidates[slot.candidate];
-                let (placed, left) = judge(wish, &zones, candidate).ok()?;
+                let (placed, left) = judge(wish, candidate).ok()?;
                 Some((preference(&zones, candidate, left), placed))
             });
             best = fitting.chain(best).min_by_key(|(preference, _)| *preference);
@@ -118,11 +154,11 @@ fn replace_among<'a>(
     wish: &ReplaceWish,
     candidates: impl Iterator<Item = &'a Candidate>,
 ) -> Result<Placed, NoReplacement> {
-    let zones: BTreeSet<u32> = wish.others.iter().map(|(_, zone)| *zone).collect();
+    let zones: BTreeSet<u32> = wish.others.iter().map(|other| other.zone).collect();
     let mut devices = Vec::new();
     let mut fitting = Vec::new();
     for candidate in candidates.filter(|candidate| wish.to.is_none_or(|to| to == candidate.device)) {
-        match judge(wish, &zones, candidate) {
+        match judge(wish, candidate) {
             Ok((placed, left)) => fitting.push((preference(&zones, candidate, left), placed)),
             Err(why) => devices.push((format!("{} on {}", candidate.device_name, candidate.node_name), why)),
         }
@@ -136,27 +172,44 @@ fn replace_among<'a>(
     }
 }
 
-fn judge(wish: &ReplaceWish, zones: &BTreeSet<u32>, candidate: &Candidate) -> Result<(Placed, ByteSize), WhyNot> {
+fn judge(wish: &ReplaceWish, candidate: &Candidate) -> Result<(Placed, ByteSize), WhyNot> {
     if candidate.device == wish.from {
         return Err(WhyNot::Itself);
     }
     if candidate.standing != Standing::Ready {
         return Err(WhyNot::NotReady { standing: candidate.standing });
     }
-    if wish.others.iter().any(|(node, _)| *node == candidate.node) {
+    if wish.others.iter().any(|other| other.node == candidate.node) {
         return Err(WhyNot::NodeOfSet);
     }
-    if wish.zones == ZoneRule::Strict && zones.contains(&candidate.zone) {
-        return Err(WhyNot::ZoneOfSet { zone: candidate.zone });
+    if let Some(most) = wish.set_rules.most_in_zone(wish.zones) {
+        let zone = candidate.zone;
+        if wish.others.iter().filter(|other| other.zone == zone).count() >= most {
+            return Err(WhyNot::ZoneOfSet { zone, most });
+        }
     }
-    if let Some(wanted) = wish.tag_match.as_ref().filter(|rule| !rule.matches(&candidate.tags)) {
+    let own = wish.tag_match.as_ref().filter(|rule| !rule.matches(&candidate.tags));
+    if let Some(wanted) = own.or_else(|| wish.set_rules.unmatched(&candidate.tags)) {
         return Err(WhyNot::Tag { wanted: wanted.clone() });
+    }
+    let of_others = |key| wish.others.iter().map(move |other| value_of(&other.tags, key));
+    for key in wish.set_rules.different() {
+        let value = value_of(&candidate.tags, key);
+        if of_others(key).any(|other| other == value) {
+            return Err(WhyNot::TagOfSet { key: key.to_owned(), value: value.to_owned() });
+        }
+    }
+    for key in wish.set_rules.same() {
+        let value = value_of(&candidate.tags, key);
+        if let Some(wanted) = usual(of_others(key)).filter(|wanted| *wanted != value) {
+            return Err(WhyNot::TagNotOfSet { key: key.to_owned(), wanted: wanted.to_owned() });
+        }
     }
     if !Takes::of(wish.layout, &candidate.tags).role(wish.role) {
         return Err(WhyNot::Role { role: wish.role });
     }
     let group = &candidate.space;
-    let brick = group.brick(wish.asked, wish.snapshot_factor_milli);
+    let brick = wish.brick(group.extent_size);
     let needed = brick.as_ref().and_then(|brick| group.needed(brick));
     let fits = brick.and_then(|space| Some((space, group.after(&space)?)));
     let Some((space, left)) = fits else {
@@ -190,10 +243,19 @@ impl fmt::Display for WhyNot {
             Self::Itself => f.write_str("the brick is there now"),
             Self::NotReady { standing } => write!(f, "not used: {standing}"),
             Self::NodeOfSet => f.write_str("its node holds another brick of the set"),
-            Self::ZoneOfSet { zone } => {
+            Self::ZoneOfSet { zone, most: 1 } => {
                 write!(f, "its zone {zone} holds another brick of the set, and zone checking is strict")
             }
+            Self::ZoneOfSet { zone, most } => {
+                write!(f, "its zone {zone} holds {most} other bricks of the set, as many as a zone may have")
+            }
             Self::Tag { wanted } => write!(f, "not used: {wanted} is wanted"),
+            Self::TagOfSet { key, value } => {
+                write!(f, "another brick of the set has the same tag {key}, {value:?}, and they have to be different")
+            }
+            Self::TagNotOfSet { key, wanted } => {
+                write!(f, "the other bricks of the set have the tag {key} {wanted:?}, and all have to have the same")
+            }
             Self::Role { role: BrickRole::Data } => f.write_str("its tag `arbiter` reserves it for arbiter bricks"),
             Self::Role { role: BrickRole::Arbiter } => f.write_str("its tag `arbiter` keeps arbiter bricks off it"),
             Self::Space { needed, free } => write!(f, "needs {} bytes, {} free", needed.bytes(), free.bytes()),
@@ -204,8 +266,9 @@ impl fmt::Display for WhyNot {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::num::NonZeroU32;
 
-    use bricklayer_proto::size::{ExtentSize, Extents};
+    use bricklayer_proto::size::Extents;
 
     use super::super::DeviceSpace;
     use super::*;
@@ -218,11 +281,16 @@ mod tests {
             node: NodeId::from_u128(node),
             zone,
             standing: Standing::Ready,
-            space: DeviceSpace { extent_size: one, total: free, free, spare: Extents::ZERO },
+            space: DeviceSpace { extent_size: one, total: free, free, spare: Extents::ZERO, kept: Extents::ZERO },
             tags: BTreeMap::new(),
             node_name: format!("n{node}"),
             device_name: format!("/dev/sd{id}"),
         }
+    }
+
+    /// On the node of that number, in the zone of that number.
+    fn other(number: u32) -> OtherBrick {
+        OtherBrick { node: NodeId::from_u128(number.into()), zone: number, tags: BTreeMap::new() }
     }
 
     /// A brick of 5 GiB on device 1 of node 1; its set also has nodes 2 and 3 in the zones 2 and 3.
@@ -234,8 +302,10 @@ mod tests {
             snapshot_factor_milli: 1000,
             zones: ZoneRule::Preferred,
             tag_match: None,
+            set_rules: SetRules::default(),
+            over_commit: OverCommit::NONE,
             from: DeviceId::from_u128(1),
-            others: vec![(NodeId::from_u128(2), 2), (NodeId::from_u128(3), 3)],
+            others: vec![other(2), other(3)],
             to: None,
         }
     }
@@ -272,7 +342,40 @@ mod tests {
     fn strict_zones_refuse_the_zones_of_the_set() {
         let strict = ReplaceWish { zones: ZoneRule::Strict, ..wish() };
         let refused = replace(&strict, &[candidate(4, 4, 2, 900)]).unwrap_err();
-        assert_eq!(refused.devices[0].1, WhyNot::ZoneOfSet { zone: 2 });
+        assert_eq!(refused.devices[0].1, WhyNot::ZoneOfSet { zone: 2, most: 1 });
+    }
+
+    #[test]
+    fn a_zone_takes_as_many_bricks_of_a_set_as_the_policy_allows() {
+        let two = SetRules { most_per_zone: NonZeroU32::new(2), ..SetRules::default() };
+        let mut wish = ReplaceWish { set_rules: two, ..wish() };
+        assert_eq!(chosen(&wish, &[candidate(4, 4, 2, 900)]), Ok(0));
+        wish.others.push(OtherBrick { node: NodeId::from_u128(5), ..other(2) });
+        let refused = replace(&wish, &[candidate(4, 4, 2, 900)]).unwrap_err();
+        assert_eq!(refused.devices[0].1, WhyNot::ZoneOfSet { zone: 2, most: 2 });
+    }
+
+    #[test]
+    fn tags_that_a_set_shares_or_must_not_share_are_kept() {
+        let tagged = |mut of: OtherBrick, value: &str| {
+            of.tags.insert("rack".to_owned(), value.to_owned());
+            of
+        };
+        let rule = |rule: &str| SetRules { tags: vec![rule.parse().unwrap()], ..SetRules::default() };
+        let others = vec![tagged(other(2), "a"), tagged(other(3), "b")];
+        let mut device = candidate(4, 4, 4, 900);
+        device.tags.insert("rack".to_owned(), "b".to_owned());
+        let different = ReplaceWish { set_rules: rule("different:rack"), others: others.clone(), ..wish() };
+        let refused = replace(&different, &[device.clone()]).unwrap_err();
+        assert_eq!(refused.devices[0].1, WhyNot::TagOfSet { key: "rack".to_owned(), value: "b".to_owned() });
+        device.tags.insert("rack".to_owned(), "c".to_owned());
+        assert!(replace(&different, &[device.clone()]).is_ok());
+
+        let same = ReplaceWish { set_rules: rule("same:rack"), others, ..wish() };
+        let refused = replace(&same, &[device.clone()]).unwrap_err();
+        assert_eq!(refused.devices[0].1, WhyNot::TagNotOfSet { key: "rack".to_owned(), wanted: "a".to_owned() });
+        device.tags.insert("rack".to_owned(), "a".to_owned());
+        assert!(replace(&same, &[device]).is_ok());
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use bricklayer_proto::size::{ByteSize, GIB, KIB};
 use bricklayer_proto::task::Layout;
 
-use super::assign::{Field, SetShape, assign, fits};
+use super::assign::{SetShape, Unplaced, assign, fits};
+use super::ground::Ground;
 use super::refusal::{Attempt, Ended};
 use super::{AVERAGE_FILE_SIZE, Candidate, LEAST_ARBITER, Placement, Pool, Refusal, Wish};
 
@@ -31,16 +32,16 @@ fn place_on<'a, All>(wish: &Wish, pool: &Pool, all: impl FnOnce() -> All) -> Res
 where
     All: Iterator<Item = &'a Candidate>,
 {
-    let field = Field::new(wish, pool);
-    search(&field, wish).map_err(|attempts| Box::new(Refusal::new(wish, attempts, all(), largest_on(&field, wish))))
+    let ground = Ground::new(wish, pool);
+    search(&ground, wish).map_err(|attempts| Box::new(Refusal::new(wish, attempts, all(), largest_on(&ground, wish))))
 }
 
-/// [`place`] for whoever does not ask why not, which costs more than the answer.
-pub(super) fn try_place(wish: &Wish, candidates: &[Candidate]) -> Option<Placement> {
-    search(&Field::new(wish, &Pool::of_eligible(wish, candidates)), wish).ok()
+/// [`place_in`] for whoever does not ask why not, which costs more than the answer.
+pub(super) fn try_place(wish: &Wish, pool: &Pool) -> Option<Placement> {
+    search(&Ground::new(wish, pool), wish).ok()
 }
 
-fn search(field: &Field<'_>, wish: &Wish) -> Result<Placement, Vec<Attempt>> {
+fn search(ground: &Ground<'_>, wish: &Wish) -> Result<Placement, Vec<Attempt>> {
     let mut attempts = Vec::new();
     let mut sets = 1;
     loop {
@@ -49,16 +50,20 @@ fn search(field: &Field<'_>, wish: &Wish) -> Result<Placement, Vec<Attempt>> {
             Some(ended) => ended,
             None => {
                 let shape = SetShape::new(wish, brick);
-                let placed = usize::try_from(sets).ok().and_then(|sets| assign(field, wish, shape, sets));
-                if let Some(sets) = placed {
-                    return Ok(Placement { brick_size: brick, sets });
+                let placed = match usize::try_from(sets) {
+                    Ok(sets) => assign(ground, wish, shape, sets),
+                    Err(_) => Err(Unplaced::NoRoom),
+                };
+                match placed {
+                    Ok(sets) => return Ok(Placement { brick_size: brick, sets }),
+                    Err(Unplaced::NoRoom) => Ended::NoSpace,
+                    Err(Unplaced::CutOff) => Ended::CutOff,
                 }
-                Ended::NoSpace
             }
         };
         attempts.push(Attempt { sets, brick, ended });
         match ended {
-            Ended::BrickTooLarge | Ended::NoSpace => sets *= 2,
+            Ended::BrickTooLarge | Ended::NoSpace | Ended::CutOff => sets *= 2,
             // From here on bricks only get smaller and more.
             Ended::BrickTooSmall | Ended::TooManyBricks => break,
         }
@@ -76,13 +81,15 @@ pub fn largest(wish: &Wish, candidates: &[Candidate]) -> Option<ByteSize> {
 /// As [`largest`], with the devices of a pool.
 #[must_use]
 pub fn largest_in(wish: &Wish, pool: &Pool) -> Option<ByteSize> {
-    largest_on(&Field::new(wish, pool), wish)
+    largest_on(&Ground::new(wish, pool), wish)
 }
 
 /// A smaller volume does not always fit where a larger one does: 8 GiB may go as eight bricks of 1 GiB, while 7 GiB
 /// makes bricks of 1.75 GiB or none. But for one number of sets, what fits also fits smaller, down to the least brick.
-fn largest_on(field: &Field<'_>, wish: &Wish) -> Option<ByteSize> {
-    let most_free = field.most_free().whole_kib();
+fn largest_on(ground: &Ground<'_>, wish: &Wish) -> Option<ByteSize> {
+    // A pool may have less than its brick.
+    let most_free = u128::from(ground.most_free().whole_kib()) * u128::from(wish.over_commit.milli()) / 1000 + 1;
+    let most_free = u64::try_from(most_free).unwrap_or(u64::MAX);
     let mut best: u64 = 0;
     let mut sets: u64 = 1;
     while wish.bricks(sets) <= u64::from(wish.limits.most_bricks) {
@@ -94,7 +101,7 @@ fn largest_on(field: &Field<'_>, wish: &Wish) -> Option<ByteSize> {
         let least = gib_of(u128::from(wish.least_brick_kib()) * parts + u128::from(GIB / KIB) - 1).max(best + 1);
         let fits = |gib: u64| {
             let (Some(size), Ok(sets_here)) = (ByteSize::from_gib(gib), usize::try_from(sets)) else { return false };
-            fits(field, wish, SetShape::new(wish, wish.brick_size(size, sets)), sets_here)
+            fits(ground, wish, SetShape::new(wish, wish.brick_size(size, sets)), sets_here)
         };
         if least <= most && fits(least) {
             // `low` fits, nothing above `high` does.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct NotATagMatch(String);
 
 /// heketi's `user.heketi.device-tag-match`: a tag that is missing has the empty value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TagMatch {
     key: String,
@@ -24,6 +24,11 @@ impl TagMatch {
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    /// heketi's rule takes `/` and `:` in keys by a slip in its pattern, and refuses `-`; all of them are let in.
+    pub(super) fn is_key(text: &str) -> bool {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-/:".contains(c))
     }
 
     #[must_use]
@@ -40,10 +45,8 @@ impl FromStr for TagMatch {
         let wrong = || NotATagMatch(text.to_owned());
         let (key, value) = text.split_once('=').ok_or_else(wrong)?;
         let (key, equal) = key.strip_suffix('!').map_or((key, true), |key| (key, false));
-        // heketi's rule takes `/` and `:` in keys by a slip in its pattern, and refuses `-`; all of them are let in.
-        let good_key = |c: char| c.is_ascii_alphanumeric() || "_.-/:".contains(c);
         let good_value = |c: char| c.is_ascii_graphic() && c != '=';
-        if key.is_empty() || !key.chars().all(good_key) || !value.chars().all(good_value) {
+        if !Self::is_key(key) || !value.chars().all(good_value) {
             return Err(wrong());
         }
         Ok(Self { key: key.to_owned(), equal, value: value.to_owned() })

@@ -1,4 +1,5 @@
 mod changes;
+mod policy;
 mod pools;
 mod relaxations;
 mod what_if;
@@ -23,7 +24,7 @@ fn kib(count: u64) -> ByteSize {
 
 fn fresh(disk: ByteSize) -> DeviceSpace {
     let total = usable_extents(disk, ONE);
-    DeviceSpace { extent_size: ONE, total, free: total, spare: Extents::ZERO }
+    DeviceSpace { extent_size: ONE, total, free: total, spare: Extents::ZERO, kept: Extents::ZERO }
 }
 
 /// The `number`th device, on the `node`th node.
@@ -419,6 +420,7 @@ mod brute_force {
         bricks: Vec<(BrickRole, (u64, u64))>,
         layout: Layout,
         most_per_zone: usize,
+        rules: &'a SetRules,
         dead_ends: HashSet<(usize, Free)>,
     }
 
@@ -430,6 +432,24 @@ mod brute_force {
                     BrickRole::Data => tag != "required",
                     BrickRole::Arbiter => tag != "disabled",
                 }
+        }
+
+        /// The policy's rules about tags, read once more from the documentation.
+        fn keeps_tags(&self, disk: &Candidate, chosen: &[usize]) -> bool {
+            let value = |disk: &Candidate, key: &str| disk.tags.get(key).cloned().unwrap_or_default();
+            self.rules.tags.iter().all(|rule| {
+                let rule = rule.to_string();
+                let (word, rest) = rule.split_once(':').unwrap();
+                let mut others = chosen.iter().map(|other| value(&self.disks[*other], rest));
+                match word {
+                    "same" => others.all(|other| other == value(disk, rest)),
+                    "different" => others.all(|other| other != value(disk, rest)),
+                    _ => {
+                        let (key, wanted) = rest.split_once('=').unwrap();
+                        value(disk, key) == wanted
+                    }
+                }
+            })
         }
 
         fn sets_fit(&mut self, sets: usize, free: &Free) -> bool {
@@ -456,7 +476,8 @@ mod brute_force {
                 let same_node = chosen.iter().any(|other| self.disks[*other].node == disk.node);
                 let (left, spare) = free[index];
                 let needs = takes + metadata.saturating_sub(spare);
-                if same_node || same_zone >= self.most_per_zone || !self.takes(disk, role) || needs > left {
+                let tags = self.keeps_tags(disk, chosen);
+                if same_node || same_zone >= self.most_per_zone || !tags || !self.takes(disk, role) || needs > left {
                     continue;
                 }
                 let mut after = free.clone();
@@ -482,9 +503,10 @@ mod brute_force {
         disks: &[Candidate],
         chosen: &[usize],
     ) -> bool {
-        let bricks = order.iter().map(|role| (*role, takes(wish, size(brick, *role)))).collect();
+        let bricks = order.iter().map(|role| (*role, takes(wish, *role, size(brick, *role)))).collect();
         let free = disks.iter().map(|disk| (disk.space.free.count(), disk.space.spare.count())).collect();
-        let mut search = Search { disks, bricks, layout: wish.layout, most_per_zone, dead_ends: HashSet::new() };
+        let (layout, rules) = (wish.layout, &wish.set_rules);
+        let mut search = Search { disks, bricks, layout, most_per_zone, rules, dead_ends: HashSet::new() };
         search.set_fits(sets, &free, &mut chosen.to_vec())
     }
 
@@ -495,23 +517,28 @@ mod brute_force {
         }
     }
 
-    fn takes(wish: &Wish, size: ByteSize) -> (u64, u64) {
-        let pool = ByteSize::from_bytes(size.bytes() * u64::from(wish.snapshot_factor_milli) / 1000);
-        let space = BrickSpace::thin(size, pool, ONE).unwrap();
+    fn takes(wish: &Wish, role: BrickRole, size: ByteSize) -> (u64, u64) {
+        let ratio = if role == BrickRole::Data { u64::from(wish.over_commit.milli()) } else { 1000 };
+        let pool = ByteSize::from_bytes((size.bytes() * u64::from(wish.snapshot_factor_milli)).div_ceil(ratio));
+        let space = match ratio {
+            1000 => BrickSpace::thin(size, pool, ONE).unwrap(),
+            _ => BrickSpace::promised(size, pool.max(LEAST_ARBITER), ONE).unwrap(),
+        };
         (space.taken().unwrap().count(), space.metadata.count())
     }
 
     /// Whether `sets` sets of bricks of this size can be placed with at most so many of a set in a zone.
     pub fn fits(wish: &Wish, brick: ByteSize, sets: usize, most_per_zone: usize, disks: &[Candidate]) -> bool {
         let number = usize::try_from(wish.layout.bricks_per_set()).unwrap();
-        let mut bricks = vec![(BrickRole::Data, takes(wish, brick)); number];
+        let mut bricks = vec![(BrickRole::Data, takes(wish, BrickRole::Data, brick)); number];
         if wish.layout == Layout::Arbiter {
-            bricks[2] = (BrickRole::Arbiter, takes(wish, size(brick, BrickRole::Arbiter)));
+            let arbiter = size(brick, BrickRole::Arbiter);
+            bricks[2] = (BrickRole::Arbiter, takes(wish, BrickRole::Arbiter, arbiter));
         }
         let disks: Vec<_> = disks.iter().filter(|disk| disk.standing == Standing::Ready).cloned().collect();
         let free = disks.iter().map(|disk| (disk.space.free.count(), disk.space.spare.count())).collect();
-        let layout = wish.layout;
-        Search { disks: &disks, bricks, layout, most_per_zone, dead_ends: HashSet::new() }.sets_fit(sets, &free)
+        let (layout, rules) = (wish.layout, &wish.set_rules);
+        Search { disks: &disks, bricks, layout, most_per_zone, rules, dead_ends: HashSet::new() }.sets_fit(sets, &free)
     }
 
     /// heketi's search over it: number of sets, and the least number of bricks of a set in one zone.
@@ -521,7 +548,8 @@ mod brute_force {
             Layout::Disperse { data, .. } => u64::from(data),
             _ => 1,
         };
-        let strictly = if wish.zones == ZoneRule::Strict { 1 } else { number };
+        let most = wish.set_rules.most_per_zone.map_or(number, |most| number.min(most.get() as usize));
+        let strictly = if wish.zones == ZoneRule::Strict { 1 } else { most };
         for sets in [1, 2, 4, 8, 16, 32] {
             let brick = kib(wish.size.whole_kib() / sets as u64 / parts);
             if brick < wish.limits.least_brick || sets * number > 32 {
@@ -556,6 +584,7 @@ fn some_disks() -> impl Strategy<Value = Vec<Candidate>> {
                     total: Extents::new(8000),
                     free: Extents::new(free),
                     spare: Extents::new(spare),
+                    kept: Extents::ZERO,
                 };
                 let mut disk = candidate(node, number, zone, space);
                 if let Some(tag) = tag {

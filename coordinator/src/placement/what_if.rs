@@ -12,8 +12,8 @@ use bricklayer_proto::size::{ByteSize, Extents};
 use bricklayer_proto::task::Layout;
 
 use super::{
-    Candidate, DeviceSpace, NoReplacement, Placed, Placement, Refusal, ReplaceWish, TagMatch, Wish, ZoneRule, place,
-    replace,
+    Candidate, DeviceSpace, NoReplacement, OtherBrick, OverCommit, Placed, Placement, Refusal, ReplaceWish, SetRules,
+    TagMatch, Tags, Wish, ZoneRule, place, replace,
 };
 
 /// One cluster as it is.
@@ -34,6 +34,9 @@ pub struct VolumeAsItIs {
     pub snapshot_factor_milli: u32,
     pub zones: ZoneRule,
     pub tag_match: Option<TagMatch>,
+    pub set_rules: SetRules,
+    /// Of the bricks that it gets.
+    pub over_commit: OverCommit,
     /// Set by set.
     pub bricks: Vec<BrickAsItIs>,
 }
@@ -69,9 +72,8 @@ pub enum Loss {
 #[derive(Clone, Debug)]
 pub struct Creation {
     pub count: usize,
-    /// Tried in this order for each of them.
-    pub clusters: Vec<ClusterId>,
-    pub wish: Wish,
+    /// Tried in this order for each of them, with what is asked for there.
+    pub clusters: Vec<(ClusterId, Wish)>,
 }
 
 /// What came of it.
@@ -169,7 +171,7 @@ pub fn what_if(clusters: &[ClusterAsItIs], scenario: &Scenario) -> Outcome {
         })
         .map(|(candidate, fate)| {
             let after = match fate {
-                Fate::Lost => DeviceSpace { free: Extents::ZERO, ..candidate.space },
+                Fate::Lost => DeviceSpace { free: Extents::ZERO, kept: Extents::ZERO, ..candidate.space },
                 Fate::Stays | Fate::Comes => trial.space(candidate),
             };
             DeviceOutcome { candidate: candidate.clone(), fate, after }
@@ -220,8 +222,8 @@ struct TrialCluster {
     id: ClusterId,
     /// What is there, with what it has left.
     candidates: Vec<Candidate>,
-    /// Of every node, those that are lost among them.
-    zones: BTreeMap<NodeId, u32>,
+    /// Zone and tags of every device, those that are lost among them.
+    places: BTreeMap<DeviceId, (u32, Tags)>,
     room_for_volumes: usize,
 }
 
@@ -243,7 +245,12 @@ impl Trial {
             TrialCluster {
                 id: cluster.id,
                 candidates: stay.chain(come).cloned().collect(),
-                zones: cluster.candidates.iter().map(|one| (one.node, one.zone)).collect(),
+                places: cluster
+                    .candidates
+                    .iter()
+                    .chain(scenario.add.iter().filter(|(id, _)| *id == cluster.id).map(|(_, one)| one))
+                    .map(|one| (one.device, (one.zone, one.tags.clone())))
+                    .collect(),
                 room_for_volumes: cluster.room_for_volumes,
             }
         });
@@ -308,10 +315,10 @@ impl Trial {
 
     fn create_one(&mut self, creation: &Creation) -> Result<(ClusterId, Placement), NotCreated> {
         let mut refusals = Vec::new();
-        for id in &creation.clusters {
+        for (id, wish) in &creation.clusters {
             let with_room = |cluster: &&mut TrialCluster| cluster.id == *id && cluster.room_for_volumes > 0;
             let Some(cluster) = self.clusters.iter_mut().find(with_room) else { continue };
-            match place(&creation.wish, &cluster.candidates) {
+            match place(wish, &cluster.candidates) {
                 Ok(placement) => {
                     cluster.room_for_volumes -= 1;
                     for brick in placement.bricks() {
@@ -330,7 +337,10 @@ impl TrialCluster {
     /// What a brick's new place is to be. The other bricks of its set keep their nodes and zones from it, those that are
     /// lost and not yet placed anew included, as where a node is emptied.
     fn wish(&self, volume: &VolumeAsItIs, brick: &BrickAsItIs) -> ReplaceWish {
-        let zone = |node: NodeId| self.zones.get(&node).copied().unwrap_or(0);
+        let beside = |other: &BrickAsItIs| {
+            let (zone, tags) = self.places.get(&other.device).cloned().unwrap_or_default();
+            OtherBrick { node: other.node, zone, tags }
+        };
         let others = volume.bricks.iter().filter(|other| other.set == brick.set && other.id != brick.id);
         ReplaceWish {
             layout: volume.layout,
@@ -339,8 +349,10 @@ impl TrialCluster {
             snapshot_factor_milli: volume.snapshot_factor_milli,
             zones: volume.zones,
             tag_match: volume.tag_match.clone(),
+            set_rules: volume.set_rules.clone(),
+            over_commit: volume.over_commit,
             from: brick.device,
-            others: others.map(|other| (other.node, zone(other.node))).collect(),
+            others: others.map(beside).collect(),
             to: None,
         }
     }

@@ -176,7 +176,13 @@ mod tests {
     }
 
     fn device(free: u64) -> DeviceSpace {
-        DeviceSpace { extent_size: ONE, total: Extents::new(10_000), free: Extents::new(free), spare: Extents::new(64) }
+        DeviceSpace {
+            extent_size: ONE,
+            total: Extents::new(10_000),
+            free: Extents::new(free),
+            spare: Extents::new(64),
+            kept: Extents::ZERO,
+        }
     }
 
     fn decided(pool: &PoolSeen, space: &BrickSpace, free: u64) -> Decision {

@@ -279,6 +279,9 @@ pub fn compare(before: &Topology, after: &Topology) -> Vec<String> {
     >| block
         .name
         .to_string());
+    if before.policies != after.policies {
+        lines.push("the policy of where bricks go is another one in the store".to_owned());
+    }
     for operation in before.unfinished.values() {
         lines.push(format!(
             "operation {} ({}) is under way in the store and will not go on",

@@ -52,7 +52,9 @@ pub fn rebuild(evidence: &Evidence, now: Timestamp) -> Rebuilt {
     let (volumes, block_volumes) = volumes::rebuild(evidence, &trusted, &disks, &hosts, &mut differences);
     let devices = hosts.devices(&volumes);
     let agents = hosts::agents(newest, &trusted);
-    let records = Records { clusters: hosts.clusters, nodes: hosts.nodes, devices, volumes, block_volumes };
+    // Nobody but this document tells of it; where no host keeps one, the defaults hold.
+    let policies = newest.map(|newest| newest.policies.clone()).unwrap_or_default();
+    let records = Records { clusters: hosts.clusters, nodes: hosts.nodes, devices, volumes, block_volumes, policies };
     differences.sort();
     differences.dedup();
     Rebuilt { records, agents, differences, sequence: evidence.newest_sequence() }

@@ -20,10 +20,11 @@ use super::{Difference, Evidence, HostEvidence, PoolEvidence, Rebuilt, rebuild};
 use crate::keepsake::document::FORMAT;
 use crate::keepsake::{InstallationDocument, VolumesDocument};
 use crate::model::{
-    AdminState, BlockRestriction, Brick, Cluster, Device, DiskIdentity, Durability, LvNames, Node, Snapshot, Tags,
-    Trash, Volume, Zone,
+    AdminState, BlockRestriction, Brick, Cluster, Device, DiskIdentity, Durability, LvNames, Node, Policies, Snapshot,
+    Tags, Trash, Volume, Zone,
 };
 use crate::pki::AgentRecord;
+use crate::placement::{Policy, Reserve};
 use crate::state::{Records, assemble};
 
 const INSTALLATION: InstallationId = InstallationId::from_u128(0x1);
@@ -202,6 +203,16 @@ fn records(shape: &Shape) -> Records {
         devices,
         volumes,
         block_volumes: Vec::new(),
+        policies: policies(shape.dice),
+    }
+}
+
+fn policies(dice: u64) -> Policies {
+    let policy = || Policy { reserve: Some(Reserve::Percent(5)), ..Policy::default() };
+    match dice % 3 {
+        0 => Policies::default(),
+        1 => Policies { installation: policy(), ..Policies::default() },
+        _ => Policies { clusters: [(CLUSTER, policy())].into(), ..Policies::default() },
     }
 }
 
@@ -344,6 +355,7 @@ fn is_same(rebuilt: &Rebuilt, records: &Records) -> Result<(), TestCaseError> {
     prop_assert_eq!(&rebuilt.records.nodes, &records.nodes);
     prop_assert_eq!(&rebuilt.records.devices, &records.devices);
     prop_assert_eq!(&rebuilt.records.volumes, &records.volumes);
+    prop_assert_eq!(&rebuilt.records.policies, &records.policies);
     Ok(())
 }
 

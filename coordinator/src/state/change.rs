@@ -8,7 +8,7 @@ use bricklayer_proto::size::Extents;
 use bricklayer_store::Batch;
 
 use super::tables;
-use crate::model::{BlockVolume, Brick, Cluster, Device, Node, Operation, Topology, Volume};
+use crate::model::{BlockVolume, Brick, Cluster, Device, Node, Operation, Policies, Topology, Volume};
 
 /// A topology that is being edited. Reads as a [`Topology`], with the edits in it.
 pub struct Change {
@@ -43,6 +43,11 @@ impl Change {
     pub fn remove_cluster(&mut self, id: ClusterId) {
         self.batch.remove(&tables::CLUSTERS, &id);
         self.topology.remove_cluster(id);
+    }
+
+    pub fn put_policies(&mut self, policies: Policies) {
+        self.batch.put(&tables::POLICIES, &(), &policies);
+        self.topology.put_policies(policies);
     }
 
     pub fn put_node(&mut self, node: Node) {

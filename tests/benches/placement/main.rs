@@ -9,7 +9,7 @@ mod world;
 
 use bricklayer_coordinator::model::Topology;
 use bricklayer_coordinator::ops::{candidates, pool};
-use bricklayer_coordinator::placement::{self, ReplaceWish, Wish, ZoneRule};
+use bricklayer_coordinator::placement::{self, OverCommit, ReplaceWish, SetRules, Wish, ZoneRule};
 use bricklayer_proto::inventory::BrickRole;
 use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::task::Layout;
@@ -76,6 +76,8 @@ fn replace(bencher: Bencher<'_, '_>, shape: Shape) {
         snapshot_factor_milli: 1000,
         zones: ZoneRule::Preferred,
         tag_match: None,
+        set_rules: SetRules::default(),
+        over_commit: OverCommit::NONE,
         from: brick.device,
         others,
         to: None,
@@ -101,6 +103,28 @@ fn refuse_arbiter(bencher: Bencher<'_, '_>, shape: Shape) {
     let wish = wish(1_000_000, Layout::Arbiter);
     with_snapshots(bencher, world, |topology| {
         placement::place_in(&wish, &pool(&world.context, topology, CLUSTER)).unwrap_err()
+    });
+}
+
+/// A refusal with all that would make it fit: single changes, and two at once.
+#[divan::bench(args = [SMALL, LARGE])]
+fn explain_a_refusal(bencher: Bencher<'_, '_>, shape: Shape) {
+    let world = World::of(shape);
+    let wish = Wish { zones: ZoneRule::Strict, snapshot_factor_milli: 1500, ..wish(1_000_000, REPLICA_3) };
+    with_snapshots(bencher, world, |topology| {
+        let refusal = placement::place_in(&wish, &pool(&world.context, topology, CLUSTER)).unwrap_err();
+        refusal.explained(&candidates(&world.context, topology, CLUSTER))
+    });
+}
+
+/// One volume of one set, whose bricks share one tag and have different values of another.
+#[divan::bench(args = [SMALL, LARGE])]
+fn place_by_a_policy(bencher: Bencher<'_, '_>, shape: Shape) {
+    let world = World::of(shape);
+    let tags = ["same:row", "different:rack"].map(|rule| rule.parse().unwrap());
+    let wish = Wish { set_rules: SetRules { most_per_zone: None, tags: tags.into() }, ..wish(10, REPLICA_3) };
+    with_snapshots(bencher, world, |topology| {
+        placement::place_in(&wish, &pool(&world.context, topology, CLUSTER)).unwrap()
     });
 }
 

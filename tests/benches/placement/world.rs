@@ -12,7 +12,7 @@ use bricklayer_coordinator::model::{
     Snapshot, Tags, Topology, Volume, Zone,
 };
 use bricklayer_coordinator::ops::{Context, pool};
-use bricklayer_coordinator::placement::{self, Placement, Wish};
+use bricklayer_coordinator::placement::{self, OtherBrick, Placement, Wish};
 use bricklayer_coordinator::state::{SCHEMA, State};
 use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, InstallationId, NodeId, VolumeId};
 use bricklayer_proto::inventory::{BrickRole, GlusterSeen, GroupSpace, GroupTags, Inventory, VolumeGroup};
@@ -28,6 +28,8 @@ pub const CLUSTER: ClusterId = ClusterId::from_u128(1);
 const INSTALLATION: InstallationId = InstallationId::from_u128(1);
 const ONE: ExtentSize = ExtentSize::FOUR_MIB;
 const ZONES: u32 = 5;
+const RACKS: u32 = 24;
+const ROWS: u32 = 7;
 
 /// So many snapshots, of which each has one volume more than the last.
 const SNAPSHOTS: usize = 64;
@@ -94,10 +96,13 @@ impl World {
     }
 
     /// A brick of some volume, and node and zone of the others of its set.
-    pub fn some_brick(&self) -> (Brick, Vec<(NodeId, u32)>) {
+    pub fn some_brick(&self) -> (Brick, Vec<OtherBrick>) {
         let topology = &self.snapshots[0];
         let volume = topology.volumes.values().next().unwrap();
-        let others = volume.bricks[1..].iter().map(|brick| (brick.node, topology.nodes[&brick.node].zone.get()));
+        let others = volume.bricks[1..].iter().map(|brick| {
+            let node = &topology.nodes[&brick.node];
+            OtherBrick { node: node.id, zone: node.zone.get(), tags: node.tags.clone() }
+        });
         (volume.bricks[0].clone(), others.collect())
     }
 }
@@ -114,7 +119,10 @@ fn add_nodes(topology: &mut Topology, agents: &Agents, shape: Shape) -> Vec<(Nod
             manage: vec![name.clone()],
             storage: vec![name.clone()],
             state: AdminState::Online,
-            tags: Tags::new(),
+            tags: Tags::from([
+                ("rack".to_owned(), format!("r{}", number % RACKS)),
+                ("row".to_owned(), format!("{}", number % ROWS)),
+            ]),
             lost: false,
         });
         let mut groups = Vec::new();
@@ -124,7 +132,8 @@ fn add_nodes(topology: &mut Topology, agents: &Agents, shape: Shape) -> Vec<(Nod
             groups.push(group(device, id));
             all.push((id, device));
         }
-        let gluster = GlusterSeen { running: true, uuid: None, peers: Vec::new(), block: None };
+        let gluster =
+            GlusterSeen { running: true, uuid: None, peers: Vec::new(), block: None, ..GlusterSeen::default() };
         let inventory = Inventory { disks: Vec::new(), groups, bricks: Vec::new(), gluster };
         agents.nodes.lock().unwrap().insert(id, (name, Arc::new(inventory)));
     }

@@ -165,6 +165,16 @@ fn harmless(world: &World) -> Vec<Harmless> {
                 "glustervolumeoptions": ["nfs.disable on"], "snapshot": {"enable": true, "factor": 1.5},
             }),
         ),
+        at("PUT /v1/policy", "", json!({"zones": "preferred", "most_bricks_per_node": 1})),
+        at(
+            "PUT /v1/clusters/{id}/policy",
+            NOTHING,
+            json!({
+                "zones": "strict", "most_bricks_per_zone": 2, "reserve": "5%", "tag_rules": ["same:tier"],
+                "most_bricks_per_node": 1,
+            }),
+        ),
+        at("POST /v1/support-bundle", "", json!({"volume": {"size": 1_000_000, "clusters": [cluster]}})),
         at(
             "POST /v1/simulate",
             "",

@@ -58,9 +58,11 @@ json_replies! {
     crate::heketi::Tags = OK,
     crate::v1::Explanation = OK,
     crate::v1::Invitation = CREATED,
+    crate::v1::Policy = OK,
     crate::v1::Rebalance = OK,
     crate::v1::Simulation = OK,
     crate::v1::Adoption = OK,
+    serde_json::Value = OK,
 }
 
 impl<R> Change<R> {

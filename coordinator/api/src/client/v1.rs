@@ -13,8 +13,9 @@ use crate::json::parse_body;
 use crate::v1::{
     AdoptRequest, Adoption, AgentList, Audit, BrickReplaceRequest, CapacityList, CapacityQuery, DeviceLedger,
     DeviceLostRequest, Diagnosis, DiskList, Explanation, Heal, Invitation, InvitationList, InvitationRequest,
-    LedgerSum, NodeEdit, NodeLostRequest, Operation, OperationList, Plan, PoolList, ProtectRequest, Rebalance,
-    Simulation, SimulationRequest, TrashList, UnadoptRequest, WipeRefusal, WipeRequest,
+    LedgerSum, NodeEdit, NodeLostRequest, Operation, OperationList, PlacementPolicy, Plan, PlanList, Policy,
+    PolicyList, PoolList, ProtectRequest, Rebalance, ScoreList, ScoreQuery, Simulation, SimulationRequest,
+    SupportBundleRequest, TrashList, UnadoptRequest, WipeRefusal, WipeRequest,
 };
 
 /// What the server said to a wipe.
@@ -73,6 +74,12 @@ changes! {
     /// Where a volume would go, or why it would not. A question: nothing is changed.
     explain(request: &VolumeCreateRequest) -> Explanation = POST "/v1/explain" with request;
 
+    /// The installation says this about where bricks go from now on, and nothing else.
+    policy_set(policy: &PlacementPolicy) -> Policy = PUT "/v1/policy" with policy;
+    /// The same of a cluster.
+    cluster_policy_set(id: ClusterId, policy: &PlacementPolicy) -> Policy =
+        PUT "/v1/clusters/{id}/policy" with policy;
+
     /// Has exactly that done which a plan says; its operation has the plan's id.
     plan_apply(id: OperationId) -> Accepted<()> = POST "/v1/plans/{id}/apply" with Nothing {};
 
@@ -88,6 +95,8 @@ changes! {
     trash_end(id: VolumeId) -> Accepted<()> = DELETE "/v1/trash/{id}";
     volume_protect(id: VolumeId, request: ProtectRequest) -> Accepted<VolumeInfo> =
         POST "/v1/volumes/{id}/protect" with request;
+    /// What placement decides by, as one document. A question: nothing is changed.
+    support_bundle(request: &SupportBundleRequest) -> Value = POST "/v1/support-bundle" with request;
 
     /// Starts it, or finds it started.
     volume_rebalance(id: VolumeId) -> Rebalance = POST "/v1/volumes/{id}/rebalance" with Nothing {};
@@ -147,6 +156,15 @@ impl Client {
         self.get_json("/v1/export/heketi").await
     }
 
+    /// What the installation says about where bricks go, and each cluster.
+    pub async fn policies(&self) -> Result<PolicyList, ClientError> {
+        self.get_json("/v1/policy").await
+    }
+
+    pub async fn cluster_policy(&self, id: ClusterId) -> Result<Policy, ClientError> {
+        self.get_json(&format!("/v1/clusters/{id}/policy")).await
+    }
+
     /// What is left to heal.
     pub async fn heal(&self, id: VolumeId) -> Result<Heal, ClientError> {
         self.get_json(&format!("/v1/volumes/{id}/heal")).await
@@ -171,6 +189,17 @@ impl Client {
         let query = words.finish();
         let mark = if query.is_empty() { "" } else { "?" };
         self.get_json(&format!("/v1/capacity{mark}{query}")).await
+    }
+
+    /// How well bricks lie, and what would better it.
+    pub async fn score(&self, query: &ScoreQuery) -> Result<ScoreList, ClientError> {
+        let moves = query.moves.map_or_else(String::new, |moves| format!("?moves={moves}"));
+        self.get_json(&format!("/v1/score{moves}")).await
+    }
+
+    /// The plans that are kept.
+    pub async fn plans_kept(&self) -> Result<PlanList, ClientError> {
+        self.get_json("/v1/plans").await
     }
 
     /// A plan that is kept.

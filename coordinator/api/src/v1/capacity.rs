@@ -66,4 +66,10 @@ pub struct Capacity {
     pub devices: u64,
     /// What those have free, together, before any brick is made.
     pub free_bytes: u64,
+    /// What those have besides, kept from bricks by the policy.
+    #[serde(default)]
+    pub kept_bytes: u64,
+    /// What is dangerous about it, where bricks are promised more than their pools have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }

@@ -29,6 +29,9 @@ pub struct DeviceLedger {
     /// What the records and LVM do not explain between them: 0 where all is well. Below 0 the records have more than
     /// LVM has.
     pub unaccounted_bytes: i64,
+    /// What bricks and clones may hold beyond what their pools have. No part of the sum: nobody has it.
+    #[serde(default)]
+    pub promised_beyond_bytes: u64,
     /// How `lvm-area` is made up; missing where the agent does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lvm_area: Option<LvmArea>,
@@ -107,6 +110,8 @@ pub enum LedgerClass {
     Foreign,
     /// Free by LVM's count, and promised to what is under way.
     Reserved,
+    /// Free by LVM's count, and kept from bricks by the policy.
+    KeptFree,
     Free,
     /// What lies outside the extents: LVM's own metadata, and less than an extent at the end.
     LvmArea,
@@ -127,6 +132,7 @@ impl LedgerClass {
             Self::Orphans => "orphans",
             Self::Foreign => "foreign",
             Self::Reserved => "reserved",
+            Self::KeptFree => "kept-free",
             Self::Free => "free",
             Self::LvmArea => "lvm-area",
         }

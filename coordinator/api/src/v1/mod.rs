@@ -29,8 +29,15 @@
 //! | `GET /v1/audit` | | 200 [`Audit`] |
 //! | `GET /v1/capacity` | query [`CapacityQuery`] | 200 [`CapacityList`] |
 //! | `POST /v1/explain` | [`VolumeCreateRequest`](crate::heketi::VolumeCreateRequest) | 200 [`Explanation`] |
+//! | `GET /v1/policy` | | 200 [`PolicyList`] |
+//! | `PUT /v1/policy` | [`PlacementPolicy`] | 200 [`Policy`] |
+//! | `GET /v1/clusters/{id}/policy` | | 200 [`Policy`] |
+//! | `PUT /v1/clusters/{id}/policy` | [`PlacementPolicy`] | 200 [`Policy`] |
+//! | `GET /v1/plans` | | 200 [`PlanList`] |
 //! | `GET /v1/plans/{id}` | | 200 [`Plan`] |
 //! | `POST /v1/plans/{id}/apply` | | 202 and `/queue/{id}`; out of date 409 |
+//! | `GET /v1/score` | query [`ScoreQuery`] | 200 [`ScoreList`] |
+//! | `POST /v1/support-bundle` | [`SupportBundleRequest`] | 200, JSON for `bricklayer-coordinator replay` |
 //! | `POST /v1/simulate` | [`SimulationRequest`] | 200 [`Simulation`] |
 //! | `POST /v1/adopt` | [`AdoptRequest`] | 200 [`Adoption`] |
 //! | `POST /v1/unadopt` | [`UnadoptRequest`] | 202 and `/queue/{id}` |
@@ -56,8 +63,11 @@ mod ledger;
 mod operations;
 mod placement;
 mod plans;
+mod policy;
 mod pools;
+mod score;
 mod simulate;
+mod support;
 mod trash;
 mod volumes;
 
@@ -83,12 +93,15 @@ pub use placement::{
     PlacedBrick, PlacementRule, PlacementWish, Refusal, RefusalCause, Relaxation, Relaxed, RuleCount, SetLayout,
     VolumePlacement, ZoneChecking,
 };
-pub use plans::{KeptPlan, Plan, PlannedBrick, PlannedChange};
+pub use plans::{KeptPlan, Plan, PlanList, PlannedBrick, PlannedChange};
+pub use policy::{PlacementPolicy, Policy, PolicyInForce, PolicyList, ZonePolicy};
 pub use pools::{Pool, PoolBrick, PoolList};
+pub use score::{Score, ScoreList, ScorePart, ScoreQuery, ScoredMove};
 pub use simulate::{
     Fate, NewPlace, SetState, SimulatedCreation, SimulatedDevice, SimulatedDisk, SimulatedHeal, SimulatedLoss,
     SimulatedSet, SimulatedVolume, SimulatedVolumes, Simulation, SimulationRequest,
 };
+pub use support::SupportBundleRequest;
 pub use trash::{DeleteQuery, ProtectRequest, TrashList, TrashedVolume};
 pub use volumes::{BrickHeal, Heal, NodeRebalance, Rebalance, RebalanceState};
 

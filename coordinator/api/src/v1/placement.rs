@@ -2,6 +2,7 @@
 //!
 //! Sizes are bytes; what a brick takes is also in extents of its volume group, as LVM counts them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use bricklayer_proto::ids::{ClusterId, DeviceId, NodeId};
@@ -31,6 +32,9 @@ pub struct VolumePlacement {
     pub bricks: Vec<PlacedBrick>,
     /// The devices of these bricks, and what they have free before and after.
     pub devices: Vec<DeviceFree>,
+    /// What is dangerous about it, where bricks are promised more than their pools have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 /// One brick on its device.
@@ -122,7 +126,7 @@ pub struct Refusal {
     /// The largest volume that fits with everything else unchanged, whole GiB; missing where none does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub largest_bytes: Option<u64>,
-    /// Single changes with which it fits, each of them tried.
+    /// Changes with which it fits, each of them tried: single ones, or two at once.
     pub relaxations: Vec<Relaxation>,
 }
 
@@ -149,6 +153,15 @@ pub struct PlacementWish {
     pub zone_checking: ZoneChecking,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag_match: Option<String>,
+    /// Of the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most_bricks_per_zone: Option<u32>,
+    /// Of the policy, such as `different:rack`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tag_rules: Vec<String>,
+    /// Of the policy: how many times what its pool has a data brick may hold. Missing where that is 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over_commit: Option<String>,
     pub least_brick_bytes: u64,
     pub largest_brick_bytes: u64,
     /// Of the whole volume.
@@ -186,6 +199,8 @@ pub enum AttemptEnded {
     BrickTooSmall,
     TooManyBricks,
     NoSpace,
+    /// The rules about tags leave more ways than were tried; one of them may do.
+    CutOff,
 }
 
 /// A rule that devices fail.
@@ -234,7 +249,14 @@ pub struct DeviceRefusal {
     pub standing: Option<String>,
     /// What a brick takes here.
     pub needed_bytes: u64,
+    /// What bricks may take.
     pub free_bytes: u64,
+    /// What is free besides, and kept from bricks by the policy.
+    #[serde(default)]
+    pub kept_bytes: u64,
+    /// Of the tags that rules for sets speak about.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub set_tags: BTreeMap<String, String>,
     /// Of `fits`: how many bricks it has room for, as data or as arbiters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub room_for_data: Option<u64>,
@@ -244,11 +266,14 @@ pub struct DeviceRefusal {
     pub text: String,
 }
 
-/// A change with which the volume fits.
+/// A change, or two at once, with which the volume fits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Relaxation {
     pub change: Relaxed,
+    /// What has to be different besides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub also: Option<Relaxed>,
     /// What is placed then.
     pub wish: PlacementWish,
     pub sets: u64,
@@ -262,7 +287,7 @@ pub struct Relaxation {
     pub weaker: Option<String>,
 }
 
-/// The one thing that is different.
+/// One thing that is different.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -276,6 +301,14 @@ pub enum Relaxed {
         volumes: Vec<String>,
     },
     AnyTags,
+    /// Without this rule of the policy.
+    TagRule {
+        without: String,
+    },
+    /// With nothing kept free by the policy.
+    Reserve,
+    /// With more bricks of a set in a zone than the policy allows.
+    AnyNumberInAZone,
     /// The installation's limits.
     Limits {
         least_brick_bytes: u64,

@@ -23,6 +23,13 @@ pub struct Plan {
     pub kept: Option<KeptPlan>,
 }
 
+/// Answer of `GET /v1/plans`: the oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PlanList {
+    pub plans: Vec<Plan>,
+}
+
 /// A plan that is kept in the coordinator's memory: for 15 minutes, a hundred at the most, and not over a restart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -134,6 +134,13 @@ pub fn trash(current: &OsStr) -> Vec<CompletionCandidate> {
     })
 }
 
+pub fn plans(current: &OsStr) -> Vec<CompletionCandidate> {
+    offers(current, async |client| {
+        let plans = client.plans_kept().await?.plans;
+        Ok(plans.into_iter().filter_map(|plan| Some((plan.kept?.id.to_string(), plan.kind))).collect())
+    })
+}
+
 pub fn volumes(current: &OsStr) -> Vec<CompletionCandidate> {
     offers(current, async |client| {
         let volumes = actions::volumes(client).await?;

@@ -1,6 +1,6 @@
 //! What is asked about places before anything is made.
 
-use crate::support::{Script, accepted, finished, greeting, json, problem, run};
+use crate::support::{Script, accepted, file, finished, greeting, json, problem, run};
 
 const FITS: &str = r#"{"fits":true,"placement":{"cluster":"0000000000000000000000000000000c","durability":{"type":"arbiter"},"sets":1,"bricks":[{"set":0,"position":0,"role":"data","node":"00000000000000000000000000000001","node_name":"gfs1","device":"0000000000000000000000000000000d","device_name":"/dev/sdb","size_bytes":8589934592,"extents":2050},{"set":0,"position":2,"role":"arbiter","node":"00000000000000000000000000000002","node_name":"gfs2","device":"0000000000000000000000000000000e","device_name":"/dev/sdc","size_bytes":314572800,"extents":77}],"devices":[{"node":"00000000000000000000000000000001","node_name":"gfs1","device":"0000000000000000000000000000000d","device_name":"/dev/sdb","extent_bytes":4194304,"free_extents":4091,"free_bytes":17158897664,"free_after_extents":2039,"free_after_bytes":8552185856}]}}"#;
 
@@ -40,7 +40,7 @@ fn an_explanation_of_what_does_not_fit_exits_as_a_refusal_does() {
 
 #[test]
 fn the_capacity_is_a_table_and_what_is_asked_for_goes_into_the_query() {
-    let answer = r#"{"capacities":[{"cluster":"0000000000000000000000000000000c","durability":{"type":"replicate","replica":3},"zone_checking":"none","snapshot_factor_milli":1000,"largest_bytes":535797170176,"largest_gib":499,"devices":3,"free_bytes":1610573512704},{"cluster":"0000000000000000000000000000000c","durability":{"type":"disperse","data":4,"redundancy":2},"zone_checking":"none","snapshot_factor_milli":1000,"largest_bytes":0,"largest_gib":0,"devices":3,"free_bytes":1610573512704}]}"#;
+    let answer = r#"{"capacities":[{"cluster":"0000000000000000000000000000000c","durability":{"type":"replicate","replica":3},"zone_checking":"none","snapshot_factor_milli":1000,"largest_bytes":535797170176,"largest_gib":499,"devices":3,"free_bytes":1610573512704,"kept_bytes":0},{"cluster":"0000000000000000000000000000000c","durability":{"type":"disperse","data":4,"redundancy":2},"zone_checking":"none","snapshot_factor_milli":1000,"largest_bytes":0,"largest_gib":0,"devices":3,"free_bytes":1610573512704,"kept_bytes":0}]}"#;
     let script = Script::new(vec![json("GET /v1/capacity", answer)]);
     let ran = run("bricklayer", &script.address, &["capacity"]);
     assert_eq!(
@@ -165,4 +165,94 @@ fn a_plan_is_applied_and_waited_for_or_refused_with_what_has_moved() {
     assert_eq!(ran.code, 1);
     assert!(ran.stderr.ends_with("has 7 extents free, and had 9\n  to do: Make it anew.\n"), "{}", ran.stderr);
     script.bodies();
+}
+
+const POLICY: &str = r#"{"says":{"zones":"strict","tag_rules":["same:tier"]},"in_force":{"zones":"strict","most_bricks_per_node":1,"reserve":"0B","tag_rules":["same:tier"],"over_commit":"1.5","warning":"new data bricks"}}"#;
+
+#[test]
+fn a_policy_is_shown_and_what_is_not_named_stays_when_it_is_set() {
+    let list = format!(r#"{{"policies":[{POLICY}]}}"#);
+    let script = Script::new(vec![json("GET /v1/policy", &list)]);
+    let ran = run("bricklayer", &script.address, &["policy", "show"]);
+    assert_eq!(
+        ran.stdout,
+        "Installation\n  \
+         WHAT                           SAYS       IN FORCE\n  \
+         zones                          strict     strict\n  \
+         most bricks of a set per zone  -          any number\n  \
+         most bricks of a set per node  -          1\n  \
+         reserve on each device         -          0B\n  \
+         over-commitment                -          1.5\n  \
+         tag rules                      same:tier  same:tier\n  \
+         WARNING: new data bricks\n"
+    );
+    script.bodies();
+
+    let script = Script::new(vec![json("GET /v1/policy", &list), json("PUT /v1/policy", POLICY)]);
+    let ran =
+        run("bricklayer", &script.address, &["policy", "set", "--reserve", "5%", "--unset", "zones", "-o", "name"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "installation\n"));
+    assert_eq!(script.bodies()[1], r#"{"reserve":"5%","tag_rules":["same:tier"]}"#);
+
+    let cluster = "/v1/clusters/0000000000000000000000000000000c/policy";
+    let exchanges = vec![json(&format!("GET {cluster}"), POLICY), json(&format!("PUT {cluster}"), POLICY)];
+    let script = Script::new(exchanges);
+    let words = ["policy", "set", "--cluster", "0000000000000000000000000000000c", "--no-tag-rules"];
+    let words = [&words[..], &["--most-bricks-per-zone", "2"]].concat();
+    assert_eq!(run("bricklayer", &script.address, &words).code, 0);
+    assert_eq!(script.bodies()[1], r#"{"zones":"strict","most_bricks_per_zone":2,"tag_rules":[]}"#);
+}
+
+#[test]
+fn a_score_is_told_with_its_parts_and_the_commands_that_better_it() {
+    let answer = r#"{"scores":[{"cluster":"0000000000000000000000000000000c","points":85.5,"parts":[{"part":"spread","weight":15,"share":0.5,"text":"zones"}],"moves":[{"volume":"00000000000000000000000000000005","volume_name":"web","set":0,"brick":"0000000000000000000000000000000b","from":"gfs1:/dev/sdb","to":"gfs4:/dev/sdb","to_device":"0000000000000000000000000000000e","bytes":8589934592,"points_after":91.25}]}]}"#;
+    let script = Script::new(vec![json("GET /v1/score?moves=1", answer)]);
+    let ran = run("bricklayer", &script.address, &["score", "--moves", "1"]);
+    assert_eq!(
+        ran.stdout,
+        "Cluster 0000000000000000000000000000000c: 85.50 of 100\n  \
+         PART    SHARE    WEIGHT  OF\n  \
+         spread  50.00 %  15      zones\n\n\
+         What betters it most per byte, one after the other:\n  \
+         91.25 with 8 GiB of web, set 1, from gfs1:/dev/sdb to gfs4:/dev/sdb:\n    \
+         bricklayer brick replace 0000000000000000000000000000000b --device gfs4:/dev/sdb\n"
+    );
+    script.bodies();
+    assert_eq!(run("bricklayer", "http://127.0.0.1:1", &["score", "--moves", "101"]).code, 2);
+}
+
+#[test]
+fn plans_that_are_kept_are_listed() {
+    let script = Script::new(vec![json("GET /v1/plans", &format!(r#"{{"plans":[{PLAN}]}}"#))]);
+    let ran = run("bricklayer", &script.address, &["plan", "list"]);
+    assert_eq!(
+        ran.stdout,
+        "ID                                KIND           BRICKS  UNTIL                 CHANGES\n\
+         000000000000000000000000000000a1  brick-replace  1       2026-11-22 22:52:33Z  brick b of volume web: from gfs1 to gfs4\n"
+    );
+    script.bodies();
+    let script = Script::new(vec![json("GET /v1/plans/000000000000000000000000000000a1", PLAN)]);
+    let ran = run("bricklayer", &script.address, &["plan", "info", "000000000000000000000000000000a1"]);
+    assert!(ran.stdout.starts_with("brick-replace, plan 000000000000000000000000000000a1"), "{}", ran.stdout);
+    script.bodies();
+}
+
+#[test]
+fn a_bundle_is_written_for_its_owner_alone_and_its_answer_is_told() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let path = file("bundle.json", "what was there before");
+    let bundle = format!(r#"{{"answer":{REFUSED},"bricklayer_support_bundle":1}}"#);
+    let script = Script::new(vec![json("POST /v1/support-bundle", &bundle)]);
+    let words = ["volume", "explain", "--size", "8", "--bundle", path.to_str().unwrap()];
+    let ran = run("bricklayer", &script.address, &words);
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (1, "No space\nNeeded: 3 bricks\n", ""));
+    assert!(script.bodies()[0].starts_with(r#"{"volume":{"size":8"#));
+    assert!(std::fs::read_to_string(&path).unwrap().contains("bricklayer_support_bundle"));
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let script = Script::new(vec![json("POST /v1/support-bundle", r#"{"bricklayer_support_bundle":1}"#)]);
+    let ran = run("bricklayer", &script.address, &["support-bundle", path.to_str().unwrap()]);
+    assert_eq!((ran.code, ran.stdout), (0, format!("the devices and the policy are saved in {}\n", path.display())));
+    assert_eq!(script.bodies(), ["{}"]);
 }

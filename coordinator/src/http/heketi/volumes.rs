@@ -246,7 +246,13 @@ pub fn layout(request: &DurabilityRequest) -> Result<(Layout, Durability), Failu
                 0 => Some(DEFAULT_REPLICA),
                 asked => u32::try_from(asked).ok().filter(|replica| *replica <= 3),
             };
-            let replica = replica.ok_or_else(|| Failure::bad_request("Invalid replica value"))?;
+            let replica = replica.ok_or_else(|| {
+                Failure::bad_request("Invalid replica value").with_cure(format!(
+                    "{} copies were asked for, and a replicated volume has 1, 2 or 3. Dispersed ones outlive the loss of up to \
+                     4 bricks of a set: `--durability disperse --disperse-data 8 --redundancy 4`.",
+                    durability.replica
+                ))
+            })?;
             durability.replica = replica.into();
             Layout::Replicate { replica }
         }
@@ -254,8 +260,11 @@ pub fn layout(request: &DurabilityRequest) -> Result<(Layout, Durability), Failu
             let (data, redundancy) = (durability.disperse_data, durability.disperse_redundancy);
             let offered = |&&(d, r): &&(u32, u32)| i64::from(d) == data && i64::from(r) == redundancy;
             let found = DISPERSE.iter().find(offered);
-            let &(data, redundancy) = found
-                .ok_or_else(|| Failure::bad_request(format!("Invalid dispersion combination: {data}+{redundancy}")))?;
+            let &(data, redundancy) = found.ok_or_else(|| {
+                let offered: Vec<_> = DISPERSE.iter().map(|(data, more)| format!("{data}+{more}")).collect();
+                Failure::bad_request(format!("Invalid dispersion combination: {data}+{redundancy}"))
+                    .with_cure(format!("There are: {}.", offered.join(", ")))
+            })?;
             Layout::Disperse { data, redundancy }
         }
         _ => return Err(Failure::bad_request("Unknown durability type")),

@@ -1,7 +1,7 @@
 //! The audit: what keeps the rules is not in it; what does not is there with its cure.
 
 use bricklayer_api::heketi::NodeInfo;
-use bricklayer_api::v1::Audit;
+use bricklayer_api::v1::{Audit, Problem, ScoreList};
 
 use super::world::{World, node_id};
 
@@ -72,5 +72,37 @@ async fn a_volume_without_copies_is_named_where_it_would_be_lost() {
     for node in &found.nodes {
         let names: &[String] = if node.node == node_id(host) { std::slice::from_ref(&volume.name) } else { &[] };
         assert_eq!((node.without_copies.as_slice(), node.can_be_lost), (names, true), "{node:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_score_has_its_parts_and_the_moves_that_better_it() {
+    let world = World::new().await;
+    world.cluster(3).await;
+    let score = async |query: &str| {
+        let mut list: ScoreList = world.get(&format!("/v1/score{query}")).await.json();
+        list.scores.remove(0)
+    };
+    assert_eq!(score("").await.points, 100.0, "there is nothing to place better");
+    let volume = world.volume(REPLICA_2).await;
+    let hosts = [host_of(&world, volume.bricks[0].device).await, host_of(&world, volume.bricks[1].device).await];
+    let third = 3 - hosts[0] - hosts[1];
+    assert_eq!(world.ask("PATCH", &format!("/v1/nodes/m{third}"), r#"{"zone":2}"#).await.status, 200);
+    let found = score("").await;
+    let parts: Vec<_> = found.parts.iter().map(|part| (part.part.as_str(), part.weight, part.share)).collect();
+    assert_eq!(parts[..3], [("strength", 40, 1.0), ("rules", 30, 1.0), ("spread", 15, 0.5)]);
+    assert!(parts[3].2 < 0.7 && found.points < 90.0, "{found:?}");
+    let moved = &found.moves[0];
+    assert_eq!((moved.to.as_str(), moved.bytes), (&*format!("m{third}:/dev/sdb"), 8 << 30));
+    assert!(moved.points_after > found.points);
+    assert_eq!(score("?moves=0").await.moves, []);
+
+    let body = format!(r#"{{"device":"{}"}}"#, moved.to_device);
+    let queue = world.post(&format!("/v1/bricks/{}/replace?plan=true", moved.brick), &body).await;
+    assert_eq!(queue.status, 200, "it can be planned as it is proposed: {queue:?}");
+    for (query, why) in [("moves=101", "0 to 100"), ("moves=x", "0 to 100"), ("move=1", "no word of this query")] {
+        let refused = world.get(&format!("/v1/score?{query}")).await;
+        assert_eq!(refused.status, 400, "{query}");
+        assert!(refused.json::<Problem>().error.contains(why), "{query}: {refused:?}");
     }
 }

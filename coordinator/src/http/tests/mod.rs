@@ -10,6 +10,7 @@ mod ledger;
 mod ours;
 mod placing;
 mod plans;
+mod policy;
 mod server;
 mod wire;
 mod world;

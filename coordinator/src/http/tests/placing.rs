@@ -1,8 +1,8 @@
 //! What is asked about places before anything is made.
 
 use bricklayer_api::v1::{
-    CapacityList, Explanation, Fate, PlacementRule, Problem, ProblemDetail, Relaxed, SetLayout, SetState, Simulation,
-    VolumePlacement, ZoneChecking,
+    CapacityList, Explanation, Fate, PlacementRule, Problem, ProblemDetail, Relaxation, Relaxed, SetLayout, SetState,
+    Simulation, VolumePlacement, ZoneChecking,
 };
 
 use super::world::{World, node_id};
@@ -56,7 +56,11 @@ async fn a_volume_that_does_not_fit_is_told_why_device_by_device_and_what_would_
     assert_eq!(refusal.by_rule.iter().map(|count| count.devices).sum::<u64>(), 3);
 
     // Without the zones it would still lack the third node; with that node, the zones.
-    assert!(refusal.relaxations.iter().all(|relaxation| matches!(relaxation.change, Relaxed::Layout { .. })));
+    let is_weaker = |one: &&Relaxation| matches!(one.change, Relaxed::Layout { .. });
+    assert!(refusal.relaxations.iter().filter(|one| one.also.is_none()).all(|one| is_weaker(&one)));
+    let both = refusal.relaxations.iter().find(|one| one.also.is_some()).unwrap();
+    assert!(matches!(both.change, Relaxed::InService { .. }), "{both:?}");
+    assert_eq!((both.also.as_ref(), both.zones), (Some(&Relaxed::ZonesPreferred), 1));
     let preferred = world.post("/v1/explain", &format!(r#"{{"size":100,{OF_THREE}}}"#)).await;
     let told: Explanation = preferred.json();
     let Relaxed::InService { devices } = &told.refusals[0].relaxations[0].change else { panic!("{told:?}") };
@@ -83,12 +87,29 @@ async fn a_bad_question_is_told_what_is_wrong() {
         ("/v1/explain", r#"{"size":1}"#, "No clusters configured"),
         ("/v1/explain", r#"{"size":"x"}"#, "the body is not the JSON"),
         ("/v1/explain", "", "the body is empty"),
+        ("/v1/support-bundle", r#"{"volume":{"size":1}}"#, "No clusters configured"),
+        (
+            "/v1/explain",
+            r#"{"size":1,"durability":{"type":"replicate","replicate":{"replica":7}}}"#,
+            "Invalid replica value",
+        ),
         ("/v1/explain", r#"{"size":1,"durability":{"type":"magic"}}"#, "Unknown durability type"),
     ] {
         let answer = world.post(path, body).await;
         assert_eq!(answer.status, 400, "{body}");
         assert!(answer.json::<Problem>().error.contains(text), "{body}: {answer:?}");
     }
+}
+
+#[tokio::test]
+async fn a_durability_that_there_is_not_is_told_which_there_are() {
+    let world = World::new().await;
+    let durability = r#"{"size":1,"durability":{"type":"replicate","replicate":{"replica":7}}}"#;
+    let cure = world.post("/v1/explain", durability).await.json::<Problem>().cure.unwrap();
+    assert!(cure.starts_with("7 copies were asked for, and a replicated volume has 1, 2 or 3."), "{cure}");
+    let durability = r#"{"size":1,"durability":{"type":"disperse","disperse":{"data":5,"redundancy":2}}}"#;
+    let cure = world.post("/v1/explain", durability).await.json::<Problem>().cure.unwrap();
+    assert_eq!(cure, "There are: 2+1, 4+2, 8+3, 8+4.");
 }
 
 #[tokio::test]

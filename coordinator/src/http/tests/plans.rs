@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bricklayer_api::heketi::{DeviceInfo, VolumeInfo};
-use bricklayer_api::v1::{KeptPlan, OperationList, Plan, PlannedChange, Problem};
+use bricklayer_api::v1::{KeptPlan, OperationList, Plan, PlanList, PlannedChange, Problem};
 use bricklayer_proto::ids::{BrickId, DeviceId};
 
 use super::world::{World, node_id};
@@ -55,6 +55,8 @@ async fn a_volume_is_made_of_exactly_the_bricks_that_were_planned() {
     assert!(plan.steps.iter().any(|step| step.contains("make brick 1 of 3")), "{:?}", plan.steps);
     let shown: Plan = world.get(&format!("/v1/plans/{}", kept.id)).await.json();
     assert_eq!(shown, plan);
+    let list: PlanList = world.get("/v1/plans").await.json();
+    assert_eq!(list.plans, [shown]);
     let nothing: OperationList = world.get("/v1/operations").await.json();
     assert!(nothing.operations.iter().all(|operation| operation.id != kept.id));
 
@@ -86,7 +88,7 @@ async fn a_plan_whose_devices_were_used_meanwhile_is_refused_and_changes_nothing
 }
 
 #[tokio::test]
-async fn a_plan_is_refused_where_its_host_is_away_its_device_switched_off_or_its_name_taken() {
+async fn a_plan_is_refused_where_its_host_is_away_its_device_switched_off_its_name_taken_or_the_policy_changed() {
     let world = World::new().await;
     world.cluster(4).await;
     let named = VOLUME.replace("{\"size\"", "{\"name\":\"web\",\"size\"");
@@ -113,6 +115,11 @@ async fn a_plan_is_refused_where_its_host_is_away_its_device_switched_off_or_its
     refused_as_stale(&world, &kept, "Volume name 'web' already in use").await;
     let deleted = world.ask("DELETE", &format!("/volumes/{}", volume.id), "").await;
     world.end_of(&deleted.queue()).await;
+
+    // A policy that would have it decided otherwise.
+    assert_eq!(world.ask("PUT", "/v1/policy", r#"{"zones":"strict"}"#).await.status, 200);
+    refused_as_stale(&world, &kept, "the policy of where bricks go is another than it was").await;
+    assert_eq!(world.ask("PUT", "/v1/policy", "{}").await.status, 200);
 
     world.agents.detach(used);
     refused_as_stale(&world, &kept, "agent is not connected").await;

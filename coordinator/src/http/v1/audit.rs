@@ -29,16 +29,16 @@ pub async fn audit(State(service): State<Service>) -> Result<Response, Failure> 
 }
 
 /// Says things by their names.
-struct Names<'a>(&'a Topology);
+pub struct Names<'a>(pub &'a Topology);
 
 impl Names<'_> {
-    fn device(&self, id: DeviceId) -> String {
+    pub fn device(&self, id: DeviceId) -> String {
         let Some(device) = self.0.devices.get(&id) else { return id.to_string() };
         let node = self.0.nodes.get(&device.node).map_or("", |node| node.name());
         format!("{node}:{}", device.name)
     }
 
-    fn volume(&self, id: VolumeId) -> String {
+    pub fn volume(&self, id: VolumeId) -> String {
         self.0.volumes.get(&id).map_or_else(|| id.to_string(), |volume| volume.name.to_string())
     }
 

@@ -10,6 +10,7 @@ use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::task::Layout;
 
 use super::explain::{durability, zone_checking};
+use super::policy::over_committed;
 use crate::http::failure::Failure;
 use crate::http::heketi::{clusters_named, layout_of, snapshot_of};
 use crate::http::{Service, answer};
@@ -134,5 +135,7 @@ fn view(one: &ClusterCapacity) -> Capacity {
         largest_gib: largest.whole_gib(),
         devices: one.capacity.devices.try_into().unwrap_or(u64::MAX),
         free_bytes: one.capacity.free.bytes(),
+        kept_bytes: one.capacity.kept.bytes(),
+        warning: over_committed(one.wish.over_commit),
     }
 }

@@ -20,7 +20,7 @@ use crate::http::body::OurJson;
 use crate::http::failure::{Doing, Failure};
 use crate::http::heketi::volume_wish;
 use crate::http::{Service, answer};
-use crate::model::{Brick, Volume};
+use crate::model::Brick;
 use crate::ops::Outlook;
 use crate::placement::refusal::Ended;
 use crate::placement::{
@@ -40,9 +40,11 @@ pub async fn explain(
     let wish = volume_wish(&service, request)?;
     let rejected = |error| Failure::rejected(Doing::Ours, &error);
     let explanation = match service.operations.volume_outlook(wish).await.map_err(rejected)? {
-        Outlook::Fits { volume, candidates } => {
-            Explanation { fits: true, placement: Some(placement(&volume, &candidates)), refusals: Vec::new() }
-        }
+        Outlook::Fits { volume, candidates } => Explanation {
+            fits: true,
+            placement: Some(placement(volume.cluster, volume.layout, &volume.bricks, &candidates)),
+            refusals: Vec::new(),
+        },
         Outlook::Refused(refusals) => {
             let refusals = refusals.iter().map(|(cluster, why)| refusal(*cluster, why)).collect();
             Explanation { fits: false, placement: None, refusals }
@@ -64,21 +66,33 @@ pub fn no_replacement(why: &NoReplacement) -> ProblemDetail {
     ProblemDetail::NoReplacement { size_bytes: why.size.bytes(), devices: why.devices.iter().map(device).collect() }
 }
 
-fn placement(volume: &Volume, candidates: &[Candidate]) -> VolumePlacement {
+pub fn placement(cluster: ClusterId, layout: Layout, all: &[Brick], candidates: &[Candidate]) -> VolumePlacement {
     let on = |brick: &Brick| candidates.iter().find(|candidate| candidate.device == brick.device);
     let devices = candidates.iter().filter_map(|candidate| {
         let bricks: Vec<_> =
-            volume.bricks.iter().filter(|brick| brick.device == candidate.device).map(|brick| brick.space).collect();
+            all.iter().filter(|brick| brick.device == candidate.device).map(|brick| brick.space).collect();
         let after = candidate.space.after_all(&bricks).filter(|_| !bricks.is_empty())?;
         Some(device_free(candidate, after.free))
     });
     VolumePlacement {
-        cluster: volume.cluster,
-        durability: durability(volume.layout),
-        sets: volume.sets(),
+        cluster,
+        durability: durability(layout),
+        sets: all.iter().map(|brick| brick.set + 1).max().unwrap_or(0),
         devices: devices.collect(),
-        bricks: volume.bricks.iter().map(|brick| placed(brick, on(brick))).collect(),
+        bricks: all.iter().map(|brick| placed(brick, on(brick))).collect(),
+        warning: promises_more(all),
     }
+}
+
+/// Whether a pool of these has less than its brick.
+fn promises_more(bricks: &[Brick]) -> Option<String> {
+    let more = bricks.iter().filter(|brick| brick.space.pool < brick.space.volume).count();
+    (more > 0).then(|| {
+        format!(
+            "{more} of these bricks are promised more than their pools have (`over_commit` of the policy): where a device has no \
+             more to give when they fill up, writes fail"
+        )
+    })
 }
 
 /// `on`: its device; where nobody knows it any more, it has no name.
@@ -159,6 +173,7 @@ pub fn refusal(cluster: ClusterId, refusal: &Refusal) -> RefusalView {
                     Ended::BrickTooSmall => AttemptEnded::BrickTooSmall,
                     Ended::TooManyBricks => AttemptEnded::TooManyBricks,
                     Ended::NoSpace => AttemptEnded::NoSpace,
+                    Ended::CutOff => AttemptEnded::CutOff,
                 },
             })
             .collect(),
@@ -176,6 +191,9 @@ fn wish(wish: &Wish) -> PlacementWish {
         snapshot_factor_milli: wish.snapshot_factor_milli,
         zone_checking: zone_checking(wish.zones),
         tag_match: wish.tag_match.as_ref().map(ToString::to_string),
+        most_bricks_per_zone: wish.set_rules.most_per_zone.map(u32::from),
+        tag_rules: wish.set_rules.tags.iter().map(ToString::to_string).collect(),
+        over_commit: Some(wish.over_commit).filter(|ratio| !ratio.is_none()).map(|ratio| ratio.to_string()),
         least_brick_bytes: wish.limits.least_brick.bytes(),
         largest_brick_bytes: wish.limits.largest_brick.bytes(),
         most_bricks: wish.limits.most_bricks,
@@ -220,6 +238,8 @@ fn device_refusal(device: &DeviceRefusal) -> DeviceRefusalView {
         standing,
         needed_bytes: device.needed.bytes(),
         free_bytes: device.free.bytes(),
+        kept_bytes: device.kept.bytes(),
+        set_tags: device.set_tags.clone(),
         room_for_data: data,
         room_for_arbiters: arbiters,
         text: device.to_string(),
@@ -227,7 +247,20 @@ fn device_refusal(device: &DeviceRefusal) -> DeviceRefusalView {
 }
 
 fn relaxation(relaxation: &Relaxation) -> RelaxationView {
-    let change = match &relaxation.change {
+    RelaxationView {
+        change: relaxed(&relaxation.change),
+        also: relaxation.also.as_ref().map(relaxed),
+        wish: wish(&relaxation.wish),
+        sets: relaxation.sets.try_into().unwrap_or(u64::MAX),
+        brick_bytes: relaxation.brick.bytes(),
+        zones: relaxation.zones.try_into().unwrap_or(u64::MAX),
+        text: relaxation.to_string(),
+        weaker: relaxation.weaker(),
+    }
+}
+
+fn relaxed(change: &Relaxed) -> RelaxedView {
+    match change {
         Relaxed::InService { devices } => RelaxedView::InService {
             devices: devices
                 .iter()
@@ -249,15 +282,9 @@ fn relaxation(relaxation: &Relaxation) -> RelaxationView {
         Relaxed::SnapshotFactor { milli, .. } => RelaxedView::SnapshotFactor { milli: *milli },
         Relaxed::ZonesPreferred => RelaxedView::ZonesPreferred,
         Relaxed::Layout { layout, .. } => RelaxedView::Layout { durability: durability(*layout) },
-    };
-    RelaxationView {
-        change,
-        wish: wish(&relaxation.wish),
-        sets: relaxation.sets.try_into().unwrap_or(u64::MAX),
-        brick_bytes: relaxation.brick.bytes(),
-        zones: relaxation.zones.try_into().unwrap_or(u64::MAX),
-        text: relaxation.to_string(),
-        weaker: relaxation.weaker(),
+        Relaxed::TagRule { without } => RelaxedView::TagRule { without: without.to_string() },
+        Relaxed::Reserve => RelaxedView::Reserve,
+        Relaxed::AnyNumberInAZone { .. } => RelaxedView::AnyNumberInAZone,
     }
 }
 

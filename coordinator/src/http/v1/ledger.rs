@@ -80,6 +80,7 @@ fn device(from: &DeviceLedger, volumes: &BTreeMap<BrickId, (VolumeId, VolumeName
         total_sources: vec![sources.of_total()],
         figures: figures.collect(),
         unaccounted_bytes: from.ledger.unaccounted.0,
+        promised_beyond_bytes: from.promised_beyond.bytes(),
         lvm_area: lvm_area(from),
         operations: Vec::new(),
         bricks: from.ledger.bricks.iter().map(|line| brick(line, volumes.get(&line.brick))).collect(),
@@ -178,7 +179,7 @@ impl Sources<'_> {
             | LedgerClass::PoolMetadata
             | LedgerClass::Trash
             | LedgerClass::Reserved => RECORD,
-            LedgerClass::MetadataSpare | LedgerClass::Free => self.of_lvm(SourceKind::Vgs),
+            LedgerClass::MetadataSpare | LedgerClass::KeptFree | LedgerClass::Free => self.of_lvm(SourceKind::Vgs),
             LedgerClass::UnderWay | LedgerClass::Orphans | LedgerClass::Foreign => self.of_lvm(SourceKind::Lvs),
             LedgerClass::LvmArea => self.of_total(),
         }
@@ -246,6 +247,14 @@ fn notes(of: &DeviceLedger, volume_of: impl Fn(BrickId) -> Option<String>) -> Ve
         )),
         (Some(_), Some(_)) => {}
     }
+    if of.promised_beyond > ByteSize::ZERO {
+        notes.push(format!(
+            "bricks and clones here may hold {} beyond what their pools have; {} are free to extend them, and where that is not \
+             enough, writes fail",
+            of.promised_beyond,
+            of.ledger.amount(Class::Free)
+        ));
+    }
     for line in of.ledger.bricks.iter().filter(|line| line.differs()) {
         let volume = volume_of(line.brick).map_or_else(String::new, |name| format!(" of volume {name}"));
         let (record, lvm) = (line.taken().bytes(), line.seen.unwrap_or_default().bytes());
@@ -266,6 +275,7 @@ fn shown(class: Class) -> LedgerClass {
         Class::Orphans => LedgerClass::Orphans,
         Class::Foreign => LedgerClass::Foreign,
         Class::Reserved => LedgerClass::Reserved,
+        Class::KeptFree => LedgerClass::KeptFree,
         Class::Free => LedgerClass::Free,
         Class::LvmArea => LedgerClass::LvmArea,
     }

@@ -12,8 +12,11 @@ mod invitations;
 mod ledger;
 mod operations;
 mod plans;
+mod policy;
 mod pools;
+mod score;
 mod simulate;
+pub mod support;
 mod trash;
 mod volumes;
 
@@ -65,8 +68,13 @@ pub fn routes() -> (Router<Service>, Described) {
         routes!(doctor::examine),
         routes!(capacity::list),
         routes!(explain::explain),
+        routes!(policy::list, policy::set),
+        routes!(policy::of_cluster, policy::set_of_cluster),
+        routes!(plans::list),
         routes!(plans::info),
         routes!(plans::apply),
+        routes!(score::score),
+        routes!(support::bundle),
         routes!(simulate::simulate),
         routes!(adopt::plan),
         routes!(adopt::give_back),
@@ -92,7 +100,7 @@ pub fn is_ours(path: &str) -> bool {
 
 /// Whether a request has a body and yet only asks: nothing is changed, whatever its method says.
 pub fn only_asks(path: &str) -> bool {
-    matches!(path.trim_end_matches('/'), "/v1/explain" | "/v1/simulate" | "/v1/adopt")
+    matches!(path.trim_end_matches('/'), "/v1/explain" | "/v1/simulate" | "/v1/adopt" | "/v1/support-bundle")
 }
 
 /// A part of a path that must be an id.

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use bricklayer_api::v1::{KeptPlan as KeptPlanView, Plan, PlannedBrick as PlannedBrickView, PlannedChange};
+use bricklayer_api::v1::{KeptPlan as KeptPlanView, Plan, PlanList, PlannedBrick as PlannedBrickView, PlannedChange};
 use bricklayer_proto::ids::OperationId;
 use bricklayer_proto::size::Extents;
 
@@ -12,6 +12,13 @@ use crate::http::failure::{Doing, Failure};
 use crate::http::{Service, answer};
 use crate::model::Brick;
 use crate::ops::{BrickChange, KeptPlan, PlannedBrick, Rejected};
+
+/// Lists the plans that are kept, the oldest first.
+#[utoipa::path(get, path = "/v1/plans", responses((status = 200, body = PlanList)))]
+pub async fn list(State(service): State<Service>) -> Response {
+    let plans = service.operations.kept_plans();
+    answer::ok(&PlanList { plans: plans.iter().map(|plan| view(plan, &service)).collect() })
+}
 
 /// Shows a plan that is kept.
 #[utoipa::path(get, path = "/v1/plans/{id}", responses((status = 200, body = Plan)))]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bricklayer_proto::ids::{BlockVolumeId, BrickId, ClusterId, DeviceId, NodeId, OperationId, VolumeId};
 
-use super::super::{BlockVolume, Brick, Cluster, Device, Node, Operation, Volume};
+use super::super::{BlockVolume, Brick, Cluster, Device, Node, Operation, Policies, Volume};
 use super::Topology;
 use super::index::{put, take};
 
@@ -17,6 +17,10 @@ impl Topology {
     pub fn remove_cluster(&mut self, id: ClusterId) {
         self.touched.hardware = self.version;
         self.clusters.remove_mut(&id);
+    }
+
+    pub fn put_policies(&mut self, policies: Policies) {
+        self.policies = Arc::new(policies);
     }
 
     pub fn put_node(&mut self, node: Node) {

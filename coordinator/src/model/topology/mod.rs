@@ -15,7 +15,7 @@ use bricklayer_proto::size::Extents;
 use bricklayer_proto::space::BrickSpace;
 
 use self::index::{Index, inside};
-use super::{BlockVolume, Brick, Cluster, Device, HostingSpace, Node, Operation, Volume};
+use super::{BlockVolume, Brick, Cluster, Device, HostingSpace, Node, Operation, Policies, Volume};
 
 pub use index::{Host, Hosted};
 #[cfg(test)]
@@ -42,6 +42,7 @@ pub struct Topology {
     /// Every brick that has, or is about to have, extents on a device: those of whole volumes, and those of volumes
     /// that are being made or deleted.
     pub bricks: Map<DeviceId, Map<BrickId, Arc<Brick>>>,
+    pub policies: Arc<Policies>,
     index: Index,
     touched: Touched,
 }
@@ -110,6 +111,19 @@ impl Topology {
     /// What all bricks on a device take, those in the making included.
     pub fn brick_spaces(&self, device: DeviceId) -> impl Iterator<Item = BrickSpace> + '_ {
         inside(&self.bricks, device).map(|brick| brick.space)
+    }
+
+    /// What the bricks on a device may hold beyond what their pools have; clones in a pool count. Pools that have more than
+    /// their bricks, for snapshots, make up for no other.
+    #[must_use]
+    pub fn promised_beyond(&self, device: DeviceId) -> Extents {
+        let mut pools: BTreeMap<BrickId, (u64, u64)> = BTreeMap::new();
+        for brick in inside(&self.bricks, device) {
+            let (promised, has) = pools.entry(brick.pool_of()).or_default();
+            *promised = promised.saturating_add(brick.space.volume.count());
+            *has = has.saturating_add(brick.space.pool.count());
+        }
+        Extents::new(pools.values().map(|(promised, has)| promised.saturating_sub(*has)).fold(0, u64::saturating_add))
     }
 
     /// Whether an operation that is under way makes or takes away something on the device, so that what its agent

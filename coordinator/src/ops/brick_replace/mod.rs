@@ -18,7 +18,7 @@ use super::step::{Stage, StepError};
 use super::volume_expand::ExtendVolume;
 use super::{Rejected, gluster, volume_options};
 use crate::model::{Brick, BrickReplace, FIRST_GENERATION, LvNames, Operation, Plan, Resource, Topology, Volume};
-use crate::placement::{self, Placed, ReplaceWish};
+use crate::placement::{self, OtherBrick, Placed, ReplaceWish};
 use crate::state::Change;
 
 /// What is to move, and how.
@@ -96,17 +96,25 @@ pub fn choose(
     to: Option<DeviceId>,
 ) -> Result<Placed, Rejected> {
     let options = volume_options::read(&volume.options)?;
-    let zone = |brick: &Brick| topology.nodes.get(&brick.node).map_or(0, |node| node.zone.get());
+    let terms = options.policy.over(context.terms(topology, volume.cluster));
+    let beside = |brick: &Brick| {
+        let node = topology.nodes.get(&brick.node);
+        let mut tags = node.map(|node| node.tags.clone()).unwrap_or_default();
+        tags.extend(topology.devices.get(&brick.device).map(|device| device.tags.clone()).unwrap_or_default());
+        OtherBrick { node: brick.node, zone: node.map_or(0, |node| node.zone.get()), tags }
+    };
     let others = volume.bricks.iter().filter(|brick| brick.set == old.set && brick.id != old.id);
     let wish = ReplaceWish {
         layout: volume.layout,
         role: old.role,
         asked: old.asked,
         snapshot_factor_milli: volume.snapshot.factor_milli,
-        zones: options.zones.unwrap_or(context.policy.zones),
+        zones: terms.zones,
         tag_match: options.tag_match,
+        set_rules: terms.set,
+        over_commit: terms.over_commit,
         from: old.device,
-        others: others.map(|brick| (brick.node, zone(brick))).collect(),
+        others: others.map(beside).collect(),
         to,
     };
     let placed = placement::replace_in(&wish, &pool(context, topology, volume.cluster));

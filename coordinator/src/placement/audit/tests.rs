@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::super::DeviceSpace;
 use super::*;
 
-fn candidate(number: u128, zone: u32, gib: u64) -> Candidate {
+pub fn candidate(number: u128, zone: u32, gib: u64) -> Candidate {
     let one = ExtentSize::FOUR_MIB;
     let free = ByteSize::from_gib(gib).unwrap().to_extents(one);
     Candidate {
@@ -14,7 +14,7 @@ fn candidate(number: u128, zone: u32, gib: u64) -> Candidate {
         node: NodeId::from_u128(number),
         zone,
         standing: Standing::Ready,
-        space: DeviceSpace { extent_size: one, total: free, free, spare: Extents::ZERO },
+        space: DeviceSpace { extent_size: one, total: free, free, spare: Extents::ZERO, kept: Extents::ZERO },
         tags: BTreeMap::new(),
         node_name: format!("n{number}"),
         device_name: "/dev/sdb".to_owned(),
@@ -22,7 +22,7 @@ fn candidate(number: u128, zone: u32, gib: u64) -> Candidate {
 }
 
 /// A replicated set with bricks of 5 GiB on these devices.
-fn set(devices: &[u128]) -> SetStanding {
+pub fn set(devices: &[u128]) -> SetStanding {
     let brick = |device: &u128| BrickStanding {
         brick: BrickId::from_u128(*device),
         device: DeviceId::from_u128(*device),
@@ -37,6 +37,8 @@ fn set(devices: &[u128]) -> SetStanding {
         snapshot_factor_milli: 1000,
         zones: ZoneRule::Preferred,
         tag_match: None,
+        set_rules: SetRules::default(),
+        over_commit: OverCommit::NONE,
         bricks: devices.iter().map(brick).collect(),
     }
 }
@@ -105,6 +107,36 @@ fn tags_that_were_changed_are_held_against_the_volumes_rules() {
     let arbiter = SetStanding { layout: Layout::Arbiter, ..set(&[1, 2, 3]) };
     let reports = audit(&[arbiter], &candidates);
     assert_eq!((rules(&reports[0]), moves(&reports[0])), (vec!["role"], vec![(1, 4)]));
+}
+
+#[test]
+fn a_policy_that_was_changed_is_held_against_where_bricks_are() {
+    let mut candidates = four();
+    for (candidate, rack) in candidates.iter_mut().zip(["a", "a", "b", "c"]) {
+        candidate.tags.insert("rack".to_owned(), rack.to_owned());
+    }
+    let with = |rule: &str| {
+        let set_rules = SetRules { tags: vec![rule.parse().unwrap()], ..SetRules::default() };
+        SetStanding { set_rules, ..set(&[1, 2, 3]) }
+    };
+    let reports = audit(&[with("different:rack")], &candidates);
+    assert_eq!((rules(&reports[0]), moves(&reports[0])), (vec!["tag-shared"], vec![(2, 4)]));
+    candidates[3].tags.insert("rack".to_owned(), "a".to_owned());
+    let reports = audit(&[with("same:rack")], &candidates);
+    assert_eq!((rules(&reports[0]), moves(&reports[0])), (vec!["tag-differs"], vec![(3, 4)]));
+    let reports = audit(&[with("match:rack=a")], &candidates);
+    assert_eq!((rules(&reports[0]), moves(&reports[0])), (vec!["tag"], vec![(3, 4)]));
+
+    for candidate in &mut candidates[..3] {
+        candidate.zone = 1;
+    }
+    let two = SetRules { most_per_zone: std::num::NonZeroU32::new(2), ..SetRules::default() };
+    let reports = audit(&[SetStanding { set_rules: two, ..set(&[1, 2, 3]) }], &candidates);
+    assert_eq!((rules(&reports[0]), moves(&reports[0])), (vec!["zone-to-spare"], vec![(2, 4)]));
+    candidates[3].zone = 1;
+    let two = SetRules { most_per_zone: std::num::NonZeroU32::new(2), ..SetRules::default() };
+    let reports = audit(&[SetStanding { set_rules: two, ..set(&[1, 2, 3]) }], &candidates);
+    assert_eq!((rules(&reports[0]), reports[0].unmended.len()), (vec!["zone-shared"], 1));
 }
 
 #[test]

@@ -18,7 +18,13 @@ fn whole(gib: u64, room: u64) -> Booked {
 }
 
 fn empty(total: u64) -> DeviceSpace {
-    DeviceSpace { extent_size: ONE, total: Extents::new(total), free: Extents::new(total), spare: Extents::ZERO }
+    DeviceSpace {
+        extent_size: ONE,
+        total: Extents::new(total),
+        free: Extents::new(total),
+        spare: Extents::ZERO,
+        kept: Extents::ZERO,
+    }
 }
 
 /// A group of which LVM says what is left of it.
@@ -32,6 +38,7 @@ fn books(total: u64, spare: u64, free: u64, bricks: Vec<Booked>) -> Books {
         bricks,
         orphans: Extents::ZERO,
         foreign: Extents::ZERO,
+        reserve: Extents::ZERO,
     }
 }
 
@@ -154,6 +161,7 @@ proptest! {
             disk: disk.map(ByteSize::from_bytes),
             orphans: Extents::new(orphans),
             foreign: Extents::new(foreign),
+            reserve: Extents::ZERO,
             ..books(total, spare, free, booked.collect())
         };
         let ledger = Ledger::of(&books);

@@ -60,7 +60,7 @@ pub fn some_move() -> impl Strategy<Value = (ReplaceWish, Vec<Candidate>)> {
     )
         .prop_map(|(wish, disks, role, at, chosen, tags)| {
             let from = at[0].get(&disks).clone();
-            let others: Vec<_> = at[1..].iter().map(|at| at.get(&disks)).map(|disk| (disk.node, disk.zone)).collect();
+            let others: Vec<_> = at[1..].iter().map(|at| OtherBrick::at(at.get(&disks))).collect();
             let role = if wish.layout == Layout::Arbiter { role } else { BrickRole::Data };
             let wish = ReplaceWish {
                 layout: wish.layout,
@@ -69,6 +69,8 @@ pub fn some_move() -> impl Strategy<Value = (ReplaceWish, Vec<Candidate>)> {
                 snapshot_factor_milli: wish.snapshot_factor_milli,
                 zones: wish.zones,
                 tag_match: tags.map(|rule| rule.parse().unwrap()),
+                set_rules: SetRules::default(),
+                over_commit: OverCommit::NONE,
                 from: from.device,
                 others,
                 to: chosen.then(|| at[at.len() - 1].get(&disks).device),
@@ -96,8 +98,8 @@ fn may_take(wish: &ReplaceWish, disk: &Candidate) -> bool {
     disk.device != wish.from
         && wish.to.is_none_or(|to| to == disk.device)
         && disk.standing == Standing::Ready
-        && wish.others.iter().all(|(node, _)| *node != disk.node)
-        && (wish.zones == ZoneRule::Preferred || wish.others.iter().all(|(_, zone)| *zone != disk.zone))
+        && wish.others.iter().all(|other| other.node != disk.node)
+        && (wish.zones == ZoneRule::Preferred || wish.others.iter().all(|other| other.zone != disk.zone))
         && role
         && tags
         && taken(&space) + spare <= disk.space.free.count()
@@ -181,7 +183,7 @@ proptest! {
                     return Err(TestCaseError::fail(format!("{placed:?} breaks a rule")));
                 };
                 prop_assert_eq!((placed.node, placed.role, placed.asked), (to.node, wish.role, wish.asked));
-                let zone_is_new = |disk: &Candidate| wish.others.iter().all(|(_, zone)| *zone != disk.zone);
+                let zone_is_new = |disk: &Candidate| wish.others.iter().all(|other| other.zone != disk.zone);
                 prop_assert!(zone_is_new(to) || !fit.iter().any(|disk| zone_is_new(disk)), "a new zone is preferred");
                 prop_assert!(to.space.after(&placed.space).is_some());
             }

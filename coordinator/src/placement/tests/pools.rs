@@ -102,6 +102,7 @@ fn many_disks() -> impl Strategy<Value = Vec<Candidate>> {
                     total: Extents::new(8000),
                     free: Extents::new(free * 4 / extent),
                     spare: Extents::new(spare),
+                    kept: Extents::ZERO,
                 };
                 let mut disk = candidate(node, number, zone, space);
                 if let Some(tag) = tag {

@@ -29,6 +29,8 @@ fn cluster(mut candidates: Vec<Candidate>, wishes: &[Wish]) -> ClusterAsItIs {
             snapshot_factor_milli: wish.snapshot_factor_milli,
             zones: wish.zones,
             tag_match: wish.tag_match.clone(),
+            set_rules: wish.set_rules.clone(),
+            over_commit: wish.over_commit,
             bricks: bricks.collect(),
         });
     }
@@ -99,7 +101,7 @@ fn what_is_left_of_a_set_decides_whether_it_serves() {
 fn a_disk_that_is_added_takes_what_was_lost_and_what_is_new() {
     let now = cluster(nodes(3, gib(16)), &[Wish::new(gib(12), REPLICA_3)]);
     let comes = candidate(4, 7, 1, fresh(gib(100)));
-    let create = |count, size| Creation { count, clusters: vec![CLUSTER], wish: Wish::new(size, Layout::Distribute) };
+    let create = |count, size| Creation { count, clusters: vec![(CLUSTER, Wish::new(size, Layout::Distribute))] };
     let scenario =
         Scenario { lose: vec![node(2)], add: vec![(CLUSTER, comes.clone())], create: vec![create(100, gib(10))] };
     let outcome = what_if(std::slice::from_ref(&now), &scenario);
@@ -122,7 +124,7 @@ fn a_zone_takes_all_of_its_nodes_and_the_limit_of_volumes_counts() {
     disks[3].zone = 2;
     let mut now = cluster(disks, &[]);
     now.room_for_volumes = 1;
-    let create = Creation { count: 3, clusters: vec![CLUSTER], wish: Wish::new(gib(1), Layout::Distribute) };
+    let create = Creation { count: 3, clusters: vec![(CLUSTER, Wish::new(gib(1), Layout::Distribute))] };
     let scenario = Scenario { lose: vec![Loss::Zone(2)], create: vec![create], ..Scenario::default() };
     let outcome = what_if(&[now], &scenario);
     let fates: Vec<_> = outcome.devices.iter().map(|one| one.fate).collect();

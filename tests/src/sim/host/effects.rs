@@ -200,7 +200,8 @@ impl World {
         let found = self.machine_mut(key).find_group(&format!("lvextend {group}/{name}"), group)?;
         let to = to.to_extents(found.extent_size);
         let pool = found.volumes.get(name).and_then(|volume| match &volume.kind {
-            Kind::Thin { pool, .. } => found.volumes.get(pool),
+            // One that a policy over-committed was larger before.
+            Kind::Thin { pool, size } => found.volumes.get(pool).filter(|pool| *size <= pool.extents()),
             _ => None,
         });
         if pool.is_some_and(|pool| pool.extents() < to) {

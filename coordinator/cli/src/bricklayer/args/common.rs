@@ -22,7 +22,7 @@ pub enum Format {
     Name,
 }
 
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Copy, Debug, Default, Args)]
 pub struct Output {
     /// How to write the answer
     #[arg(short = 'o', long = "output", value_enum, value_name = "FORMAT", default_value_t)]

@@ -12,6 +12,8 @@ mod cluster;
 pub mod common;
 mod device;
 mod node;
+mod plan;
+mod policy;
 mod pool;
 mod server;
 mod simulate;
@@ -24,8 +26,11 @@ use std::path::PathBuf;
 
 use bricklayer_api::ids::OperationId;
 use clap::{Args, Parser, Subcommand};
+use clap_complete::ArgValueCompleter;
 
 use common::Work;
+
+use crate::bricklayer::complete;
 
 pub use adopt::{AdoptCommand, AdoptCommon, ExportCommand, UnadoptCommand};
 pub use agent::AgentCommand;
@@ -35,6 +40,8 @@ pub use capacity::Capacity;
 pub use cluster::ClusterCommand;
 pub use device::DeviceCommand;
 pub use node::NodeCommand;
+pub use plan::PlanCommand;
+pub use policy::{PolicyCommand, PolicySet, PolicyWord};
 pub use pool::PoolCommand;
 pub use server::{DbCommand, LogLevelCommand, ModeCommand, OperationCommand, ServerCommand, Shell};
 pub use simulate::{Loss, NewDurability, NewVolumes, Simulate};
@@ -125,7 +132,7 @@ pub enum Command {
         bricklayer apply 0123456789abcdef0123456789abcdef")]
     Apply {
         /// Id of the plan
-        #[arg(value_name = "PLAN")]
+        #[arg(value_name = "PLAN", add = ArgValueCompleter::new(complete::plans))]
         id: OperationId,
         #[command(flatten)]
         work: Work,
@@ -173,9 +180,27 @@ pub enum Command {
     /// Operations: work that runs, or ran
     #[command(subcommand)]
     Operation(OperationCommand),
+    /// Plans that --plan has made, until they are applied or out of date
+    #[command(subcommand)]
+    Plan(PlanCommand),
+    /// Policy: what is asked of where bricks go
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Thin pools: how full they are
     #[command(subcommand)]
     Pool(PoolCommand),
+    /// How well bricks lie, as one number with its parts, and the moves that would better it most per byte
+    ///
+    /// 100 is as good as can be: every brick set whole, every rule kept, sets spread over the zones, devices equally full.
+    /// Each move was placed, after those before it. Nothing is changed; the moves are commands to be run one after the other.
+    #[command(after_help = "Examples:\n  bricklayer score\n  bricklayer score --moves 30 -o json")]
+    Score {
+        /// How many moves are looked for
+        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(0..=100))]
+        moves: Option<u32>,
+        #[command(flatten)]
+        look: common::Look,
+    },
     /// The coordinator itself
     #[command(subcommand)]
     Server(ServerCommand),
@@ -188,6 +213,15 @@ pub enum Command {
         bricklayer simulate --lose zone:2 --lose device:gfs1:/dev/sdb\n  \
         bricklayer simulate --lose node:gfs3 --add disk:gfs1:8TiB --create 40x100GiB:replica3")]
     Simulate(Simulate),
+    /// Save what placement decides by, for somebody else to look at
+    ///
+    /// The devices as placement sees them, and the policy; no secrets. With the question, and what was answered to it, a bundle
+    /// is written by `bricklayer volume explain --bundle`.
+    #[command(after_help = "Example:\n  bricklayer support-bundle bundle.json")]
+    SupportBundle {
+        /// File to write; only its owner can read it
+        file: PathBuf,
+    },
     /// Everything at once
     #[command(subcommand)]
     Topology(TopologyCommand),
@@ -252,6 +286,9 @@ mod tests {
             &["brick", "evict", "brick"],
             &["volume", "list", "-o", "json", "--json"],
             &["volume", "delete", "v", "--no-wait", "--timeout", "5s"],
+            &["policy", "set"],
+            &["policy", "set", "--most-bricks-per-zone", "0"],
+            &["policy", "set", "--tag-rule", "same:tier", "--no-tag-rules"],
             &["token", "get", "volumes"],
         ] {
             assert!(parse(wrong).is_err(), "{wrong:?}");

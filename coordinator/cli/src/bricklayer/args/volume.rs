@@ -1,5 +1,7 @@
 //! `bricklayer volume`.
 
+use std::path::PathBuf;
+
 use bricklayer_api::heketi::{BlockRestriction, DurabilityKind};
 use bricklayer_api::ids::ClusterId;
 use bricklayer_api::names::VolumeName;
@@ -55,10 +57,15 @@ pub enum VolumeCommand {
     /// Takes what `volume create` takes, and changes nothing. Every device is named with the first rule that it fails; each
     /// change that is proposed was tried. Exit code 1 where the volume does not fit.
     #[command(after_help = "Examples:\n  bricklayer volume explain --size 100\n  \
-        bricklayer volume explain --size 1TiB --arbiter -o json")]
+        bricklayer volume explain --size 1TiB --arbiter -o json\n  \
+        bricklayer volume explain --size 100 --bundle bundle.json")]
     Explain {
         #[command(flatten)]
         wanted: Box<VolumeWanted>,
+        /// Save the question, all that placement decides by, and the answer: `bricklayer-coordinator replay` gives the same
+        /// answer from it on any machine. No secrets; only its owner can read it
+        #[arg(long, value_name = "FILE")]
+        bundle: Option<PathBuf>,
         #[command(flatten)]
         output: Output,
     },

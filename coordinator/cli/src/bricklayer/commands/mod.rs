@@ -14,8 +14,12 @@ mod device;
 mod doctor;
 mod node;
 mod placing;
+mod plan;
+mod policy;
 mod pool;
+mod score;
 mod server;
+mod support;
 mod topology;
 mod trash;
 mod volume;
@@ -106,9 +110,13 @@ impl Session {
             Command::LogLevel(command) => self.log_level(command).await,
             Command::Node(command) => self.node(command).await,
             Command::Operation(command) => self.operation(command).await,
+            Command::Plan(command) => self.plan(command).await,
+            Command::Policy(command) => self.policy(command).await,
             Command::Pool(command) => self.pool(command).await,
+            Command::Score { moves, look } => self.score(moves, look).await,
             Command::Server(command) => self.server(command).await,
             Command::Simulate(asked) => self.simulate(asked).await,
+            Command::SupportBundle { file } => self.support_bundle(&file).await,
             Command::Topology(command) => self.topology(command).await,
             Command::Trash(command) => self.trash(command).await,
             Command::Unadopt(command) => self.unadopt(command).await,

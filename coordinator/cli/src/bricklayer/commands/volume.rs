@@ -71,9 +71,13 @@ impl Session {
                 let Some(grown) = self.work(&change, work, &what).await? else { return DONE };
                 self.show_volume(work.output(), &grown).await
             }
-            VolumeCommand::Explain { wanted, output } => {
-                let question = Change::explain(&create_request(&wanted))?;
-                let Some(told) = self.ask(&question, Quick::in_earnest(output)).await? else { return DONE };
+            VolumeCommand::Explain { wanted, bundle, output } => {
+                let request = create_request(&wanted);
+                let told = match bundle {
+                    None => self.ask(&Change::explain(&request)?, Quick::in_earnest(output)).await?,
+                    Some(file) => self.bundle(Some(request), &file).await?,
+                };
+                let Some(told) = told else { return DONE };
                 let names = || {
                     let bricks = told.placement.iter().flat_map(|placement| &placement.bricks);
                     bricks.map(|brick| format!("{}:{}", brick.node_name, brick.device_name)).collect()

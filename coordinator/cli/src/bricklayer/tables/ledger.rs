@@ -73,6 +73,7 @@ fn what(class: LedgerClass) -> &'static str {
         LedgerClass::Orphans => "orphans",
         LedgerClass::Foreign => "foreign",
         LedgerClass::Reserved => "reserved",
+        LedgerClass::KeptFree => "kept free",
         LedgerClass::Free => "free",
         LedgerClass::LvmArea => "LVM's own area",
     }
@@ -131,14 +132,27 @@ fn devices(devices: &[DeviceSum]) -> String {
             size(amount(LedgerClass::Trash)),
             sum(&others),
             size(amount(LedgerClass::Reserved)),
+            size(amount(LedgerClass::KeptFree)),
             size(amount(LedgerClass::Free)),
             size(amount(LedgerClass::LvmArea)),
             signed(device.unaccounted_bytes),
             device.device.to_string(),
         ]
     };
-    let header =
-        ["NODE", "DEVICE", "TOTAL", "BRICKS", "TRASH", "OTHERS", "RESERVED", "FREE", "LVM", "UNACCOUNTED", "ID"];
+    let header = [
+        "NODE",
+        "DEVICE",
+        "TOTAL",
+        "BRICKS",
+        "TRASH",
+        "OTHERS",
+        "RESERVED",
+        "KEPT FREE",
+        "FREE",
+        "LVM",
+        "UNACCOUNTED",
+        "ID",
+    ];
     table(&header, devices.iter().map(row))
 }
 

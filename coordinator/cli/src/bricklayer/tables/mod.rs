@@ -14,7 +14,9 @@ mod hardware;
 mod ledger;
 mod operations;
 mod placement;
+mod policy;
 mod pools;
+mod score;
 mod topology;
 mod volumes;
 
@@ -36,9 +38,11 @@ pub use hardware::{
     node_loss, wipe_refusal,
 };
 pub use ledger::{device_ledger, ledger_sum};
-pub use operations::{db_check, operation_info, operation_list, plan};
+pub use operations::{db_check, operation_info, operation_list, plan, plan_list};
 pub use placement::{capacity_list, explanation, simulation};
+pub use policy::policies;
 pub use pools::pool_list;
+pub use score::scores;
 pub use topology::topology_info;
 pub use volumes::{block_volume_info, block_volume_list, heal, rebalance, trash_list, volume_info, volume_list};
 

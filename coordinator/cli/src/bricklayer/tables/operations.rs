@@ -65,6 +65,21 @@ pub fn operation_info(operation: &Operation) -> String {
     text
 }
 
+/// The plans that are kept.
+pub fn plan_list(plans: &[Plan]) -> String {
+    let row = |plan: &Plan| {
+        let kept = plan.kept.as_ref();
+        vec![
+            or_dash(kept.map(|kept| kept.id.to_string())),
+            plan.kind.clone(),
+            or_dash(kept.map(|kept| kept.bricks.len().to_string())),
+            or_dash(kept.map(|kept| moment!(kept.expires))),
+            or_dash(plan.changes.first().map(|change| change.lines().next().unwrap_or_default().to_owned())),
+        ]
+    };
+    table(&["ID", "KIND", "BRICKS", "UNTIL", "CHANGES"], plans.iter().map(row))
+}
+
 /// What would be done, for whoever asked before doing it.
 pub fn plan(plan: &Plan) -> String {
     let mut text = match &plan.kept {

@@ -1,5 +1,6 @@
 //! Where bricks go, and why they do not.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use bricklayer_api::size::ByteSize;
@@ -30,12 +31,19 @@ pub fn capacity_list(capacities: &[Capacity], width: Width) -> String {
                 zones.to_owned(),
                 or_dash(one.tag_match.clone()),
                 one.largest_bytes.to_string(),
+                ByteSize::from_bytes(one.kept_bytes).to_string(),
             ]
         };
         cells(normal, wide, width)
     };
+    let warnings: BTreeSet<_> = capacities.iter().filter_map(|one| one.warning.as_ref()).collect();
+    let warnings: String = warnings.into_iter().map(|warning| format!("\nWARNING: {warning}\n")).collect();
     let normal = ["CLUSTER", "DURABILITY", "LARGEST VOLUME", "FREE"];
-    table(&columns(&normal, &["DEVICES", "ZONES", "TAGS", "LARGEST BYTES"], width), capacities.iter().map(row))
+    let table = table(
+        &columns(&normal, &["DEVICES", "ZONES", "TAGS", "LARGEST BYTES", "KEPT FREE"], width),
+        capacities.iter().map(row),
+    );
+    table + &warnings
 }
 
 /// Where a volume would go, or why it would not.
@@ -59,6 +67,9 @@ fn volume_placement(placement: &VolumePlacement) -> String {
     let mut text = format!("It fits: {durability}, {}, in cluster {cluster}.\n\n", count(sets, "set"));
     text.push_str(&bricks(&placement.bricks));
     let _infallible = write!(text, "\n{}", devices(&placement.devices));
+    if let Some(warning) = &placement.warning {
+        let _infallible = writeln!(text, "\nWARNING: {warning}");
+    }
     text
 }
 
