@@ -219,6 +219,7 @@ async fn the_trash_outlives_the_coordinator_and_its_store() {
     done(&client, client.volume_protect(dear.id, ProtectRequest { protected: true }).await.unwrap()).await.unwrap();
     keep(&client, volume.id, "7d").await;
     let before = kept(&client).await;
+    cluster.installation.until_kept().await.unwrap();
     cluster.installation.kill_coordinator().await;
     cluster.installation.start_coordinator().await.unwrap();
     assert_eq!(kept(&client).await, before);

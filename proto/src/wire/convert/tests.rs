@@ -150,6 +150,7 @@ fn every_wanted() -> Vec<Wanted> {
             | Wanted::BrickCanGrow(_)
             | Wanted::BrickGrown(_)
             | Wanted::CloneBrick(_)
+            | Wanted::BrickUp(_)
             | Wanted::BrickSynced(_)
             | Wanted::BrickCondemned(_)
             | Wanted::BrickGone(_)
@@ -157,6 +158,7 @@ fn every_wanted() -> Vec<Wanted> {
             | Wanted::PeerGone { .. }
             | Wanted::Volume(_)
             | Wanted::VolumeStarted(_)
+            | Wanted::BricksStarted(_)
             | Wanted::VolumeStopped(_)
             | Wanted::VolumeGone(_)
             | Wanted::VolumeExtended(_)
