@@ -173,6 +173,22 @@ async fn a_device_with_a_brick_in_the_trash_is_not_emptied_and_the_way_out_is_to
 }
 
 #[tokio::test]
+async fn an_end_that_gluster_refuses_leaves_the_volume_stopped_and_in_the_trash() {
+    let cluster = cluster().await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    cluster.host("gfs1").snapshot_by_hand("monday", &volume.name.parse().unwrap());
+    keep(&client, volume.id, "1h").await;
+    let refused = done(&client, client.trash_end(volume.id).await.unwrap()).await.unwrap_err();
+    assert!(format!("{refused:?}").contains("snapshots"), "{refused:?}");
+    assert_eq!(is_started(&cluster, &volume.name), Some(false));
+    assert_eq!(kept(&client).await.len(), 1);
+    cluster.host("gfs1").delete_snapshot_by_hand("monday");
+    done(&client, client.trash_end(volume.id).await.unwrap()).await.unwrap();
+    assert_eq!(is_started(&cluster, &volume.name), None);
+}
+
+#[tokio::test]
 async fn a_stop_that_fails_leaves_the_volume_serving_and_listed() {
     let cluster = cluster().await;
     let client = cluster.client().unwrap();
@@ -203,6 +219,7 @@ async fn the_trash_outlives_the_coordinator_and_its_store() {
     done(&client, client.volume_protect(dear.id, ProtectRequest { protected: true }).await.unwrap()).await.unwrap();
     keep(&client, volume.id, "7d").await;
     let before = kept(&client).await;
+    cluster.installation.until_kept().await.unwrap();
     cluster.installation.kill_coordinator().await;
     cluster.installation.start_coordinator().await.unwrap();
     assert_eq!(kept(&client).await, before);

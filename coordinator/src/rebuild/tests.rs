@@ -540,6 +540,24 @@ fn a_brick_that_gluster_has_replaced_takes_the_place_of_the_one_that_was_kept() 
     assert!(matches!(rebuilt.differences[..], [Difference::VolumeFollowsGluster { .. }]), "{:?}", told(&rebuilt));
 }
 
+#[test]
+fn a_volume_is_in_the_trash_only_where_all_its_records_say_so_and_gluster_does_not_run_it() {
+    let mut records = three();
+    let trash = Trash { since: NOW, until: NOW };
+    records.volumes[0].trash = Some(trash);
+    let trashed = |evidence: &Evidence| rebuild(evidence, NOW).records.volumes[0].trash;
+    let all = evidence(&records, false);
+    assert_eq!(trashed(&all), Some(trash));
+    let mut runs = all.clone();
+    runs.pools[0].volumes.as_mut().unwrap()[0].started = true;
+    assert_eq!(trashed(&runs), None);
+    // A host that was away when the volume was taken out still says the other thing.
+    let mut one_differs = all;
+    let host = one_differs.hosts.values_mut().next().unwrap();
+    host.records.values_mut().next().unwrap().trash = None;
+    assert_eq!(trashed(&one_differs), None);
+}
+
 fn three_wish() -> Wish {
     Wish {
         layout: Layout::Replicate { replica: 3 },

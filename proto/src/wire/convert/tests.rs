@@ -175,6 +175,7 @@ fn every_wanted() -> Vec<Wanted> {
             | Wanted::BrickCanGrow(_)
             | Wanted::BrickGrown(_)
             | Wanted::CloneBrick(_)
+            | Wanted::BrickUp(_)
             | Wanted::BrickSynced(_)
             | Wanted::BrickCondemned(_)
             | Wanted::BrickGone(_)
@@ -189,6 +190,7 @@ fn every_wanted() -> Vec<Wanted> {
             | Wanted::VolumeReleased(_)
             | Wanted::HostSurveyed { .. }
             | Wanted::VolumeStarted(_)
+            | Wanted::BricksStarted(_)
             | Wanted::VolumeStopped(_)
             | Wanted::VolumeGone(_)
             | Wanted::VolumeExtended(_)
