@@ -22,7 +22,8 @@ fn tests_in(folder: &Path, found: &mut BTreeSet<String>) {
             let mut of_a_test = false;
             for line in text.lines().map(str::trim_start) {
                 of_a_test |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
-                let Some((_, rest)) = line.split_once("fn ").filter(|_| line.ends_with('{') || line.ends_with('(')) else {
+                let Some((_, rest)) = line.split_once("fn ").filter(|_| line.ends_with('{') || line.ends_with('('))
+                else {
                     continue;
                 };
                 if std::mem::take(&mut of_a_test) {
