@@ -187,10 +187,10 @@ async fn look(host: &SimHost) -> Things {
             things.volumes.insert(volume.uuid.clone(), what);
         }
     }
-    for at in 0..DISKS.len() {
-        if let Ok(found) = host.signatures(&path(at)).await {
+    for disk in DISKS {
+        if let Ok(found) = host.signatures(&disk.parse().unwrap()).await {
             let words = found.into_iter().map(|signature| signature.what).collect();
-            things.signatures.insert(DISKS[at].to_owned(), words);
+            things.signatures.insert(disk.to_owned(), words);
         }
     }
     things
@@ -214,12 +214,14 @@ fn judge(before: &Things, after: &Things, task: &Wanted) -> Result<(), String> {
     };
     for (uuid, (name, marked, ours)) in &before.volumes {
         let group = name.split('/').next().unwrap_or_default();
-        if !after.volumes.contains_key(uuid) && !(*marked && *ours) && !given_up(group) {
+        let may_go = (*marked && *ours) || given_up(group);
+        if !after.volumes.contains_key(uuid) && !may_go {
             return Err(format!("logical volume {name} went; marked: {marked}, ours: {ours}"));
         }
     }
     for (uuid, (name, marked, ours)) in &before.groups {
-        if !after.groups.contains_key(uuid) && !(*marked && *ours) && !given_up(name) {
+        let may_go = (*marked && *ours) || given_up(name);
+        if !after.groups.contains_key(uuid) && !may_go {
             return Err(format!("volume group {name} went; marked: {marked}, ours: {ours}"));
         }
     }

@@ -209,3 +209,35 @@ fn group_of(report: &Inventory, device: DeviceId) -> Option<&VolumeGroup> {
 fn device_on(node: &Node, device: &Device) -> String {
     format!("{} on {}", device.name, node.name())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_export_that_is_long_overdue_is_one_finding_with_the_reason() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let plan = exports::Plan { every: Duration::from_secs(60), ..exports::Plan::default() };
+        let last = Some(exports::Made { at: at(1000), seq: 5 });
+        let failing = Some("No space left on device".to_owned());
+        let exports = Some(exports::Seen { plan, last, seq: 9, failing, started: at(0) });
+        let world = |now| World {
+            topology: Arc::default(),
+            hosts: BTreeMap::new(),
+            now: at(now),
+            exports: exports.clone(),
+            moving: BTreeSet::new(),
+        };
+        assert!(examine(&world(1100)).is_empty());
+        let found = examine(&world(1181));
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].code, found[0].severity), ("export-overdue", Severity::Warning));
+        assert!(
+            found[0].what.contains("4 commits ago") && found[0].what.contains("No space left"),
+            "{}",
+            found[0].what
+        );
+    }
+}

@@ -169,7 +169,7 @@ pub enum Rejected {
     )]
     DeviceIsThere { name: DevicePath, node: String },
     #[error(
-        "{name} on {node} cannot be declared lost: the host is away, so nobody knows how its disk is\nBring the host up, or \
+        "{name} on {node} cannot be declared lost: the host is away, or has not told of it yet, so nobody knows how its disk is\nBring the host up, or \
          declare it lost itself: `bricklayer node lost {node}`"
     )]
     DeviceUnseen { name: DevicePath, node: String },

@@ -106,6 +106,7 @@ fn happenings(world: &mut World) {
         }
         let pause = if world.chance.one_in(3) { world.chance.millis(0..=8000) } else { world.chance.millis(0..=300) };
         world.run_for(pause);
+        world.write();
     }
 }
 

@@ -15,6 +15,8 @@ pub struct HostSeen<'a> {
     pub node: bricklayer_proto::ids::NodeId,
     pub host: &'a SimHost,
     pub inventory: Option<&'a bricklayer_proto::inventory::Inventory>,
+    /// As it was before anything of ours.
+    pub fstab: &'a str,
 }
 
 /// What is wrong; empty if all is well. `told`: the operations whose ids clients were given.
@@ -153,6 +155,11 @@ fn bricks(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wrong
             "{name}: {seen_pools} pools for {} in the records; {thin} thin volumes, {bricks} bricks",
             pools.len()
         ));
+    }
+    let foreign: String =
+        footprint.view.fstab.split_inclusive('\n').filter(|line| !line.contains("x-bricklayer.brick=")).collect();
+    if foreign != host.fstab {
+        wrong.push(format!("{name}: foreign lines of fstab were\n{}and are\n{foreign}", host.fstab));
     }
     let lines = footprint.view.fstab.lines().filter(|line| line.contains("/brick_")).count();
     let ours = inventory.bricks.iter().filter(|brick| brick.fstab.is_some()).count();

@@ -1,15 +1,17 @@
 //! The world of one history: its programs, hosts, disks and connections, and the one clock that moves them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bricklayer_coordinator::agents::AgentApi as _;
-use bricklayer_coordinator::model::{Topology, Zone};
+use bricklayer_coordinator::model::{Topology, Volume, Zone};
 use bricklayer_coordinator::ops::{self, DeviceWish, NodeWish};
 use bricklayer_coordinator::pki::AgentRecord;
 use bricklayer_coordinator::state::SCHEMA;
-use bricklayer_proto::ids::{NodeId, OperationId};
+use bricklayer_proto::ids::{NodeId, OperationId, VolumeId};
+use bricklayer_proto::names::BrickPath;
 use bricklayer_proto::size::{ByteSize, GIB};
 use bricklayer_store::simulated::Disk;
 use bricklayer_store::{Batch, Store, Table};
@@ -37,6 +39,9 @@ const LONG: Duration = Duration::from_millis(100);
 /// How long, in its own time, a history may take to come to rest when nothing goes wrong any more.
 const REST: Duration = Duration::from_secs(30 * 60);
 
+/// What clients write on volumes.
+const MARK: &str = "written-by-a-client";
+
 /// An agent's reports come at least so often.
 const REPORTS: Duration = Duration::from_secs(12);
 
@@ -56,6 +61,8 @@ pub struct World {
     weather: Weather,
     asked: Vec<Asked>,
     told: Vec<OperationId>,
+    /// Volumes on which somebody has written.
+    written: BTreeSet<VolumeId>,
     /// The highest numbers seen: they never fall.
     epoch: u64,
     seq: u64,
@@ -76,6 +83,8 @@ struct Machine {
     again: Option<Duration>,
     glusterd_again: Option<Duration>,
     down: Duration,
+    /// As the installer left it.
+    fstab: String,
     /// What a call that hangs leads to.
     power: bool,
 }
@@ -115,6 +124,7 @@ impl World {
             };
             batch.put(&AGENTS, &node, &record);
             let (dial, dialed) = unbounded_channel();
+            let fstab = host.footprint().view.fstab;
             let own = Disk::new();
             own.set_delay(chance.millis(0..=4));
             hosts.push(Machine {
@@ -127,6 +137,7 @@ impl World {
                 again: None,
                 glusterd_again: None,
                 down: Duration::ZERO,
+                fstab,
                 power: false,
             });
         }
@@ -148,6 +159,7 @@ impl World {
             weather: Weather::FAIR,
             asked: Vec::new(),
             told: Vec::new(),
+            written: BTreeSet::new(),
             epoch: 0,
             seq: 0,
             tick: SHORT,
@@ -380,7 +392,30 @@ impl World {
         self.coordinator.as_ref().map(|coordinator| coordinator.operations.topology())
     }
 
+    fn bricks<'a>(&'a self, volume: &'a Volume) -> impl Iterator<Item = (&'a SimHost, &'a BrickPath)> {
+        volume.bricks.iter().filter_map(|brick| {
+            let host = self.hosts.iter().find(|host| host.node == brick.node)?;
+            host.sim.has_power().then_some(())?;
+            Some((&host.sim, brick.path.as_ref()?))
+        })
+    }
+
     // What happens.
+
+    /// Clients write on every volume that nobody changes and that was not written on before.
+    pub fn write(&mut self) {
+        let Some(topology) = self.topology() else { return };
+        for volume in topology.volumes.values() {
+            if self.written.contains(&volume.id) || topology.family_is_changing(volume) {
+                continue;
+            }
+            let mounted: Vec<_> = self.bricks(volume).filter(|(host, path)| host.brick_gid(path).is_some()).collect();
+            mounted.iter().for_each(|(host, path)| host.write_data(path, MARK, b"precious"));
+            if mounted.len() == volume.bricks.len() {
+                self.written.insert(volume.id);
+            }
+        }
+    }
 
     /// A client asks. Where there is no coordinator nobody hears it.
     pub fn ask(&mut self, wish: Wish) {
@@ -528,9 +563,21 @@ impl World {
             .hosts
             .iter()
             .zip(&inventories)
-            .map(|(host, inventory)| HostSeen { node: host.node, host: &host.sim, inventory: inventory.as_deref() })
+            .map(|(host, inventory)| HostSeen {
+                node: host.node,
+                host: &host.sim,
+                inventory: inventory.as_deref(),
+                fstab: &host.fstab,
+            })
             .collect();
-        wrong.extend(truths::wrong(&coordinator.operations.topology(), &seen, &self.told, &self.sim.violations()));
+        let topology = coordinator.operations.topology();
+        wrong.extend(truths::wrong(&topology, &seen, &self.told, &self.sim.violations()));
+        let bricks = topology.volumes.values().filter(|volume| self.written.contains(&volume.id));
+        for volume in bricks {
+            if !self.bricks(volume).any(|(host, path)| host.read_data(path, MARK).is_some()) {
+                wrong.push(format!("what was written on volume {} is on none of its bricks", volume.id));
+            }
+        }
         wrong
     }
 

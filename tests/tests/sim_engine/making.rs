@@ -238,6 +238,26 @@ async fn the_line_in_fstab_alone_brings_the_brick_back_after_a_power_cut() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn bricks_that_do_not_come_up_at_a_boot_are_tried_again() {
+    for call in [Call::ActivateGroup, Call::Mount] {
+        let mut rig = Rig::new(1);
+        rig.ask_all(&[rig::device(0), rig::brick(0, 1)], &"before").await;
+        rig.hosts[0].power_cut();
+        rig.hosts[0].power_on();
+        rig.restart_agent(0);
+        rig.hosts[0].faults().inject(At::Next(call), Fault::TimesOutUndone);
+        let boot = rig.engine(0).boot(&[], std::time::Duration::ZERO).await.unwrap();
+        assert_eq!((boot.up.len(), boot.down.len()), (1, 0), "{}: {boot:?}", call.name());
+        // One that never does keeps nobody from starting.
+        rig.hosts[0].power_cut();
+        rig.hosts[0].power_on();
+        rig.hosts[0].faults().inject(At::Every(call), Fault::Before);
+        let boot = rig.engine(0).boot(&[], std::time::Duration::ZERO).await.unwrap();
+        assert_eq!((boot.up.len(), boot.down.len()), (0, 1), "{}: {boot:?}", call.name());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_brick_is_made_and_removed_by_every_effect_that_it_needs() {
     let rig = Rig::new(1);
     rig.ask_all(&[rig::device(0), rig::brick(0, 1)], &"make").await;
