@@ -228,6 +228,9 @@ mod tests {
             hosts: BTreeMap::new(),
             now: at(now),
             exports: exports.clone(),
+            deleted: BTreeSet::new(),
+            pools: Vec::new(),
+            gluster: BTreeMap::new(),
             moving: BTreeSet::new(),
         };
         assert!(examine(&world(1100)).is_empty());
