@@ -51,7 +51,7 @@ fn a_pool_that_snapshots_fill_is_extended_while_clients_write_and_nothing_is_los
     // As much again: what was there is kept for the snapshot, so that the pool passes its mark.
     write(&lab, 2);
     lab.wait_for("all pools are extended", Duration::from_secs(300), || {
-        Ok(pools(&lab).iter().zip(&before).all(|(now, then)| now > then).then_some(()))
+        Ok(pools(&lab).iter().zip(&before).all(|(now, then)| now > then))
     })
     .unwrap();
     verify(&lab, 2);

@@ -8,6 +8,9 @@ use super::PoolSeen;
 /// So few that a hundred thousand pools can be followed, so many that one odd report does not matter.
 const MOST_SAMPLES: usize = 16;
 
+/// What is left when every second one is gone.
+const PACES: i64 = 8;
+
 /// What is closer together than this says nothing of a rate.
 const LEAST_SPAN_SECONDS: f64 = 60.0;
 
@@ -52,7 +55,7 @@ impl History {
         if self.samples.len() > MOST_SAMPLES {
             let first = self.samples[0].at;
             let span = at.duration_since(first).as_secs();
-            self.pace = (span / (MOST_SAMPLES as i64 / 2)).max(1);
+            self.pace = (span / PACES).max(1);
             let last = self.samples.len() - 1;
             let mut number = 0;
             self.samples.retain(|_| {

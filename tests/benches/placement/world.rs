@@ -132,8 +132,7 @@ fn add_nodes(topology: &mut Topology, agents: &Agents, shape: Shape) -> Vec<(Nod
             groups.push(group(device, id));
             all.push((id, device));
         }
-        let gluster =
-            GlusterSeen { running: true, uuid: None, peers: Vec::new(), block: None, ..GlusterSeen::default() };
+        let gluster = GlusterSeen { running: true, ..GlusterSeen::default() };
         let inventory = Inventory { disks: Vec::new(), groups, bricks: Vec::new(), gluster };
         agents.nodes.lock().unwrap().insert(id, (name, Arc::new(inventory)));
     }
