@@ -63,6 +63,8 @@ pub struct World {
     told: Vec<OperationId>,
     /// Volumes on which somebody has written.
     written: BTreeSet<VolumeId>,
+    /// Volumes of which somebody moved a brick without the check of what is left to heal: he may lose the only good copy.
+    unchecked: BTreeSet<VolumeId>,
     /// The highest numbers seen: they never fall.
     epoch: u64,
     seq: u64,
@@ -160,6 +162,7 @@ impl World {
             asked: Vec::new(),
             told: Vec::new(),
             written: BTreeSet::new(),
+            unchecked: BTreeSet::new(),
             epoch: 0,
             seq: 0,
             tick: SHORT,
@@ -422,6 +425,11 @@ impl World {
         let what = format!("{wish:?}");
         self.note(format_args!("asked: {what}"));
         let Some(coordinator) = &self.coordinator else { return };
+        if let Wish::Move { brick, heal_check: false } = wish
+            && let Some((volume, _)) = coordinator.operations.topology().brick(brick)
+        {
+            self.unchecked.insert(volume.id);
+        }
         let (operations, answer) = (coordinator.operations.clone(), Slot::default());
         let slot = Arc::clone(&answer);
         coordinator.program.spawn(async move {
@@ -572,8 +580,8 @@ impl World {
             .collect();
         let topology = coordinator.operations.topology();
         wrong.extend(truths::wrong(&topology, &seen, &self.told, &self.sim.violations()));
-        let bricks = topology.volumes.values().filter(|volume| self.written.contains(&volume.id));
-        for volume in bricks {
+        let is_kept = |id| self.written.contains(id) && !self.unchecked.contains(id);
+        for volume in topology.volumes.values().filter(|volume| is_kept(&volume.id)) {
             if !self.bricks(volume).any(|(host, path)| host.read_data(path, MARK).is_some()) {
                 wrong.push(format!("what was written on volume {} is on none of its bricks", volume.id));
             }

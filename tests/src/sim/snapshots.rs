@@ -152,9 +152,28 @@ impl World {
         found.ok_or_else(|| failed(what, &format!("Snapshot ({name}) does not exist")))
     }
 
-    /// A thin snapshot of every brick, inside its pool.
+    /// A thin snapshot of every brick, inside its pool. Where one fails glusterd takes the others back
+    /// (`glusterd_do_snap_cleanup`).
     fn twins(&mut self, what: &str, id: &str, bricks: &[BrickAddress]) -> Result<Vec<Twin>, HostError> {
-        let mut twins: Vec<Twin> = Vec::new();
+        let mut twins = Vec::new();
+        let made = self.make_twins(what, id, bricks, &mut twins);
+        if made.is_err() {
+            for twin in &twins {
+                let machine = self.machine_mut(twin.host);
+                machine.deactivate(&twin.group, &twin.volume);
+                machine.find_group(what, &twin.group)?.remove(&twin.volume)?;
+            }
+        }
+        made.map(|()| twins)
+    }
+
+    fn make_twins(
+        &mut self,
+        what: &str,
+        id: &str,
+        bricks: &[BrickAddress],
+        twins: &mut Vec<Twin>,
+    ) -> Result<(), HostError> {
         for (number, brick) in (1..).zip(bricks) {
             let not_thin = || failed(what, "Snapshot is supported only for thin provisioned LV.");
             let host = self.resolve(&brick.host).ok_or_else(not_thin)?;
@@ -183,13 +202,14 @@ impl World {
             let at = at.parse().expect("a mount point");
             twins.push(Twin { host, group, volume: name, at, address });
         }
-        Ok(twins)
+        Ok(())
     }
 
     fn mount_twin(&mut self, twin: &Twin) {
         let machine = self.machine_mut(twin.host);
         let there = machine.group(&twin.group).is_some_and(|group| group.volumes.contains_key(&twin.volume));
-        if !there || machine.mounted_at(twin.at.as_path()).is_some() {
+        // A host without power mounts it when its glusterd starts.
+        if !there || machine.kernel.is_none() || machine.mounted_at(twin.at.as_path()).is_some() {
             return;
         }
         machine.activate(&twin.group, &twin.volume);
