@@ -1,7 +1,8 @@
 //! The table of file systems: read, and changed line by line.
 //!
 //! Our lines are those with the option `x-bricklayer.brick=<brick id>`, which mount and systemd pass over. Every other
-//! line is somebody else's and stays as it is, byte for byte. Pure: text in, text out; [`crate::host::Host`] replaces
+//! line is somebody else's and stays as it is, byte for byte. The line of an adopted brick stands, as it was, in a comment
+//! right before ours, so that it can be put back whoever has lost what else. Pure: text in, text out; [`crate::host::Host`] replaces
 //! the file in one step.
 
 use bricklayer_proto::ids::BrickId;
@@ -14,6 +15,8 @@ use crate::tools::mount::unescape;
 /// Pass 0: XFS has nothing to check at boot.
 const OPTIONS: &str = "rw,inode64,noatime,nofail,x-systemd.device-timeout=30s,x-systemd.before=glusterd.service";
 const MARK: &str = "x-bricklayer.brick=";
+/// Before the id and the line that was there; the second where that line, the last one, had no end.
+const WAS: [&str; 2] = ["#x-bricklayer.was=", "#x-bricklayer.was-unended="];
 
 /// A line that mounts something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,10 +81,84 @@ pub fn without(text: &str, drop: impl Fn(&Entry<'_>) -> bool) -> String {
     text.split_inclusive('\n').filter(stays).collect()
 }
 
-/// Without the brick's line.
+/// Without the brick's line, and without what stood there before it was adopted.
 #[must_use]
 pub fn without_brick(text: &str, brick: BrickId) -> String {
-    without(text, |entry| entry.brick == Some(brick))
+    let lines = text.split_inclusive('\n').filter(|line| was(line).is_none_or(|was| was.brick != brick));
+    without(&lines.collect::<String>(), |entry| entry.brick == Some(brick))
+}
+
+/// With the line that mounts something at `at` made the brick's: it keeps its options and its place, and gets what every
+/// line of ours has besides. Where there is none, one of ours is added. A brick that has a line already keeps it.
+#[must_use]
+pub fn taken_over(text: &str, device: &Utf8Path, at: &MountPoint, brick: BrickId) -> String {
+    if of_brick(text, brick).is_some() {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len() + 256);
+    let mut taken = false;
+    for old in text.split_inclusive('\n') {
+        if taken || entry(old).is_none_or(|entry| entry.at != at.as_path()) {
+            out.push_str(old);
+            continue;
+        }
+        taken = true;
+        let ended = old.ends_with('\n');
+        let mark = WAS[usize::from(!ended)];
+        let end = if ended { "" } else { "\n" };
+        out.push_str(&format!("{mark}{brick} {old}{end}{}\n", ours_of(old, device, brick)));
+    }
+    if taken { out } else { with_brick(text, brick, &line(device, at, brick)) }
+}
+
+/// With the brick's line as it was before [`taken_over`]; gone where there was none.
+#[must_use]
+pub fn given_back(text: &str, brick: BrickId) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        match was(line) {
+            Some(was) if was.brick == brick => out.push_str(was.line),
+            _ if entry(line).is_some_and(|entry| entry.brick == Some(brick)) => {}
+            _ => out.push_str(line),
+        }
+    }
+    out
+}
+
+/// A line of others as one of ours. What it says of dumps and checks stays.
+fn ours_of(old: &str, device: &Utf8Path, brick: BrickId) -> String {
+    let mut fields = old.trim_end_matches('\n').split([' ', '\t']).filter(|field| !field.is_empty()).skip(1);
+    let mut next = |default: &'static str| fields.next().unwrap_or(default).to_owned();
+    let (at, file_system, options, dump, pass) = (next(""), next("xfs"), next("defaults"), next("0"), next("0"));
+    let mut options: Vec<&str> = options.split(',').collect();
+    for ours in OPTIONS.split(',').filter(|option| *option == "nofail" || option.starts_with("x-systemd.")) {
+        let key = |option: &str| option.split('=').next() == ours.split('=').next();
+        // A unit may be ordered before several others.
+        let is_there =
+            options.iter().any(|option| if ours.contains("before=") { *option == ours } else { key(option) });
+        if !is_there {
+            options.push(ours);
+        }
+    }
+    format!("{device} {at} {file_system} {},{MARK}{brick} {dump} {pass}", options.join(","))
+}
+
+/// What stood in the place of a line of ours.
+struct Was<'a> {
+    brick: BrickId,
+    /// With its end, if it had one.
+    line: &'a str,
+}
+
+fn was(line: &str) -> Option<Was<'_>> {
+    let (ended, rest) = match (line.strip_prefix(WAS[0]), line.strip_prefix(WAS[1])) {
+        (Some(rest), _) => (true, rest),
+        (None, Some(rest)) => (false, rest),
+        (None, None) => return None,
+    };
+    let (brick, line) = rest.split_once(' ')?;
+    let line = if ended { line } else { line.strip_suffix('\n').unwrap_or(line) };
+    Some(Was { brick: brick.parse().ok()?, line })
 }
 
 /// Reads one line, with or without its end. A carriage return before the end is no end: libmount takes it for a part of
@@ -166,7 +243,48 @@ mod tests {
         assert_eq!(without_brick(&text, brick(7)), text);
     }
 
+    const HEKETIS: &str =
+        "/dev/mapper/vg_1-brick_7 /var/lib/heketi/mounts/vg_1/brick_7 xfs rw,inode64,noatime,nouuid 1 2";
+
+    fn adopt(text: &str) -> String {
+        let at = "/var/lib/heketi/mounts/vg_1/brick_7".parse().unwrap();
+        taken_over(text, "/dev/mapper/vg_1-brick_7".into(), &at, brick(7))
+    }
+
+    #[test]
+    fn the_line_of_an_adopted_brick_keeps_its_options_and_gets_ours() {
+        let adopted = adopt(&format!("{HEKETIS}\n{FOREIGN}"));
+        let [was, ours] = [0, 1].map(|number| adopted.lines().nth(number).unwrap());
+        assert_eq!(was, format!("#x-bricklayer.was={} {HEKETIS}", brick(7)));
+        assert_eq!(
+            ours,
+            "/dev/mapper/vg_1-brick_7 /var/lib/heketi/mounts/vg_1/brick_7 xfs rw,inode64,noatime,nouuid,nofail,\
+             x-systemd.device-timeout=30s,x-systemd.before=glusterd.service,\
+             x-bricklayer.brick=00000000000000000000000000000007 1 2"
+        );
+        assert_eq!(adopt(&adopted), adopted);
+        assert_eq!(without_brick(&adopted, brick(7)), FOREIGN);
+    }
+
+    #[test]
+    fn an_adopted_brick_without_a_line_gets_one_and_loses_it_again() {
+        let adopted = adopt("# nothing\n");
+        assert_eq!(of_brick(&adopted, brick(7)).unwrap().at, "/var/lib/heketi/mounts/vg_1/brick_7");
+        assert_eq!(given_back(&adopted, brick(7)), "# nothing\n");
+    }
+
     proptest! {
+        #[test]
+        fn what_was_taken_over_is_given_back_byte_for_byte(
+            before in "([ -~\t]{0,40}\n|# x\n|\n){0,4}", after in "(\n([ -~\t]{0,40}\n|#\n){0,3}[ -~]{0,9})?", blanks in "[ \t]{0,3}",
+        ) {
+            let text = format!("{before}{HEKETIS}{blanks}{after}");
+            let adopted = adopt(&text);
+            prop_assert!(of_brick(&adopted, brick(7)).is_some());
+            prop_assert_eq!(adopt(&adopted), adopted.clone());
+            prop_assert_eq!(given_back(&adopted, brick(7)), text);
+        }
+
         #[test]
         fn foreign_lines_survive_every_change_byte_for_byte(text in "([ -~\t]{0,60}\n|# x\n|\n){0,8}[ -~]{0,20}") {
             let mut changed = text.clone();

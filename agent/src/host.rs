@@ -155,6 +155,8 @@ pub struct GlusterVolume {
     /// glusterd's own id, with dashes as it prints it.
     pub uuid: String,
     pub started: bool,
+    /// `None` for kinds that we do not make.
+    pub layout: Option<Layout>,
     /// In glusterd's order.
     pub bricks: Vec<BrickAddress>,
     pub options: Vec<(String, String)>,
@@ -213,6 +215,8 @@ pub trait Host: BlockTool + Send + Sync + 'static {
         tags: &[LvmTag],
     ) -> Result<(), HostError>;
     async fn add_group_tag(&self, group: &VgName, tag: &LvmTag) -> Result<(), HostError>;
+    /// Takes tags off a group and puts others on, in one commit of the metadata.
+    async fn replace_group_tags(&self, group: &VgName, gone: &[LvmTag], new: &[LvmTag]) -> Result<(), HostError>;
     /// Removes the group, which must hold no volumes, and then its physical volume.
     async fn remove_group(&self, group: &VgName, disk: &DevicePath) -> Result<(), HostError>;
     /// Makes the device nodes of the group's volumes appear; nothing happens where they are there.
@@ -287,6 +291,8 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     /// Returns when everything that anybody has written into the mounted file system is on the disk.
     async fn sync_file_system(&self, at: &Utf8Path) -> Result<(), HostError>;
     async fn read_record(&self, at: &MountPoint, name: &str) -> Result<Option<Vec<u8>>, HostError>;
+    /// Removes such a file, durably. Idempotent.
+    async fn remove_record(&self, at: &MountPoint, name: &str) -> Result<(), HostError>;
     /// Makes the brick directory with its group and set-gid bit, if it is not there. Idempotent.
     async fn make_brick_directory(&self, path: &BrickPath, gid: u32) -> Result<(), HostError>;
 
@@ -316,6 +322,9 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     /// Takes the option off the volume, so that it is as by default. One that it does not have is no error.
     async fn gluster_volume_reset(&self, name: &VolumeName, option: &OptionKey) -> Result<(), HostError>;
     async fn gluster_volume_start(&self, name: &VolumeName) -> Result<(), HostError>;
+    /// Of a volume that runs: starts the processes of its bricks that have none. A brick directory without the volume's
+    /// mark is refused by GlusterFS itself.
+    async fn gluster_volume_start_bricks(&self, name: &VolumeName) -> Result<(), HostError>;
     async fn gluster_volume_stop(&self, name: &VolumeName) -> Result<(), HostError>;
     /// The bricks' file systems stay as they are, also those that glusterd itself made for a clone.
     async fn gluster_volume_delete(&self, name: &VolumeName) -> Result<(), HostError>;

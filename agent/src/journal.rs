@@ -7,7 +7,9 @@
 //! The manifest is a memory, not an authority. What exists is what the tags on the disks say; the manifest alone can
 //! say what *should* exist, so that a brick whose disk is gone is missed by name.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
+use std::sync::{MutexGuard, PoisonError};
 
 use bricklayer_proto::ids::{BrickId, DeviceId, TaskId, VolumeId};
 use bricklayer_proto::names::{BrickPath, VolumeName};
@@ -21,7 +23,7 @@ const OUTCOMES: Table<TaskId, Outcome> = Table::new("outcomes");
 const EPOCH: Table<(), u64> = Table::single("epoch");
 const MANIFEST: Table<BrickId, ManifestBrick> = Table::new("manifest");
 
-const SCHEMA: Schema = Schema { application: "bricklayer-agent", version: 1, migrations: &[] };
+pub const SCHEMA: Schema = Schema { application: "bricklayer-agent", version: 1, migrations: &[] };
 
 /// A brick that this agent brought about and has not removed since.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,46 +55,103 @@ pub enum Accepted {
     Stale { seen: u64 },
     /// The id belongs to another task. Nothing was written.
     Conflict,
+    /// Done, told and acknowledged before: this arrival is a late one. Nothing was written.
+    Acknowledged,
+}
+
+/// Why a journal is not there to be written.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Read(#[from] StoreError),
 }
 
 pub struct Journal {
     store: Store,
     /// Two arrivals of one task must not both find it new.
     accepting: Mutex<()>,
+    /// What the store has, the manifest aside: few records, which every task asks for.
+    known: std::sync::Mutex<Known>,
 }
+
+#[derive(Default)]
+struct Known {
+    epoch: u64,
+    tasks: BTreeMap<TaskId, Task>,
+    outcomes: BTreeMap<TaskId, Outcome>,
+    /// Forgotten here, and still in the store: they go with the next commit. Whoever finds them there after a crash tells
+    /// an outcome once more, which does no harm.
+    acknowledged: Vec<TaskId>,
+    /// The tasks with a final outcome that were acknowledged last, oldest first.
+    remembered: VecDeque<TaskId>,
+}
+
+/// Of this many tasks that were acknowledged last we know that they were, for arrivals that come after that. To carry
+/// such a task out anew could make what was removed since. Those that come from before a restart are cut off by the end
+/// of their connection.
+const REMEMBERED: usize = 1024;
+
+/// So many acknowledged outcomes are worth a commit of their own.
+const ACKNOWLEDGED: usize = 64;
 
 impl Journal {
     /// Blocks; sled reads its whole log.
     #[expect(clippy::result_large_err, reason = "a store is opened once per start")]
-    pub fn open(dir: &Path) -> Result<Self, OpenError> {
-        Ok(Self { store: Store::open(dir, SCHEMA)?, accepting: Mutex::new(()) })
+    pub fn open(dir: &Path) -> Result<Self, JournalError> {
+        Self::of(Store::open(dir, SCHEMA)?).map_err(Into::into)
+    }
+
+    /// In a store of [`SCHEMA`] that is open already.
+    pub fn of(store: Store) -> Result<Self, StoreError> {
+        let known = Known {
+            epoch: store.get(&EPOCH, &())?.unwrap_or(0),
+            tasks: store.scan(&TASKS)?.into_iter().collect(),
+            outcomes: store.scan(&OUTCOMES)?.into_iter().collect(),
+            ..Known::default()
+        };
+        Ok(Self { store, accepting: Mutex::new(()), known: std::sync::Mutex::new(known) })
     }
 
     /// Durable when it returns.
     pub async fn accept(&self, task: &Task) -> Result<Accepted, StoreError> {
         let _one_at_a_time = self.accepting.lock().await;
-        let seen = self.epoch()?;
-        if task.epoch < seen {
-            return Ok(Accepted::Stale { seen });
-        }
         let mut batch = Batch::new();
-        if task.epoch > seen {
-            batch.put(&EPOCH, &(), &task.epoch);
-        }
-        let accepted = if let Some(outcome) = self.store.get(&OUTCOMES, &task.id)? {
-            Accepted::Done(Box::new(outcome))
-        } else if let Some(known) = self.store.get(&TASKS, &task.id)? {
-            // A repeat comes with the epoch of the coordinator's present start; the rest may not differ.
-            if known.wanted != task.wanted || known.operation != task.operation {
-                return Ok(Accepted::Conflict);
+        let accepted = {
+            let known = self.known();
+            if task.epoch < known.epoch {
+                return Ok(Accepted::Stale { seen: known.epoch });
             }
-            Accepted::Resume
-        } else {
-            batch.put(&TASKS, &task.id, task);
-            Accepted::New
+            if known.remembered.contains(&task.id) {
+                return Ok(Accepted::Acknowledged);
+            }
+            if task.epoch > known.epoch {
+                batch.put(&EPOCH, &(), &task.epoch);
+            }
+            if let Some(outcome) = known.outcomes.get(&task.id) {
+                Accepted::Done(Box::new(outcome.clone()))
+            } else if let Some(before) = known.tasks.get(&task.id) {
+                // A repeat comes with the epoch of the coordinator's present start; the rest may not differ.
+                if before.wanted != task.wanted || before.operation != task.operation {
+                    return Ok(Accepted::Conflict);
+                }
+                Accepted::Resume
+            } else {
+                Accepted::New
+            }
         };
+        if accepted == Accepted::New {
+            self.forget_acknowledged(&mut batch);
+            batch.put(&TASKS, &task.id, task);
+        }
         if !batch.is_empty() {
             self.store.commit(batch).await?;
+        }
+        let mut known = self.known();
+        known.epoch = known.epoch.max(task.epoch);
+        if accepted == Accepted::New {
+            known.tasks.insert(task.id, task.clone());
         }
         Ok(accepted)
     }
@@ -101,11 +160,12 @@ impl Journal {
     /// its first task. Answers the highest epoch seen.
     pub async fn greet(&self, epoch: u64) -> Result<u64, StoreError> {
         let _one_at_a_time = self.accepting.lock().await;
-        let seen = self.epoch()?;
+        let seen = self.epoch();
         if epoch > seen {
             let mut batch = Batch::new();
             batch.put(&EPOCH, &(), &epoch);
             self.store.commit(batch).await?;
+            self.known().epoch = epoch;
         }
         Ok(seen.max(epoch))
     }
@@ -113,6 +173,7 @@ impl Journal {
     /// Durable when it returns; only then may anybody be told.
     pub async fn finish(&self, outcome: &Outcome, change: ManifestChange) -> Result<(), StoreError> {
         let mut batch = Batch::new();
+        self.forget_acknowledged(&mut batch);
         batch.put(&OUTCOMES, &outcome.task, outcome);
         match change {
             ManifestChange::None => {}
@@ -123,39 +184,63 @@ impl Journal {
                 batch.remove(&MANIFEST, &brick);
             }
         }
-        self.store.commit(batch).await.map(drop)
+        self.store.commit(batch).await?;
+        self.known().outcomes.insert(outcome.task, outcome.clone());
+        Ok(())
     }
 
-    /// The coordinator has the outcome on its own disk. Nothing happens where there is none.
+    /// The coordinator has the outcome. Also one that was not final, and so was never written down: it asks by another id
+    /// from here on, and this one would lie here for ever.
     pub async fn acknowledge(&self, task: TaskId) -> Result<(), StoreError> {
-        if self.store.get(&OUTCOMES, &task)?.is_none() {
-            return Ok(());
-        }
+        let many = {
+            let mut known = self.known();
+            let finished = known.outcomes.remove(&task).is_some();
+            if finished {
+                if known.remembered.len() >= REMEMBERED {
+                    known.remembered.pop_front();
+                }
+                known.remembered.push_back(task);
+            }
+            if known.tasks.remove(&task).is_some() || finished {
+                known.acknowledged.push(task);
+            }
+            known.acknowledged.len() >= ACKNOWLEDGED
+        };
+        if many { self.settle().await } else { Ok(()) }
+    }
+
+    /// Writes down what was acknowledged and has gone with no other commit yet.
+    pub async fn settle(&self) -> Result<(), StoreError> {
         let mut batch = Batch::new();
-        batch.remove(&TASKS, &task).remove(&OUTCOMES, &task);
-        self.store.commit(batch).await.map(drop)
+        self.forget_acknowledged(&mut batch);
+        if batch.is_empty() { Ok(()) } else { self.store.commit(batch).await.map(drop) }
+    }
+
+    /// A commit that fails is the last one that the store takes, so nothing has to be put back.
+    fn forget_acknowledged(&self, batch: &mut Batch) {
+        for task in std::mem::take(&mut self.known().acknowledged) {
+            batch.remove(&TASKS, &task).remove(&OUTCOMES, &task);
+        }
     }
 
     /// Tasks with no outcome. They go on when the coordinator asks again, and not before: it may have gone another way.
-    pub fn unfinished(&self) -> Result<Vec<Task>, StoreError> {
-        let tasks = self.store.scan(&TASKS)?;
-        let mut unfinished = Vec::new();
-        for (id, task) in tasks {
-            if self.store.get(&OUTCOMES, &id)?.is_none() {
-                unfinished.push(task);
-            }
-        }
-        Ok(unfinished)
+    pub fn unfinished(&self) -> Vec<Task> {
+        let known = self.known();
+        known.tasks.values().filter(|task| !known.outcomes.contains_key(&task.id)).cloned().collect()
     }
 
     /// Outcomes that the coordinator has not acknowledged: to be told again.
-    pub fn unacknowledged(&self) -> Result<Vec<Outcome>, StoreError> {
-        Ok(self.store.scan(&OUTCOMES)?.into_iter().map(|(_, outcome)| outcome).collect())
+    pub fn unacknowledged(&self) -> Vec<Outcome> {
+        self.known().outcomes.values().cloned().collect()
     }
 
     /// The highest epoch seen; 0 before the first task.
-    pub fn epoch(&self) -> Result<u64, StoreError> {
-        Ok(self.store.get(&EPOCH, &())?.unwrap_or(0))
+    pub fn epoch(&self) -> u64 {
+        self.known().epoch
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn manifest(&self) -> Result<Vec<(BrickId, ManifestBrick)>, StoreError> {
@@ -187,29 +272,71 @@ mod tests {
         drop(journal);
 
         let journal = Journal::open(dir.path()).unwrap();
-        assert_eq!(journal.unfinished().unwrap(), [task(1, 1)]);
+        assert_eq!(journal.unfinished(), [task(1, 1)]);
         assert_eq!(journal.accept(&task(1, 1)).await.unwrap(), Accepted::Resume);
         journal.finish(&outcome(1), ManifestChange::None).await.unwrap();
         drop(journal);
 
         let journal = Journal::open(dir.path()).unwrap();
-        assert_eq!(journal.unfinished().unwrap(), []);
-        assert_eq!(journal.unacknowledged().unwrap(), [outcome(1)]);
+        assert_eq!(journal.unfinished(), []);
+        assert_eq!(journal.unacknowledged(), [outcome(1)]);
         assert_eq!(journal.accept(&task(1, 2)).await.unwrap(), Accepted::Done(Box::new(outcome(1))));
     }
 
     #[tokio::test]
-    async fn an_acknowledged_outcome_is_forgotten_and_an_unfinished_task_is_not() {
+    async fn an_acknowledged_outcome_is_forgotten_and_its_task_is_not_carried_out_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path()).unwrap();
+        journal.accept(&task(1, 1)).await.unwrap();
+        journal.finish(&outcome(1), ManifestChange::None).await.unwrap();
+        journal.acknowledge(TaskId::from_u128(1)).await.unwrap();
+        assert_eq!(journal.unfinished(), []);
+        assert_eq!(journal.unacknowledged(), []);
+        assert_eq!(journal.accept(&task(1, 1)).await.unwrap(), Accepted::Acknowledged);
+        assert_eq!(journal.unfinished(), []);
+    }
+
+    /// A host that is away for weeks makes its peers answer "not yet" each minute, each time to another task.
+    #[tokio::test]
+    async fn a_task_whose_outcome_was_not_final_is_forgotten_when_that_is_acknowledged() {
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::open(dir.path()).unwrap();
         journal.accept(&task(1, 1)).await.unwrap();
         journal.acknowledge(TaskId::from_u128(1)).await.unwrap();
-        assert_eq!(journal.unfinished().unwrap().len(), 1);
+        assert_eq!(journal.unfinished(), []);
+        assert_eq!(journal.accept(&task(1, 1)).await.unwrap(), Accepted::New, "it may be asked for again");
+    }
 
+    #[tokio::test]
+    async fn what_was_acknowledged_goes_with_the_next_commit_or_when_the_journal_settles() {
+        let dir = tempfile::tempdir().unwrap();
+        for settles in [true, false] {
+            let journal = Journal::open(dir.path()).unwrap();
+            journal.accept(&task(1, 1)).await.unwrap();
+            journal.finish(&outcome(1), ManifestChange::None).await.unwrap();
+            journal.acknowledge(TaskId::from_u128(1)).await.unwrap();
+            if settles {
+                journal.settle().await.unwrap();
+            } else {
+                journal.accept(&task(2, 1)).await.unwrap();
+            }
+            drop(journal);
+            let journal = Journal::open(dir.path()).unwrap();
+            assert_eq!(journal.unacknowledged(), []);
+            assert_eq!(journal.unfinished().len(), usize::from(!settles));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_acknowledgement_that_a_crash_forgets_costs_one_more_answer() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path()).unwrap();
+        journal.accept(&task(1, 1)).await.unwrap();
         journal.finish(&outcome(1), ManifestChange::None).await.unwrap();
         journal.acknowledge(TaskId::from_u128(1)).await.unwrap();
-        assert_eq!(journal.unfinished().unwrap(), []);
-        assert_eq!(journal.unacknowledged().unwrap(), []);
+        assert_eq!(journal.unacknowledged(), []);
+        drop(journal);
+        assert_eq!(Journal::open(dir.path()).unwrap().unacknowledged(), [outcome(1)]);
     }
 
     #[tokio::test]
@@ -222,7 +349,7 @@ mod tests {
 
         let journal = Journal::open(dir.path()).unwrap();
         assert_eq!(journal.accept(&task(2, 6)).await.unwrap(), Accepted::Stale { seen: 7 });
-        assert_eq!(journal.unfinished().unwrap(), [task(1, 3)]);
+        assert_eq!(journal.unfinished(), [task(1, 3)]);
         assert_eq!(journal.greet(2).await.unwrap(), 7);
     }
 

@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 use bricklayer_proto::ids::{BrickId, OperationId, VolumeId};
 use bricklayer_proto::inventory::{BrickRole, BrickTags, GroupTags, OUR_TAGS};
-use bricklayer_proto::names::LvmTag;
+use bricklayer_proto::names::{BrickPath, LvmTag, MountPoint};
 use bricklayer_proto::size::ByteSize;
 
 const PREFIX: &str = OUR_TAGS;
@@ -46,6 +46,12 @@ pub fn condemned() -> LvmTag {
     tag_word("condemned".to_owned())
 }
 
+/// Others made it, and it can be given back to them.
+#[must_use]
+pub fn adopted() -> LvmTag {
+    tag_word("adopted".to_owned())
+}
+
 /// glusterd made this brick's volume for a clone, and mounts it itself: it has no line in fstab.
 #[must_use]
 pub fn mounted_by_glusterd() -> LvmTag {
@@ -55,6 +61,20 @@ pub fn mounted_by_glusterd() -> LvmTag {
 #[must_use]
 pub fn is_mounted_by_glusterd(tags: &[LvmTag]) -> bool {
     tags.contains(&mounted_by_glusterd())
+}
+
+/// The brick directory of an adopted brick, below where its file system is mounted; ours are all called the same. `None`
+/// where LVM takes no such tag.
+#[must_use]
+pub fn print_folder(folder: &str) -> Option<LvmTag> {
+    format!("{PREFIX}folder={folder}").parse().ok()
+}
+
+/// The directory that GlusterFS knows as the brick whose volume carries these tags and is mounted there.
+#[must_use]
+pub fn brick_path(at: &MountPoint, tags: &[LvmTag]) -> BrickPath {
+    let folder = Ours::of(tags).value("folder").ok().and_then(|folder| at.brick_path_in(folder));
+    folder.unwrap_or_else(|| at.brick_path())
 }
 
 /// Those of the tags that are ours.

@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use bricklayer_store::Store;
+use bricklayer_store::{OpenError, Store};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agents::{self, AgentApi, Registry};
+use crate::exports::{self, Exporter};
 use crate::http;
 use crate::keepsake::keeper::{Handed, Keeper};
 use crate::keys::{KeySources, RestKeys};
-use crate::ops::{Context, Operations, Policy, UnknownNode};
+use crate::ops::{self, Context, Operations, Policy, UnknownNode};
 use crate::pki::{Clock, Start, Trust};
 use crate::reconcile;
 use crate::state::{SCHEMA, State};
@@ -32,6 +33,8 @@ pub struct Config {
     pub rest: http::Settings,
     /// Keys of REST's users that are not read from the data directory.
     pub keys: KeySources,
+    /// `None`: no exports are made.
+    pub exports: Option<exports::Plan>,
 }
 
 /// What lies where in the data directory.
@@ -51,6 +54,12 @@ impl Layout<'_> {
     #[must_use]
     pub fn keys(&self) -> PathBuf {
         self.0.join("keys")
+    }
+
+    /// What the coordinator exports by itself.
+    #[must_use]
+    pub fn exports(&self) -> PathBuf {
+        self.0.join("exports")
     }
 
     /// The sealed keys of the installation; not there where it was made before there were any.
@@ -109,7 +118,8 @@ impl Coordinator {
             );
         }
         let store_dir = layout.store();
-        let store = tokio::task::spawn_blocking(move || Store::open(&store_dir, SCHEMA).map_err(Box::new)).await??;
+        let opened = tokio::task::spawn_blocking(move || Store::open(&store_dir, SCHEMA).map_err(Box::new)).await?;
+        let store = opened.map_err(|error| with_the_way_out(error, &layout.exports()))?;
         let addresses = if config.advertise.is_empty() { vec![agents_address.to_string()] } else { config.advertise };
         let start = Start { addresses, epoch_at_least: 0, clock: Clock::system() };
         let trust = Trust::open(store.clone(), &layout.authority(), start)?;
@@ -129,6 +139,12 @@ impl Coordinator {
             Context::new(Arc::clone(&state), Arc::clone(&agents_api), trust.installation(), trust.epoch())
                 .with_policy(config.policy);
         context.unknown_node = config.unknown_node;
+        if let Some(plan) = config.exports {
+            let (store, dir) = (store.clone(), layout.exports());
+            let exporter = tokio::task::spawn_blocking(move || Exporter::new(store, dir, plan)).await?;
+            context.exports = exporter.status();
+            tracker.spawn(exporter.run(stop.clone()));
+        }
         let operations = Operations::new(context);
 
         let keeper = Keeper::new(Arc::clone(&state), Arc::clone(&registry), config.data_dir.clone())?;
@@ -137,8 +153,12 @@ impl Coordinator {
         tracker.spawn(reconcile::run(state, agents_api, stop.clone()));
         tracker.spawn(agents::serve(agents_listener, Arc::clone(&registry), stop.clone()));
         operations.resume();
+        tracker.spawn(ops::watch_pools(operations.clone(), stop.clone()));
+        tracker.spawn(ops::watch_gluster(operations.clone(), stop.clone()));
+        tracker.spawn(ops::expire_trash(operations.clone(), stop.clone()));
         let service = http::Service::new(operations.clone(), Arc::clone(&trust), Arc::clone(&registry), auth);
-        let service = service.with(config.rest);
+        let room = config.rest.room.clone().of(config.data_dir.clone());
+        let service = service.with(http::Settings { room, ..config.rest });
         tracker.spawn(http::serve(rest, service, stop.clone()));
         tracker.close();
         tracing::info!(rest = %rest_address, agents = %agents_address, installation.id = %trust.installation(), epoch = trust.epoch(), "The coordinator serves.");
@@ -152,6 +172,24 @@ impl Coordinator {
         self.tracker.wait().await;
         self.store.close();
     }
+}
+
+/// Of a damaged store it is said at once what there is to go on with.
+fn with_the_way_out(error: Box<OpenError>, exports: &Path) -> anyhow::Error {
+    if !matches!(*error, OpenError::Damaged { .. }) {
+        return error.into();
+    }
+    let way_out = match exports::last_good(exports) {
+        Some((file, seq)) => format!(
+            "the store does not open. `bricklayer-coordinator rebuild` makes it anew of what the hosts keep. The last good \
+             export is {}, as of commit {seq}; docs/operations/recovery.md says when to import it first",
+            file.display()
+        ),
+        None => {
+            "the store does not open. `bricklayer-coordinator rebuild` makes it anew of what the hosts keep".to_owned()
+        }
+    };
+    anyhow::Error::from(error).context(way_out)
 }
 
 #[cfg(test)]

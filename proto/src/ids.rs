@@ -25,6 +25,44 @@ fn parse(kind: &'static str, text: &str) -> Result<Uuid, NotAnId> {
     Uuid::try_parse(text).map_err(|_| wrong())
 }
 
+fn fresh() -> Uuid {
+    #[cfg(feature = "seeded")]
+    if let Some(bits) = seeded::next() {
+        return Uuid::from_u128(bits);
+    }
+    Uuid::new_v4()
+}
+
+/// Ids that are the same in each run of a simulation.
+#[cfg(feature = "seeded")]
+pub mod seeded {
+    use std::cell::Cell;
+
+    thread_local! {
+        static STATE: Cell<Option<u64>> = const { Cell::new(None) };
+    }
+
+    /// From now on the ids that this thread makes follow from the seed; without one they are random again.
+    pub fn from_seed(seed: Option<u64>) {
+        STATE.set(seed);
+    }
+
+    pub(super) fn next() -> Option<u128> {
+        let (high, low) = (step()?, step()?);
+        Some(u128::from(high) << 64 | u128::from(low))
+    }
+
+    /// SplitMix64: one state, well spread, a few lines.
+    fn step() -> Option<u64> {
+        let state = STATE.get()?.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        STATE.set(Some(state));
+        let mut mixed = state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Some(mixed ^ (mixed >> 31))
+    }
+}
+
 #[cfg(feature = "openapi")]
 fn schema(kind: &str) -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
     use utoipa::openapi::schema::{ObjectBuilder, Type};
@@ -42,7 +80,7 @@ macro_rules! ids {
             /// A new random id.
             #[must_use]
             pub fn random() -> Self {
-                Self(Uuid::new_v4())
+                Self(fresh())
             }
 
             /// An id with known bits, for tests and for ids that are derived from others.

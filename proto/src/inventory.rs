@@ -191,6 +191,9 @@ pub struct VolumeGroup {
     pub tags: Option<GroupTags>,
     /// Marked for destruction by an earlier step of ours.
     pub condemned: bool,
+    /// Others made it, and we took it over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
     pub volumes: Vec<LogicalVolume>,
 }
 
@@ -300,6 +303,9 @@ pub struct BrickSeen {
     /// Size of the thin volume.
     pub size: ByteSize,
     pub condemned: bool,
+    /// Others made it, and we took it over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
     /// Where the host's fstab mounts it, if a line of ours does.
     pub fstab: Option<MountPoint>,
     /// Where it is mounted now.
@@ -344,6 +350,20 @@ pub struct GlusterSeen {
     /// The version of `gluster-block`; `None` where the host lacks it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub block: Option<String>,
+    /// Every volume of its pool, ours or not, as of a minute ago at the most; `None` where it did not say, or the agent is
+    /// older than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volumes: Option<Vec<VolumeInPool>>,
+}
+
+/// A volume that glusterd knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeInPool {
+    pub name: VolumeName,
+    /// The volume of ours that it is, by its option [`crate::task::VOLUME_ID_OPTION`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<VolumeId>,
+    pub started: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

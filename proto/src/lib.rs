@@ -4,6 +4,7 @@
 //! the gRPC code that carries it. Read [`ids`], [`size`] and [`names`] first, then [`inventory`] (what an agent sees)
 //! and [`task`] (what it is asked to bring about).
 
+pub mod adopt;
 pub mod block;
 pub mod identity;
 pub mod ids;

@@ -198,6 +198,13 @@ impl MountPoint {
         BrickPath(Utf8PathBuf::from(format!("{}/brick", self.0)))
     }
 
+    /// A brick directory below it that is called otherwise, as of bricks that others made; several parts where it lies
+    /// deeper. `None` where that is no path.
+    #[must_use]
+    pub fn brick_path_in(&self, folder: &str) -> Option<BrickPath> {
+        format!("{}/{folder}", self.0).try_into().ok()
+    }
+
     #[must_use]
     pub fn as_path(&self) -> &Utf8Path {
         Utf8Path::new(&self.0)
@@ -219,6 +226,12 @@ impl BrickPath {
     #[must_use]
     pub fn as_path(&self) -> &Utf8Path {
         &self.0
+    }
+
+    /// Its part below the mount point; `None` where it does not lie below that, or is that.
+    #[must_use]
+    pub fn folder_in(&self, at: &MountPoint) -> Option<&str> {
+        self.0.strip_prefix(at.as_path()).ok().map(Utf8Path::as_str).filter(|folder| !folder.is_empty())
     }
 }
 

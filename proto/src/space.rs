@@ -17,8 +17,8 @@ pub const DATA_ALIGNMENT: ByteSize = ByteSize::from_bytes(256 * KIB);
 /// The unit in which a thin pool hands out space, heketi's and the field's usual choice for single disks.
 pub const POOL_CHUNK: ByteSize = ByteSize::from_bytes(256 * KIB);
 
-/// LVM's own limits for the metadata of a thin pool.
-const POOL_METADATA_MOST: u64 = 16 * GIB - 192 * MIB;
+/// The most metadata that LVM gives a thin pool.
+pub const POOL_METADATA_MOST: ByteSize = ByteSize::from_bytes(16 * GIB - 192 * MIB);
 const POOL_METADATA_LEAST: u64 = 8 * MIB;
 
 /// What LVM records per chunk of a pool: 64 bytes of metadata (lvm2's estimate for one mapping of every chunk).
@@ -53,8 +53,9 @@ impl BrickSpace {
         let pool = pool.to_extents(one);
         let full = if pool < size.to_extents(one) { size.to_extents(one) } else { pool };
         let chunks = full.to_bytes(one)?.bytes().div_ceil(POOL_CHUNK.bytes());
-        let metadata =
-            chunks.checked_mul(METADATA_PER_CHUNK * METADATA_HEADROOM)?.clamp(POOL_METADATA_LEAST, POOL_METADATA_MOST);
+        let metadata = chunks
+            .checked_mul(METADATA_PER_CHUNK * METADATA_HEADROOM)?
+            .clamp(POOL_METADATA_LEAST, POOL_METADATA_MOST.bytes());
         Some(Self { volume: size.to_extents(one), pool, metadata: ByteSize::from_bytes(metadata).to_extents(one) })
     }
 
@@ -115,7 +116,7 @@ mod tests {
     #[test]
     fn the_metadata_of_a_large_pool_stops_at_lvms_limit() {
         let space = BrickSpace::thin(gib(1 << 15), gib(1 << 15), ONE).unwrap();
-        assert_eq!(space.metadata.to_bytes(ONE).unwrap().bytes(), POOL_METADATA_MOST);
+        assert_eq!(space.metadata.to_bytes(ONE).unwrap(), POOL_METADATA_MOST);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::adopt::{BrickAdoption, GroupAdoption, HostSurvey, VolumeAdoption};
 use crate::block::{BlockKey, BlockReport, BlockResize, BlockSpec};
 use crate::ids::{BrickId, ClusterId, DeviceId, InstallationId, NodeId, OperationId, TaskId, VolumeId};
 use crate::inventory::{BrickTags, Disk, GroupSpace, Obstacle};
@@ -56,6 +57,8 @@ pub enum Wanted {
     /// The brick has at least the space of the spec: pool, pool metadata, thin volume and file system, and its tags and
     /// record say so. Nothing is ever made smaller.
     BrickGrown(BrickSpec),
+    /// The brick that is there is mounted and has its line of fstab, as after a boot. Makes no volume and no file system.
+    BrickUp(BrickKey),
     /// A brick that GlusterFS itself made when it cloned a volume is one of ours: its thin volume carries our tags, its
     /// file system our record.
     CloneBrick(CloneBrickSpec),
@@ -77,6 +80,8 @@ pub enum Wanted {
     /// The volume is known to glusterd and has its options; not yet started.
     Volume(VolumeSpec),
     VolumeStarted(VolumeKey),
+    /// Every brick of the running volume whose file system is there has a process, as far as its host is.
+    BricksStarted(VolumeKey),
     VolumeStopped(VolumeKey),
     /// The stopped volume is not known to glusterd any more.
     VolumeGone(VolumeKey),
@@ -104,6 +109,19 @@ pub enum Wanted {
     BlockResized(BlockResize),
     /// The block volume is not there any more, its file neither.
     BlockGone(BlockKey),
+    /// The volume group, which others made, carries our tags.
+    GroupAdopted(GroupAdoption),
+    /// The volume group carries no tag of ours. Refused while a volume in it does.
+    GroupReleased(GroupAdoption),
+    /// The brick, which others made, carries our tags and our record, and its line in fstab is one of ours. It stays where
+    /// it is and is served meanwhile. Reports [`Report::Brick`].
+    BrickAdopted(BrickAdoption),
+    /// The brick carries nothing of ours any more, and fstab reads as it did before.
+    BrickReleased(BrickAdoption),
+    /// The volume says that it is ours.
+    VolumeAdopted(VolumeAdoption),
+    /// The volume does not say that it is ours.
+    VolumeReleased(VolumeAdoption),
     /// What LVM says of the device's group: [`Report::Group`]. A look, as all that follow.
     DeviceSeen {
         device: DeviceId,
@@ -118,21 +136,28 @@ pub enum Wanted {
     DrainSeen(BrickDrain),
     /// What `gluster-block` says of the block volume: [`Report::Block`].
     BlockSeen(BlockKey),
+    /// What there is that others made: [`Report::Survey`]. `gluster`: and the volumes that glusterd has.
+    HostSurveyed {
+        gluster: bool,
+    },
 }
 
 impl Wanted {
-    /// Whether it only looks: then it is carried out anew each time and nothing of it is kept.
+    /// Whether it only looks, or only makes durable what is there: then it is carried out anew each time and nothing of
+    /// it is kept.
     #[must_use]
-    pub fn is_a_look(&self) -> bool {
+    pub fn leaves_no_trace(&self) -> bool {
         matches!(
             self,
             Self::BrickCanGrow(_)
+                | Self::BrickSynced(_)
                 | Self::DeviceSeen { .. }
                 | Self::VolumeSeen(_)
                 | Self::HealSeen(_)
                 | Self::RebalanceSeen(_)
                 | Self::DrainSeen(_)
                 | Self::BlockSeen(_)
+                | Self::HostSurveyed { .. }
         )
     }
 }
@@ -210,6 +235,19 @@ pub struct VolumeRecord {
     /// Room for snapshots: the pool has this many times the brick's size. Thousandths; 1000 is none.
     pub snapshot_factor_milli: u32,
     pub snapshots: bool,
+    /// A person protected it against deletion.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protected: bool,
+    /// A person deleted it, and its bricks are kept until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trash: Option<TrashRecord>,
+}
+
+/// How long the bricks of a deleted volume are kept, in milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrashRecord {
+    pub since_ms: i64,
+    pub until_ms: i64,
 }
 
 impl VolumeRecord {
@@ -340,12 +378,16 @@ pub enum Report {
     Block {
         seen: Option<BlockReport>,
     },
+    Survey(HostSurvey),
 }
 
 /// A volume as glusterd has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeReport {
     pub started: bool,
+    /// Those that are set on it; `None` from an agent that is older than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<BTreeMap<String, String>>,
     /// In glusterd's order.
     pub bricks: Vec<BrickSeenInVolume>,
 }

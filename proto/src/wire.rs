@@ -4,6 +4,7 @@
 
 pub mod certificate;
 mod convert;
+pub mod parts;
 pub mod token;
 
 use std::fmt;
@@ -27,6 +28,9 @@ pub mod v1 {
 
 /// The protocols that this build speaks: its own and the one before.
 pub const PROTOCOLS: RangeInclusive<u32> = 1..=2;
+
+/// From this protocol on large messages may come in [`parts`].
+pub const PARTS_SINCE: u32 = 2;
 
 /// From this protocol on agents keep keepsakes and can be asked for them.
 pub const KEEPSAKES_SINCE: u32 = 2;

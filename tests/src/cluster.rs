@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
@@ -31,6 +32,7 @@ use bricklayer_coordinator::service::{Config, Coordinator, Layout};
 use bricklayer_proto::inventory::Inventory;
 use bricklayer_proto::names::HostName;
 use bricklayer_proto::size::ByteSize;
+use bricklayer_proto::wire::PROTOCOLS;
 use camino::Utf8PathBuf;
 use clap::Parser as _;
 
@@ -68,7 +70,10 @@ pub struct Installation {
 pub struct Agent {
     host: SimHost,
     data_dir: Utf8PathBuf,
+    timing: Timing,
     life: Option<Life>,
+    /// Those that it offers when it starts.
+    protocols: RangeInclusive<u32>,
 }
 
 /// An installation with its agents, in a folder that goes with it.
@@ -132,6 +137,7 @@ impl Installation {
             unknown_node: self.settings.unknown_node.clone(),
             rest: http::Settings::default(),
             keys: KeySources::default(),
+            exports: Some(bricklayer_coordinator::exports::Plan::default()),
         };
         let (life, (rest, agents, registry, handed)) = Life::start("coordinator", |stop, ready| async move {
             let coordinator = Coordinator::start(config).await?;
@@ -272,9 +278,26 @@ impl Installation {
     }
 }
 
+/// The storage address of the simulated host `gfs<number>`, from 1 on.
+#[must_use]
+pub fn storage_address(number: usize) -> String {
+    let number = number.saturating_sub(1);
+    format!("10.0.{}.{}", number / 250, number % 250 + 1)
+}
+
+/// Tests wait for what agents see, and restart them often.
+fn quick() -> Timing {
+    Timing {
+        first_pause: Duration::from_millis(20),
+        longest_pause: Duration::from_millis(500),
+        inventory: Duration::from_millis(500),
+        ..Timing::default()
+    }
+}
+
 impl Agent {
     /// Enrols the host with the invitation and starts its agent.
-    pub async fn enrol(host: SimHost, data_dir: Utf8PathBuf, invitation: &str) -> anyhow::Result<Self> {
+    pub async fn enrol(host: SimHost, data_dir: Utf8PathBuf, invitation: &str, timing: Timing) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&data_dir)?;
         let token = invitation.parse().context("the invitation cannot be read")?;
         let enrolment = Enrolment {
@@ -285,7 +308,7 @@ impl Agent {
             clock: identity::Clock::system(),
         };
         identity::enrol(enrolment).await.with_context(|| format!("{} could not enrol", host.name()))?;
-        let mut agent = Self { host, data_dir, life: None };
+        let mut agent = Self { host, data_dir, timing, life: None, protocols: PROTOCOLS };
         agent.start().await?;
         Ok(agent)
     }
@@ -300,6 +323,11 @@ impl Agent {
         &self.data_dir
     }
 
+    /// From its next start on it speaks these alone, as an older one does.
+    pub fn speak(&mut self, protocols: RangeInclusive<u32>) {
+        self.protocols = protocols;
+    }
+
     /// Starts the agent on what it left. Back when the bricks of the host are up, as far as they can be.
     pub async fn start(&mut self) -> anyhow::Result<()> {
         let config = session::Config {
@@ -307,19 +335,15 @@ impl Agent {
             data_dir: self.data_dir.clone(),
             status_file: None,
             notify_systemd: false,
-            timing: Timing {
-                first_pause: Duration::from_millis(20),
-                longest_pause: Duration::from_millis(500),
-                inventory: Duration::from_millis(500),
-                ..Timing::default()
-            },
+            timing: self.timing,
             clock: identity::Clock::system(),
+            protocols: self.protocols.clone(),
         };
         let host: Arc<dyn Host> = Arc::new(self.host.clone());
         let name = format!("agent-{}", self.host.name());
         // As the program's own `run` does it: bricks first, then the coordinator.
         let (life, ()) = Life::start(&name, |stop, ready| async move {
-            let engine = Arc::new(Engine::new(Arc::clone(&host)));
+            let engine = Arc::new(Engine::new(Arc::clone(&host)).with_volumes_every(Duration::ZERO));
             let journal_dir = config.journal_dir.clone();
             let open = move || Journal::open(journal_dir.as_std_path()).map_err(anyhow::Error::from);
             let journal = tokio::task::spawn_blocking(open).await??;
@@ -384,10 +408,16 @@ impl Cluster {
 
     /// Invites the host, enrols it, and waits until the coordinator knows what it has.
     pub async fn enrol(&mut self, host: SimHost) -> anyhow::Result<()> {
+        let request = InvitationRequest { name: host.name().to_string(), ..InvitationRequest::default() };
+        self.enrol_as(host, &request).await
+    }
+
+    /// As [`Self::enrol`], as the invitation says.
+    pub async fn enrol_as(&mut self, host: SimHost, request: &InvitationRequest) -> anyhow::Result<()> {
         let name = host.name().clone();
-        let invitation = self.installation.invite(&name).await?;
+        let invitation = self.client()?.invite(request).await?.token.expose().to_owned();
         let data_dir = Utf8PathBuf::try_from(self.dir.path().join("agents").join(name.as_str()))?;
-        self.agents.insert(name.clone(), Agent::enrol(host, data_dir, &invitation).await?);
+        self.agents.insert(name.clone(), Agent::enrol(host, data_dir, &invitation, quick()).await?);
         self.until_able(name.as_str()).await
     }
 

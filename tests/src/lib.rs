@@ -2,6 +2,8 @@
 
 pub mod clients;
 pub mod cluster;
+#[cfg(feature = "histories")]
+pub mod histories;
 #[cfg(feature = "lab")]
 pub mod lab;
 pub mod life;

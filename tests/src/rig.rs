@@ -311,6 +311,8 @@ pub fn brick_spec(host: usize, hosts: usize) -> BrickSpec {
             options: Vec::new(),
             snapshot_factor_milli: 1000,
             snapshots: false,
+            protected: false,
+            trash: None,
         },
     }
 }

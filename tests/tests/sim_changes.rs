@@ -312,6 +312,26 @@ async fn a_device_is_emptied_brick_by_brick_and_can_be_deleted_then() {
 }
 
 #[tokio::test]
+async fn a_device_whose_group_went_as_every_program_died_leaves_the_records_too() {
+    let mut cluster = cluster(3, 16).await;
+    let client = cluster.client().unwrap();
+    let (_, device) = hardware(&client, 1).await;
+    set_device(&client, device, &["offline", "failed"]).await.unwrap();
+    let faults = cluster.host("gfs1").faults().clone();
+    faults.inject(At::Next(Call::RemoveGroup), Fault::HangsAfter);
+    let accepted = client.device_delete(device, DeviceDeleteRequest::default()).await.unwrap();
+    faults.until_one_hangs().await;
+    cluster.agent("gfs1").kill().await;
+    cluster.installation.kill_coordinator().await;
+    // It goes on before the agent is there.
+    cluster.installation.start_coordinator().await.unwrap();
+    cluster.agent("gfs1").start().await.unwrap();
+    done(&cluster.client().unwrap(), accepted).await.unwrap();
+    assert!(client.device(device).await.is_err());
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
 async fn a_device_whose_bricks_have_nowhere_to_go_keeps_them_all() {
     let cluster = cluster(3, 16).await;
     let client = cluster.client().unwrap();
@@ -391,8 +411,13 @@ async fn a_disk_that_is_lost_for_ever_is_emptied_without_it_while_its_host_serve
     let name = node.hostnames.manage[0].clone();
     let confirm = |id: DeviceId| DeviceLostRequest { confirm: id.to_string() };
 
-    let refused = client.device_lost(lost.device, &confirm(lost.device)).await.unwrap_err().to_string();
-    assert!(refused.contains("its volume group is there and whole"), "{refused}");
+    // Never before the agent has told of the device, either.
+    until("the disk is seen to be there", async || {
+        let refused = client.device_lost(lost.device, &confirm(lost.device)).await.unwrap_err().to_string();
+        Ok(refused.contains("its volume group is there and whole"))
+    })
+    .await
+    .unwrap();
     cluster.power_cut(&name).await;
     until("the host is seen to be away", async || {
         let refused = client.device_lost(lost.device, &confirm(lost.device)).await.unwrap_err().to_string();

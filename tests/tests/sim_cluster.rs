@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use bricklayer_api::heketi::{StateRequest, VolumeCreateRequest};
+use bricklayer_api::heketi::{ClusterFlags, HostAddresses, NodeAddRequest, StateRequest, VolumeCreateRequest};
 use bricklayer_proto::inventory::Inventory;
 use bricklayer_proto::names::BrickPath;
 use bricklayer_proto::size::ByteSize;
@@ -483,6 +483,26 @@ async fn volumes_created_at_once_never_share_an_extent_and_the_last_one_is_refus
         cluster.volume_is_whole(volume.id).await.unwrap();
     }
     cluster.ledger_is_lvms().await.unwrap();
+}
+
+#[tokio::test]
+async fn nodes_that_are_added_to_an_empty_cluster_at_once_join_one_pool() {
+    let cluster = Cluster::start(5, 1, disk()).await.unwrap();
+    let client = cluster.client().unwrap();
+    let id = client.cluster_create(ClusterFlags { block: true, file: true }).await.unwrap().id;
+    let adds = (1..=5).map(async |number| {
+        let hostnames =
+            HostAddresses { manage: vec![format!("gfs{number}")], storage: vec![format!("192.168.0.{number}")] };
+        let request = NodeAddRequest { zone: 1, hostnames, cluster: id.to_string(), ..NodeAddRequest::default() };
+        done(&client, client.node_add(&request).await.unwrap()).await.unwrap()
+    });
+    futures::future::join_all(adds).await;
+    for number in 1..=5 {
+        let name = format!("gfs{number}").parse().unwrap();
+        let peers = |seen: &Inventory| seen.gluster.peers.len() == 4;
+        cluster.installation.until_seen(&name, "it has four peers", peers).await.unwrap();
+    }
+    nothing_was_violated(&cluster);
 }
 
 #[tokio::test]

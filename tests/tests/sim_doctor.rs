@@ -2,16 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+use std::time::Duration;
+
 use bricklayer_agent::host::Host as _;
 use bricklayer_api::client::Client;
-use bricklayer_api::heketi::{Brick, VolumeInfo};
+use bricklayer_api::heketi::{Brick, VolumeCreateRequest, VolumeInfo};
 use bricklayer_api::v1::{Finding, Severity};
+use bricklayer_coordinator::ops::{Policy, RepairPolicy};
 use bricklayer_proto::names::{LvName, VgName};
 use bricklayer_proto::size::{ByteSize, ExtentSize};
+use bricklayer_proto::task::BrickAddress;
 use bricklayer_tests::cluster::{Cluster, until};
 use bricklayer_tests::sim::SimDisk;
 use bricklayer_tests::sim::lvm::Group;
-use bricklayer_tests::story::{create, delete, replicated};
+use bricklayer_tests::story::{create, delete, done, replicated};
 
 async fn cluster() -> Cluster {
     let cluster = Cluster::start(3, 1, ByteSize::from_gib(16).unwrap()).await.unwrap();
@@ -58,6 +62,31 @@ async fn a_host_that_is_away_is_one_finding_and_its_peers_miss_it() {
     assert!(away[0].cure.contains("bricklayer node lost gfs2"), "{away:?}");
     cluster.power_on("gfs2").await.unwrap();
     found(&client, &[]).await;
+}
+
+#[tokio::test]
+async fn agents_of_the_first_protocol_serve_whole_volumes_and_are_told_to_be_updated() {
+    let mut cluster = cluster().await;
+    let client = cluster.client().unwrap();
+    for name in ["gfs1", "gfs2", "gfs3"] {
+        cluster.agent(name).kill().await;
+        cluster.agent(name).speak(1..=1);
+        cluster.agent(name).start().await.unwrap();
+    }
+    let older = found(&client, &["agent-older", "agent-older", "agent-older"]).await;
+    assert!(older[0].cure.contains("update bricklayer-agent on gfs1"), "{older:?}");
+    cluster.until_all_able().await.unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    cluster.volume_is_whole(volume.id).await.unwrap();
+    done(&client, client.volume_delete_keeping(volume.id, Some("1h")).await.unwrap()).await.unwrap();
+    done(&client, client.volume_undelete(volume.id).await.unwrap()).await.unwrap();
+    cluster.volume_is_whole(volume.id).await.unwrap();
+    delete(&client, volume.id).await.unwrap();
+    cluster.until_ledger_is_lvms().await.unwrap();
+    cluster.agent("gfs2").kill().await;
+    cluster.agent("gfs2").speak(1..=2);
+    cluster.agent("gfs2").start().await.unwrap();
+    found(&client, &["agent-older", "agent-older"]).await;
 }
 
 #[tokio::test]
@@ -137,4 +166,134 @@ async fn a_group_of_somebody_elses_on_a_host_is_no_finding() {
     let group = Group::new(name, size, ExtentSize::FOUR_MIB, &[]);
     cluster.host("gfs1").plug(SimDisk::new(&"/dev/sdx".parse().unwrap(), size).group(group));
     found(&client, &[]).await;
+}
+
+/// Looked at as often as a test has patience for, with these repairs switched on.
+async fn watched(repair: RepairPolicy) -> Cluster {
+    let decide = move |policy: &mut Policy| {
+        policy.gluster_look = Duration::from_millis(100);
+        policy.heal_look = Duration::ZERO;
+        policy.repair = repair;
+    };
+    let cluster = Cluster::start_with(3, 1, ByteSize::from_gib(16).unwrap(), decide).await.unwrap();
+    cluster.load_topology().await.unwrap();
+    cluster
+}
+
+/// The brick on that host, as glusterd knows it.
+async fn address_on(client: &Client, volume: &VolumeInfo, name: &str) -> (Brick, BrickAddress) {
+    let brick = on_host(client, volume, name).await;
+    let topology = client.topology().await.unwrap();
+    let node = topology.clusters[0].nodes.iter().find(|node| node.id == brick.node).unwrap();
+    let host = node.hostnames.storage[0].parse().unwrap();
+    let path = brick.path.clone().try_into().unwrap();
+    (brick, BrickAddress { host, path })
+}
+
+#[tokio::test]
+async fn a_brick_without_a_process_is_found_with_the_command_that_starts_it() {
+    let cluster = watched(RepairPolicy::default()).await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    found(&client, &[]).await;
+    let (brick, address) = address_on(&client, &volume, "gfs2").await;
+    cluster.host("gfs2").stop_brick_by_hand(&address);
+    let amiss = found(&client, &["brick-offline"]).await;
+    assert_eq!((amiss[0].subject.clone(), amiss[0].host.as_str()), (brick.id.to_string(), "gfs2"));
+    assert!(amiss[0].cure.contains(&format!("gluster volume start {} force", volume.name)), "{amiss:?}");
+}
+
+#[tokio::test]
+async fn a_brick_without_a_process_is_started_where_that_is_switched_on() {
+    let cluster = watched(RepairPolicy { start_bricks: true, ..RepairPolicy::default() }).await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    let (_, address) = address_on(&client, &volume, "gfs2").await;
+    cluster.host("gfs2").stop_brick_by_hand(&address);
+    until("it runs again", async || {
+        cluster.volume_is_whole(volume.id).await?;
+        Ok(true)
+    })
+    .await
+    .unwrap();
+    found(&client, &[]).await;
+}
+
+#[tokio::test]
+async fn a_volume_that_somebody_stopped_is_found_and_never_started_by_itself() {
+    let everything = RepairPolicy { mounts: true, fstab: true, start_bricks: true };
+    let cluster = watched(everything).await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    cluster.host("gfs1").stop_volume_by_hand(&volume.name.parse().unwrap());
+    let amiss = found(&client, &["volume-stopped"]).await;
+    assert_eq!(amiss[0].subject, volume.id.to_string());
+}
+
+#[tokio::test]
+async fn what_lies_in_the_trash_is_no_finding_until_somebody_starts_it() {
+    let cluster = watched(RepairPolicy::default()).await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    done(&client, client.volume_delete_keeping(volume.id, Some("1h")).await.unwrap()).await.unwrap();
+    found(&client, &[]).await;
+    cluster.host("gfs1").start_volume_by_hand(&volume.name.parse().unwrap());
+    let amiss = found(&client, &["trash-started"]).await;
+    assert!(amiss[0].cure.contains("bricklayer volume undelete"), "{amiss:?}");
+}
+
+#[tokio::test]
+async fn a_volume_that_gluster_has_lost_and_one_that_is_nobodys_are_both_found() {
+    let cluster = watched(RepairPolicy::default()).await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    let name = volume.name.parse().unwrap();
+    cluster.host("gfs1").stop_volume_by_hand(&name);
+    cluster.host("gfs1").rename_volume_by_hand(&name, &"theirs".parse().unwrap());
+    let amiss = found(&client, &["volume-missing", "volume-unknown"]).await;
+    assert_eq!((amiss[0].subject.clone(), amiss[1].subject.as_str()), (volume.id.to_string(), "theirs"));
+}
+
+#[tokio::test]
+async fn an_option_that_somebody_changed_is_found_with_both_values() {
+    let cluster = watched(RepairPolicy::default()).await;
+    let client = cluster.client().unwrap();
+    let options = vec!["performance.cache-size 256MB".to_owned()];
+    let request = VolumeCreateRequest { gluster_volume_options: options, ..replicated(2, 3) };
+    let volume = create(&client, &request).await.unwrap();
+    found(&client, &[]).await;
+    cluster.host("gfs1").set_option_by_hand(&volume.name.parse().unwrap(), "performance.cache-size", "1GB");
+    let amiss = found(&client, &["options-differ"]).await;
+    assert!(amiss[0].what.contains("performance.cache-size is 1GB, not 256MB"), "{amiss:?}");
+}
+
+#[tokio::test]
+async fn a_mount_and_a_line_that_are_gone_are_brought_back_where_that_is_switched_on_and_found_where_not() {
+    for mends in [false, true] {
+        let repair = RepairPolicy { mounts: mends, fstab: mends, start_bricks: mends };
+        let mut cluster = watched(repair).await;
+        let client = cluster.client().unwrap();
+        let volume = create(&client, &replicated(2, 3)).await.unwrap();
+        let (_, address) = address_on(&client, &volume, "gfs3").await;
+        cluster.host("gfs3").stop_brick_by_hand(&address);
+        let at = address.path.to_string().trim_end_matches("/brick").to_owned();
+        cluster.host("gfs3").unmount_by_hand(&at);
+        cluster.host("gfs3").edit_fstab(String::clear);
+        looked_at_again(&mut cluster, "gfs3").await;
+        // An agent that starts brings its bricks up by itself, so it is done once more while it runs.
+        cluster.host("gfs3").stop_brick_by_hand(&address);
+        cluster.host("gfs3").unmount_by_hand(&at);
+        cluster.host("gfs3").edit_fstab(String::clear);
+        if mends {
+            until("it is whole again", async || {
+                cluster.volume_is_whole(volume.id).await?;
+                Ok(true)
+            })
+            .await
+            .unwrap();
+            found(&client, &[]).await;
+        } else {
+            found(&client, &["brick-not-mounted", "brick-not-in-fstab"]).await;
+        }
+    }
 }

@@ -9,6 +9,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::Settings;
+use bricklayer_proto::wire::PROTOCOLS;
+
 use crate::engine::boot::Boot;
 use crate::engine::{Engine, Executor, chain};
 use crate::host::Host;
@@ -53,6 +55,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
         notify_systemd: true,
         timing: Timing::default(),
         clock: Clock::system(),
+        protocols: PROTOCOLS,
     };
     let executor = Executor::new(engine, journal);
     session::serve(config, host, Arc::clone(&executor), shutdown).await;

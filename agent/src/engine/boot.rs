@@ -9,17 +9,24 @@ use std::time::Duration;
 
 use bricklayer_proto::ids::BrickId;
 use bricklayer_proto::inventory::{BrickTags, LogicalVolume};
-use bricklayer_proto::names::{MountPoint, mapper_path};
+use bricklayer_proto::names::{MountPoint, VgName, mapper_path};
+use bricklayer_proto::task::{BrickKey, Done, Failure, Report};
 use futures::future::join_all;
 
-use super::{Engine, chain};
+use super::{Engine, OnProgress, chain, done, failure};
 use crate::fstab;
 use crate::host::{GroupReport, HostError, HostView};
 use crate::journal::ManifestBrick;
 use crate::lock::Key;
 use crate::observe;
-use crate::plan::brick::RECORD;
+use crate::plan::brick::{Found, RECORD};
+use crate::plan::device::group_of;
+use crate::plan::refused;
 use crate::tags;
+
+/// How often bricks that fail are tried, and how long between.
+const TRIES: u32 = 3;
+const BETWEEN_TRIES: Duration = Duration::from_secs(2);
 
 /// What came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,20 +38,37 @@ pub struct Boot {
 }
 
 impl Engine {
-    /// Brings the bricks up. Disks that the manifest misses are waited for as long as `patience` lasts.
+    /// Brings the bricks up. Disks that the manifest misses are waited for as long as `patience` lasts; what fails is
+    /// tried again a little later, as much is in motion on a host that boots, and a brick that is up before glusterd
+    /// starts is served without anybody's help.
     pub async fn boot(&self, manifest: &[(BrickId, ManifestBrick)], patience: Duration) -> Result<Boot, HostError> {
         let start = tokio::time::Instant::now();
-        let view = loop {
-            let view = self.host.view().await?;
+        let mut tries = 1;
+        loop {
+            let view = loop {
+                let view = self.host.view().await?;
+                let missing = missing(&view, manifest);
+                if missing.is_empty() || start.elapsed() >= patience {
+                    break view;
+                }
+                tracing::info!(bricks = missing.len(), "waiting for the disks of bricks");
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            };
+            let boot = self.boot_once(&view, manifest).await;
             let missing = missing(&view, manifest);
-            if missing.is_empty() || start.elapsed() >= patience {
-                break view;
+            let failed = boot.down.keys().filter(|brick| !missing.contains(brick)).count();
+            if failed == 0 || tries == TRIES {
+                return Ok(boot);
             }
-            tracing::info!(bricks = missing.len(), "waiting for the disks of bricks");
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        };
+            tracing::warn!(bricks = failed, "bricks that did not come up are tried again");
+            tokio::time::sleep(BETWEEN_TRIES).await;
+            tries += 1;
+        }
+    }
+
+    async fn boot_once(&self, view: &HostView, manifest: &[(BrickId, ManifestBrick)]) -> Boot {
         let groups = view.groups.iter().filter(|group| matches!(tags::parse_group(&group.tags), Ok(Some(_))));
-        let results = join_all(groups.map(|group| self.boot_group(&view, group))).await;
+        let results = join_all(groups.map(|group| self.boot_group(view, group))).await;
         let mut boot = Boot::default();
         for (brick, result) in results.into_iter().flatten() {
             match result {
@@ -55,14 +79,14 @@ impl Engine {
                 }
             }
         }
-        for brick in missing(&view, manifest) {
+        for brick in missing(view, manifest) {
             let entry = manifest.iter().find(|(id, _)| *id == brick).map(|(_, entry)| entry);
             let device = entry.map(|entry| entry.device.to_string()).unwrap_or_default();
             let why = format!("its logical volume is not there; the disk of device {device} may be missing");
             tracing::error!(brick.id = %brick, "a brick does not come up: {why}");
             boot.down.insert(brick, why);
         }
-        Ok(boot)
+        boot
     }
 
     async fn boot_group(&self, view: &HostView, group: &GroupReport) -> Vec<(BrickId, Result<(), String>)> {
@@ -85,7 +109,36 @@ impl Engine {
             }
             results
         };
-        self.locks.holding(vec![Key::Group(group.name.clone())], work).await
+        // As tasks name it, whatever an adopted group is called.
+        let device = tags::parse_group(&group.tags).ok().flatten().map(|ours| ours.device);
+        let key = Key::Group(device.map_or_else(|| group.name.clone(), VgName::of_device));
+        self.locks.holding(vec![key], work).await
+    }
+
+    /// One brick, while the host runs. Refused where its volume is not there or does not carry its tags: this makes none.
+    /// The group is locked by the caller.
+    pub(super) async fn brick_up(&self, key: &BrickKey, progress: OnProgress<'_>) -> Result<Done, Failure> {
+        let view = self.host.view().await.map_err(|error| failure(&error))?;
+        let group = group_of(&view.groups, key.device);
+        let group = group.ok_or_else(|| refused(format!("device {} is not on this host", key.device)))?;
+        let found = Found::look(group, key)?;
+        let volume =
+            found.volume.ok_or_else(|| refused(format!("brick {} is not on device {}", key.brick, key.device)))?;
+        if volume.condemned {
+            return Err(refused(format!("brick {} is condemned: it is being removed", key.brick)));
+        }
+        if tags::is_mounted_by_glusterd(&volume.tags) {
+            return Err(refused(format!("brick {} is mounted by glusterd itself", key.brick)));
+        }
+        let parsed = tags::parse_brick(&volume.tags).ok().flatten();
+        let parsed = parsed.ok_or_else(|| refused(format!("brick {} has no tags that can be read", key.brick)))?;
+        progress("mount");
+        if !volume.active {
+            self.host.activate_group(&group.name).await.map_err(|error| failure(&error))?;
+        }
+        self.boot_brick(&view, group, &parsed, volume).await.map_err(|error| failure(&error))?;
+        let after = self.host.view().await.map_err(|error| failure(&error))?;
+        Ok(done((&after.mounts, &after.fstab) != (&view.mounts, &view.fstab), Report::Nothing))
     }
 
     async fn boot_brick(

@@ -9,6 +9,7 @@ use crate::host::{GroupReport, Mount};
 use crate::observe;
 use crate::plan::brick::{self, Facts, Found, RECORD};
 use crate::plan::{Step, clone, refused};
+use crate::tags;
 
 /// What was seen of the host, to be handed to the planner.
 struct Seen {
@@ -78,7 +79,7 @@ impl Engine {
         let Some(volume) = found.volume else {
             return Err(not_so(format!("LVM made brick {} and does not know it", key.brick)));
         };
-        let path = brick::place(&facts, &report, &volume.name, &key).brick_path();
+        let path = tags::brick_path(&brick::place(&facts, &report, &volume.name, &key), &volume.tags);
         let changed = steps.iter().any(|step| !matches!(step, Step::MakeBrickDirectory { .. }));
         Ok(done(changed, Report::Brick(BrickReport { path, size: volume.size, space: report.space })))
     }
@@ -131,7 +132,7 @@ impl Engine {
         let gone = || not_so(format!("brick {} is gone", key.brick));
         let group = seen.group.as_ref().ok_or_else(gone)?;
         let volume = Found::look(group, &key)?.volume.ok_or_else(gone)?;
-        let path = brick::place(&self.facts(seen), group, &volume.name, &key).brick_path();
+        let path = tags::brick_path(&brick::place(&self.facts(seen), group, &volume.name, &key), &volume.tags);
         Ok(Report::Brick(BrickReport { path, size: volume.size, space: group.space }))
     }
 

@@ -94,6 +94,12 @@ impl Engine {
     }
 
     pub(super) async fn group_of(&self, device: DeviceId) -> Result<Option<GroupReport>, Failure> {
-        self.host.group(&VgName::of_device(device)).await.map_err(|error| failure(&error))
+        let named = self.host.group(&VgName::of_device(device)).await.map_err(|error| failure(&error))?;
+        if named.is_some() {
+            return Ok(named);
+        }
+        // A group that was adopted keeps the name that it has: its tags tell.
+        let view = self.host.view().await.map_err(|error| failure(&error))?;
+        Ok(plan::device::group_of(&view.groups, device).cloned())
     }
 }

@@ -74,7 +74,8 @@ impl Executor {
     ///
     /// An outcome of kind [`FailureKind::Unknown`], [`FailureKind::Unavailable`] or [`FailureKind::PeersDown`] is not
     /// final: the same task, sent again, looks again and goes on. Every other one is, also after a restart, but for
-    /// tasks that only look: those are done anew each time, and the journal never hears of them.
+    /// tasks that [leave no trace](Wanted::leaves_no_trace): those are done anew each time, and the journal never hears of
+    /// them.
     pub async fn carry_out(self: &Arc<Self>, task: Task) -> Outcome {
         let id = task.id;
         let mut answer = self.join_or_begin(task);
@@ -133,12 +134,12 @@ impl Executor {
 
     async fn journalled(&self, task: Task) -> Outcome {
         let id = task.id;
-        if task.wanted.is_a_look() {
-            return match self.journal.epoch() {
-                Ok(seen) if task.epoch < seen => stale(&task, seen),
-                Ok(_) => Outcome { task: id, result: self.work(&task).await },
-                Err(error) => self.journal_failed(id, FailureKind::Unavailable, &error),
-            };
+        if task.wanted.leaves_no_trace() {
+            let seen = self.journal.epoch();
+            if task.epoch < seen {
+                return stale(&task, seen);
+            }
+            return Outcome { task: id, result: self.work(&task).await };
         }
         match self.journal.accept(&task).await {
             Ok(Accepted::New) => {}
@@ -147,6 +148,10 @@ impl Executor {
             }
             Ok(Accepted::Done(outcome)) => return *outcome,
             Ok(Accepted::Stale { seen }) => return stale(&task, seen),
+            Ok(Accepted::Acknowledged) => {
+                let message = format!("the outcome of task {id} was told and acknowledged before");
+                return failed(id, FailureKind::Refused, message);
+            }
             Ok(Accepted::Conflict) => {
                 return failed(id, FailureKind::Refused, format!("task {id} was another task before"));
             }
@@ -195,11 +200,16 @@ fn settles(wanted: &Wanted) -> Option<Duration> {
         | Wanted::DeviceGone { .. }
         | Wanted::DiskWiped { .. }
         | Wanted::Peer { .. }
-        | Wanted::PeerGone { .. } => Some(Duration::ZERO),
+        | Wanted::PeerGone { .. }
+        | Wanted::GroupAdopted(_)
+        | Wanted::GroupReleased(_) => Some(Duration::ZERO),
         Wanted::Brick(_)
+        | Wanted::BrickUp(_)
         | Wanted::BrickGrown(_)
         | Wanted::CloneBrick(_)
         | Wanted::BrickCondemned(_)
+        | Wanted::BrickAdopted(_)
+        | Wanted::BrickReleased(_)
         | Wanted::BrickGone(_) => Some(BRICKS_SETTLE),
         Wanted::DeviceSeen { .. }
         | Wanted::BrickCanGrow(_)
@@ -220,8 +230,12 @@ fn settles(wanted: &Wanted) -> Option<Duration> {
         | Wanted::BlockGone(_)
         | Wanted::BlockSeen(_)
         | Wanted::BrickSynced(_)
+        | Wanted::VolumeAdopted(_)
+        | Wanted::VolumeReleased(_)
+        | Wanted::HostSurveyed { .. }
         | Wanted::Volume(_)
         | Wanted::VolumeStarted(_)
+        | Wanted::BricksStarted(_)
         | Wanted::VolumeStopped(_)
         | Wanted::VolumeGone(_) => None,
     }
@@ -268,6 +282,16 @@ fn manifest_change(wanted: &Wanted, result: &Result<Done, Failure>) -> ManifestC
                 path: brick.path.clone(),
             }),
         ),
+        (Wanted::BrickAdopted(adoption), Ok(Done { report: Report::Brick(brick), .. })) => ManifestChange::Has(
+            adoption.spec.tags.brick,
+            Box::new(ManifestBrick {
+                device: adoption.spec.device,
+                volume: adoption.spec.tags.volume,
+                volume_name: adoption.spec.tags.volume_name.clone(),
+                path: brick.path.clone(),
+            }),
+        ),
+        (Wanted::BrickReleased(adoption), Ok(_)) => ManifestChange::Lost(adoption.spec.tags.brick),
         (Wanted::BrickGone(key), Ok(_)) => ManifestChange::Lost(key.brick),
         _ => ManifestChange::None,
     }

@@ -13,7 +13,7 @@ use bricklayer_proto::task::{
 
 use super::clone::is_clone;
 use super::{Engine, OnProgress, done, failure, locked, not_so};
-use crate::host::{GlusterVolume, HostError};
+use crate::host::{BrickStatus, GlusterVolume, HostError};
 use crate::observe;
 use crate::plan::{refused, refused_with_cure};
 use crate::tags;
@@ -219,6 +219,22 @@ impl Engine {
     }
 
     /// A stranger of the same name counts as none.
+    /// A volume that was stopped is left so: somebody meant it.
+    pub(super) async fn bricks_started(&self, key: &VolumeKey, progress: OnProgress<'_>) -> Result<Done, Failure> {
+        self.glusterd_must_run().await?;
+        if !self.ours(key).await?.started {
+            return Err(refused_with_cure(format!("volume {} is stopped", key.name), "Start it"));
+        }
+        let offline = |status: &[BrickStatus]| status.iter().any(|brick| !brick.online);
+        let status = |error| failure(&error);
+        if !offline(&self.host.gluster_volume_status(&key.name).await.map_err(status)?) {
+            return Ok(done(false, Report::Nothing));
+        }
+        progress("gluster volume start");
+        self.host.gluster_volume_start_bricks(&key.name).await.map_err(|error| failure(&error))?;
+        Ok(done(true, Report::Nothing))
+    }
+
     pub(super) async fn volume_seen(&self, key: &VolumeKey) -> Result<Done, Failure> {
         self.glusterd_must_run().await?;
         let seen = match self.look_past_strangers(key).await? {
@@ -236,7 +252,11 @@ impl Engine {
         });
         let online = |brick: &BrickAddress| status.iter().find(|seen| seen.brick == *brick).map(|seen| seen.online);
         let seen = |address: BrickAddress| BrickSeenInVolume { online: online(&address), address };
-        VolumeReport { started: volume.started, bricks: volume.bricks.into_iter().map(seen).collect() }
+        VolumeReport {
+            started: volume.started,
+            bricks: volume.bricks.into_iter().map(seen).collect(),
+            options: Some(volume.options.into_iter().collect()),
+        }
     }
 
     pub(super) async fn heal_seen(&self, key: &VolumeKey) -> Result<Done, Failure> {
@@ -381,7 +401,7 @@ impl Engine {
         let mut roots = ours
             .filter_map(|(group, lv)| observe::mount_of(&view.mounts, &group.name, &lv.name))
             .map(|mount| &mount.at);
-        Ok(roots.any(|root| volume.bricks.iter().any(|brick| brick.path.as_path().parent() == Some(root.as_path()))))
+        Ok(roots.any(|root| volume.bricks.iter().any(|brick| brick.path.as_path().starts_with(root))))
     }
 
     /// `None` where the pool has no such peer.

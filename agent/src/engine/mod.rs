@@ -5,6 +5,7 @@
 //! Destroys nothing that a plan does not say; knows no coordinator. [`Executor`] puts the journal before it, [`boot`]
 //! brings bricks up without either.
 
+mod adopt;
 mod block;
 pub mod boot;
 mod bricks;
@@ -19,10 +20,11 @@ mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bricklayer_proto::block::{BlockResize, BlockSpec};
 use bricklayer_proto::ids::VolumeId;
-use bricklayer_proto::inventory::{GlusterSeen, Inventory};
+use bricklayer_proto::inventory::{GlusterSeen, Inventory, VolumeInPool};
 use bricklayer_proto::names::{DevicePath, VgName, VolumeName};
 use bricklayer_proto::task::{Done, Failure, FailureKind, Report, Wanted};
 
@@ -47,7 +49,13 @@ pub struct Engine {
     remembered: Mutex<BTreeMap<VgName, GroupReport>>,
     /// Volumes whose id this process has set or read, so that starting one need not ask whose it is.
     known_volumes: Mutex<BTreeSet<(VolumeName, VolumeId)>>,
+    /// What glusterd said last of all its volumes, and when: it is not asked with every inventory.
+    volumes_in_pool: Mutex<Option<(Instant, Vec<VolumeInPool>)>>,
+    volumes_every: Duration,
 }
+
+/// Glusterd is asked for all its volumes as often as an inventory is made for want of news.
+const VOLUMES_EVERY: Duration = Duration::from_secs(50);
 
 impl Engine {
     #[must_use]
@@ -58,7 +66,15 @@ impl Engine {
             known_on_disk: Mutex::default(),
             remembered: Mutex::default(),
             known_volumes: Mutex::default(),
+            volumes_in_pool: Mutex::default(),
+            volumes_every: VOLUMES_EVERY,
         }
+    }
+
+    /// How old what it tells of glusterd's volumes may be.
+    #[must_use]
+    pub fn with_volumes_every(self, every: Duration) -> Self {
+        Self { volumes_every: every, ..self }
     }
 
     #[must_use]
@@ -89,13 +105,14 @@ impl Engine {
             Wanted::Brick(spec) => vec![group(spec.device)],
             Wanted::BrickCanGrow(spec) | Wanted::BrickGrown(spec) => vec![group(spec.device)],
             Wanted::CloneBrick(spec) => vec![group(spec.device)],
-            Wanted::BrickSynced(key) | Wanted::BrickCondemned(key) | Wanted::BrickGone(key) => {
+            Wanted::BrickUp(key) | Wanted::BrickSynced(key) | Wanted::BrickCondemned(key) | Wanted::BrickGone(key) => {
                 vec![group(key.device)]
             }
             Wanted::Peer { .. }
             | Wanted::PeerGone { .. }
             | Wanted::Volume(_)
             | Wanted::VolumeStarted(_)
+            | Wanted::BricksStarted(_)
             | Wanted::VolumeStopped(_)
             | Wanted::VolumeGone(_)
             | Wanted::VolumeExtended(_)
@@ -113,7 +130,10 @@ impl Engine {
             Wanted::BlockCreated(BlockSpec { key, .. })
             | Wanted::BlockResized(BlockResize { key, .. })
             | Wanted::BlockGone(key) => vec![Key::Blocks(key.hosting.name.clone())],
-            Wanted::BlockSeen(_) => Vec::new(),
+            Wanted::GroupAdopted(spec) | Wanted::GroupReleased(spec) => vec![group(spec.device)],
+            Wanted::BrickAdopted(spec) | Wanted::BrickReleased(spec) => vec![group(spec.spec.device)],
+            Wanted::VolumeAdopted(_) | Wanted::VolumeReleased(_) => vec![Key::Gluster],
+            Wanted::BlockSeen(_) | Wanted::HostSurveyed { .. } => Vec::new(),
         };
         let work = async {
             match wanted {
@@ -123,6 +143,8 @@ impl Engine {
                 Wanted::DeviceSeen { device } => self.device_seen(*device).await,
                 Wanted::DiskWiped { path, confirm } => self.disk_wiped(path, confirm, progress).await,
                 Wanted::Brick(spec) => self.brick(spec, progress).await,
+                Wanted::BrickUp(key) => self.brick_up(key, progress).await,
+                Wanted::BricksStarted(key) => self.bricks_started(key, progress).await,
                 Wanted::BrickSynced(key) => self.brick_synced(key, progress).await,
                 Wanted::BrickCondemned(key) => self.brick_condemned(key, progress).await,
                 Wanted::BrickGone(key) => self.brick_gone(key, progress).await,
@@ -151,6 +173,13 @@ impl Engine {
                 Wanted::BlockSeen(key) => self.block_seen(key).await,
                 Wanted::CloneBrick(spec) => self.clone_brick(spec, progress).await,
                 Wanted::VolumeCloned(spec) => self.volume_cloned(spec, progress).await,
+                Wanted::GroupAdopted(spec) => self.group_adopted(spec, progress).await,
+                Wanted::GroupReleased(spec) => self.group_released(spec, progress).await,
+                Wanted::BrickAdopted(spec) => self.brick_adopted(spec, progress).await,
+                Wanted::BrickReleased(spec) => self.brick_released(spec, progress).await,
+                Wanted::VolumeAdopted(spec) => self.volume_adopted(spec, progress).await,
+                Wanted::VolumeReleased(spec) => self.volume_released(spec, progress).await,
+                Wanted::HostSurveyed { gluster } => self.host_surveyed(*gluster).await,
             }
         };
         self.locks.holding(keys, work).await
@@ -191,14 +220,44 @@ impl Engine {
         // A glusterd that hangs must not keep the disks from being seen.
         match self.host.gluster_is_running().await {
             Ok(true) => match self.host.gluster_pool().await {
-                Ok((uuid, peers)) => GlusterSeen { running: true, uuid: Some(uuid), peers, block },
+                Ok((uuid, peers)) => {
+                    let volumes = self.volumes_in_pool().await;
+                    GlusterSeen { running: true, uuid: Some(uuid), peers, block, volumes }
+                }
                 Err(error) => {
                     tracing::warn!("glusterd runs and does not tell its peers: {}", chain(&error));
-                    GlusterSeen { running: true, uuid: None, peers: Vec::new(), block }
+                    GlusterSeen { running: true, block, ..GlusterSeen::default() }
                 }
             },
             Ok(false) | Err(_) => GlusterSeen { block, ..GlusterSeen::default() },
         }
+    }
+
+    /// From glusterd's own files, past the lock of its pool.
+    async fn volumes_in_pool(&self) -> Option<Vec<VolumeInPool>> {
+        let known = locked(&self.volumes_in_pool).clone();
+        if let Some((asked, volumes)) = known
+            && asked.elapsed() < self.volumes_every
+        {
+            return Some(volumes);
+        }
+        let volumes = match self.gluster_volumes().await {
+            Ok(volumes) => volumes,
+            Err(error) => {
+                tracing::warn!("glusterd does not tell its volumes: {}", chain(&error));
+                return None;
+            }
+        };
+        let volumes: Vec<VolumeInPool> = volumes
+            .into_iter()
+            .map(|volume| VolumeInPool {
+                id: volume.id.and_then(|id| id.parse().ok()),
+                name: volume.name,
+                started: volume.started,
+            })
+            .collect();
+        *locked(&self.volumes_in_pool) = Some((Instant::now(), volumes.clone()));
+        Some(volumes)
     }
 }
 

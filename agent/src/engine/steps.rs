@@ -104,6 +104,14 @@ impl Engine {
                 return Ok(after);
             }
             Step::RemoveMountPoint { at } => host.remove_mount_point(at).await?,
+            Step::ReplaceGroupTags { group, gone, new } => host.replace_group_tags(group, gone, new).await?,
+            Step::TakeLine { brick, device, at } => {
+                self.edit_fstab(|text| fstab::taken_over(text, device, at, *brick)).await?;
+            }
+            Step::GiveLineBack { brick } => {
+                self.edit_fstab(|text| fstab::given_back(text, *brick)).await?;
+            }
+            Step::RemoveRecord { at } => host.remove_record(at, RECORD).await?,
         }
         Ok(None)
     }

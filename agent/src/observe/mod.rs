@@ -35,7 +35,9 @@ pub fn device<'a>(view: &'a HostView, name: &DevicePath) -> Option<&'a BlockDevi
     view.block_devices.iter().find(|device| device.path == *name || device.links.contains(name))
 }
 
-fn group(report: &GroupReport) -> VolumeGroup {
+/// The group as a coordinator is told of it.
+#[must_use]
+pub fn group(report: &GroupReport) -> VolumeGroup {
     let ours = tags::parse_group(&report.tags).unwrap_or_else(|damaged| {
         tracing::warn!(group = %report.name, "a volume group with tags of ours that cannot be read: {damaged}");
         None
@@ -47,6 +49,7 @@ fn group(report: &GroupReport) -> VolumeGroup {
         physical_volumes: report.physical_volumes.clone(),
         tags: ours,
         condemned: tags::is_condemned(&report.tags),
+        adopted: report.tags.contains(&tags::adopted()),
         volumes: report.volumes.clone(),
     }
 }
@@ -68,7 +71,7 @@ fn brick(view: &HostView, group: &GroupReport, volume: &LogicalVolume) -> Option
     let mounted = mount_point(view_mount(view, &group.name, &volume.name));
     Some(BrickSeen {
         fstab: fstab::of_brick(&view.fstab, tags.brick).and_then(|entry| entry.at.as_str().parse().ok()),
-        path: mounted.as_ref().map(MountPoint::brick_path),
+        path: mounted.as_ref().map(|at| tags::brick_path(at, &volume.tags)),
         mounted,
         tags,
         group: group.name.clone(),
@@ -76,6 +79,7 @@ fn brick(view: &HostView, group: &GroupReport, volume: &LogicalVolume) -> Option
         pool_lv: pool.clone(),
         size: volume.size,
         condemned: volume.condemned,
+        adopted: volume.tags.contains(&tags::adopted()),
     })
 }
 

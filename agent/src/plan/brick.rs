@@ -166,7 +166,8 @@ pub fn ensure(spec: &BrickSpec, facts: &Facts<'_>) -> Result<Vec<Step>, Failure>
     if facts.record.as_ref() != Some(&content) {
         steps.push(Step::WriteRecord { at: at.clone(), content });
     }
-    steps.push(Step::MakeBrickDirectory { path: at.brick_path(), gid: spec.gid });
+    let path = found.volume.map_or_else(|| at.brick_path(), |volume| tags::brick_path(&at, &volume.tags));
+    steps.push(Step::MakeBrickDirectory { path, gid: spec.gid });
     Ok(steps)
 }
 

@@ -65,10 +65,14 @@ pub fn take(spec: &CloneBrickSpec, facts: &Facts<'_>) -> Result<Vec<Step>, Failu
     let content = record(&spec.record);
     // Until then the file system has the record of the volume that it was cloned from, so the tags come after it.
     if facts.record.as_ref() != Some(&content) {
-        steps.push(Step::WriteRecord { at, content });
+        steps.push(Step::WriteRecord { at: at.clone(), content });
     }
     let mut wanted = tags::print_brick(&spec.tags);
     wanted.push(tags::mounted_by_glusterd());
+    // As its source's, whose folder need not be called as ours are.
+    if spec.path != at.brick_path() {
+        wanted.extend(spec.path.folder_in(&at).and_then(tags::print_folder));
+    }
     let (gone, new) = tags::difference(&tags::ours(&volume.tags), &wanted);
     if !(gone.is_empty() && new.is_empty()) {
         steps.push(Step::ReplaceTags { group: group.name.clone(), volume: volume.name.clone(), gone, new });

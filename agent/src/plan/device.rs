@@ -57,6 +57,8 @@ pub fn condemn(device: DeviceId, report: Option<&GroupReport>) -> Result<Vec<Ste
         let message = format!("device {device} still holds {bricks} logical volumes, {} among them", first.name);
         return Err(refused_with_cure(message, "Delete or move what is on it first"));
     }
+    // All that its removal would be refused for is refused before there is no way back.
+    DoomedGroup::lies_on(report)?;
     if tags::is_condemned(&report.tags) {
         return Ok(Vec::new());
     }

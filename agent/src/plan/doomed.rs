@@ -67,16 +67,19 @@ impl DoomedGroup {
         if let Some(volume) = report.volumes.first() {
             return Err(refused(format!("volume group {name} still holds {}", volume.name)));
         }
+        Ok(Self { group: name.clone(), disk: Self::lies_on(report)? })
+    }
+
+    /// The one disk of a group of ours.
+    pub(super) fn lies_on(report: &GroupReport) -> Result<DevicePath, Failure> {
+        let name = &report.name;
         let [physical] = report.physical_volumes.as_slice() else {
             return Err(refused(format!(
                 "volume group {name} has {} physical volumes, and a device of ours has one",
                 report.physical_volumes.len()
             )));
         };
-        match &physical.path {
-            Some(disk) => Ok(Self { group: name.clone(), disk: disk.clone() }),
-            None => Err(refused(format!("the disk of volume group {name} is missing"))),
-        }
+        physical.path.clone().ok_or_else(|| refused(format!("the disk of volume group {name} is missing")))
     }
 
     #[must_use]

@@ -8,6 +8,7 @@
 //!
 //! A refusal here means that nothing has been changed: all of a plan is made before any of it is done.
 
+pub mod adopt;
 pub mod brick;
 pub mod clone;
 pub mod device;
@@ -120,6 +121,25 @@ pub enum Step {
     DropLine {
         brick: BrickId,
     },
+
+    // Adoption.
+    ReplaceGroupTags {
+        group: VgName,
+        gone: Vec<LvmTag>,
+        new: Vec<LvmTag>,
+    },
+    /// The line that mounts the brick becomes one of ours, and is remembered beside it.
+    TakeLine {
+        brick: BrickId,
+        device: Utf8PathBuf,
+        at: MountPoint,
+    },
+    GiveLineBack {
+        brick: BrickId,
+    },
+    RemoveRecord {
+        at: MountPoint,
+    },
     RemoveVolumes(DoomedVolumes),
     RemoveMountPoint {
         at: MountPoint,
@@ -138,6 +158,7 @@ impl Step {
             | Self::ExtendPool { group, .. }
             | Self::ExtendVolume { group, .. }
             | Self::ReplaceTags { group, .. }
+            | Self::ReplaceGroupTags { group, .. }
             | Self::CondemnVolumes { group, .. } => Some(group),
             Self::CreateVolumes(wanted) => Some(&wanted.group),
             Self::RemoveGroup(doomed) => Some(doomed.group()),
@@ -155,6 +176,9 @@ impl Step {
             | Self::GrowXfs { .. }
             | Self::Unmount { .. }
             | Self::DropLine { .. }
+            | Self::TakeLine { .. }
+            | Self::GiveLineBack { .. }
+            | Self::RemoveRecord { .. }
             | Self::RemoveMountPoint { .. } => None,
         }
     }
@@ -164,8 +188,15 @@ impl Step {
     pub fn doing(&self) -> &'static str {
         match self {
             Self::UnmountForeign { .. } | Self::Unmount { .. } => "umount",
-            Self::DropForeignLines { .. } | Self::SetLine { .. } | Self::DropLine { .. } => "fstab",
-            Self::DeactivateGroup { .. } | Self::ActivateGroup { .. } | Self::CondemnGroup { .. } => "vgchange",
+            Self::DropForeignLines { .. }
+            | Self::SetLine { .. }
+            | Self::DropLine { .. }
+            | Self::TakeLine { .. }
+            | Self::GiveLineBack { .. } => "fstab",
+            Self::DeactivateGroup { .. }
+            | Self::ActivateGroup { .. }
+            | Self::CondemnGroup { .. }
+            | Self::ReplaceGroupTags { .. } => "vgchange",
             Self::RemoveMapping { .. } => "dmsetup remove",
             Self::WipeSignatures(_) => "wipefs",
             Self::CreateGroup { .. } => "vgcreate",
@@ -174,7 +205,7 @@ impl Step {
             Self::MakeXfs { .. } => "mkfs.xfs",
             Self::MakeMountPoint { .. } | Self::RemoveMountPoint { .. } => "mount point",
             Self::Mount { .. } => "mount",
-            Self::WriteRecord { .. } => "record",
+            Self::WriteRecord { .. } | Self::RemoveRecord { .. } => "record",
             Self::MakeBrickDirectory { .. } => "brick directory",
             Self::ExtendPool { .. } | Self::ExtendVolume { .. } => "lvextend",
             Self::GrowXfs { .. } => "xfs_growfs",
@@ -238,6 +269,14 @@ impl fmt::Display for Step {
                 doomed.volumes().iter().try_for_each(|volume| write!(f, " {}/{volume}", doomed.group()))
             }
             Self::RemoveMountPoint { at } => write!(f, "remove the mount point {at}"),
+            Self::ReplaceGroupTags { group, gone, new } => {
+                write!(f, "change the tags of volume group {group}:")?;
+                gone.iter().try_for_each(|tag| write!(f, " -{tag}"))?;
+                new.iter().try_for_each(|tag| write!(f, " +{tag}"))
+            }
+            Self::TakeLine { at, .. } => write!(f, "take over the line of fstab that mounts {at}"),
+            Self::GiveLineBack { brick } => write!(f, "put the line of brick {brick} in fstab back as it was"),
+            Self::RemoveRecord { at } => write!(f, "remove the volume's record below {at}"),
         }
     }
 }

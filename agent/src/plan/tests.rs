@@ -1,5 +1,7 @@
 //! Plans for small worlds. What is printed is what a person would read before it runs.
 
+mod adopt;
+
 use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, InstallationId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::inventory::{
     BrickRole, BrickTags, GroupSpace, GroupTags, LogicalVolume, LvKind, Obstacle, PhysicalVolume,
@@ -121,6 +123,8 @@ fn spec() -> BrickSpec {
             options: vec![],
             snapshot_factor_milli: 1000,
             snapshots: false,
+            protected: false,
+            trash: None,
         },
     }
 }

@@ -8,7 +8,8 @@ use bricklayer_proto::ids::TaskId;
 use bricklayer_proto::inventory::{AgentSeen, Inventory};
 use bricklayer_proto::keepsake::{Keepsake, Recollection};
 use bricklayer_proto::names::HostName;
-use bricklayer_proto::task::{Failure, FailureKind, Outcome, Task};
+use bricklayer_proto::task::{Failure, FailureKind, Outcome, Progress, Task};
+use bricklayer_proto::wire::parts::{self, Gather};
 use bricklayer_proto::wire::v1::agents_client::AgentsClient;
 use bricklayer_proto::wire::{self, FromAgent, Hello, ToAgent, Welcome, v1};
 use tokio::sync::broadcast::error::RecvError;
@@ -30,6 +31,9 @@ const GREETING: Duration = Duration::from_secs(20);
 
 /// How often is looked whether the identity on the disk has changed: this host may have enrolled anew.
 const IDENTITY: Duration = Duration::from_secs(10);
+
+/// What tasks are doing is told this often: a person cannot read faster, and a step that takes less is over by then.
+const PROGRESS: Duration = Duration::from_millis(200);
 
 /// How often is looked whether glusterd has come or gone: the agent starts before it, and bricks are placed only on
 /// hosts where it runs. The look is one connection to a local socket.
@@ -55,10 +59,15 @@ pub enum Ended {
 pub struct Attached {
     say: mpsc::UnboundedSender<v1::FromAgent>,
     told: Streaming<v1::ToAgent>,
+    gather: Gather<v1::ToAgent>,
+    /// What is spoken on this stream.
+    protocol: u32,
     /// Tasks whose outcomes were told at the beginning of this stream. The coordinator may have sent such a task before
     /// it heard that; it needs no second answer.
     answered: HashSet<TaskId>,
     tasks: JoinSet<Outcome>,
+    /// What each task does now, and the coordinator has not been told.
+    doing: BTreeMap<TaskId, Progress>,
     inventories: JoinSet<Result<Inventory, HostError>>,
     keepsakes: Keepsakes,
     recollections: JoinSet<Vec<Recollection>>,
@@ -77,9 +86,9 @@ impl Attached {
     ) -> Result<Self, SessionError> {
         let journal = agent.executor.journal();
         let hello = Hello {
-            protocols: wire::PROTOCOLS,
+            protocols: agent.config.protocols.clone(),
             node: identity.node,
-            epoch: journal.epoch()?,
+            epoch: journal.epoch(),
             clock_ms: agent.config.clock.now().as_millisecond(),
             seen,
         };
@@ -105,7 +114,7 @@ impl Attached {
             return Err(SessionError::Stale { welcome: Box::new(welcome), seen: epoch });
         }
         let mut answered = HashSet::new();
-        for outcome in journal.unacknowledged()? {
+        for outcome in journal.unacknowledged() {
             answered.insert(outcome.task);
             let _ = say.send(FromAgent::Outcome(Box::new(outcome)).into());
         }
@@ -117,8 +126,11 @@ impl Attached {
         Ok(Self {
             say,
             told,
+            gather: Gather::default(),
+            protocol: welcome.protocol,
             answered,
             tasks: JoinSet::new(),
+            doing: BTreeMap::new(),
             inventories: JoinSet::new(),
             keepsakes,
             recollections: JoinSet::new(),
@@ -148,28 +160,44 @@ impl Attached {
         let mut renew_at = Instant::now() + Duration::try_from(wait).unwrap_or_default();
         // Kept over the turns of the loop: a request that is dropped half-way has been made in vain.
         let mut renewal = JoinSet::new();
+        let mut tell_progress = None;
         let mut stopping = false;
         loop {
             if stopping && self.tasks.is_empty() {
+                executor.journal().settle().await?;
                 return Ok(Ended::Shutdown);
             }
             tokio::select! {
                 () = agent.shutdown.cancelled(), if !stopping => stopping = true,
                 message = self.told.message() => match message.map_err(from_status)? {
-                    Some(message) => self.hear(message, identity, agent, stopping).await?,
+                    Some(message) => if let Some(message) = self.gather.take(message)? {
+                        self.hear(message, identity, agent, stopping).await?;
+                    },
                     None => return Err(from_status(Status::unavailable("the coordinator has closed the stream"))),
                 },
                 Some(ended) = self.tasks.join_next() => match ended {
-                    Ok(outcome) => self.say(FromAgent::Outcome(Box::new(outcome)))?,
+                    Ok(outcome) => {
+                        self.doing.remove(&outcome.task);
+                        self.say(FromAgent::Outcome(Box::new(outcome)))?;
+                    }
                     // The executor catches panics of the work itself; the outcome is asked for again.
                     Err(error) => tracing::error!(%error, "a task ended without an outcome"),
                 },
                 told = progress.recv() => match told {
-                    Ok(progress) => self.say(FromAgent::Progress(progress))?,
+                    Ok(progress) => {
+                        self.doing.insert(progress.task, progress);
+                        tell_progress.get_or_insert_with(|| Instant::now() + PROGRESS);
+                    }
                     // Progress is for people who watch; what they missed is past.
                     Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => return Ok(Ended::Shutdown),
                 },
+                () = at(tell_progress) => {
+                    tell_progress = None;
+                    for progress in std::mem::take(&mut self.doing).into_values() {
+                        self.say(FromAgent::Progress(progress))?;
+                    }
+                }
                 Ok(()) = changes.changed() => settling.put_off(Instant::now()),
                 () = settling.over() => {
                     settling = Settling { since: None, until: None, ..settling };
@@ -187,6 +215,7 @@ impl Attached {
                     Err(error) => tracing::error!(%error, "what this host recollects could not be told"),
                 },
                 _ = glusterd_check.tick() => {
+                    executor.journal().settle().await?;
                     let runs = executor.engine().host().gluster_is_running().await.unwrap_or_default();
                     if glusterd_runs.replace(runs).is_some_and(|before| before != runs) {
                         self.look(agent);
@@ -216,7 +245,12 @@ impl Attached {
     }
 
     fn say(&self, said: FromAgent) -> Result<(), SessionError> {
-        self.say.send(said.into()).map_err(|_| from_status(Status::unavailable("the stream has ended")))
+        let message = v1::FromAgent::from(said);
+        let parts = if self.protocol >= wire::PARTS_SINCE { parts::cut(message) } else { vec![message] };
+        let mut parts = parts.into_iter();
+        parts
+            .try_for_each(|part| self.say.send(part))
+            .map_err(|_| from_status(Status::unavailable("the stream has ended")))
     }
 
     async fn hear(
@@ -383,10 +417,14 @@ impl Settling {
     }
 
     async fn over(&self) {
-        match self.until {
-            Some(until) => tokio::time::sleep_until(until).await,
-            None => std::future::pending().await,
-        }
+        at(self.until).await;
+    }
+}
+
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
     }
 }
 

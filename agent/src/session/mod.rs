@@ -8,13 +8,14 @@ mod attached;
 mod backoff;
 mod board;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bricklayer_proto::inventory::{AgentSeen, Versions};
 use bricklayer_proto::wire::v1::agents_client::AgentsClient;
 use bricklayer_proto::wire::{Credentials, MAX_FROM_AGENT, MAX_TO_AGENT, NotUnderstood, Welcome, v1};
-use bricklayer_store::{OpenError, StoreError};
+use bricklayer_store::StoreError;
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +25,7 @@ use tonic::transport::Channel;
 use crate::engine::{Engine, Executor, chain};
 use crate::host::{Host, HostError};
 use crate::identity::{BadCredentials, Clock, DialError, Identity, IdentityError, Line, NewKey, dial};
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalError};
 
 use attached::{Attached, Ended};
 use backoff::Backoff;
@@ -44,6 +45,8 @@ pub struct Config {
     pub notify_systemd: bool,
     pub timing: Timing,
     pub clock: Clock,
+    /// Those that it offers: all that it knows, but in tests.
+    pub protocols: RangeInclusive<u32>,
 }
 
 /// How often, and how long between.
@@ -78,7 +81,7 @@ impl Default for Timing {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error("the agent's journal could not be opened")]
-    Journal(#[from] Box<OpenError>),
+    Journal(#[from] Box<JournalError>),
     #[error("the host does not answer the agent")]
     Host(#[from] HostError),
 }

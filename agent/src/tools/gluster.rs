@@ -165,6 +165,12 @@ impl Gluster {
         self.changes(["volume", "start", name.as_str()])
     }
 
+    /// By force means: also of a volume that runs, for those of its bricks that have no process.
+    #[must_use]
+    pub fn volume_start_bricks(&self, name: &VolumeName) -> Call {
+        self.changes(["volume", "start", name.as_str(), "force"])
+    }
+
     /// By force, as a rebalance that runs would hold it up, and who stops a volume of ours is about to delete it.
     #[must_use]
     pub fn volume_stop(&self, name: &VolumeName) -> Call {
@@ -500,6 +506,13 @@ mod tests {
         assert_eq!(words(gluster.snapshot_create(&name, &volume)), "snapshot create tmpsnap_1 vol_1 no-timestamp");
         assert_eq!(words(gluster.snapshot_clone(&name, &volume)), "snapshot clone vol_1 tmpsnap_1");
         assert_eq!(words(gluster.snapshot_activate(&name, false)), "snapshot deactivate tmpsnap_1");
+    }
+
+    #[test]
+    fn bricks_without_a_process_are_started_by_the_force_of_a_start() {
+        let gluster = Gluster::find();
+        let call = gluster.volume_start_bricks(&"vol_1".parse().unwrap());
+        assert_eq!(call.words(), "gluster --mode=script --xml volume start vol_1 force");
     }
 
     #[test]

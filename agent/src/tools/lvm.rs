@@ -75,6 +75,15 @@ impl Lvm {
         self.0.writes(["vgchange", "--addtag", tag.as_str(), group.as_str()])
     }
 
+    #[must_use]
+    pub fn replace_group_tags(&self, group: &VgName, gone: &[LvmTag], new: &[LvmTag]) -> Call {
+        let mut words = vec!["vgchange".to_owned()];
+        words.extend(gone.iter().flat_map(|tag| option("--deltag", tag.to_string())));
+        words.extend(add_tags(new));
+        words.push(group.to_string());
+        self.0.writes(words).titled(format!("vgchange {group}"))
+    }
+
     /// Removes the group if it is condemned. LVM itself refuses one that holds volumes: its question goes unanswered.
     #[must_use]
     pub fn remove_group(&self, group: &VgName) -> Call {

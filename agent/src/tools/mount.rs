@@ -173,7 +173,9 @@ pub fn remove_mount_point(root: &MountPoint, at: &MountPoint) -> Result<(), Host
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
     }
-    if let Some(folder) = path.parent().filter(|folder| *folder != root.as_path()) {
+    // Of an adopted brick the folder above may be anybody's.
+    let of_group = |folder: &&Utf8Path| folder.file_name().is_some_and(|name| name.starts_with("vg_"));
+    if let Some(folder) = path.parent().filter(|folder| *folder != root.as_path()).filter(of_group) {
         match fs::remove_dir(folder) {
             Ok(()) => {}
             // Other bricks of the group, or never made.
@@ -228,6 +230,16 @@ pub fn read_record(at: &MountPoint, name: &str) -> Result<Option<Vec<u8>>, HostE
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(HostError::Io { what, source }),
     }
+}
+
+pub fn remove_record(at: &MountPoint, name: &str) -> Result<(), HostError> {
+    let what = format!("removing {at}/{name}");
+    let root = mounted_root(at, &what)?;
+    let removed = match fs::remove_file(root.join(name)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    };
+    removed.and_then(|()| files::sync_folder(&root)).map_err(|source| HostError::Io { what, source })
 }
 
 /// Made beside its place and moved there, so that it is never seen without its owner and mode.

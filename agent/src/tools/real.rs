@@ -238,6 +238,10 @@ impl Host for RealHost {
         self.lvm.add_group_tag(group, tag).run().await.map(drop)
     }
 
+    async fn replace_group_tags(&self, group: &VgName, gone: &[LvmTag], new: &[LvmTag]) -> Result<(), HostError> {
+        self.lvm.replace_group_tags(group, gone, new).run().await.map(drop)
+    }
+
     async fn remove_group(&self, group: &VgName, disk: &DevicePath) -> Result<(), HostError> {
         let call = self.lvm.remove_group(group);
         call.run().await?;
@@ -407,6 +411,11 @@ impl Host for RealHost {
         self.blocking(move || mount::read_record(&at, &name)).await
     }
 
+    async fn remove_record(&self, at: &MountPoint, name: &str) -> Result<(), HostError> {
+        let (at, name) = (at.clone(), name.to_owned());
+        self.blocking(move || mount::remove_record(&at, &name)).await
+    }
+
     async fn make_brick_directory(&self, path: &BrickPath, gid: u32) -> Result<(), HostError> {
         let path = path.clone();
         self.blocking(move || mount::make_brick_directory(&path, gid)).await
@@ -471,6 +480,10 @@ impl Host for RealHost {
 
     async fn gluster_volume_start(&self, name: &VolumeName) -> Result<(), HostError> {
         gluster::ask(&self.gluster.volume_start(name)).await.map(drop)
+    }
+
+    async fn gluster_volume_start_bricks(&self, name: &VolumeName) -> Result<(), HostError> {
+        gluster::ask(&self.gluster.volume_start_bricks(name)).await.map(drop)
     }
 
     async fn gluster_volume_stop(&self, name: &VolumeName) -> Result<(), HostError> {

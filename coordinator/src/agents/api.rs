@@ -53,7 +53,7 @@ pub trait AgentApi: Send + Sync + 'static {
 }
 
 /// What is seen of a node through its agent.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Sight {
     pub attached: bool,
     /// As [`AgentApi::inventory`].

@@ -10,4 +10,4 @@ mod service;
 
 pub use api::{AgentApi, AgentError, AgentEvent, AgentStatus, Patience, Presence, Sight};
 pub use listen::{ServeError, serve};
-pub use registry::Registry;
+pub use registry::{Arrival, Parting, Registry, Session};

@@ -40,21 +40,21 @@ pub struct Registry {
 
 /// Why a session ends; the agent is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Parting {
+pub enum Parting {
     Replaced,
     Unwelcome(Unwelcome),
     Stopping,
 }
 
 /// One attached agent, as its stream's two tasks see it.
-pub(super) struct Session {
+pub struct Session {
     pub number: u64,
     pub orders: mpsc::UnboundedReceiver<ToAgent>,
     pub parting: watch::Receiver<Option<Parting>>,
 }
 
 /// What the greeting told.
-pub(super) struct Arrival {
+pub struct Arrival {
     pub node: NodeId,
     pub from: SocketAddr,
     pub protocol: u32,
@@ -172,7 +172,7 @@ impl Registry {
     }
 
     /// A stream has greeted us. The node's older one, if any, ends: its host has most likely lost it without a word.
-    pub(super) fn attach(&self, arrival: Arrival) -> Session {
+    pub fn attach(&self, arrival: Arrival) -> Session {
         let (orders, received) = mpsc::unbounded_channel();
         let (part, parting) = watch::channel(None);
         let node = arrival.node;
@@ -204,7 +204,7 @@ impl Registry {
     }
 
     /// The stream has ended, for whatever reason. Nothing happens where a newer one has taken its place.
-    pub(super) fn detach(&self, node: NodeId, number: u64) {
+    pub fn detach(&self, node: NodeId, number: u64) {
         let ended = self.with(node, |state| {
             let current = state.attached.as_ref().is_some_and(|attached| attached.number == number);
             if current {
@@ -220,7 +220,7 @@ impl Registry {
     }
 
     /// Takes what an attached agent says. Greetings are the service's.
-    pub(super) fn hear(&self, node: NodeId, said: FromAgent) {
+    pub fn hear(&self, node: NodeId, said: FromAgent) {
         match said {
             FromAgent::Hello(_) => {}
             FromAgent::Progress(progress) => self.with(node, |state| {
@@ -435,6 +435,14 @@ impl AgentApi for Registry {
 
     fn inventory(&self, node: NodeId) -> Option<(Arc<Inventory>, Timestamp)> {
         self.lock().get(&node)?.inventory.clone()
+    }
+
+    fn is_attached(&self, node: NodeId) -> bool {
+        self.sight(node).attached
+    }
+
+    fn sight(&self, node: NodeId) -> Sight {
+        self.sights(&[node]).pop().unwrap_or_default()
     }
 
     fn sights(&self, nodes: &[NodeId]) -> Vec<Sight> {

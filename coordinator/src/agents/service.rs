@@ -5,12 +5,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bricklayer_proto::wire::parts::{self, Gather};
 use bricklayer_proto::wire::v1::agents_server::Agents;
 use bricklayer_proto::wire::v1::enrolment_server::Enrolment;
 use bricklayer_proto::wire::{self, EnrollRequest, FromAgent, Hello, NotUnderstood, ToAgent, Welcome, v1};
 use bricklayer_store::StoreError;
 use futures::Stream;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -143,8 +145,9 @@ impl Agents for Service {
             Ok((session, welcome)) => {
                 let (told, stream) = mpsc::unbounded_channel();
                 // The first to be told; the channel is open, as both ends are here.
+                let protocol = welcome.protocol;
                 let _ = told.send(Ok(ToAgent::Welcome(welcome).into()));
-                tokio::spawn(serve(Arc::clone(&self.registry), caller, session, said, told));
+                tokio::spawn(serve(Arc::clone(&self.registry), caller, session, protocol, said, told));
                 Ok(Response::new(Box::pin(UnboundedReceiverStream::new(stream))))
             }
             Err(status) => {
@@ -217,15 +220,28 @@ impl Service {
     }
 }
 
+/// How long an acknowledgement waits for something to go along with.
+const ACKNOWLEDGE: Duration = Duration::from_millis(50);
+
 /// One attached agent, until either side ends it.
 async fn serve(
     registry: Arc<Registry>,
     caller: Caller,
     mut session: Session,
+    protocol: u32,
     mut said: Streaming<v1::FromAgent>,
     told: mpsc::UnboundedSender<Result<v1::ToAgent, Status>>,
 ) {
     let node = caller.node;
+    let tell = |order: ToAgent| {
+        let message = v1::ToAgent::from(order);
+        let parts = if protocol >= wire::PARTS_SINCE { parts::cut(message) } else { vec![message] };
+        parts.into_iter().try_for_each(|part| told.send(Ok(part)))
+    };
+    let mut gather = Gather::default();
+    // Nothing waits for an acknowledgement, so it goes along with whatever is sent next.
+    let mut acknowledged = Vec::new();
+    let mut acknowledge_at = None;
     // A revocation between the check and the entry into the registry would have found no stream to close.
     let mut verdict = registry.trust().may_attach(&caller).map_err(|why| unwelcome(&why));
     while verdict.is_ok() {
@@ -241,11 +257,28 @@ async fn serve(
             () = registry.stopping() => Err(parted(&Parting::Stopping)),
             () = expired => Ok(()),
             order = session.orders.recv() => match order {
-                Some(order) => told.send(Ok(order.into())).map_err(|_| Status::cancelled("the stream is gone")),
+                Some(ToAgent::Acknowledge(task)) => {
+                    acknowledged.push(task);
+                    acknowledge_at.get_or_insert_with(|| Instant::now() + ACKNOWLEDGE);
+                    Ok(())
+                }
+                Some(order) => {
+                    acknowledge_at = None;
+                    let orders = acknowledged.drain(..).map(ToAgent::Acknowledge).chain([order]);
+                    orders.map(tell).collect::<Result<(), _>>().map_err(|_| gone())
+                }
                 None => Err(parted(&Parting::Replaced)),
             },
+            () = at(acknowledge_at) => {
+                acknowledge_at = None;
+                let orders = acknowledged.drain(..).map(ToAgent::Acknowledge);
+                orders.map(tell).collect::<Result<(), _>>().map_err(|_| gone())
+            }
             message = said.message() => match message {
-                Ok(Some(message)) => hear(&registry, &caller, message),
+                Ok(Some(message)) => match gather.take(message) {
+                    Ok(message) => message.map_or(Ok(()), |message| hear(&registry, &caller, message)),
+                    Err(error) => Err(not_understood(&error)),
+                },
                 Ok(None) => Err(Status::ok("the agent has left")),
                 Err(status) => Err(status),
             },
@@ -257,6 +290,17 @@ async fn serve(
     tracing::info!(node.id = %node, "an agent detached: {}", status.message());
     // Where the stream is gone already there is nobody to tell.
     let _ = told.send(Err(status));
+}
+
+fn gone() -> Status {
+    Status::cancelled("the stream is gone")
+}
+
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
 }
 
 fn hear(registry: &Registry, caller: &Caller, message: v1::FromAgent) -> Result<(), Status> {

@@ -1,6 +1,7 @@
 //! The program's subcommands.
 
 mod export;
+mod exports;
 mod import;
 mod import_config;
 mod init;
@@ -41,6 +42,8 @@ enum Command {
     Run(run::Run),
     /// Writes the whole store into a file of JSON lines.
     Export(export::Export),
+    /// The exports that the running coordinator makes by itself.
+    Exports(exports::Exports),
     /// Makes a store of an exported file, where there is none yet.
     Import(import::Import),
     /// Makes the store again of what the hosts say, where it is gone, damaged or an older copy. Shows what comes out
@@ -78,6 +81,7 @@ impl Arguments {
             Command::Recover(command) => command.run(&data_dir),
             Command::RecoveryKey(command) => command.run(&data_dir),
             Command::Export(command) => command.run(&data_dir),
+            Command::Exports(command) => command.run(&data_dir),
             Command::Import(command) => command.run(&data_dir),
         }
     }

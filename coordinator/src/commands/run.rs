@@ -56,6 +56,7 @@ impl Run {
             unknown_node: None,
             rest: settings(file, &heketi, log)?,
             keys: KeySources { admin: heketi.admin_key, user: heketi.user_key },
+            exports: file.exports(),
         };
         if !heketi.idle.is_empty() {
             tracing::warn!(
@@ -103,5 +104,6 @@ fn settings(file: &ConfigFile, heketi: &config::heketi::AtRun, log: LogControl) 
         options_last: file.volumes.options_last.clone(),
         log,
         tls,
+        room: default.room.with_least(file.least_free()?),
     })
 }

@@ -6,21 +6,24 @@ pub mod heketi;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bricklayer_proto::block::Preallocation;
 use bricklayer_proto::size::ByteSize;
 use serde::Deserialize;
 
-use crate::http::Mode;
+use crate::exports;
+use crate::http::{LEAST_FREE, Mode};
 use crate::logging::LogLevel;
-use crate::ops::{self, Policy};
+use crate::ops::{self, Keep, Policy, RepairPolicy, read_keep};
 use crate::placement::ZoneRule;
+use crate::pools::extension::PoolPolicy;
 
 pub const DEFAULT_FILE: &str = "/etc/bricklayer/coordinator.toml";
 pub const DEFAULT_DATA_DIR: &str = "/var/lib/bricklayer-coordinator";
 
 /// The file. Every key may be left out; one that we do not know is an error, as it is most likely misspelt.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConfigFile {
     /// Where the store, the CA and the keys are.
@@ -35,11 +38,95 @@ pub struct ConfigFile {
     pub disable_auth: Option<bool>,
     /// How much is logged, in heketi's words; `BRICKLAYER_LOG` counts more.
     pub log_level: Option<LogLevel>,
+    /// What is to stay free on the disk of `data_dir`, such as `64MiB`: below it nothing is changed any more.
+    pub least_free_disk: Option<String>,
     pub rest: RestConfig,
     pub placement: PlacementConfig,
     pub volumes: VolumesConfig,
     pub block_volumes: BlockVolumesConfig,
     pub operations: OperationsConfig,
+    pub exports: ExportsConfig,
+    pub trash: TrashConfig,
+    pub pools: PoolsConfig,
+    /// What is mended without a person: nothing, where it is empty.
+    pub repair: Vec<Repair>,
+}
+
+/// What the coordinator exports by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExportsConfig {
+    /// At the latest so long after a change; 0: no exports are made.
+    pub every_minutes: Option<u32>,
+    /// At the latest after so many commits.
+    pub every_commits: Option<u64>,
+    /// How many are kept.
+    pub keep: Option<usize>,
+}
+
+/// One thing that may be mended without a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Repair {
+    /// A brick that is there and not mounted.
+    Mounts,
+    /// A brick's line that fstab lacks.
+    Fstab,
+    /// A brick without a process.
+    StartBricks,
+}
+
+/// Thin pools that fill up.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PoolsConfig {
+    /// Whether they are extended by themselves.
+    pub extend: Option<bool>,
+    /// By how many per cent at a time.
+    pub step_percent: Option<u64>,
+    /// The most that a pool may have, as a multiple of its brick's size.
+    pub most_factor: Option<f64>,
+    /// Per cent of a device that extensions leave free.
+    pub keep_free_percent: Option<u64>,
+}
+
+impl PoolsConfig {
+    fn policy(&self) -> Result<PoolPolicy, String> {
+        let default = PoolPolicy::default();
+        let most_milli = match self.most_factor {
+            None => default.most_milli,
+            Some(factor) if (1.0..=100.0).contains(&factor) => {
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1,000 to 100,000")]
+                let milli = (factor * 1000.0).round() as u64;
+                milli
+            }
+            Some(factor) => return Err(format!("pools.most_factor is from 1 to 100, not {factor}")),
+        };
+        let within = |name, value: Option<u64>, default, most| match value.unwrap_or(default) {
+            value if value <= most => Ok(value),
+            value => Err(format!("pools.{name} is at most {most}, not {value}")),
+        };
+        let step_percent = within("step_percent", self.step_percent, default.step_percent, 1000)?;
+        if step_percent == 0 {
+            return Err("pools.step_percent is 1 at least".to_owned());
+        }
+        Ok(PoolPolicy {
+            extend: self.extend.unwrap_or(default.extend),
+            step_percent,
+            most_milli,
+            keep_free_percent: within("keep_free_percent", self.keep_free_percent, default.keep_free_percent, 100)?,
+        })
+    }
+}
+
+/// What becomes of deleted volumes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrashConfig {
+    /// How long one is kept where the request does not say, such as `7d`; `0s` is not at all.
+    pub keep: Option<String>,
+    /// Whether that holds for heketi's clients, too.
+    pub on_heketi_routes: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -136,11 +223,31 @@ impl ConfigFile {
         if self.operations.moves_at_once == Some(0) {
             return Err("operations.moves_at_once is 1 at least".to_owned());
         }
+        if self.exports.keep == Some(0) || self.exports.every_commits == Some(0) {
+            return Err("exports.keep and exports.every_commits are 1 at least; exports.every_minutes = 0 makes none"
+                .to_owned());
+        }
+        self.least_free().map_err(|error| format!("least_free_disk: {error}"))?;
         let hosting = self.block_volumes.hosting_volume_options.clone().unwrap_or_default();
         ops::read_volume_options(&hosting).map_err(|error| error.to_string())?;
         let options: Vec<String> =
             self.volumes.options_first.iter().chain(&self.volumes.options_last).cloned().collect();
         ops::read_volume_options(&options).map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    /// How often the store is exported; `None` where it is not to be.
+    #[must_use]
+    pub fn exports(&self) -> Option<exports::Plan> {
+        let default = exports::Plan::default();
+        let every =
+            self.exports.every_minutes.map_or(default.every, |minutes| Duration::from_secs(u64::from(minutes) * 60));
+        let commits = self.exports.every_commits.unwrap_or(default.commits);
+        (!every.is_zero()).then_some(exports::Plan { every, commits, keep: self.exports.keep.unwrap_or(default.keep) })
+    }
+
+    /// With less free space where the store is, changes are refused.
+    pub fn least_free(&self) -> anyhow::Result<ByteSize> {
+        Ok(self.least_free_disk.as_deref().map(str::parse).transpose()?.unwrap_or(LEAST_FREE))
     }
 
     /// What operations follow.
@@ -167,6 +274,17 @@ impl ConfigFile {
             policy.block.hosting_options.clone_from(options);
         }
         policy.block.preallocation = block.preallocation.unwrap_or(policy.block.preallocation);
+        policy.trash.keep = match self.trash.keep.as_deref().map(read_keep).transpose()? {
+            Some(Keep::For(keep)) => Some(keep),
+            Some(Keep::NotAtAll | Keep::AsConfigured) | None => None,
+        };
+        policy.trash.on_heketi_routes = self.trash.on_heketi_routes;
+        policy.pools = self.pools.policy()?;
+        policy.repair = RepairPolicy {
+            mounts: self.repair.contains(&Repair::Mounts),
+            fstab: self.repair.contains(&Repair::Fstab),
+            start_bricks: self.repair.contains(&Repair::StartBricks),
+        };
         policy.moves_at_once = self.operations.moves_at_once.unwrap_or(policy.moves_at_once);
         Ok(policy)
     }
@@ -188,6 +306,15 @@ mod tests {
     }
 
     #[test]
+    fn exports_are_made_unless_a_file_says_otherwise() {
+        assert_eq!(ConfigFile::default().exports(), Some(exports::Plan::default()));
+        let file: ConfigFile = toml::from_str("[exports]\nevery_minutes = 0").unwrap();
+        assert_eq!(file.exports(), None);
+        let file: ConfigFile = toml::from_str("[exports]\nevery_minutes = 5\nkeep = 0").unwrap();
+        assert!(file.check().unwrap_err().contains("exports.keep"));
+    }
+
+    #[test]
     fn an_empty_file_is_heketis_policy() {
         let policy = ConfigFile::default().policy().unwrap();
         assert_eq!(policy.limits.most_bricks, 32);
@@ -204,6 +331,33 @@ mod tests {
     fn an_option_for_all_volumes_is_checked_at_the_start() {
         let file: ConfigFile = toml::from_str("[volumes]\noptions_last = [\"nfs.disable\"]").unwrap();
         assert!(file.check().unwrap_err().contains("nfs.disable"));
+    }
+
+    #[test]
+    fn deleted_volumes_are_kept_only_where_it_says_so_and_for_a_time_with_a_unit() {
+        let policy = |text| toml::from_str::<ConfigFile>(text).unwrap().policy();
+        assert_eq!(policy("").unwrap().trash, crate::ops::TrashPolicy::default());
+        let week = policy("[trash]\nkeep = \"7d\"").unwrap().trash;
+        assert_eq!((week.keep, week.on_heketi_routes), (Some(jiff::SignedDuration::from_hours(168)), false));
+        assert!(policy("[trash]\nkeep = \"7\"").unwrap_err().contains("\"7\""));
+    }
+
+    #[test]
+    fn what_pools_may_have_is_checked_at_the_start() {
+        let policy = |text| toml::from_str::<ConfigFile>(text).unwrap().policy();
+        assert_eq!(policy("[pools]\nmost_factor = 1.5").unwrap().pools.most_milli, 1500);
+        assert!(policy("[pools]\nmost_factor = 0.5").unwrap_err().contains("pools.most_factor"));
+        assert!(policy("[pools]\nstep_percent = 0").unwrap_err().contains("pools.step_percent"));
+        assert!(policy("[pools]\nkeep_free_percent = 101").unwrap_err().contains("pools.keep_free_percent"));
+    }
+
+    #[test]
+    fn nothing_is_mended_by_itself_unless_it_is_named() {
+        let repair = |text| toml::from_str::<ConfigFile>(text).map(|file| file.policy().unwrap().repair);
+        assert_eq!(repair("").unwrap(), RepairPolicy::default());
+        let some = repair("repair = [\"mounts\", \"start-bricks\"]").unwrap();
+        assert_eq!((some.mounts, some.fstab, some.start_bricks), (true, false, true));
+        assert!(repair("repair = [\"everything\"]").is_err());
     }
 
     #[test]

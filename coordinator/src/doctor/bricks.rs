@@ -141,7 +141,7 @@ mod tests {
     use bricklayer_proto::space::BrickSpace;
 
     use super::*;
-    use crate::model::{AdminState, FIRST_GENERATION, Zone};
+    use crate::model::{AdminState, FIRST_GENERATION, LvNames, Zone};
 
     const AT: &str = "/var/lib/bricklayer/mounts/vg_1/brick_7";
 
@@ -170,6 +170,8 @@ mod tests {
             space: BrickSpace::thin(asked, asked, ExtentSize::FOUR_MIB).unwrap(),
             path: Some(format!("{AT}/brick").try_into().unwrap()),
             pool: None,
+            names: LvNames::default(),
+            adopted: false,
             generation: FIRST_GENERATION,
         }
     }
@@ -193,6 +195,7 @@ mod tests {
             pool_lv: "tp_7".parse().unwrap(),
             size: asked,
             condemned: false,
+            adopted: false,
             fstab: Some(at.clone()),
             mounted: Some(at),
             path: Some(format!("{AT}/brick").try_into().unwrap()),

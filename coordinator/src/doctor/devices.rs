@@ -1,18 +1,13 @@
-//! Volume groups and thin pools: are they there and whole, do they fill up, is something in them that nobody knows.
+//! Volume groups: are they there and whole, is something in them that nobody knows.
 
-use bricklayer_proto::ids::{BrickId, DeviceId};
-use bricklayer_proto::inventory::{Inventory, LogicalVolume, LvKind, VolumeGroup};
+use bricklayer_proto::ids::DeviceId;
+use bricklayer_proto::inventory::{Inventory, VolumeGroup};
 use bricklayer_proto::names::VgName;
-use bricklayer_proto::size::{ByteSize, Extents};
+use bricklayer_proto::size::Extents;
 
 use super::{Finding, Severity, Subject, World, device_on, group_of};
 use crate::model::{Device, Node};
 use crate::placement::Terms;
-
-/// Of a pool's data, where its thin volumes together are larger than the pool.
-const DATA_MARKS: (f64, f64) = (80.0, 90.0);
-/// A pool whose metadata is full needs an offline repair.
-const METADATA_MARKS: (f64, f64) = (70.0, 85.0);
 
 pub fn examine(world: &World, node: &Node, report: &Inventory, findings: &mut Vec<Finding>) {
     for device in world.topology.devices_of(node.id) {
@@ -142,30 +137,6 @@ fn of_group(node: &Node, device: &Device, group: &VolumeGroup, findings: &mut Ve
         found(Severity::Warning, "group-condemned", of_device(), what, cure);
     }
     for volume in &group.volumes {
-        if let LvKind::ThinPool { data_percent, metadata_percent, .. } = volume.kind {
-            let subject = || pool_brick(volume).map_or_else(of_device, Subject::Brick);
-            let promised = promised(group, volume);
-            if promised > volume.size
-                && let Some((severity, percent)) = above(data_percent, DATA_MARKS)
-            {
-                let what = format!(
-                    "the thin pool {} on {at} is filled to {percent:.1} %, and promises {promised} with {} of its own",
-                    volume.name, volume.size
-                );
-                let cure = "delete snapshots or clones in it, or expand its volume; when it is full, its bricks fail";
-                found(severity, "pool-fills-up", subject(), what, cure.to_owned());
-            }
-            if let Some((severity, percent)) = above(metadata_percent, METADATA_MARKS) {
-                let what = format!("the metadata of thin pool {} on {at} is filled to {percent:.1} %", volume.name);
-                let cure = format!(
-                    "on {}: `lvextend --poolmetadatasize +64M {}/{}`, or delete snapshots in it",
-                    node.name(),
-                    group.name,
-                    volume.name
-                );
-                found(severity, "pool-metadata-fills-up", subject(), what, cure);
-            }
-        }
         // glusterd's snapshots are somebody else's, too.
         if !volume.is_part_of_pool() && !volume.is_tagged_ours() {
             let what = format!("logical volume {}/{} ({}) on {at} is not ours", group.name, volume.name, volume.size);
@@ -173,29 +144,6 @@ fn of_group(node: &Node, device: &Device, group: &VolumeGroup, findings: &mut Ve
             found(Severity::Note, "volume-foreign", Subject::Unknown(volume.uuid.clone()), what, cure);
         }
     }
-}
-
-/// What the thin volumes of a pool have together.
-fn promised(group: &VolumeGroup, pool: &LogicalVolume) -> ByteSize {
-    let thin = group.volumes.iter().filter(|volume| match &volume.kind {
-        LvKind::Thin { pool: of } => *of == pool.name,
-        _ => false,
-    });
-    let bytes = thin.map(|volume| volume.size.bytes()).fold(0, u64::saturating_add);
-    ByteSize::from_bytes(bytes)
-}
-
-fn above(percent: Option<f64>, (warning, error): (f64, f64)) -> Option<(Severity, f64)> {
-    let percent = percent?;
-    if percent >= error {
-        Some((Severity::Error, percent))
-    } else {
-        (percent >= warning).then_some((Severity::Warning, percent))
-    }
-}
-
-fn pool_brick(pool: &LogicalVolume) -> Option<BrickId> {
-    pool.name.as_str().strip_prefix("tp_")?.parse().ok()
 }
 
 /// The device that a group on a host is, by its tags.

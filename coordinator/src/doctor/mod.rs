@@ -4,30 +4,41 @@
 //! knows. It changes nothing and repairs nothing: a cure is a sentence for a person. What operations are working on is
 //! left out, as it is on the move, and so is a report that may be older than the last change.
 //!
-//! `nodes` looks at hosts, agents and glusterd, `devices` at volume groups and pools, `bricks` at bricks and their mounts.
+//! `nodes` looks at hosts, agents and glusterd, `devices` at volume groups, `pools` at thin pools, `bricks` at bricks and their mounts, `volumes`
+//! at the trash, `gluster` at what GlusterFS says of volumes.
 
 mod bricks;
 mod devices;
+mod gluster;
 mod nodes;
+mod pools;
+mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bricklayer_proto::ids::{BrickId, DeviceId, NodeId, OperationId};
+use bricklayer_proto::ids::{BrickId, DeviceId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::inventory::{Inventory, VolumeGroup};
 use jiff::Timestamp;
 
 use crate::agents::{AgentStatus, Presence};
+use crate::exports;
 use crate::model::{Device, Node, OpState, Operation, Topology};
-use crate::ops::Operations;
+use crate::ops::{GlusterView, Operations, PoolView};
 
 /// Everything that is known at one moment.
 pub struct World {
     pub topology: Arc<Topology>,
     pub hosts: BTreeMap<NodeId, Host>,
     pub now: Timestamp,
+    /// `None` where no exports are made.
+    pub exports: Option<exports::Seen>,
     /// Devices on which something is, or was a moment ago, under way.
     moving: BTreeSet<DeviceId>,
+    /// Volumes that went a moment ago, so that a report may still show them.
+    deleted: BTreeSet<VolumeId>,
+    pools: Vec<PoolView>,
+    gluster: BTreeMap<VolumeId, GlusterView>,
 }
 
 /// One host, as its agent is known and as it reported last.
@@ -51,9 +62,19 @@ impl World {
             Some(finished) => now.duration_since(finished).unsigned_abs() < lag,
             None => true,
         };
-        let recent = topology.operations.values().filter(is_recent);
-        let moving = recent.flat_map(|operation| operation.plan.devices()).collect();
-        Self { hosts: hosts.collect(), moving, topology, now }
+        let recent: Vec<_> = topology.operations.values().filter(is_recent).collect();
+        let moving = recent.iter().flat_map(|operation| operation.plan.devices()).collect();
+        let deleted = recent.iter().flat_map(|operation| operation.plan.volumes()).collect();
+        Self {
+            hosts: hosts.collect(),
+            exports: operations.exports(),
+            moving,
+            deleted,
+            pools: operations.pools(),
+            gluster: operations.gluster_views(),
+            topology,
+            now,
+        }
     }
 
     /// What the node's agent reported, where it is attached: what it said before it went away proves nothing.
@@ -96,6 +117,7 @@ pub enum Subject {
     Node(NodeId),
     Device(DeviceId),
     Brick(BrickId),
+    Volume(VolumeId),
     Operation(OperationId),
     /// Something on a host that no record knows: its name there.
     Unknown(String),
@@ -128,6 +150,10 @@ pub fn examine(world: &World) -> Vec<Finding> {
         bricks::examine(world, node, report, &mut findings);
     }
     operations(world, &mut findings);
+    exports_of(world, &mut findings);
+    pools::examine(world, &mut findings);
+    volumes::examine(world, &mut findings);
+    gluster::examine(world, &mut findings);
     findings.sort_by(|one, other| {
         let key = |finding: &Finding| (finding.severity, finding.code, finding.host.clone(), finding.subject.clone());
         key(one).cmp(&key(other))
@@ -155,6 +181,25 @@ fn operations(world: &World, findings: &mut Vec<Finding>) {
     }
 }
 
+fn exports_of(world: &World, findings: &mut Vec<Finding>) {
+    let Some(seen) = world.exports.as_ref().filter(|seen| seen.plan.is_overdue(seen, world.now)) else { return };
+    let since = seen.last.map_or_else(
+        || "the store has not been exported since this start of the coordinator".to_owned(),
+        |last| format!("the last good export of the store is of {:.0}, {} commits ago", last.at, seen.seq - last.seq),
+    );
+    let why = seen.failing.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    findings.push(Finding {
+        severity: Severity::Warning,
+        code: "export-overdue",
+        subject: Subject::Unknown("exports".to_owned()),
+        host: String::new(),
+        what: format!("{since}{why}"),
+        cure: "make room for, or give rights on, the folder `exports` of the coordinator's data directory; \
+               `bricklayer-coordinator exports list` says what there is"
+            .to_owned(),
+    });
+}
+
 /// The volume group of a device in a report.
 fn group_of(report: &Inventory, device: DeviceId) -> Option<&VolumeGroup> {
     report.groups.iter().find(|group| group.tags.is_some_and(|tags| tags.device == device))
@@ -163,4 +208,36 @@ fn group_of(report: &Inventory, device: DeviceId) -> Option<&VolumeGroup> {
 /// For texts: `/dev/sdb on gfs1`.
 fn device_on(node: &Node, device: &Device) -> String {
     format!("{} on {}", device.name, node.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_export_that_is_long_overdue_is_one_finding_with_the_reason() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let plan = exports::Plan { every: Duration::from_secs(60), ..exports::Plan::default() };
+        let last = Some(exports::Made { at: at(1000), seq: 5 });
+        let failing = Some("No space left on device".to_owned());
+        let exports = Some(exports::Seen { plan, last, seq: 9, failing, started: at(0) });
+        let world = |now| World {
+            topology: Arc::default(),
+            hosts: BTreeMap::new(),
+            now: at(now),
+            exports: exports.clone(),
+            moving: BTreeSet::new(),
+        };
+        assert!(examine(&world(1100)).is_empty());
+        let found = examine(&world(1181));
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].code, found[0].severity), ("export-overdue", Severity::Warning));
+        assert!(
+            found[0].what.contains("4 commits ago") && found[0].what.contains("No space left"),
+            "{}",
+            found[0].what
+        );
+    }
 }

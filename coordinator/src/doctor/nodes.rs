@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use bricklayer_proto::wire::PROTOCOLS;
 use jiff::SignedDuration;
 
 use super::{Finding, Host, Severity, Subject, World};
@@ -15,6 +16,9 @@ const REPORT_IS_OLD: SignedDuration = SignedDuration::from_secs(180);
 /// Tokens of heketi's clients hold for minutes, certificates are back-dated by ten.
 const CLOCK_MILLIS: i64 = 5_000;
 
+/// The coordinator's own version.
+const OURS: &str = env!("CARGO_PKG_VERSION");
+
 pub fn examine(world: &World, node: &Node, findings: &mut Vec<Finding>) {
     let name = node.name();
     let mut found = |severity, code, what: String, cure: String| {
@@ -25,8 +29,8 @@ pub fn examine(world: &World, node: &Node, findings: &mut Vec<Finding>) {
         found(Severity::Error, "agent-unknown", format!("{name} has no agent"), cure);
         return;
     };
-    let clock_ahead = match host.agent.presence {
-        Presence::Attached { clock_ahead_ms, .. } => clock_ahead_ms,
+    let (clock_ahead, protocol) = match host.agent.presence {
+        Presence::Attached { clock_ahead_ms, protocol, .. } => (clock_ahead_ms, protocol),
         Presence::Detached { since } => {
             let since = since.map(|since| format!(" since {since:.0}")).unwrap_or_default();
             let cure = format!(
@@ -48,6 +52,7 @@ pub fn examine(world: &World, node: &Node, findings: &mut Vec<Finding>) {
         let what = format!("the clock of {name} is {}.{:03} s {way} the coordinator's", millis / 1000, millis % 1000);
         found(Severity::Warning, "clock-differs", what, "keep the clocks of all hosts by NTP (chrony)".to_owned());
     }
+    versions(host, name, protocol, &mut found);
     let left = host.agent.certificate_expires.duration_since(world.now);
     if left < CERTIFICATE_ENDS_SOON {
         let days = left.as_hours().max(0) / 24;
@@ -56,6 +61,24 @@ pub fn examine(world: &World, node: &Node, findings: &mut Vec<Finding>) {
         found(Severity::Warning, "certificate-ends", what, cure);
     }
     gluster(world, node, host, &mut found);
+}
+
+/// Both sides speak the newest protocol that both know, so that nothing breaks; what is missing meanwhile is told.
+fn versions(host: &Host, name: &str, protocol: u32, found: &mut impl FnMut(Severity, &'static str, String, String)) {
+    let newest = *PROTOCOLS.end();
+    let agent = host.agent.seen.as_ref().map(|seen| seen.versions.agent.as_str()).unwrap_or_default();
+    if protocol < newest {
+        let what = format!(
+            "the agent of {name} ({agent}) speaks protocol {protocol}, the newest is {newest}: it serves as before, and cannot \
+             do what is newer, such as keeping the state for a coordinator that is to come"
+        );
+        let cure = format!("update bricklayer-agent on {name} to {OURS}");
+        found(Severity::Warning, "agent-older", what, cure);
+    } else if !agent.is_empty() && agent != OURS {
+        let what = format!("the agent of {name} is version {agent}, the coordinator {OURS}");
+        let cure = "have the same version on all: agents first, then the coordinator".to_owned();
+        found(Severity::Note, "agent-version-differs", what, cure);
+    }
 }
 
 fn gluster(world: &World, node: &Node, host: &Host, found: &mut impl FnMut(Severity, &'static str, String, String)) {

@@ -13,6 +13,9 @@ use super::failure::Failure;
 /// No body that we know comes near.
 const LARGEST: usize = 1 << 20;
 
+/// heketi has about 1 KiB for each brick.
+const LARGEST_DATABASE: usize = 64 << 20;
+
 /// Whoever sends slower than this is given up.
 const LONGEST: Duration = Duration::from_secs(30);
 
@@ -81,12 +84,28 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for OurJson<T> {
     }
 }
 
+/// As above, where a whole database is sent.
+pub struct LargeJson<T>(pub T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for LargeJson<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        let bytes = read_up_to(request.into_body(), LARGEST_DATABASE).await?;
+        parse_body(&bytes).map(Self).map_err(|error| Failure::bad_request(describe(&error)))
+    }
+}
+
 async fn read(body: Body) -> Result<axum::body::Bytes, Failure> {
+    read_up_to(body, LARGEST).await
+}
+
+async fn read_up_to(body: Body, most: usize) -> Result<axum::body::Bytes, Failure> {
     let too_slow = |_| Failure::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time");
-    let bytes = tokio::time::timeout(LONGEST, to_bytes(body, LARGEST)).await.map_err(too_slow)?;
+    let bytes = tokio::time::timeout(LONGEST, to_bytes(body, most)).await.map_err(too_slow)?;
     bytes.map_err(|error| {
         // axum tells the limit and a broken connection apart by text only; on a broken one nobody reads the answer.
         tracing::debug!(error = %error, "A body was not read to its end.");
-        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {LARGEST} bytes"))
+        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {most} bytes"))
     })
 }

@@ -117,9 +117,14 @@ impl Failure {
             | R::NothingToConfirm { .. }
             | R::StorageHostInUse { .. }
             | R::PlanIsStale { .. }
+            | R::CannotGiveBack(_)
             | R::NodeIsThere { .. }
             | R::DeviceIsThere { .. }
             | R::HoldsBlockVolumes
+            | R::Protected { .. }
+            | R::InTrash { .. }
+            | R::NotInTrash { .. }
+            | R::NothingToKeep { .. }
             | R::DatabaseVolume => StatusCode::CONFLICT,
             R::DeviceNotFailed(_)
             | R::NoAgent { .. }

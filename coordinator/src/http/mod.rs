@@ -17,6 +17,7 @@ pub mod heketi;
 mod mode;
 mod openapi;
 mod rehearsal;
+mod room;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 
 pub use auth::Auth;
 pub use mode::{Mode, ModeSwitch, NotAMode};
+pub use room::{LEAST_FREE, Room};
 pub use serve::serve;
 pub use throttle::MOST_UNFINISHED;
 pub use tls::{Tls, TlsError};
@@ -58,6 +60,8 @@ pub struct Settings {
     pub options_last: Vec<String>,
     /// Plain HTTP without.
     pub tls: Option<Tls>,
+    /// For more state.
+    pub room: Room,
 }
 
 impl Default for Settings {
@@ -70,6 +74,7 @@ impl Default for Settings {
             options_first: Vec::new(),
             options_last: Vec::new(),
             tls: None,
+            room: Room::default(),
         }
     }
 }
@@ -81,7 +86,7 @@ pub struct Service {
     trust: Arc<Trust>,
     registry: Arc<Registry>,
     auth: Arc<Auth>,
-    settings: Settings,
+    settings: Arc<Settings>,
     metrics: Arc<Metrics>,
     /// Nothing is done in earnest: what does not go through the operations must not be done at all.
     rehearses: bool,
@@ -91,20 +96,12 @@ impl Service {
     #[must_use]
     pub fn new(operations: Operations, trust: Arc<Trust>, registry: Arc<Registry>, auth: Auth) -> Self {
         let metrics = Arc::new(Metrics::new(operations.clone()));
-        Self {
-            operations,
-            trust,
-            registry,
-            auth: Arc::new(auth),
-            settings: Settings::default(),
-            metrics,
-            rehearses: false,
-        }
+        Self { operations, trust, registry, auth: Arc::new(auth), settings: Arc::default(), metrics, rehearses: false }
     }
 
     #[must_use]
     pub fn with(self, settings: Settings) -> Self {
-        Self { settings, ..self }
+        Self { settings: Arc::new(settings), ..self }
     }
 }
 

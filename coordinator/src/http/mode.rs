@@ -93,8 +93,14 @@ impl ModeSwitch {
 pub async fn gate(State(service): State<Service>, request: Request, next: Next) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD) || v1::only_asks(request.uri().path());
     let peer = request.extensions().get::<Peer>().copied();
-    if reads || service.settings.mode.get().takes_changes_from(peer) {
+    if reads {
         return next.run(request).await;
+    }
+    if service.settings.mode.get().takes_changes_from(peer) {
+        return match service.settings.room.refusal() {
+            Some(full) => Failure::new(StatusCode::SERVICE_UNAVAILABLE, full).into_response(),
+            None => next.run(request).await,
+        };
     }
     Failure::new(StatusCode::SERVICE_UNAVAILABLE, "Service disabled for maintenance").into_response()
 }

@@ -103,7 +103,10 @@ fn can_be_rehearsed(method: &Method, parts: &[&str]) -> bool {
         ["clusters" | "nodes" | "devices" | "volumes" | "blockvolumes" | "bricks", ..] => true,
         ["v1", "nodes", _] => method == Method::PATCH,
         ["v1", "policy"] | ["v1", "clusters", _, "policy"] => method == Method::PUT,
-        ["v1", "nodes", _, "lost"] | ["v1", "bricks", _, "replace"] | ["v1", "devices", "wipe"] => true,
+        ["v1", "volumes", _] | ["v1", "volumes", _, "undelete" | "protect"] | ["v1", "trash", _] => true,
+        ["v1", "nodes", _, "lost"] | ["v1", "bricks", _, "replace"] | ["v1", "devices", "wipe"] | ["v1", "unadopt"] => {
+            true
+        }
         _ => false,
     }
 }

@@ -5,12 +5,11 @@
 //! those needs a number of its own here ([`FORMAT`]).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use bricklayer_proto::block::InitiatorPassword;
 use bricklayer_proto::ids::{BlockVolumeId, DeviceId, InstallationId, NodeId};
 use bricklayer_proto::inventory::GroupSpace;
-use bricklayer_proto::names::{DevicePath, PvUuid};
+use bricklayer_proto::names::{DevicePath, PvUuid, VgName};
 use bricklayer_proto::size::{ExtentSize, Extents};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -53,6 +52,8 @@ pub struct DeviceDocument {
     /// Of a device that is lost, or on a lost node: nobody will say it anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub space: Option<GroupSpace>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<VgName>,
     pub added: Timestamp,
 }
 
@@ -71,6 +72,7 @@ impl DeviceDocument {
             tags: device.tags.clone(),
             lost: device.lost,
             space: is_lost.then_some(device.space),
+            adopted: device.adopted.clone(),
             added: device.added,
         }
     }
@@ -89,6 +91,7 @@ impl DeviceDocument {
             state: self.state,
             tags: self.tags,
             lost: self.lost,
+            adopted: self.adopted,
             added: self.added,
         }
     }
@@ -123,61 +126,19 @@ pub struct VolumesDocument {
     pub sealed: BTreeMap<BlockVolumeId, String>,
 }
 
-/// What a host has of the volumes: cheap to compare with what it had before.
-#[derive(Clone, Debug, Default)]
-pub struct HostVolumes {
-    pub volumes: Vec<Arc<Volume>>,
-    pub block_volumes: Vec<Arc<BlockVolume>>,
-}
-
-impl HostVolumes {
-    /// Whether these are the very same records.
-    #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
-        let same = |(a, b): (&Arc<Volume>, &Arc<Volume>)| Arc::ptr_eq(a, b);
-        let same_block = |(a, b): (&Arc<BlockVolume>, &Arc<BlockVolume>)| Arc::ptr_eq(a, b);
-        self.volumes.len() == other.volumes.len()
-            && self.block_volumes.len() == other.block_volumes.len()
-            && self.volumes.iter().zip(&other.volumes).all(same)
-            && self.block_volumes.iter().zip(&other.block_volumes).all(same_block)
-    }
-}
-
-/// The volumes of every host, sorted by id.
-#[must_use]
-pub fn by_host(topology: &Topology) -> BTreeMap<NodeId, HostVolumes> {
-    let mut hosts: BTreeMap<NodeId, HostVolumes> = BTreeMap::new();
-    let nodes_of = |volume: &Volume| {
-        let mut nodes: Vec<NodeId> = volume.bricks.iter().map(|brick| brick.node).collect();
-        nodes.sort_unstable();
-        nodes.dedup();
-        nodes
-    };
-    for volume in topology.volumes.values() {
-        for node in nodes_of(volume) {
-            hosts.entry(node).or_default().volumes.push(Arc::clone(volume));
-        }
-    }
-    for block in topology.block_volumes.values() {
-        let Some(hosting) = topology.volumes.get(&block.hosting.volume) else { continue };
-        for node in nodes_of(hosting) {
-            hosts.entry(node).or_default().block_volumes.push(Arc::clone(block));
-        }
-    }
-    hosts
-}
-
 impl VolumesDocument {
     #[must_use]
-    pub fn of(node: NodeId, has: &HostVolumes, installation: InstallationId, marks: &Marks) -> Self {
-        let blocks = has.block_volumes.iter();
-        let with_password = blocks.clone().filter(|block| !block.access.password.is_empty());
+    pub fn of(topology: &Topology, node: NodeId, installation: InstallationId, marks: &Marks) -> Self {
+        let volumes = topology.volumes_on(node);
+        let blocks: BTreeMap<_, _> =
+            volumes.keys().flat_map(|volume| topology.blocks_in(*volume)).map(|block| (block.id, block)).collect();
+        let with_password = blocks.values().filter(|block| !block.access.password.is_empty());
         Self {
             format: FORMAT,
             installation,
             node,
-            volumes: has.volumes.iter().map(|volume| Volume::clone(volume)).collect(),
-            block_volumes: blocks.map(|block| BlockVolume::clone(block).without_secrets()).collect(),
+            volumes: volumes.into_values().map(|volume| Volume::clone(volume)).collect(),
+            block_volumes: blocks.values().map(|block| BlockVolume::clone(block).without_secrets()).collect(),
             sealed: with_password
                 .map(|block| (block.id, marks.seal(&block.id.to_string(), block.access.password.expose())))
                 .collect(),

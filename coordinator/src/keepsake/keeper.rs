@@ -22,7 +22,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::document::{self, HostVolumes, InstallationDocument, VolumesDocument};
+use super::document::{InstallationDocument, VolumesDocument};
 use super::mark::Marks;
 use crate::agents::{AgentApi as _, AgentEvent, Registry};
 use crate::model::Topology;
@@ -36,8 +36,21 @@ const SETTLE: Duration = Duration::from_millis(250);
 /// How often is looked for what nobody tells: renewed certificates, a new recovery key.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// Not more than this goes out in a second, over some time: a thousand hosts with a document of a MiB each.
-const BYTES_A_SECOND: u64 = 32 << 20;
+/// Not more than this goes out in a second, over some time. Documents go out whole, and where volumes are made without a
+/// pause every host has a new one all the time.
+const BYTES_A_SECOND: u64 = 4 << 20;
+
+/// So many times as long as a round has taken is waited before the next one: handing out is worth a twentieth of a core.
+const REST: u32 = 20;
+
+/// More than this is not under way at once, as each document under way takes its size in memory.
+const UNDER_WAY: usize = 4 << 20;
+
+/// A host that has not said so long that it has a document does not keep others from theirs.
+const SLOW: Duration = Duration::from_secs(10);
+
+/// What hosts keep is never older than this by our own thrift.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// That our store is older than what an agent keeps. One record, in the store itself.
 pub const BEHIND: Table<(), Behind> = Table::single("behind");
@@ -120,6 +133,30 @@ impl Fork {
     }
 }
 
+/// A document with its digest, which takes long enough to be made once.
+#[derive(Clone, Debug)]
+struct Document {
+    keepsake: Keepsake,
+    kept: Kept,
+}
+
+/// A document on its way to a host's disk.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    session: u64,
+    kept: Kept,
+    bytes: usize,
+    at: Instant,
+}
+
+/// The document of the installation, and of what it was made.
+#[derive(Debug)]
+struct Installation {
+    hardware: u64,
+    agents: BTreeMap<NodeId, AgentRecord>,
+    document: Arc<Document>,
+}
+
 pub struct Keeper {
     fork: Fork,
     state: Arc<State>,
@@ -128,12 +165,14 @@ pub struct Keeper {
     data_dir: PathBuf,
     behind: Option<Behind>,
     /// The sealed bundle, and when it was read.
-    secrets: Option<(Instant, Option<Keepsake>)>,
-    installation: Option<Kept>,
-    /// Of each host: what its document was made of, and what came out.
-    volumes: HashMap<NodeId, (HostVolumes, Kept)>,
-    /// What was sent on which session and not yet acknowledged.
-    sent: HashMap<(NodeId, KeepsakeKind), (u64, Kept)>,
+    secrets: Option<(Instant, Option<Document>)>,
+    installation: Option<Installation>,
+    /// Of each host: the version of the state of which its document was made, and what came out.
+    volumes: HashMap<NodeId, (u64, Kept)>,
+    /// What was sent and not yet acknowledged.
+    sent: HashMap<(NodeId, KeepsakeKind), Sent>,
+    /// How many bytes of that may still be on their way.
+    under_way: usize,
     handed: watch::Sender<Told>,
 }
 
@@ -157,6 +196,7 @@ impl Keeper {
             installation: None,
             volumes: HashMap::new(),
             sent: HashMap::new(),
+            under_way: 0,
             handed: watch::Sender::new(told),
         })
     }
@@ -187,6 +227,7 @@ impl Keeper {
                     Err(RecvError::Closed) => return,
                 },
             }
+            let began = Instant::now();
             let bytes = match self.round().await {
                 Ok(bytes) => bytes,
                 Err(error) => {
@@ -194,7 +235,8 @@ impl Keeper {
                     0
                 }
             };
-            let pause = SETTLE + Duration::from_millis(bytes.saturating_mul(1000) / BYTES_A_SECOND);
+            let sending = Duration::from_millis(bytes.saturating_mul(1000) / BYTES_A_SECOND);
+            let pause = (began.elapsed() * REST).max(sending).clamp(SETTLE, LONGEST_PAUSE);
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
@@ -208,21 +250,24 @@ impl Keeper {
         // After the topology, so that no document has a lower number than what is in it.
         let seq = self.state.store().seq()?.get();
         let keeping = self.registry.keeping();
+        self.under_way = self.still_under_way(&keeping);
         let mut bytes = self.hand_out_secrets(&keeping);
         if self.behind.is_some() {
             return Ok(bytes);
         }
         let agents: BTreeMap<_, _> = self.registry.trust().agents().into_iter().collect();
-        let installation = self.installation(&topology, agents.clone(), seq);
-        let by_host = document::by_host(&topology);
+        let installation = self.installation(&topology, &agents, seq);
         let mut all = true;
-        let secrets = self.secrets.iter().find_map(|(_, secrets)| secrets.as_ref().map(Keepsake::kept));
+        let secrets = self.secrets.iter().find_map(|(_, secrets)| secrets.as_ref().map(|secrets| secrets.kept));
         for (node, session, kept) in &keeping {
-            let has = |ours: &Kept| kept.iter().any(|kept| kept.kind == ours.kind && kept.digest == ours.digest);
-            all &= secrets.as_ref().is_none_or(has);
-            let volumes = (!self.has_its_volumes(*node, &by_host, kept)).then(|| self.volumes(*node, &by_host, seq));
-            for keepsake in std::iter::once(&installation).chain(&volumes) {
-                let ours = keepsake.kept();
+            let has = |ours: Kept| kept.iter().any(|kept| kept.kind == ours.kind && kept.digest == ours.digest);
+            all &= secrets.is_none_or(has);
+            let changed = topology.volumes_changed(*node);
+            let known = self.volumes.get(node).filter(|(version, _)| *version == changed);
+            let has_its_volumes = known.is_some_and(|(_, ours)| has(*ours));
+            let volumes = (!has_its_volumes).then(|| Arc::new(self.volumes(*node, &topology, seq)));
+            for document in std::iter::once(&installation).chain(&volumes) {
+                let ours = document.kept;
                 let theirs = kept.iter().find(|kept| kept.kind == ours.kind);
                 if theirs
                     .is_some_and(|theirs| theirs.digest != ours.digest && self.fork.is_beyond(theirs.sequence, seq))
@@ -233,40 +278,54 @@ impl Keeper {
                         .map(|()| bytes);
                 }
                 all &= theirs.is_some_and(|theirs| theirs.digest == ours.digest);
-                bytes += self.send_if_new(*node, *session, theirs, keepsake);
+                bytes += self.send_if_new(*node, *session, theirs, document);
             }
         }
         self.handed.send_replace(Told { version: all.then_some(topology.version), agents, behind: false });
         Ok(bytes)
     }
 
-    fn installation(&mut self, topology: &Topology, agents: BTreeMap<NodeId, AgentRecord>, seq: u64) -> Keepsake {
-        let document = InstallationDocument::of(topology, self.registry.trust().installation(), agents);
-        let keepsake = self.numbered(KeepsakeKind::Installation, self.installation, seq, &document);
-        self.installation = Some(keepsake.kept());
-        keepsake
+    /// Forgets what has arrived, and tells how many bytes have not.
+    fn still_under_way(&mut self, keeping: &[(NodeId, u64, Vec<Kept>)]) -> usize {
+        for (node, _, kept) in keeping {
+            for kept in kept {
+                let key = (*node, kept.kind);
+                if self.sent.get(&key).is_some_and(|sent| sent.kept.digest == kept.digest) {
+                    self.sent.remove(&key);
+                }
+            }
+        }
+        self.sent.values().filter(|sent| sent.at.elapsed() < SLOW).map(|sent| sent.bytes).sum()
     }
 
-    /// Whether the host keeps what is true of its volumes, without making its document for that.
-    fn has_its_volumes(&self, node: NodeId, by_host: &BTreeMap<NodeId, HostVolumes>, kept: &[Kept]) -> bool {
-        let Some((before, ours)) = self.volumes.get(&node) else { return false };
-        let same =
-            by_host.get(&node).map_or_else(|| before.is_same(&HostVolumes::default()), |now| before.is_same(now));
-        same && kept.iter().any(|kept| kept.kind == ours.kind && kept.digest == ours.digest)
+    /// It is the same for all hosts, and as large as there are devices: made anew only where something in it has changed.
+    fn installation(&mut self, topology: &Topology, agents: &BTreeMap<NodeId, AgentRecord>, seq: u64) -> Arc<Document> {
+        let hardware = topology.hardware_changed();
+        if let Some(known) = &self.installation
+            && known.hardware == hardware
+            && known.agents == *agents
+        {
+            return Arc::clone(&known.document);
+        }
+        let before = self.installation.as_ref().map(|known| known.document.kept);
+        let installation = self.registry.trust().installation();
+        let document = InstallationDocument::of(topology, installation, agents.clone());
+        let document = Arc::new(self.numbered(KeepsakeKind::Installation, before, seq, &document));
+        self.installation = Some(Installation { hardware, agents: agents.clone(), document: Arc::clone(&document) });
+        document
     }
 
-    fn volumes(&mut self, node: NodeId, by_host: &BTreeMap<NodeId, HostVolumes>, seq: u64) -> Keepsake {
-        let has = by_host.get(&node).cloned().unwrap_or_default();
+    fn volumes(&mut self, node: NodeId, topology: &Topology, seq: u64) -> Document {
         let installation = self.registry.trust().installation();
         let before = self.volumes.get(&node).map(|(_, kept)| *kept);
-        let document = VolumesDocument::of(node, &has, installation, &self.marks);
-        let keepsake = self.numbered(KeepsakeKind::Volumes, before, seq, &document);
-        self.volumes.insert(node, (has, keepsake.kept()));
-        keepsake
+        let document = VolumesDocument::of(topology, node, installation, &self.marks);
+        let document = self.numbered(KeepsakeKind::Volumes, before, seq, &document);
+        self.volumes.insert(node, (topology.volumes_changed(node), document.kept));
+        document
     }
 
     /// The same document keeps its number; a new one gets a higher one than it had.
-    fn numbered(&self, kind: KeepsakeKind, before: Option<Kept>, seq: u64, document: &impl Serialize) -> Keepsake {
+    fn numbered(&self, kind: KeepsakeKind, before: Option<Kept>, seq: u64, document: &impl Serialize) -> Document {
         // An empty one would take the place of what hosts keep.
         let content = serde_json::to_string(document).expect("our own records can be written as JSON");
         let digest = bricklayer_proto::keepsake::Digest::of(content.as_bytes());
@@ -275,45 +334,54 @@ impl Keeper {
             Some(before) => self.fork.number(seq).max(before.sequence + 1),
             None => self.fork.number(seq),
         };
-        self.marks.keepsake(kind, sequence, content)
+        Document { keepsake: self.marks.keepsake(kind, sequence, content), kept: Kept { kind, sequence, digest } }
     }
 
     fn hand_out_secrets(&mut self, keeping: &[(NodeId, u64, Vec<Kept>)]) -> u64 {
         if self.secrets.as_ref().is_none_or(|(read, _)| read.elapsed() >= LOOK) {
             self.secrets = Some((Instant::now(), self.read_secrets()));
         }
-        let Some((_, Some(keepsake))) = self.secrets.clone() else { return 0 };
+        let Some((_, Some(document))) = self.secrets.clone() else { return 0 };
         let mut bytes = 0;
         for (node, session, kept) in keeping {
             let theirs = kept.iter().find(|kept| kept.kind == KeepsakeKind::Secrets);
             // One of another data directory that is newer is left: it may be the only one that opens.
-            if theirs.is_none_or(|theirs| theirs.sequence <= keepsake.sequence) {
-                bytes += self.send_if_new(*node, *session, theirs, &keepsake);
+            if theirs.is_none_or(|theirs| theirs.sequence <= document.kept.sequence) {
+                bytes += self.send_if_new(*node, *session, theirs, &document);
             }
         }
         bytes
     }
 
-    fn read_secrets(&self) -> Option<Keepsake> {
+    fn read_secrets(&self) -> Option<Document> {
         let bundle = recovery::bundle(&self.data_dir).unwrap_or_else(|error| {
             tracing::error!("The bundle of the installation's keys cannot be handed out: {error:#}");
             None
         })?;
         let made = u64::try_from(bundle.made().as_millisecond()).unwrap_or(0);
-        Some(self.marks.keepsake(KeepsakeKind::Secrets, made, bundle.to_text()))
+        let keepsake = self.marks.keepsake(KeepsakeKind::Secrets, made, bundle.to_text());
+        Some(Document { kept: keepsake.kept(), keepsake })
     }
 
-    fn send_if_new(&mut self, node: NodeId, session: u64, theirs: Option<&Kept>, keepsake: &Keepsake) -> u64 {
-        let (kind, ours) = (keepsake.kind, keepsake.kept());
+    fn send_if_new(&mut self, node: NodeId, session: u64, theirs: Option<&Kept>, document: &Document) -> u64 {
+        let Document { keepsake, kept: ours } = document;
+        let (kind, ours) = (keepsake.kind, *ours);
         if theirs.is_some_and(|theirs| theirs.digest == ours.digest) {
-            self.sent.remove(&(node, kind));
             return 0;
         }
-        if self.sent.get(&(node, kind)) == Some(&(session, ours)) {
+        if self.sent.get(&(node, kind)).is_some_and(|sent| (sent.session, sent.kept) == (session, ours)) {
             return 0;
         }
-        self.sent.insert((node, kind), (session, ours));
-        if keepsake.content.len() > MAX_KEEPSAKE {
+        let bytes = keepsake.content.len();
+        if self.under_way > UNDER_WAY {
+            // The next one that says that it has its document brings about another round.
+            return 0;
+        }
+        let too_large = bytes > MAX_KEEPSAKE;
+        let bytes = if too_large { 0 } else { bytes };
+        self.under_way += bytes;
+        self.sent.insert((node, kind), Sent { session, kept: ours, bytes, at: Instant::now() });
+        if too_large {
             tracing::error!(
                 node.id = %node, %kind, bytes = keepsake.content.len(), most = MAX_KEEPSAKE,
                 "What the host is to keep is larger than can be sent. It keeps the last that could: export the store regularly."

@@ -11,7 +11,11 @@ pub fn gauges(gauges: &mut Gauges<'_>, topology: &Topology) -> fmt::Result {
     gauges.one("heketi_up", "Whether the server answers.", 1u64)?;
     gauges.one("heketi_cluster_count", "Number of clusters.", topology.clusters.size())?;
     let clusters = || topology.clusters.keys().map(|cluster| (*cluster, [("cluster", cluster.to_string())]));
-    let volumes = clusters().map(|(cluster, labels)| (labels, topology.number_of_volumes(cluster)));
+    let volumes = clusters().map(|(cluster, labels)| {
+        // As its clients list them.
+        let listed = topology.volumes_of(cluster).filter(|volume| volume.trash.is_none());
+        (labels, listed.count())
+    });
     gauges.each("heketi_volumes_count", "Number of volumes.", volumes)?;
     let blocks = clusters().map(|(cluster, labels)| (labels, topology.blocks_of(cluster).count()));
     gauges.each("heketi_block_volumes_count", "Number of block volumes.", blocks)?;

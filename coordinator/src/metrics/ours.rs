@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use bricklayer_proto::ids::DeviceId;
-use bricklayer_proto::inventory::{Inventory, LvKind, VolumeGroup};
 
 use jiff::Timestamp;
 
@@ -40,6 +39,14 @@ pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, topology: &Topol
     let amiss = amiss.into_iter().map(|((code, severity), count)| ([("code", code), ("severity", severity)], count));
     gauges.each("bricklayer_findings", "What is amiss; see `bricklayer doctor`.", amiss)?;
 
+    if let Some(seen) = operations.exports() {
+        let at = seen.last.map_or(0, |last| last.at.as_second());
+        let help = "When the store was last exported and read back, in seconds since 1970; 0 if it never was.";
+        gauges.one("bricklayer_export_time_seconds", help, at)?;
+        let behind = seen.seq - seen.last.map_or(0, |last| last.seq).min(seen.seq);
+        gauges.one("bricklayer_export_commits_behind", "Commits of the store that are in no export.", behind)?;
+    }
+
     let mut unfinished = BTreeMap::<(&str, &str), u64>::new();
     for operation in topology.unfinished.values() {
         *unfinished.entry((operation.plan.kind(), word(&operation.state))).or_default() += 1;
@@ -48,16 +55,22 @@ pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, topology: &Topol
     gauges.each("bricklayer_operations_unfinished", "Operations that have not ended.", unfinished)?;
 
     let sizes = topology.clusters.keys().map(|cluster| {
-        let sizes = topology.volumes_of(*cluster).map(|volume| volume.size.bytes());
+        let listed = topology.volumes_of(*cluster).filter(|volume| volume.trash.is_none());
+        let sizes = listed.map(|volume| volume.size.bytes());
         ([("cluster", cluster.to_string())], sizes.fold(0, u64::saturating_add))
     });
     gauges.each("bricklayer_volumes_size_bytes", "What all volumes of a cluster were asked to hold.", sizes)?;
+    let kept = topology.clusters.keys().map(|cluster| {
+        let kept = topology.volumes_of(*cluster).filter(|volume| volume.trash.is_some());
+        ([("cluster", cluster.to_string())], kept.count())
+    });
+    gauges.each("bricklayer_trash_volumes", "Deleted volumes that are kept for a while.", kept)?;
     ledgers(gauges, operations)?;
     let survivable = operations.node_loss_is_survivable(MOST_LOOKS).into_iter();
     let survivable = survivable.map(|(cluster, yes)| ([("cluster", cluster.to_string())], u64::from(yes)));
     let help = "Whether any one node can be lost and its bricks placed again, as far as they have copies.";
     gauges.each("bricklayer_node_loss_survivable", help, survivable)?;
-    pools(gauges, operations, topology)
+    pools(gauges, operations)
 }
 
 /// Where every byte of each device went.
@@ -85,31 +98,45 @@ fn ledgers(gauges: &mut Gauges<'_>, operations: &Operations) -> fmt::Result {
 }
 
 /// The fullest pool of each device: a pool that is full answers writes with errors.
-fn pools(gauges: &mut Gauges<'_>, operations: &Operations, topology: &Topology) -> fmt::Result {
-    let inventories: Vec<_> = topology.nodes.keys().filter_map(|node| operations.agents().inventory(*node)).collect();
-    let fullest = |percent: fn(&LvKind) -> Option<f64>| {
-        let groups = inventories.iter().flat_map(|(inventory, _)| our_groups(inventory));
-        let fill = move |group: &VolumeGroup| {
-            let fills = group.volumes.iter().filter_map(|volume| percent(&volume.kind));
-            fills.reduce(f64::max).map(|percent| percent / 100.0)
+fn pools(gauges: &mut Gauges<'_>, operations: &Operations) -> fmt::Result {
+    let mut by_device = BTreeMap::<DeviceId, Fullest>::new();
+    let mut filling = [0_u64; 4];
+    for pool in operations.pools() {
+        let fullest = by_device.entry(pool.device.id).or_default();
+        let larger = |now: Option<f64>, percent: Option<f64>| {
+            now.into_iter().chain(percent.map(|percent| percent / 100.0)).reduce(f64::max)
         };
-        groups.filter_map(move |(device, group)| Some(([("device", device.to_string())], fill(group)?)))
+        fullest.data = larger(fullest.data, pool.seen.data_percent);
+        fullest.metadata = larger(fullest.metadata, pool.seen.metadata_percent);
+        fullest.seconds = fullest.seconds.into_iter().chain(pool.seconds_to_full()).min();
+        filling[pool.seen.data_level()] += 1;
+    }
+    let each = |value: fn(&Fullest) -> Option<f64>| {
+        let of =
+            by_device.iter().filter_map(move |(device, full)| Some(([("device", device.to_string())], value(full)?)));
+        of.collect::<Vec<_>>()
     };
-    let data = fullest(|kind| match kind {
-        LvKind::ThinPool { data_percent, .. } => *data_percent,
-        _ => None,
-    });
-    gauges.each("bricklayer_device_fullest_pool_data_ratio", "Fill of the fullest thin pool of a device.", data)?;
-    let metadata = fullest(|kind| match kind {
-        LvKind::ThinPool { metadata_percent, .. } => *metadata_percent,
-        _ => None,
-    });
+    let help = "Fill of the fullest thin pool of a device.";
+    gauges.each("bricklayer_device_fullest_pool_data_ratio", help, each(|full| full.data))?;
     let help = "Fill of the fullest thin pool metadata of a device.";
-    gauges.each("bricklayer_device_fullest_pool_metadata_ratio", help, metadata)
+    gauges.each("bricklayer_device_fullest_pool_metadata_ratio", help, each(|full| full.metadata))?;
+    let help = "When the first thin pool of a device is full if things go on as they did; left out where none ever is.";
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    let seconds = each(|full| full.seconds.map(|seconds| seconds as f64));
+    gauges.each("bricklayer_device_pool_full_in_seconds", help, seconds)?;
+    let marks = ["0", "70", "80", "90"].into_iter().zip(filling).map(|(mark, count)| ([("mark", mark)], count));
+    gauges.each(
+        "bricklayer_pools",
+        "Thin pools by the last mark, in per cent, that an overbooked one has passed.",
+        marks,
+    )
 }
 
-fn our_groups(inventory: &Inventory) -> impl Iterator<Item = (DeviceId, &VolumeGroup)> {
-    inventory.groups.iter().filter_map(|group| Some((group.tags?.device, group)))
+#[derive(Default)]
+struct Fullest {
+    data: Option<f64>,
+    metadata: Option<f64>,
+    seconds: Option<u64>,
 }
 
 fn word(state: &OpState) -> &'static str {

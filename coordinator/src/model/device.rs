@@ -1,6 +1,6 @@
 use bricklayer_proto::ids::{DeviceId, NodeId};
 use bricklayer_proto::inventory::{Disk, GroupSpace};
-use bricklayer_proto::names::{DevicePath, PvUuid};
+use bricklayer_proto::names::{DevicePath, PvUuid, VgName};
 use bricklayer_proto::size::Extents;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,26 @@ pub struct Device {
     /// A person declared that its disk is gone for ever. Nothing waits for it any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lost: bool,
+    /// Others made its group, which has this name, and it can be given back to them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<VgName>,
     pub added: Timestamp,
+}
+
+impl Device {
+    /// Whether the other record is the same but for what comes and goes with bricks.
+    #[must_use]
+    pub fn differs_in_free_space_only(&self, other: &Self) -> bool {
+        let GroupSpace { extent_size, total, .. } = other.space;
+        (self.space.extent_size, self.space.total) == (extent_size, total)
+            && Self { space: self.space, ..other.clone() } == *self
+    }
+
+    /// What its volume group is called.
+    #[must_use]
+    pub fn group(&self) -> VgName {
+        self.adopted.clone().unwrap_or_else(|| VgName::of_device(self.id))
+    }
 }
 
 /// What tells a disk from all others, whichever path it has today.

@@ -5,7 +5,7 @@ use bricklayer_proto::size::ByteSize;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AdminState, BlockRestriction, BlockVolume, Brick, Device, Node, Tags, Topology, Volume};
+use super::{AdminState, BlockRestriction, BlockVolume, Brick, Cluster, Device, Node, Tags, Topology, Volume};
 
 /// Something that changes the world, written down with every id and device it will use before its first effect.
 ///
@@ -35,6 +35,14 @@ pub enum Plan {
     VolumeDelete(VolumeDelete),
     VolumeExpand(VolumeExpand),
     VolumeClone(VolumeClone),
+    /// Thin pools of the volume fill up and get more; the volume itself stays as large as it is.
+    PoolExtend(VolumeExpand),
+    /// It is stopped, and its bricks are kept for a while.
+    VolumeTrash(VolumeTrash),
+    /// It serves again.
+    VolumeUndelete(VolumeUndelete),
+    /// Whether it may be deleted.
+    VolumeProtect(VolumeProtect),
     BrickReplace(BrickReplace),
     BlockCreate(BlockCreate),
     BlockExpand(BlockExpand),
@@ -51,6 +59,8 @@ pub enum Plan {
     BlockRestrict(BlockRestrict),
     /// As `NodeState`.
     CleanUp(CleanUp),
+    Adopt(Adopt),
+    Unadopt(Unadopt),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -124,6 +134,24 @@ impl VolumeExpand {
 pub struct VolumeClone {
     pub source: Volume,
     /// The clone. Each of its bricks lies in the pool of the brick in the same place of the source.
+    pub volume: Volume,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VolumeTrash {
+    /// As it is from now on.
+    pub volume: Volume,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VolumeUndelete {
+    /// As it is to be: not in the trash.
+    pub volume: Volume,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VolumeProtect {
+    /// As it is from now on.
     pub volume: Volume,
 }
 
@@ -225,6 +253,25 @@ pub struct CleanUp {
     pub operations: Vec<OperationId>,
 }
 
+/// What others made becomes ours, as it is. Everything in it is known to nobody until that is done.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Adopt {
+    pub clusters: Vec<Cluster>,
+    pub nodes: Vec<Node>,
+    pub devices: Vec<Device>,
+    pub volumes: Vec<Volume>,
+    pub block_volumes: Vec<BlockVolume>,
+}
+
+/// What was adopted is given back, as it is, and forgotten.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Unadopt {
+    pub clusters: Vec<ClusterId>,
+    pub nodes: Vec<NodeId>,
+    pub devices: Vec<Device>,
+    pub volumes: Vec<Volume>,
+}
+
 impl Plan {
     /// The word for it in `/v1/operations` and in logs.
     #[must_use]
@@ -239,6 +286,10 @@ impl Plan {
             Self::VolumeDelete(_) => "volume-delete",
             Self::VolumeExpand(_) => "volume-expand",
             Self::VolumeClone(_) => "volume-clone",
+            Self::PoolExtend(_) => "pool-extend",
+            Self::VolumeTrash(_) => "volume-trash",
+            Self::VolumeUndelete(_) => "volume-undelete",
+            Self::VolumeProtect(_) => "volume-protect",
             Self::BrickReplace(_) => "brick-replace",
             Self::BlockCreate(_) => "block-create",
             Self::BlockExpand(_) => "block-expand",
@@ -249,6 +300,8 @@ impl Plan {
             Self::DeviceState(_) => "device-state",
             Self::DeviceResync(_) => "device-resync",
             Self::CleanUp(_) => "clean-up",
+            Self::Adopt(_) => "adopt",
+            Self::Unadopt(_) => "unadopt",
         }
     }
 
@@ -281,6 +334,10 @@ impl Plan {
     pub fn without_secrets(self) -> Self {
         match self {
             Self::BlockDelete(delete) => Self::BlockDelete(BlockDelete { block: delete.block.without_secrets() }),
+            Self::Adopt(adopt) => {
+                let blocks = adopt.block_volumes.into_iter().map(BlockVolume::without_secrets);
+                Self::Adopt(Adopt { block_volumes: blocks.collect(), ..adopt })
+            }
             other => other,
         }
     }
@@ -289,7 +346,7 @@ impl Plan {
     #[must_use]
     pub fn bricks(&self) -> &[Brick] {
         match self {
-            Self::VolumeExpand(expand) => &expand.after.bricks,
+            Self::VolumeExpand(expand) | Self::PoolExtend(expand) => &expand.after.bricks,
             Self::BrickReplace(replace) => std::slice::from_ref(&replace.new),
             _ => self.volume().map_or(&[], |volume| &volume.bricks),
         }
@@ -300,6 +357,9 @@ impl Plan {
         let whole = match self {
             Self::BrickReplace(replace) => &replace.volume.bricks,
             Self::VolumeClone(clone) => &clone.source.bricks,
+            Self::VolumeTrash(VolumeTrash { volume })
+            | Self::VolumeUndelete(VolumeUndelete { volume })
+            | Self::VolumeProtect(VolumeProtect { volume }) => &volume.bricks,
             _ => [].as_slice(),
         };
         self.bricks().iter().chain(whole)
@@ -309,9 +369,15 @@ impl Plan {
     #[must_use]
     pub fn volumes(&self) -> Vec<VolumeId> {
         match self {
-            Self::VolumeExpand(expand) => vec![expand.after.id],
+            Self::VolumeExpand(expand) | Self::PoolExtend(expand) => vec![expand.after.id],
             Self::BrickReplace(replace) => vec![replace.volume.id],
             Self::VolumeClone(clone) => vec![clone.volume.id, clone.source.id],
+            Self::VolumeTrash(VolumeTrash { volume })
+            | Self::VolumeUndelete(VolumeUndelete { volume })
+            | Self::VolumeProtect(VolumeProtect { volume }) => vec![volume.id],
+            Self::Adopt(Adopt { volumes, .. }) | Self::Unadopt(Unadopt { volumes, .. }) => {
+                volumes.iter().map(|volume| volume.id).collect()
+            }
             _ => self.volume().map(|volume| volume.id).into_iter().collect(),
         }
     }
@@ -329,6 +395,13 @@ impl Plan {
             Self::DeviceDelete(delete) => vec![delete.device.id],
             Self::DeviceRemove(remove) => remove.devices.clone(),
             Self::BrickReplace(replace) => vec![replace.old.device, replace.new.device],
+            Self::PoolExtend(extend) => extend.grown().map(|brick| brick.device).collect(),
+            Self::Adopt(Adopt { devices, volumes, .. }) | Self::Unadopt(Unadopt { devices, volumes, .. }) => {
+                let bricks = volumes.iter().flat_map(|volume| &volume.bricks).map(|brick| brick.device);
+                let all: std::collections::BTreeSet<DeviceId> =
+                    devices.iter().map(|device| device.id).chain(bricks).collect();
+                all.into_iter().collect()
+            }
             _ => self.bricks().iter().map(|brick| brick.device).collect(),
         }
     }
@@ -341,7 +414,11 @@ impl Plan {
     /// Whether its devices take no new bricks while it is under way.
     #[must_use]
     pub fn empties_devices(&self) -> bool {
-        matches!(self, Self::DeviceDelete(_) | Self::DeviceRemove(_))
+        match self {
+            Self::DeviceDelete(_) | Self::DeviceRemove(_) => true,
+            Self::Unadopt(unadopt) => !unadopt.devices.is_empty(),
+            _ => false,
+        }
     }
 
     /// What it changes, for people, a line each.
@@ -378,9 +455,33 @@ impl Plan {
                     expand.added().map(|brick| format!("brick {} of {} on {}", brick.id, brick.asked, at(brick)));
                 std::iter::once(first).chain(grown).chain(added).collect()
             }
+            Self::PoolExtend(extend) => {
+                let pool = |brick: &Brick| {
+                    let one = topology.devices.get(&brick.device).map(|device| device.space.extent_size);
+                    let size = |brick: &Brick| one.and_then(|one| brick.space.pool.to_bytes(one)).unwrap_or_default();
+                    let before = extend.before.brick(brick.id).map(size).unwrap_or_default();
+                    let of = format!("the pool of brick {} of volume {} on {}", brick.id, extend.after.name, at(brick));
+                    match size(brick) {
+                        after if after == before => format!("{of} gets more metadata"),
+                        after => format!("{of}: from {before} to {after}"),
+                    }
+                };
+                extend.grown().map(pool).collect()
+            }
             Self::BrickReplace(replace) => {
                 let (old, new) = (&replace.old, &replace.new);
                 vec![format!("brick {} of volume {}: from {} to {}", old.id, replace.volume.name, at(old), at(new))]
+            }
+            Self::VolumeTrash(VolumeTrash { volume }) => {
+                let until = volume.trash.map(|trash| format!(" until {:.0}", trash.until)).unwrap_or_default();
+                vec![format!("{} is stopped, and kept in the trash{until}", of_volume(volume))]
+            }
+            Self::VolumeUndelete(VolumeUndelete { volume }) => {
+                vec![format!("{} is taken out of the trash and serves again", of_volume(volume))]
+            }
+            Self::VolumeProtect(VolumeProtect { volume }) => {
+                let cannot = if volume.protected { "cannot be deleted any more" } else { "can be deleted" };
+                vec![format!("{} {cannot}", of_volume(volume))]
             }
             Self::DeviceRemove(remove) => {
                 let moves = remove.moves.iter().map(|moving| match topology.brick(moving.brick) {
@@ -419,6 +520,30 @@ impl Plan {
             Self::NodeState(state) => vec![format!("node {} becomes {}", state.node, state.to)],
             Self::DeviceState(state) => vec![format!("device {} becomes {}", state.device, state.to)],
             Self::DeviceResync(resync) => vec![format!("device {} has LVM's figures", resync.device)],
+            Self::Adopt(adopt) => {
+                let nodes = adopt.nodes.iter().map(|node| format!("node {} ({})", node.name(), node.id));
+                let devices = adopt.devices.iter().map(|device| {
+                    let group = device.group();
+                    format!("device {} ({}), volume group {group} as it is", device.name, device.id)
+                });
+                let volumes = adopt.volumes.iter().map(|volume| {
+                    let (bricks, id) = (volume.bricks.len(), volume.id);
+                    format!("{} ({id}), {bricks} bricks where they are", of_volume(volume))
+                });
+                let blocks = adopt.block_volumes.iter();
+                let blocks =
+                    blocks.map(|block| format!("block volume {} in volume {}", block.name, block.hosting.name));
+                nodes.chain(devices).chain(volumes).chain(blocks).collect()
+            }
+            Self::Unadopt(unadopt) => {
+                let volumes = unadopt.volumes.iter().map(|volume| format!("{} is given back", of_volume(volume)));
+                let devices = unadopt.devices.iter().map(|device| {
+                    format!("device {} ({}) is given back, volume group {}", device.name, device.id, device.group())
+                });
+                let nodes = unadopt.nodes.iter().map(|node| format!("node {node} is forgotten"));
+                let clusters = unadopt.clusters.iter().map(|cluster| format!("cluster {cluster} is forgotten"));
+                volumes.chain(devices).chain(nodes).chain(clusters).collect()
+            }
             Self::CleanUp(clean) => {
                 clean.operations.iter().map(|id| format!("operation {id} is tried again")).collect()
             }

@@ -1,9 +1,10 @@
 use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, InstallationId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::inventory::{BrickRole, BrickTags};
-use bricklayer_proto::names::{BrickPath, VolumeName};
+use bricklayer_proto::names::{BrickPath, LvName, VolumeName};
 use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::space::BrickSpace;
-use bricklayer_proto::task::{BrickKey, BrickSpec, Layout, VolumeKey, VolumeRecord};
+use bricklayer_proto::task::{BrickKey, BrickSpec, Layout, TrashRecord, VolumeKey, VolumeRecord};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::BlockRestriction;
@@ -27,8 +28,37 @@ pub struct Volume {
     #[serde(default, skip_serializing_if = "BlockRestriction::is_none")]
     pub restriction: BlockRestriction,
     pub snapshot: Snapshot,
+    /// A person protected it: it is not deleted before a person takes that back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protected: bool,
+    /// It was deleted, and its bricks are kept for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trash: Option<Trash>,
     /// Set by set, in GlusterFS's order within each.
     pub bricks: Vec<Brick>,
+}
+
+/// A deleted volume whose bricks are kept. GlusterFS still knows it, stopped: deleted there, its bricks could not be made
+/// a volume again without breaking the marks that heal and quorum go by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trash {
+    pub since: Timestamp,
+    /// When its bricks go, if nobody takes it out before.
+    pub until: Timestamp,
+}
+
+impl Trash {
+    #[must_use]
+    pub fn record(self) -> TrashRecord {
+        TrashRecord { since_ms: self.since.as_millisecond(), until_ms: self.until.as_millisecond() }
+    }
+
+    /// `None` where the record has a time that is none.
+    #[must_use]
+    pub fn of(record: TrashRecord) -> Option<Self> {
+        let at = |ms| Timestamp::from_millisecond(ms).ok();
+        Some(Self { since: at(record.since_ms)?, until: at(record.until_ms)? })
+    }
 }
 
 /// The durability of a request as it was sent; [`Layout`] is what it came to.
@@ -65,9 +95,30 @@ pub struct Brick {
     /// from. The pool's extents are counted in the `space` of one of the bricks in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<BrickId>,
+    /// What its logical volumes are called, where others named them.
+    #[serde(default, skip_serializing_if = "LvNames::is_ours")]
+    pub names: LvNames,
+    /// Others made it, and it can be given back to them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
     /// Raised whenever the brick is made larger.
     #[serde(default = "first_generation", skip_serializing_if = "is_first")]
     pub generation: u64,
+}
+
+/// Names of logical volumes that we have not given; those that we give are made of the brick's id.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LvNames {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<LvName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<LvName>,
+}
+
+impl LvNames {
+    fn is_ours(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 pub const FIRST_GENERATION: u64 = 1;
@@ -82,7 +133,19 @@ fn is_first(generation: &u64) -> bool {
 }
 
 impl Brick {
-    /// The brick that its pool is named after.
+    /// What its thin volume is called.
+    #[must_use]
+    pub fn volume_lv(&self) -> LvName {
+        self.names.volume.clone().unwrap_or_else(|| LvName::of_brick(self.id))
+    }
+
+    /// What its pool is called.
+    #[must_use]
+    pub fn pool_lv(&self) -> LvName {
+        self.names.pool.clone().unwrap_or_else(|| LvName::of_pool(self.pool_of()))
+    }
+
+    /// The brick that its pool was made for.
     #[must_use]
     pub fn pool_of(&self) -> BrickId {
         self.pool.unwrap_or(self.id)
@@ -117,6 +180,8 @@ impl Volume {
             options: self.options.clone(),
             snapshot_factor_milli: self.snapshot.factor_milli,
             snapshots: self.snapshot.enable,
+            protected: self.protected,
+            trash: self.trash.map(Trash::record),
         }
     }
 
@@ -145,6 +210,12 @@ impl Volume {
             gid: self.gid,
             record: self.record(installation),
         }
+    }
+
+    /// Whether others made it and all of its bricks.
+    #[must_use]
+    pub fn is_adopted(&self) -> bool {
+        !self.bricks.is_empty() && self.bricks.iter().all(|brick| brick.adopted)
     }
 
     #[must_use]

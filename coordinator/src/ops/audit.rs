@@ -113,6 +113,10 @@ fn sets(context: &Context, topology: &Topology, cluster: ClusterId) -> (Vec<SetS
     let mut volumes: Vec<&Arc<Volume>> = topology.volumes_of(cluster).collect();
     volumes.sort_by_key(|volume| volume.id);
     for volume in volumes {
+        // Nobody reads from it, and its bricks cannot move.
+        if volume.trash.is_some() {
+            continue;
+        }
         if topology.is_changing(volume.id) {
             changing.push(volume.id);
             continue;

@@ -14,6 +14,9 @@ pub async fn submit(context: &Context, id: BlockVolumeId) -> Result<Operation, R
         .state
         .change(|change| {
             let block = super::whole_block(change, id)?;
+            if let Some(hosting) = change.volumes.get(&block.hosting.volume).filter(|hosting| hosting.protected) {
+                return Err(Rejected::Protected { name: hosting.name.clone() });
+            }
             change.remove_block_volume(id);
             let operation = Operation::begun(Plan::BlockDelete(BlockDelete { block }));
             change.put_operation(operation.clone());

@@ -156,7 +156,7 @@ mod tests {
     use crate::model::snapshots;
 
     fn inventory(running: bool) -> Arc<Inventory> {
-        let gluster = GlusterSeen { running, uuid: None, peers: Vec::new(), block: None };
+        let gluster = GlusterSeen { running, ..GlusterSeen::default() };
         Arc::new(Inventory { disks: Vec::new(), groups: Vec::new(), bricks: Vec::new(), gluster })
     }
 

@@ -15,11 +15,16 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::candidates::Pools;
+use super::gluster_watch::{GlusterViews, RepairPolicy};
+use super::pools::PoolHistories;
 use super::progress::ProgressBoard;
 use super::step::StepError;
+use super::trash::TrashPolicy;
 use crate::agents::{AgentApi, AgentError, Patience, Presence};
+use crate::exports;
 use crate::model::{Operation, Topology};
 use crate::placement::{self, Terms};
+use crate::pools::extension::PoolPolicy;
 use crate::state::State;
 
 /// Makes what a client names come into being before it is looked for: the sandbox simulates hosts and disks.
@@ -43,10 +48,14 @@ pub struct Context {
     pub progress: ProgressBoard,
     /// Held by each brick that moves while devices are emptied: [`Policy::moves_at_once`].
     pub moves: Semaphore,
+    /// What became of the store's exports.
+    pub exports: exports::Status,
     /// Told when what is stuck is to be tried again at once.
     pub again: Notify,
     /// Shared with rehearsals.
     pub(super) pools: Arc<Pools>,
+    pub(super) pool_histories: Arc<PoolHistories>,
+    pub(super) gluster_views: Arc<GlusterViews>,
     queues: GlusterQueues,
 }
 
@@ -77,6 +86,15 @@ pub struct Policy {
     /// How long after the end of an operation an agent's report may still show what was before it.
     pub reports_lag: Duration,
     pub block: BlockPolicy,
+    pub trash: TrashPolicy,
+    pub pools: PoolPolicy,
+    pub repair: RepairPolicy,
+    /// How long after a look at all volumes in GlusterFS the next one begins.
+    pub gluster_look: Duration,
+    /// How often a volume is asked what it has left to heal.
+    pub heal_look: Duration,
+    /// How often what is over in the trash and could not go is looked at again.
+    pub trash_look: Duration,
     /// Bricks that are moved at the same time when a device is emptied; never two of one volume.
     pub moves_at_once: usize,
 }
@@ -98,6 +116,12 @@ impl Default for Policy {
             reports_lag: Duration::from_secs(90),
             moves_at_once: 4,
             block: BlockPolicy::default(),
+            trash: TrashPolicy::default(),
+            pools: PoolPolicy::default(),
+            repair: RepairPolicy::default(),
+            gluster_look: Duration::from_secs(30),
+            heal_look: Duration::from_secs(600),
+            trash_look: Duration::from_secs(60),
         }
     }
 }
@@ -138,8 +162,11 @@ impl Context {
             policy,
             unknown_node: None,
             progress: ProgressBoard::default(),
+            exports: exports::Status::default(),
             again: Notify::new(),
             pools: Arc::default(),
+            pool_histories: Arc::default(),
+            gluster_views: Arc::default(),
             queues: GlusterQueues::default(),
         }
     }
@@ -237,6 +264,14 @@ impl Context {
     /// GlusterFS takes one change of a cluster at a time; whoever comes second waits here and does not fail there.
     pub async fn gluster_turn(&self, cluster: ClusterId) -> tokio::sync::OwnedMutexGuard<()> {
         self.queues.of(cluster).lock_owned().await
+    }
+}
+
+impl Context {
+    /// Whether somebody has, or waits for, the turn in that cluster's GlusterFS.
+    #[must_use]
+    pub fn gluster_is_busy(&self, cluster: ClusterId) -> bool {
+        self.queues.of(cluster).try_lock().is_err()
     }
 }
 

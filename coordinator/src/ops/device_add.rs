@@ -106,6 +106,7 @@ pub fn finish(change: &mut Change, run: &Run, plan: &DeviceAdd) -> Result<Option
         state: AdminState::Online,
         tags: plan.tags.clone(),
         lost: false,
+        adopted: None,
         added: Timestamp::now(),
     });
     Ok(None)

@@ -32,7 +32,12 @@ pub async fn submit(context: &Context, id: DeviceId, forget: bool) -> Result<Ope
 }
 
 pub fn stages(plan: &DeviceDelete) -> Vec<Stage> {
-    vec![Stage::one(RemoveGroup { device: plan.device.clone(), forget: plan.forget })]
+    let DeviceDelete { device, forget } = plan.clone();
+    vec![
+        Stage::one(CondemnGroup { device: device.clone(), forget }),
+        // A failure here would leave the record of a device whose group may be gone.
+        Stage::one(RemoveGroup { device, forget }).without_return(),
+    ]
 }
 
 pub fn finish(change: &mut Change, plan: &DeviceDelete) -> Option<Resource> {
@@ -40,16 +45,50 @@ pub fn finish(change: &mut Change, plan: &DeviceDelete) -> Option<Resource> {
     None
 }
 
+/// Everything that a deletion is refused for is refused here.
+struct CondemnGroup {
+    device: Device,
+    forget: bool,
+}
+
 struct RemoveGroup {
     device: Device,
     forget: bool,
 }
 
-impl RemoveGroup {
-    async fn remove(&self, context: &Context, run: &Run) -> Result<(), StepError> {
-        let device = self.device.id;
-        context.ask(run, self.device.node, Wanted::DeviceCondemned { device }, Wait::NotAtAll).await?;
-        context.ask(run, self.device.node, Wanted::DeviceGone { device }, Wait::WhileAway).await?;
+/// Nobody waits for a disk that is to be forgotten.
+fn or_forgotten(device: &Device, forget: bool, result: Result<(), StepError>) -> Result<(), StepError> {
+    match result {
+        Err(error) if forget => {
+            tracing::warn!(device.id = %device.id, error = %error, "The disk could not be cleaned; its device is forgotten as asked.");
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+#[async_trait]
+impl Step for CondemnGroup {
+    fn name(&self) -> String {
+        format!("mark the volume group of {} for removal", self.device.name)
+    }
+
+    async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        let topology = context.state.read();
+        if topology.is_lost(self.device.id) {
+            return Ok(());
+        }
+        // After a restart of the coordinator its agent may only be on its way.
+        let cluster = topology.nodes.get(&self.device.node).map(|node| node.cluster);
+        context.greet(cluster.as_slice()).await;
+        let wanted = Wanted::DeviceCondemned { device: self.device.id };
+        let asked = context.ask(run, self.device.node, wanted, Wait::NotAtAll).await;
+        or_forgotten(&self.device, self.forget, asked.map(drop).map_err(Into::into))
+    }
+
+    /// The device keeps its record and may be deleted again. The mark on an empty group does no harm: nothing is
+    /// placed on a failed device.
+    async fn undo(&self, _: &Context, _: &Run) -> Result<(), StepError> {
         Ok(())
     }
 }
@@ -64,17 +103,13 @@ impl Step for RemoveGroup {
         if context.state.read().is_lost(self.device.id) {
             return Ok(());
         }
-        match self.remove(context, run).await {
-            Err(error) if self.forget => {
-                tracing::warn!(device.id = %self.device.id, error = %error, "The disk could not be cleaned; its device is forgotten as asked.");
-                Ok(())
-            }
-            result => result,
-        }
+        let device = self.device.id;
+        let wait = if self.forget { Wait::NotAtAll } else { Wait::WhileAway };
+        let asked = context.ask(run, self.device.node, Wanted::DeviceGone { device }, wait).await;
+        or_forgotten(&self.device, self.forget, asked.map(drop).map_err(Into::into))
     }
 
-    /// The device keeps its record and may be deleted again. The mark on an empty group does no harm: nothing is
-    /// placed on a failed device.
+    /// Asked for only while nothing has been removed.
     async fn undo(&self, _: &Context, _: &Run) -> Result<(), StepError> {
         Ok(())
     }

@@ -26,6 +26,11 @@ pub fn begin(
     if devices.iter().any(|device| change.is_moving(*device)) {
         return Err(Rejected::Busy);
     }
+    let on_them = || devices.iter().flat_map(|device| change.bricks_of(*device));
+    // A stopped volume heals nothing, so its bricks cannot move.
+    if let Some((volume, _)) = on_them().find(|(volume, _)| volume.trash.is_some()) {
+        return Err(Rejected::InTrash { name: volume.name.clone() });
+    }
     let moves = devices.iter().flat_map(|device| {
         let bricks = change.bricks_of(*device);
         bricks.map(|(volume, brick)| BrickMove {
@@ -98,6 +103,7 @@ impl MoveBrick {
         let request = ReplaceRequest { brick: self.moving.brick, to: self.moving.to, heal_check: self.heal_check };
         loop {
             context.progress.note(run.id(), &self.name, "waits for another change of the volume");
+            let mut changes = context.state.changes();
             let volume = self.moving.volume;
             let free = |topology: &Topology| {
                 let family = topology.volumes.get(&volume).is_some_and(|volume| topology.family_is_changing(volume));
@@ -112,8 +118,13 @@ impl MoveBrick {
                 Ok(_) => return Ok(Some(permit)),
                 // Its volume was deleted meanwhile.
                 Err(Rejected::NotFound) => return Ok(None),
-                // Somebody was quicker.
-                Err(Rejected::VolumeHasPendingBricks { .. } | Rejected::Busy) => {}
+                // Somebody was quicker. What he changes may still be on its way to the disk, where `until` does not see it
+                // yet: without this wait the loop would turn for as long as the disk takes, and for ever if it hangs.
+                Err(Rejected::VolumeHasPendingBricks { .. } | Rejected::Busy) => {
+                    drop(permit);
+                    // The sender is in the state, so it cannot be gone.
+                    let _ = changes.changed().await;
+                }
                 Err(Rejected::Store(error)) => return Err(error.into()),
                 Err(rejected) => return Err(StepError::Refused(rejected.to_string())),
             }

@@ -17,8 +17,9 @@ use super::context::{Context, Run};
 use super::progress::StepState;
 use super::step::{Stage, StepError};
 use super::{
-    block_create, block_delete, block_expand, brick_replace, device_add, device_delete, device_remove, device_resync,
-    disk_wipe, node_add, node_delete, volume_clone, volume_create, volume_delete, volume_expand,
+    adopt, block_create, block_delete, block_expand, brick_replace, device_add, device_delete, device_remove,
+    device_resync, disk_wipe, node_add, node_delete, pools, trash, volume_clone, volume_create, volume_delete,
+    volume_expand, volume_protect,
 };
 use crate::model::{OpState, Operation, Plan, Resource};
 use crate::state::Change;
@@ -266,12 +267,18 @@ pub fn stages(context: &Context, operation: &Operation) -> Vec<Stage> {
         Plan::VolumeDelete(plan) => volume_delete::stages(context, plan),
         Plan::VolumeExpand(plan) => volume_expand::stages(context, operation.id, plan),
         Plan::VolumeClone(plan) => volume_clone::stages(context, operation.id, plan),
+        Plan::PoolExtend(plan) => pools::stages(context, operation.id, plan),
+        Plan::VolumeTrash(plan) => trash::stages_in(context, operation.id, &plan.volume),
+        Plan::VolumeUndelete(plan) => trash::stages_out(context, operation.id, &plan.volume),
+        Plan::VolumeProtect(plan) => volume_protect::stages(context, operation.id, &plan.volume),
         Plan::BrickReplace(plan) => brick_replace::stages(context, operation.id, plan),
         Plan::DeviceRemove(plan) => device_remove::stages(context, plan),
         Plan::BlockCreate(plan) => block_create::stages(context, operation.id, plan),
         Plan::BlockExpand(plan) => block_expand::stages(plan),
         Plan::BlockDelete(plan) => block_delete::stages(plan),
         Plan::DeviceResync(plan) => device_resync::stages(context, plan),
+        Plan::Adopt(plan) => adopt::stages(context, operation.id, plan),
+        Plan::Unadopt(plan) => adopt::unadopt_stages(context, operation.id, plan),
         Plan::NodeState(_) | Plan::DeviceState(_) | Plan::BlockRestrict(_) | Plan::CleanUp(_) => Vec::new(),
     }
 }
@@ -287,16 +294,21 @@ fn finish(change: &mut Change, run: &Run) -> Result<Option<Resource>, StepError>
         | Plan::DeviceState(_)
         | Plan::BlockDelete(_)
         | Plan::BlockRestrict(_)
+        | Plan::VolumeTrash(_)
         | Plan::CleanUp(_) => Ok(None),
         Plan::VolumeCreate(plan) => volume_create::finish(change, run, &plan.volume),
         Plan::VolumeDelete(plan) => Ok(volume_delete::finish(change, &plan.volume)),
-        Plan::VolumeExpand(plan) => volume_expand::finish(change, run, plan),
+        Plan::VolumeExpand(plan) | Plan::PoolExtend(plan) => volume_expand::finish(change, run, plan),
         Plan::VolumeClone(plan) => volume_clone::finish(change, run, plan),
+        Plan::VolumeUndelete(plan) => Ok(trash::finish_out(change, &plan.volume)),
+        Plan::VolumeProtect(plan) => Ok(Some(Resource::Volume(plan.volume.id))),
         Plan::BrickReplace(plan) => brick_replace::finish(change, run, plan),
         Plan::DeviceRemove(plan) => Ok(device_remove::finish(change, plan)),
         Plan::BlockCreate(plan) => block_create::finish(change, run, plan),
         Plan::BlockExpand(plan) => block_expand::finish(change, run, plan),
         Plan::DeviceResync(plan) => Ok(device_resync::finish(change, run, plan)),
+        Plan::Adopt(plan) => Ok(adopt::finish(change, run, plan)),
+        Plan::Unadopt(plan) => Ok(adopt::unadopt_finish(change, plan)),
     }
 }
 
@@ -306,14 +318,17 @@ fn undone(change: &mut Change, run: &Run) {
         Plan::VolumeCreate(plan) => change.release(&plan.volume.bricks),
         // It was hidden when its deletion began, and is whole again.
         Plan::VolumeDelete(plan) => change.put_volume(plan.volume.clone()),
-        Plan::VolumeExpand(plan) => volume_expand::undone(change, plan),
+        Plan::VolumeExpand(plan) | Plan::PoolExtend(plan) => volume_expand::undone(change, plan),
         Plan::VolumeClone(plan) => change.release(&plan.volume.bricks),
+        Plan::VolumeTrash(plan) => trash::undone_in(change, &plan.volume),
         Plan::BrickReplace(plan) => brick_replace::undone(change, plan),
         Plan::BlockCreate(plan) => block_create::undone(change, plan),
         // It was hidden as well.
         Plan::BlockDelete(plan) => change.put_block_volume(plan.block.clone()),
         Plan::NodeAdd(_)
         | Plan::NodeDelete(_)
+        | Plan::Adopt(_)
+        | Plan::Unadopt(_)
         | Plan::DeviceAdd(_)
         | Plan::DeviceDelete(_)
         | Plan::DiskWipe(_)
@@ -323,6 +338,8 @@ fn undone(change: &mut Change, run: &Run) {
         | Plan::DeviceState(_)
         | Plan::BlockExpand(_)
         | Plan::BlockRestrict(_)
+        | Plan::VolumeUndelete(_)
+        | Plan::VolumeProtect(_)
         | Plan::CleanUp(_) => {}
     }
 }

@@ -7,7 +7,7 @@ use bricklayer_proto::ids::ClusterId;
 
 use super::candidates::candidates;
 use super::context::Context;
-use super::{Rejected, VolumeWish, volume_create};
+use super::{Rejected, VolumeWish, trash, volume_create};
 use crate::model::Volume;
 use crate::placement::{Candidate, Refusal};
 
@@ -39,8 +39,17 @@ pub async fn outlook(context: &Context, wish: VolumeWish) -> Result<Outlook, Rej
 pub fn explained(context: &Context, rejected: Rejected) -> Rejected {
     let Rejected::NoPlacement(refusals) = rejected else { return rejected };
     let topology = context.state.read();
-    let explained = refusals
-        .into_iter()
-        .map(|(cluster, refusal)| (cluster, Box::new(refusal.explained(&candidates(context, &topology, cluster)))));
+    let kept = |cluster: ClusterId| {
+        let kept = topology.volumes_of(cluster).filter(|volume| volume.trash.is_some());
+        kept.map(|volume| volume.name.to_string()).collect::<Vec<_>>()
+    };
+    let explained = refusals.into_iter().map(|(cluster, refusal)| {
+        let refusal = refusal.explained(&candidates(context, &topology, cluster));
+        let refusal = match kept(cluster) {
+            none if none.is_empty() => refusal,
+            kept => refusal.or_without_trash(kept, &candidates(context, &trash::emptied(&topology), cluster)),
+        };
+        (cluster, Box::new(refusal))
+    });
     Rejected::NoPlacement(explained.collect())
 }

@@ -17,8 +17,8 @@ pub fn able(context: &Context, topology: &Topology, cluster: ClusterId) -> Vec<N
 }
 
 pub fn is_able(context: &Context, node: NodeId) -> bool {
-    context.agents.is_attached(node)
-        && context.agents.inventory(node).is_some_and(|(inventory, _)| inventory.gluster.running)
+    let sight = context.agents.sight(node);
+    sight.attached && sight.inventory.is_some_and(|(inventory, _)| inventory.gluster.running)
 }
 
 /// Asks one host of the cluster, in turn with every other change of that cluster.
@@ -35,8 +35,13 @@ pub async fn ask_as(context: &Context, asker: &Asker, cluster: ClusterId, wanted
         Wanted::HealSeen(_) => None,
         _ => Some(context.gluster_turn(cluster).await),
     };
+    await_able(context, cluster).await;
     let mut last = None;
-    for node in await_able(context, cluster).await {
+    let nodes: Vec<NodeId> = context.state.read().nodes_of(cluster).map(|node| node.id).collect();
+    for node in nodes {
+        if !is_able(context, node) {
+            continue;
+        }
         match context.ask_as(asker, node, wanted.clone(), Wait::NotAtAll).await {
             Ok(done) => return Ok(done),
             Err(error) if is_about_the_host(&error) => last = Some(error),
@@ -111,12 +116,13 @@ pub fn is_about_the_host(error: &AgentError) -> bool {
     }
 }
 
-/// The able nodes; where there is none, waits a while for one: after a restart of the coordinator the agents come back
-/// one by one, and an operation that goes on must not fail because it was quicker.
-async fn await_able(context: &Context, cluster: ClusterId) -> Vec<NodeId> {
+/// Where no node is able, waits a while for one: after a restart of the coordinator the agents come back one by one, and an
+/// operation that goes on must not fail because it was quicker.
+async fn await_able(context: &Context, cluster: ClusterId) {
     let found = context.await_agents(context.policy.absence, || {
-        let able = able(context, &context.state.read(), cluster);
-        (!able.is_empty()).then_some(able)
+        let topology = context.state.read();
+        topology.nodes_of(cluster).any(|node| is_able(context, node.id)).then_some(())
     });
-    found.await.unwrap_or_default()
+    // Who finds none able says so itself.
+    found.await;
 }

@@ -120,7 +120,7 @@ impl Operations {
 
 fn volumes_of(plan: &Plan) -> impl Iterator<Item = &Volume> {
     let other = match plan {
-        Plan::VolumeExpand(expand) => Some(&expand.after),
+        Plan::VolumeExpand(expand) | Plan::PoolExtend(expand) => Some(&expand.after),
         Plan::BrickReplace(replace) => Some(&replace.volume),
         _ => None,
     };
@@ -155,7 +155,7 @@ fn stages(topology: &Topology) -> BTreeMap<BrickId, Stage> {
     let mut stages = BTreeMap::new();
     for operation in topology.unfinished.values() {
         match &operation.plan {
-            Plan::VolumeExpand(expand) => {
+            Plan::VolumeExpand(expand) | Plan::PoolExtend(expand) => {
                 stages.extend(expand.added().map(|brick| (brick.id, Stage::Making)));
                 stages.extend(expand.grown().map(|brick| {
                     let before = expand.before.brick(brick.id).and_then(|before| before.space.taken());
@@ -173,6 +173,19 @@ fn stages(topology: &Topology) -> BTreeMap<BrickId, Stage> {
         }
     }
     stages
+}
+
+/// A brick that nothing is done to. A pool in which a clone lives on does not go with what is in the trash.
+fn settled(topology: &Topology, brick: &Brick) -> Stage {
+    let is_kept = |volume: &Volume| volume.trash.is_some();
+    let lives_on = || {
+        let mut others = topology.bricks_of(brick.device);
+        others.any(|(volume, other)| !is_kept(volume) && other.pool_of() == brick.pool_of())
+    };
+    match topology.brick(brick.id) {
+        Some((volume, _)) if is_kept(volume) && !lives_on() => Stage::Trash,
+        _ => Stage::Whole,
+    }
 }
 
 fn ledger(
@@ -206,11 +219,11 @@ fn ledger(
         brick: brick.id,
         asked: brick.asked,
         space: brick.space,
-        stage: stages.get(&brick.id).copied().unwrap_or(Stage::Whole),
+        stage: stages.get(&brick.id).copied().unwrap_or_else(|| settled(topology, brick)),
         seen: pools.as_ref().map(|pools| match brick.space.pool {
             // Its pool is counted with another brick.
             Extents::ZERO => Extents::ZERO,
-            _ => pools.get(&brick.pool_of()).copied().unwrap_or_default(),
+            _ => pools.get(&brick.pool_lv()).copied().unwrap_or_default(),
         }),
     });
     let others = fresh.map_or_else(Vec::new, |(group, _)| others(group, &bricks));
@@ -247,16 +260,11 @@ fn disk(inventory: &Inventory, group: Option<&VolumeGroup>, device: &Device, rec
     Some(DiskSeen { size: disk.size, start: None, received })
 }
 
-/// What each pool holds, by the brick that it is named after.
-fn pools(group: &VolumeGroup, one: ExtentSize) -> BTreeMap<BrickId, Extents> {
+/// What each pool holds. By its name, as its tags may name another brick than it was made for: a clone's, to which it was
+/// passed on when that one went.
+fn pools(group: &VolumeGroup, one: ExtentSize) -> BTreeMap<LvName, Extents> {
     let pools = group.volumes.iter().filter(|volume| matches!(volume.kind, LvKind::ThinPool { .. }));
-    pools.filter_map(|pool| Some((named_after(pool)?, held(pool, one)))).collect()
-}
-
-/// The brick that a pool is named after. Its tags may name another: a clone's, to which it was passed on when the brick
-/// that it was made for went.
-fn named_after(pool: &LogicalVolume) -> Option<BrickId> {
-    pool.name.as_str().strip_prefix("tp_").and_then(|id| id.parse().ok()).or_else(|| tagged_as(pool))
+    pools.map(|pool| (pool.name.clone(), held(pool, one))).collect()
 }
 
 fn tagged_as(volume: &LogicalVolume) -> Option<BrickId> {
@@ -277,12 +285,12 @@ fn held(volume: &LogicalVolume, one: ExtentSize) -> Extents {
 /// GlusterFS keeps its snapshots in our pools.
 fn others(group: &VolumeGroup, bricks: &[&Brick]) -> Vec<OtherVolume> {
     let known: BTreeSet<BrickId> = bricks.iter().map(|brick| brick.id).collect();
-    let pools: BTreeSet<BrickId> = bricks.iter().map(|brick| brick.pool_of()).collect();
+    let pools: BTreeSet<LvName> = bricks.iter().map(|brick| brick.pool_lv()).collect();
     let one = group.space.extent_size;
     let visible = group.volumes.iter().filter(|volume| !volume.is_part_of_pool());
     let others = visible.filter_map(|volume| {
         let is_known = match volume.kind {
-            LvKind::ThinPool { .. } => named_after(volume).is_some_and(|brick| pools.contains(&brick)),
+            LvKind::ThinPool { .. } => pools.contains(&volume.name),
             LvKind::Thin { .. } => tagged_as(volume).is_some_and(|brick| known.contains(&brick)),
             LvKind::Other { .. } => false,
         };

@@ -54,6 +54,8 @@ fn is_gone(context: &Context, topology: &Topology, device: &Device) -> Result<()
     let node = topology.nodes.get(&device.node).map_or_else(|| device.node.to_string(), |node| node.name().to_owned());
     let name = device.name.clone();
     let inventory = context.agents.inventory(device.node).filter(|_| context.agents.is_attached(device.node));
+    // A report from before the device was made cannot have it, and says nothing of its disk.
+    let inventory = inventory.filter(|(_, received)| *received > device.added);
     let Some((inventory, _)) = inventory else { return Err(Rejected::DeviceUnseen { name, node }) };
     let mut groups = inventory.groups.iter();
     let is_there = groups.any(|group| {

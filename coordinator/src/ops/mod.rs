@@ -7,6 +7,7 @@
 //!
 //! Must never start a process or open a connection: the hosts are reached through [`crate::agents::AgentApi`] alone.
 
+mod adopt;
 mod audit;
 mod block_create;
 mod block_delete;
@@ -30,6 +31,7 @@ mod disk_wipe;
 mod drive;
 mod explain;
 mod gluster;
+mod gluster_watch;
 mod ledger;
 mod lost;
 mod node_add;
@@ -38,19 +40,23 @@ mod node_edit;
 mod node_state;
 mod plans;
 mod policy;
+mod pools;
 mod progress;
 mod rehearsal;
 mod rejected;
 mod step;
 mod tags;
+mod trash;
 mod volume_clone;
 mod volume_create;
 mod volume_delete;
 mod volume_expand;
 mod volume_options;
+mod volume_protect;
 mod volume_state;
 mod what_if;
 
+pub use adopt::{AdoptFrom, UnadoptWish};
 pub use audit::{ClusterAudit, ClusterScore};
 pub use block_create::BlockWish;
 pub use block_hosts::{NotServed, Unfit};
@@ -63,16 +69,19 @@ pub use context::{BlockPolicy, Context, Policy, UnknownNode};
 pub use device_add::DeviceWish;
 pub use disk_wipe::WipeOutlook;
 pub use explain::Outlook;
+pub use gluster_watch::{GlusterView, RepairPolicy, watch as watch_gluster};
 pub use ledger::{Basis, DeviceLedger, DiskSeen, LedgerOf, OtherVolume};
 pub use node_add::NodeWish;
 pub use node_edit::NodeEdit;
 pub use plans::{BrickChange, DeviceForecast, KeptPlan, PlannedBrick};
 pub use policy::{PolicyOf, PolicyThere};
+pub use pools::{PoolView, watch as watch_pools};
 pub use progress::{StepState, StepView};
 pub use rehearsal::Rehearsal;
 pub use rejected::{ClusterRefusal, Rejected};
 pub use tags::{TagChange, Tagged};
-pub use volume_create::{VolumeWish, bricks_of};
+pub use trash::{Keep, TrashPolicy, expire as expire_trash, read_keep};
+pub use volume_create::{VolumeWish, bricks_of, options_of};
 pub use volume_options::{BadOption, read as read_volume_options};
 pub use volume_state::{BrickHealth, VolumeHealth};
 pub use what_if::{MOST_IN_A_SIMULATION, Supposition};
@@ -87,6 +96,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agents::AgentApi;
+use crate::exports;
 use crate::model::{AdminState, BlockRestriction, BlockVolume, Operation, Tags, Topology, Volume};
 use crate::placement::what_if::Outcome;
 use crate::state::State;
@@ -106,6 +116,8 @@ enum Begun {
 fn whole(topology: &Topology, id: VolumeId) -> Result<Volume, Rejected> {
     let changing = topology.is_changing(id);
     match topology.volumes.get(&id) {
+        // As if it were deleted: whoever deletes it a second time learns that it is.
+        Some(volume) if volume.trash.is_some() => Err(Rejected::NotFound),
         Some(volume) if changing || topology.family_is_changing(volume) => Err(Rejected::Busy),
         Some(volume) => Ok(Volume::clone(volume)),
         // It is being made or deleted, and hidden meanwhile.
@@ -158,6 +170,12 @@ impl Operations {
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.context.policy
+    }
+
+    /// What became of the store's exports; `None` where none are made.
+    #[must_use]
+    pub fn exports(&self) -> Option<exports::Seen> {
+        self.context.exports.seen()
     }
 
     #[must_use]
@@ -268,8 +286,23 @@ impl Operations {
         self.begin(volume_create::submit(&self.context, wish).await.map_err(|no| self.explained(no))?)
     }
 
-    pub async fn volume_delete(&self, id: VolumeId) -> Result<OperationId, Rejected> {
-        self.begin(volume_delete::submit(&self.context, id).await?)
+    pub async fn volume_delete(&self, id: VolumeId, keep: Keep) -> Result<OperationId, Rejected> {
+        self.begin(trash::delete(&self.context, id, keep).await?)
+    }
+
+    /// Takes a volume out of the trash: it serves again.
+    pub async fn volume_undelete(&self, id: VolumeId) -> Result<OperationId, Rejected> {
+        self.begin(trash::submit_out(&self.context, id).await?)
+    }
+
+    /// Ends a volume in the trash before its time.
+    pub async fn trash_end(&self, id: VolumeId) -> Result<OperationId, Rejected> {
+        self.begin(trash::submit_end(&self.context, id).await?)
+    }
+
+    /// Whether the volume may be deleted.
+    pub async fn volume_protect(&self, id: VolumeId, protected: bool) -> Result<OperationId, Rejected> {
+        self.begin(volume_protect::submit(&self.context, id, protected).await?)
     }
 
     /// Makes the volume `more` larger.
@@ -301,6 +334,11 @@ impl Operations {
 
     pub async fn brick_replace(&self, request: ReplaceRequest) -> Result<OperationId, Rejected> {
         self.begin(brick_replace::submit(&self.context, request, None).await?)
+    }
+
+    /// Gives back what was adopted.
+    pub async fn unadopt(&self, wish: UnadoptWish) -> Result<OperationId, Rejected> {
+        self.begin(adopt::unadopt(&self.context, wish).await?)
     }
 
     /// What is left to heal, brick by brick, as GlusterFS says now.

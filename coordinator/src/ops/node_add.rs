@@ -1,7 +1,7 @@
 //! A host becomes a node: its agent is known already, its glusterd joins the trusted storage pool.
 
 use async_trait::async_trait;
-use bricklayer_proto::ids::{ClusterId, NodeId};
+use bricklayer_proto::ids::{ClusterId, NodeId, OperationId};
 use bricklayer_proto::names::HostName;
 use bricklayer_proto::task::Wanted;
 
@@ -105,6 +105,20 @@ pub fn finish(change: &mut Change, plan: &NodeAdd) -> Option<Resource> {
     Some(Resource::Node(plan.node.id))
 }
 
+/// Whether the node of this operation is the first of its cluster, once that is certain: of two that are added to an empty
+/// cluster at once, the later one joins the pool of the earlier one rather than found another.
+fn founds_pool(topology: &Topology, cluster: ClusterId, own: OperationId) -> Option<bool> {
+    if topology.nodes_of(cluster).next().is_some() {
+        return Some(false);
+    }
+    let adds = topology.unfinished.values().filter_map(|operation| match &operation.plan {
+        Plan::NodeAdd(add) if add.node.cluster == cluster => Some((operation.started, operation.id)),
+        _ => None,
+    });
+    let first = adds.min().map(|(_, id)| id);
+    (first.is_none() || first == Some(own)).then_some(true)
+}
+
 struct JoinPool {
     node: Node,
 }
@@ -116,10 +130,11 @@ impl Step for JoinPool {
     }
 
     async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
-        let first = context.state.read().nodes_of(self.node.cluster).next().is_none();
+        let cluster = self.node.cluster;
+        let founds = context.state.until(|topology| founds_pool(topology, cluster, run.id())).await;
         match self.node.storage_host() {
             // A pool of one needs nobody's consent.
-            Some(host) if !first => {
+            Some(host) if !founds => {
                 let wanted = Wanted::Peer { host: host.clone() };
                 gluster::ask(context, run, self.node.cluster, wanted).await?;
                 Ok(())

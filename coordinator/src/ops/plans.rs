@@ -8,16 +8,18 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, OperationId, VolumeId};
+use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::inventory::GroupSpace;
+use bricklayer_proto::names::VgName;
 use bricklayer_proto::size::Extents;
 use jiff::{SignedDuration, Timestamp};
 
 use super::candidates::{candidates, space};
 use super::context::Context;
 use super::rehearsal::Rehearsal;
-use super::{Operations, Rejected, brick_replace, volume_create};
-use crate::model::{Brick, Device, Map, Operation, Plan, Topology, Volume};
+use super::{AdoptFrom, Operations, Rejected, adopt, brick_replace, volume_create};
+use crate::adopt::{Choices, Takeover};
+use crate::model::{Adopt, Brick, Device, Map, Operation, Plan, Topology, Volume};
 use crate::placement::{Candidate, DeviceSpace, Terms};
 
 /// How long a plan is kept.
@@ -85,6 +87,8 @@ struct Footing {
     devices: BTreeMap<DeviceId, (Candidate, Map<BrickId, Arc<Brick>>)>,
     /// Those that are there already.
     volumes: BTreeMap<VolumeId, Arc<Volume>>,
+    /// Of an adoption: LVM's number of each group's state.
+    groups: BTreeMap<(NodeId, VgName), u64>,
 }
 
 impl Plans {
@@ -136,6 +140,30 @@ impl Operations {
         let now = Instant::now();
         self.plans.keep(Kept { plan: Arc::clone(&plan), operation, footing, until: now + PLAN_LIFE }, now);
         Ok(plan)
+    }
+
+    /// What of others could be taken over, by what the hosts show now; kept as a plan where nothing stands in the way and
+    /// something is to be done.
+    pub async fn adoption(&self, from: AdoptFrom, choices: &Choices) -> (Takeover, Option<Arc<KeptPlan>>) {
+        let takeover = adopt::outlook(&self.context, from, choices).await;
+        if takeover.is_blocked() || takeover.adopt == Adopt::default() {
+            return (takeover, None);
+        }
+        let groups = adopt::groups_of(&self.context, &takeover.adopt);
+        let operation = Operation::begun(Plan::Adopt(takeover.adopt.clone()));
+        let life = SignedDuration::try_from(PLAN_LIFE).unwrap_or_default();
+        let plan = Arc::new(KeptPlan {
+            id: operation.id,
+            rehearsal: self.rehearsal_of(&operation),
+            version: self.topology().version,
+            expires: Timestamp::now().checked_add(life).unwrap_or(Timestamp::MAX),
+            bricks: Vec::new(),
+            devices: Vec::new(),
+        });
+        let now = Instant::now();
+        let footing = Footing { groups, ..Footing::default() };
+        self.plans.keep(Kept { plan: Arc::clone(&plan), operation, footing, until: now + PLAN_LIFE }, now);
+        (takeover, Some(plan))
     }
 
     /// All that are kept, the oldest first.
@@ -291,7 +319,7 @@ impl Footing {
             wanted.iter().find_map(|id| topology.nodes.get(&topology.devices.get(id)?.node)).map(|node| node.cluster);
         let devices = devices(context, topology, cluster, &wanted);
         let terms = cluster.map(|cluster| context.terms(topology, cluster));
-        Ok(Self { cluster, terms, devices, volumes })
+        Ok(Self { cluster, terms, devices, volumes, groups: BTreeMap::new() })
     }
 
     /// Within a change: whether everything is as it was.
@@ -334,6 +362,7 @@ impl Footing {
                     moved.push("what is to be emptied is being changed".to_owned());
                 }
             }
+            Plan::Adopt(adopt) => moved.extend(adopt::moved(context, topology, adopt, &self.groups)),
             _ => {}
         }
         if moved.is_empty() { Ok(()) } else { Err(Rejected::PlanIsStale { moved }) }

@@ -62,6 +62,19 @@ pub enum Rejected {
     NoEligibleCluster(Vec<(ClusterId, ClusterRefusal)>),
     #[error("{}", several(.0, "Unable to create volume on any cluster:"))]
     NoPlacement(Vec<(ClusterId, Box<Refusal>)>),
+    #[error("volume {name} is protected against deletion\nTo take that back: `bricklayer volume unprotect {name}`")]
+    Protected { name: VolumeName },
+    #[error(
+        "volume {name} is in the trash\nTake it out, `bricklayer volume undelete {name}`, or end it, `bricklayer trash empty \
+         {name}`"
+    )]
+    InTrash { name: VolumeName },
+    #[error("volume {name} is not in the trash\nSee `bricklayer trash list`")]
+    NotInTrash { name: VolumeName },
+    #[error(
+        "there is nothing to keep of volume {name}: it holds block volumes, and has none any more\nDelete it without --keep"
+    )]
+    NothingToKeep { name: VolumeName },
     #[error("Cannot delete volume containing the Heketi database")]
     DatabaseVolume,
     /// heketi's text for everything that another operation holds.
@@ -98,6 +111,10 @@ pub enum Rejected {
          moving bricks, and for removing devices and nodes. Of all else `--dry-run` shows what it would do."
     )]
     CannotBeKept,
+    #[error(
+        "it cannot be given back: {0}\nWhat Bricklayer made can be deleted, or moved away first; see docs/operations/move-from-heketi.md"
+    )]
+    CannotGiveBack(String),
     #[error("no node is in zone {zone}\nThere are nodes in: {}", zones.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
     NoSuchZone { zone: u32, zones: BTreeSet<u32> },
     #[error("Device id {0} not found")]
@@ -152,7 +169,7 @@ pub enum Rejected {
     )]
     DeviceIsThere { name: DevicePath, node: String },
     #[error(
-        "{name} on {node} cannot be declared lost: the host is away, so nobody knows how its disk is\nBring the host up, or \
+        "{name} on {node} cannot be declared lost: the host is away, or has not told of it yet, so nobody knows how its disk is\nBring the host up, or \
          declare it lost itself: `bricklayer node lost {node}`"
     )]
     DeviceUnseen { name: DevicePath, node: String },
@@ -189,6 +206,11 @@ pub enum ClusterRefusal {
     NoKind,
     #[error("Volume name '{0}' already in use")]
     NameTaken(VolumeName),
+    #[error(
+        "Volume name '{0}' already in use\nBy a volume in the trash: `bricklayer volume undelete {0}` takes it out, \
+         `bricklayer trash empty {0}` ends it"
+    )]
+    NameInTrash(VolumeName),
     #[error("Cluster has {count} volumes and limit is {limit}")]
     TooManyVolumes { count: usize, limit: usize },
 }

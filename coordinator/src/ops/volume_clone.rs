@@ -15,7 +15,7 @@ use super::context::{Context, Run, Wait};
 use super::step::{Stage, Step, StepError};
 use super::volume_create::{self, StartVolume};
 use super::{Rejected, gluster, whole};
-use crate::model::{Brick, FIRST_GENERATION, Operation, Plan, Resource, Volume, VolumeClone};
+use crate::model::{Brick, FIRST_GENERATION, LvNames, Operation, Plan, Resource, Volume, VolumeClone};
 use crate::state::Change;
 
 pub async fn submit(context: &Context, id: VolumeId, name: Option<VolumeName>) -> Result<Operation, Rejected> {
@@ -59,6 +59,8 @@ fn in_the_same_pool(origin: &Brick) -> Brick {
         space: BrickSpace { volume: origin.space.volume, pool: Extents::ZERO, metadata: Extents::ZERO },
         path: None,
         pool: Some(origin.pool_of()),
+        names: LvNames { volume: None, pool: origin.names.pool.clone() },
+        adopted: false,
         generation: FIRST_GENERATION,
         ..origin.clone()
     }

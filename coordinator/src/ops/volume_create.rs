@@ -18,8 +18,8 @@ use super::step::{Stage, Step, StepError};
 use super::volume_options::{self, VolumeOptions};
 use super::{Rejected, gluster};
 use crate::model::{
-    BlockRestriction, Brick, Cluster, Durability, FIRST_GENERATION, Operation, Plan, Resource, Snapshot, Topology,
-    Volume, VolumeCreate,
+    BlockRestriction, Brick, Cluster, Durability, FIRST_GENERATION, LvNames, Operation, Plan, Resource, Snapshot,
+    Topology, Volume, VolumeCreate,
 };
 use crate::placement::{self, Placement, Wish};
 use crate::state::Change;
@@ -77,6 +77,8 @@ pub fn planned(context: &Context, topology: &Topology, wish: VolumeWish) -> Resu
         options: wish.options,
         block: wish.block,
         restriction: BlockRestriction::None,
+        protected: false,
+        trash: None,
         snapshot: wish.snapshot,
         bricks: bricks_of(&placement),
     })
@@ -147,7 +149,11 @@ pub fn eligible(
         } else if (block && !cluster.block) || (!block && !cluster.file) {
             Some(ClusterRefusal::OtherKind)
         } else if topology.name_is_taken(cluster.id, name.as_str()) {
-            Some(ClusterRefusal::NameTaken(name.clone()))
+            let mut volumes = topology.volumes_of(cluster.id);
+            match volumes.any(|other| other.trash.is_some() && other.name == *name) {
+                true => Some(ClusterRefusal::NameInTrash(name.clone())),
+                false => Some(ClusterRefusal::NameTaken(name.clone())),
+            }
         } else if count >= limit {
             Some(ClusterRefusal::TooManyVolumes { count, limit })
         } else {
@@ -203,6 +209,8 @@ pub fn bricks(placement: &Placement, first: u32) -> Vec<Brick> {
                 space: placed.space,
                 path: None,
                 pool: None,
+                names: LvNames::default(),
+                adopted: false,
                 generation: FIRST_GENERATION,
             });
         }

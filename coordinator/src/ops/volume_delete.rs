@@ -20,31 +20,50 @@ use crate::state::Change;
 const DATABASE_VOLUME: &str = "heketidbstorage";
 
 pub async fn submit(context: &Context, id: VolumeId) -> Result<Operation, Rejected> {
-    if let Some(volume) = context.state.read().volumes.get(&id) {
-        context.greet(&[volume.cluster]).await;
-    }
+    greet_pool(context, id).await;
     context
         .state
         .change(|change| {
             let volume = whole(change, id)?;
-            if volume.name.as_str() == DATABASE_VOLUME {
-                return Err(Rejected::DatabaseVolume);
-            }
-            if change.blocks_in(id).next().is_some() || change.blocks_changing_in(id).next().is_some() {
-                return Err(Rejected::HoldsBlockVolumes);
-            }
-            // GlusterFS forgets no volume while a peer is away, and no peer while it is in a volume.
-            let is_lost = |brick: &&Brick| change.nodes.get(&brick.node).is_none_or(|node| node.lost);
-            if let Some(brick) = volume.bricks.iter().find(is_lost) {
-                return Err(Rejected::BrickIsLost { name: volume.name.clone(), node: host_name(change, brick) });
-            }
-            let parked = someone_is_away(context, change, &volume);
-            change.remove_volume(id);
-            let operation = Operation::begun(Plan::VolumeDelete(VolumeDelete { volume, parked }));
-            change.put_operation(operation.clone());
-            Ok(operation)
+            begin(context, change, volume)
         })
         .await
+}
+
+/// Whether a host is away decides how a volume goes, so those that are just coming back are waited for.
+pub async fn greet_pool(context: &Context, id: VolumeId) {
+    if let Some(volume) = context.state.read().volumes.get(&id) {
+        context.greet(&[volume.cluster]).await;
+    }
+}
+
+/// The deletion of a volume that nothing else changes, be it in the trash or not.
+pub fn begin(context: &Context, change: &mut Change, volume: Volume) -> Result<Operation, Rejected> {
+    may_go(change, &volume)?;
+    // GlusterFS forgets no volume while a peer is away, and no peer while it is in a volume.
+    let is_lost = |brick: &&Brick| change.nodes.get(&brick.node).is_none_or(|node| node.lost);
+    if let Some(brick) = volume.bricks.iter().find(is_lost) {
+        return Err(Rejected::BrickIsLost { name: volume.name.clone(), node: host_name(change, brick) });
+    }
+    let parked = someone_is_away(context, change, &volume);
+    change.remove_volume(volume.id);
+    let operation = Operation::begun(Plan::VolumeDelete(VolumeDelete { volume, parked }));
+    change.put_operation(operation.clone());
+    Ok(operation)
+}
+
+/// What stands in the way of a deletion, now or by way of the trash.
+pub fn may_go(topology: &Topology, volume: &Volume) -> Result<(), Rejected> {
+    if volume.name.as_str() == DATABASE_VOLUME {
+        return Err(Rejected::DatabaseVolume);
+    }
+    if volume.protected {
+        return Err(Rejected::Protected { name: volume.name.clone() });
+    }
+    if topology.blocks_in(volume.id).next().is_some() || topology.blocks_changing_in(volume.id).next().is_some() {
+        return Err(Rejected::HoldsBlockVolumes);
+    }
+    Ok(())
 }
 
 fn someone_is_away(context: &Context, topology: &Topology, volume: &Volume) -> bool {
@@ -53,7 +72,7 @@ fn someone_is_away(context: &Context, topology: &Topology, volume: &Volume) -> b
 
 pub fn stages(context: &Context, plan: &VolumeDelete) -> Vec<Stage> {
     let volume = &plan.volume;
-    let stop = Stage::one(StopVolume { volume: volume.clone() });
+    let stop = Stage::one(StopVolume { volume: volume.clone(), ran: volume.trash.is_none() });
     let forget = ForgetVolume { volume: volume.clone(), parked: plan.parked };
     let bricks = RemoveBrick::each(context, volume, &volume.bricks);
     if plan.parked {
@@ -70,8 +89,10 @@ pub fn finish(change: &mut Change, volume: &Volume) -> Option<Resource> {
     None
 }
 
-struct StopVolume {
-    volume: Volume,
+pub struct StopVolume {
+    pub volume: Volume,
+    /// What lay in the trash was stopped before, and stays so.
+    pub ran: bool,
 }
 
 #[async_trait]
@@ -85,9 +106,11 @@ impl Step for StopVolume {
         Ok(())
     }
 
-    /// The deletion was refused: the volume serves again.
+    /// It was refused: the volume serves again.
     async fn undo(&self, context: &Context, run: &Run) -> Result<(), StepError> {
-        gluster::ask(context, run, self.volume.cluster, Wanted::VolumeStarted(self.volume.key())).await?;
+        if self.ran {
+            gluster::ask(context, run, self.volume.cluster, Wanted::VolumeStarted(self.volume.key())).await?;
+        }
         Ok(())
     }
 }

@@ -65,7 +65,11 @@ pub async fn rebalance_start(context: &Context, id: VolumeId) -> Result<Rebalanc
 
 fn volume(context: &Context, id: VolumeId) -> Result<Volume, Rejected> {
     let topology = context.state.read();
-    topology.volumes.get(&id).map(|volume| Volume::clone(volume)).ok_or(Rejected::NotFound)
+    let volume = topology.volumes.get(&id).ok_or(Rejected::NotFound)?;
+    match volume.trash {
+        Some(_) => Err(Rejected::InTrash { name: volume.name.clone() }),
+        None => Ok(Volume::clone(volume)),
+    }
 }
 
 fn not_seen(error: StepError) -> Rejected {

@@ -38,12 +38,16 @@ pub async fn simulate(context: &Context, supposed: Supposition) -> Result<Outcom
 }
 
 fn as_it_is(context: &Context, topology: &Topology, id: ClusterId) -> Result<ClusterAsItIs, Rejected> {
-    let volumes = topology
-        .volumes_of(id)
-        .map(|volume| volume_as_it_is(context, topology, volume))
-        .collect::<Result<Vec<_>, _>>()?;
-    let room_for_volumes = context.policy.most_volumes_per_cluster.saturating_sub(volumes.len());
+    let volumes =
+        live(topology, id).map(|volume| volume_as_it_is(context, topology, volume)).collect::<Result<Vec<_>, _>>()?;
+    // Those in the trash count: GlusterFS has them.
+    let room_for_volumes = context.policy.most_volumes_per_cluster.saturating_sub(topology.number_of_volumes(id));
     Ok(ClusterAsItIs { id, candidates: candidates(context, topology, id), volumes, room_for_volumes })
+}
+
+/// What lies in the trash takes its space, and is not healed.
+fn live(topology: &Topology, id: ClusterId) -> impl Iterator<Item = &std::sync::Arc<Volume>> {
+    topology.volumes_of(id).filter(|volume| volume.trash.is_none())
 }
 
 fn volume_as_it_is(context: &Context, topology: &Topology, volume: &Volume) -> Result<VolumeAsItIs, Rejected> {

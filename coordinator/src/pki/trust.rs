@@ -81,6 +81,8 @@ pub struct NewInvitation {
     /// The name belongs to a node that enrolled before, which is to come back with a new key. All older certificates of
     /// that node end with its use, and so does a revocation.
     pub rejoin: bool,
+    /// The id that it is to have, as one of heketi's nodes has it already; a new one where there is none.
+    pub node: Option<NodeId>,
 }
 
 /// An invitation, once and never again with its secret.
@@ -114,6 +116,10 @@ pub enum InviteError {
          invite {name} --rejoin`"
     )]
     NameTaken { name: HostName, node: NodeId },
+    #[error("node {node} is {name} already")]
+    NodeTaken { name: HostName, node: NodeId },
+    #[error("{name} has enrolled as node {node}, and who rejoins keeps his id")]
+    OtherNode { name: HostName, node: NodeId },
     #[error("no agent has enrolled as {0}, so none can rejoin under that name")]
     NobodyToRejoin(HostName),
     #[error("an invitation lives at least a minute and at most {} days", LONGEST_INVITATION_LIFE.as_hours() / 24)]
@@ -408,12 +414,26 @@ impl Trust {
         match (known.by_name(wanted.name.as_str()), wanted.rejoin) {
             (Some((node, _)), false) => return Err(InviteError::NameTaken { name: wanted.name, node }),
             (None, true) => return Err(InviteError::NobodyToRejoin(wanted.name)),
-            (Some((enrolled, _)), true) => node = enrolled,
+            (Some((enrolled, _)), true) => {
+                if wanted.node.is_some_and(|node| node != enrolled) {
+                    return Err(InviteError::OtherNode { name: wanted.name, node: enrolled });
+                }
+                node = enrolled;
+            }
             (None, false) => {}
+        }
+        if let Some(id) = wanted.node.filter(|_| !wanted.rejoin) {
+            let invited = known.invitations.values().filter(|open| open.used.is_none() && open.expires >= now);
+            let invited = invited.filter(|open| open.name != wanted.name).find(|open| open.node == id);
+            let taken = known.agents.get(&id).map(|agent| &agent.name).or(invited.map(|open| &open.name));
+            if let Some(name) = taken {
+                return Err(InviteError::NodeTaken { name: name.clone(), node: id });
+            }
+            node = id;
         }
         for (id, older) in &known.invitations {
             let open_for_same_name = older.used.is_none() && older.name == wanted.name;
-            if open_for_same_name && !wanted.rejoin {
+            if open_for_same_name && !wanted.rejoin && wanted.node.is_none() {
                 node = older.node;
             }
             if open_for_same_name || older.expires + REMEMBERED < now {

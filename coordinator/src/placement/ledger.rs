@@ -169,6 +169,15 @@ pub enum Stage {
         from: Extents,
     },
     Leaving,
+    /// Its volume was deleted, and is kept for a while.
+    Trash,
+}
+
+impl Stage {
+    /// Whether nothing is under way with it.
+    fn is_settled(self) -> bool {
+        matches!(self, Self::Whole | Self::Trash)
+    }
 }
 
 /// Where every byte of a disk went. The classes and what is unaccounted for add up to the total, to the byte.
@@ -194,6 +203,8 @@ pub enum Class {
     PoolMetadata,
     /// LVM's spare of the largest pool metadata, one per group.
     MetadataSpare,
+    /// All of the bricks of deleted volumes that are kept for a while.
+    Trash,
     /// What LVM has of bricks that are being made, grown or taken away.
     UnderWay,
     /// Logical volumes with our tags that no record knows.
@@ -210,12 +221,13 @@ pub enum Class {
 }
 
 impl Class {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::BrickData,
         Self::Rounding,
         Self::SnapshotRoom,
         Self::PoolMetadata,
         Self::MetadataSpare,
+        Self::Trash,
         Self::UnderWay,
         Self::Orphans,
         Self::Foreign,
@@ -234,6 +246,7 @@ impl fmt::Display for Class {
             Self::SnapshotRoom => "snapshot-room",
             Self::PoolMetadata => "pool-metadata",
             Self::MetadataSpare => "metadata-spare",
+            Self::Trash => "trash",
             Self::UnderWay => "under-way",
             Self::Orphans => "orphans",
             Self::Foreign => "foreign",
@@ -300,7 +313,7 @@ impl BrickLine {
     /// Whether LVM has something else of it than the records say, with nothing under way.
     #[must_use]
     pub fn differs(&self) -> bool {
-        self.stage == Stage::Whole && self.seen.is_some_and(|seen| seen != self.taken())
+        self.stage.is_settled() && self.seen.is_some_and(|seen| seen != self.taken())
     }
 }
 
@@ -314,6 +327,7 @@ impl Ledger {
         let sum = |part: fn(&BrickLine) -> ByteSize| -> ByteSize {
             lines.iter().filter(|line| line.stage == Stage::Whole).map(part).sum()
         };
+        let trash: ByteSize = lines.iter().filter(|line| line.stage == Stage::Trash).map(BrickLine::taken).sum();
         let under_way: ByteSize = books.bricks.iter().filter_map(|brick| Some(in_bytes(made_so_far(brick)?))).sum();
         let promised = in_bytes(promised(books));
         let free = in_bytes(books.free);
@@ -325,6 +339,7 @@ impl Ledger {
                 Class::SnapshotRoom => sum(|line| line.snapshot_room),
                 Class::PoolMetadata => sum(|line| line.metadata),
                 Class::MetadataSpare => in_bytes(books.spare),
+                Class::Trash => trash,
                 Class::UnderWay => under_way,
                 Class::Orphans => in_bytes(books.orphans),
                 Class::Foreign => in_bytes(books.foreign),
@@ -353,10 +368,10 @@ impl Ledger {
     }
 }
 
-/// What LVM has of a brick that is under way; `None` for one that is whole.
+/// What LVM has of a brick that is under way; `None` for one that is settled.
 fn made_so_far(brick: &Booked) -> Option<Extents> {
     let by_the_record = match brick.stage {
-        Stage::Whole => return None,
+        Stage::Whole | Stage::Trash => return None,
         Stage::Making => Extents::ZERO,
         Stage::Growing { from } => from,
         Stage::Leaving => brick.space.taken().unwrap_or_default(),

@@ -48,6 +48,10 @@ pub enum Relaxed {
     InService {
         devices: Vec<OutOfService>,
     },
+    /// These deleted volumes, which are kept for a while, are gone.
+    EmptyTrash {
+        volumes: Vec<String>,
+    },
     /// Devices with any tags are taken.
     AnyTags {
         instead_of: TagMatch,
@@ -100,6 +104,17 @@ impl Refusal {
     pub fn explained(self, candidates: &[Candidate]) -> Self {
         let relaxations = relaxations(&self.wish, self.largest, candidates);
         Self { relaxations, ..self }
+    }
+}
+
+impl Refusal {
+    /// With the word that it would fit without what is in the trash, if so. `candidates`: the devices as they would be.
+    #[must_use]
+    pub fn or_without_trash(mut self, volumes: Vec<String>, candidates: &[Candidate]) -> Self {
+        let look = Look { wish: &self.wish, candidates, pool: Pool::of(candidates.iter()) };
+        let found = look.proven(Relaxed::EmptyTrash { volumes }, self.wish.clone());
+        self.relaxations.splice(0..0, found);
+        self
     }
 }
 
@@ -401,6 +416,9 @@ impl Relaxation {
                     .collect();
                 format!("if {}", devices.join(" and "))
             }
+            Relaxed::EmptyTrash { volumes } => {
+                format!("if the trash were emptied of {} (`bricklayer trash empty`)", volumes.join(", "))
+            }
             Relaxed::AnyTags { instead_of } => format!("without the rule {instead_of}"),
             Relaxed::TagRule { without } => format!("without the policy's rule {without}"),
             Relaxed::Reserve => "with nothing kept in reserve".to_owned(),
@@ -460,6 +478,7 @@ impl Relaxed {
                 }
             }),
             Self::InService { .. }
+            | Self::EmptyTrash { .. }
             | Self::AnyTags { .. }
             | Self::TagRule { .. }
             | Self::Reserve

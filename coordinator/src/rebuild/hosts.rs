@@ -263,6 +263,7 @@ fn assumed(id: DeviceId, group: &Group<'_>, host: &HostEvidence, now: Timestamp)
         tags: Tags::new(),
         lost: false,
         space: None,
+        adopted: group.seen.adopted.then(|| group.seen.name.clone()),
         added: now,
     })
 }

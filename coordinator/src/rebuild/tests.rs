@@ -17,11 +17,11 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::{Difference, Evidence, HostEvidence, PoolEvidence, Rebuilt, rebuild};
-use crate::keepsake::document::{self, FORMAT};
+use crate::keepsake::document::FORMAT;
 use crate::keepsake::{InstallationDocument, VolumesDocument};
 use crate::model::{
-    AdminState, BlockRestriction, Brick, Cluster, Device, DiskIdentity, Durability, Node, Policies, Snapshot, Tags,
-    Volume, Zone,
+    AdminState, BlockRestriction, Brick, Cluster, Device, DiskIdentity, Durability, LvNames, Node, Policies, Snapshot,
+    Tags, Trash, Volume, Zone,
 };
 use crate::pki::AgentRecord;
 use crate::placement::{Policy, Reserve};
@@ -50,6 +50,8 @@ struct Wish {
     options: Vec<String>,
     gid: u32,
     restriction: BlockRestriction,
+    protected: bool,
+    trash: Option<Trash>,
     at: usize,
 }
 
@@ -70,8 +72,9 @@ fn wish() -> impl Strategy<Value = Wish> {
         Just(Layout::Disperse { data: 2, redundancy: 1 }),
     ];
     let options = prop::collection::vec(Just("nfs.disable on".to_owned()), 0..2);
-    (layout, 1..3_u32, 1..9_u64, 1000..2000_u32, options, 0..3000_u32, any::<bool>(), any::<usize>()).prop_map(
-        |(layout, sets, gib, factor_milli, options, gid, locked, at)| Wish {
+    let kept = (any::<bool>(), any::<bool>());
+    (layout, 1..3_u32, 1..9_u64, 1000..2000_u32, options, 0..3000_u32, any::<bool>(), any::<usize>(), kept).prop_map(
+        |(layout, sets, gib, factor_milli, options, gid, locked, at, (protected, trashed))| Wish {
             layout,
             sets,
             gib,
@@ -79,6 +82,9 @@ fn wish() -> impl Strategy<Value = Wish> {
             options,
             gid,
             restriction: if locked { BlockRestriction::Locked } else { BlockRestriction::None },
+            protected,
+            trash: trashed
+                .then(|| Trash { since: NOW, until: Timestamp::from_second(NOW.as_second() + 86_400).unwrap() }),
             at: at % 1000,
         },
     )
@@ -115,6 +121,8 @@ fn volume(shape: &Shape, number: usize, wish: &Wish) -> Volume {
             space: BrickSpace::thin(asked, pool, ONE).unwrap(),
             path: Some(at.brick_path()),
             pool: None,
+            names: LvNames::default(),
+            adopted: false,
             generation: 1 + u64::from(index % 2),
         }
     });
@@ -130,6 +138,8 @@ fn volume(shape: &Shape, number: usize, wish: &Wish) -> Volume {
         block: wish.restriction != BlockRestriction::None,
         restriction: wish.restriction,
         snapshot: Snapshot { enable: wish.factor_milli > 1000, factor_milli: wish.factor_milli },
+        protected: wish.protected,
+        trash: wish.trash,
         bricks: bricks.collect(),
     }
 }
@@ -182,6 +192,7 @@ fn records(shape: &Shape) -> Records {
                 state: state(dice >> 8),
                 tags: Tags::new(),
                 lost: false,
+                adopted: None,
                 added: NOW,
             });
         }
@@ -252,6 +263,7 @@ fn inventories(records: &Records) -> BTreeMap<NodeId, Inventory> {
             }],
             tags: Some(GroupTags { installation: INSTALLATION, node: device.node, device: device.id }),
             condemned: false,
+            adopted: false,
             volumes: Vec::new(),
         };
         groups.insert(device.id, (device.node, group));
@@ -274,6 +286,7 @@ fn inventories(records: &Records) -> BTreeMap<NodeId, Inventory> {
                 pool_lv,
                 size: brick.space.volume.to_bytes(ONE).unwrap(),
                 condemned: false,
+                adopted: false,
                 fstab: Some(at.clone()),
                 mounted: Some(at),
                 path: brick.path.clone(),
@@ -293,7 +306,7 @@ fn in_gluster(records: &Records) -> Vec<GlusterVolumeSeen> {
     let volumes = records.volumes.iter().map(|volume| GlusterVolumeSeen {
         name: volume.name.clone(),
         id: Some(volume.id.to_string()),
-        started: true,
+        started: volume.trash.is_none(),
         bricks: volume.bricks.iter().map(address).collect(),
     });
     volumes.collect()
@@ -304,7 +317,6 @@ fn evidence(records: &Records, keep: bool) -> Evidence {
     let topology = assemble(records.clone());
     let agents: BTreeMap<NodeId, AgentRecord> = records.nodes.iter().map(|node| (node.id, agent(node))).collect();
     let document = InstallationDocument::of(&topology, INSTALLATION, agents.clone());
-    let mut volumes = document::by_host(&topology);
     let mut inventories = inventories(records);
     let mut records_on: BTreeMap<NodeId, BTreeMap<BrickId, VolumeRecord>> = BTreeMap::new();
     for volume in &records.volumes {
@@ -313,12 +325,11 @@ fn evidence(records: &Records, keep: bool) -> Evidence {
         }
     }
     let hosts = records.nodes.iter().map(|node| {
-        let has = volumes.remove(&node.id).unwrap_or_default();
         let kept = VolumesDocument {
             format: FORMAT,
             installation: INSTALLATION,
             node: node.id,
-            volumes: has.volumes.iter().map(|volume| Volume::clone(volume)).collect(),
+            volumes: topology.volumes_on(node.id).into_values().map(|volume| Volume::clone(volume)).collect(),
             block_volumes: Vec::new(),
             sealed: BTreeMap::new(),
         };
@@ -357,6 +368,8 @@ fn three() -> Records {
         options: Vec::new(),
         gid: 0,
         restriction: BlockRestriction::None,
+        protected: false,
+        trash: None,
         at: 0,
     };
     records(&Shape { nodes: 3, devices: 1, volumes: vec![wish], dice: 6 })
@@ -527,6 +540,24 @@ fn a_brick_that_gluster_has_replaced_takes_the_place_of_the_one_that_was_kept() 
     assert!(matches!(rebuilt.differences[..], [Difference::VolumeFollowsGluster { .. }]), "{:?}", told(&rebuilt));
 }
 
+#[test]
+fn a_volume_is_in_the_trash_only_where_all_its_records_say_so_and_gluster_does_not_run_it() {
+    let mut records = three();
+    let trash = Trash { since: NOW, until: NOW };
+    records.volumes[0].trash = Some(trash);
+    let trashed = |evidence: &Evidence| rebuild(evidence, NOW).records.volumes[0].trash;
+    let all = evidence(&records, false);
+    assert_eq!(trashed(&all), Some(trash));
+    let mut runs = all.clone();
+    runs.pools[0].volumes.as_mut().unwrap()[0].started = true;
+    assert_eq!(trashed(&runs), None);
+    // A host that was away when the volume was taken out still says the other thing.
+    let mut one_differs = all;
+    let host = one_differs.hosts.values_mut().next().unwrap();
+    host.records.values_mut().next().unwrap().trash = None;
+    assert_eq!(trashed(&one_differs), None);
+}
+
 fn three_wish() -> Wish {
     Wish {
         layout: Layout::Replicate { replica: 3 },
@@ -536,6 +567,8 @@ fn three_wish() -> Wish {
         options: Vec::new(),
         gid: 0,
         restriction: BlockRestriction::None,
+        protected: false,
+        trash: None,
         at: 0,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bricklayer_proto::ids::{BrickId, NodeId, VolumeId};
 use bricklayer_proto::keepsake::GlusterVolumeSeen;
-use bricklayer_proto::names::{BrickPath, HostName, VolumeName};
+use bricklayer_proto::names::{BrickPath, HostName, LvName, VolumeName};
 use bricklayer_proto::size::Extents;
 use bricklayer_proto::space::BrickSpace;
 use bricklayer_proto::task::{BrickAddress, Layout, VolumeRecord};
@@ -13,7 +13,7 @@ use super::Difference;
 use super::disks::{Disks, OnDisk};
 use super::evidence::{Evidence, HostEvidence};
 use super::hosts::Hosts;
-use crate::model::{BlockRestriction, BlockVolume, Brick, Durability, Node, Snapshot, Volume};
+use crate::model::{BlockRestriction, BlockVolume, Brick, Durability, LvNames, Node, Snapshot, Trash, Volume};
 
 pub fn rebuild(
     evidence: &Evidence,
@@ -256,6 +256,8 @@ impl Scene<'_, '_> {
             block: false,
             restriction: BlockRestriction::None,
             snapshot: Snapshot { enable: record.snapshots, factor_milli: record.snapshot_factor_milli },
+            protected: self.records(ids, id).any(|record| record.protected),
+            trash: self.trash(ids, id),
             bricks,
         };
         let places =
@@ -277,6 +279,20 @@ impl Scene<'_, '_> {
         }
         self.differences.push(Difference::VolumeAssumed { name, volume: id });
         Some(volume)
+    }
+
+    /// A record that a host missed the change of says that a volume is in the trash that was taken out of it since: it is
+    /// believed only where every record says so and GlusterFS does not run the volume.
+    fn trash(&self, bricks: &[BrickId], volume: VolumeId) -> Option<Trash> {
+        if self.gluster.volume(volume).is_some_and(|seen| seen.started) {
+            return None;
+        }
+        let all: Option<Vec<Trash>> = self.records(bricks, volume).map(|record| Trash::of(record.trash?)).collect();
+        all?.into_iter().max_by_key(|trash| trash.until)
+    }
+
+    fn records<'s>(&'s self, bricks: &'s [BrickId], volume: VolumeId) -> impl Iterator<Item = &'s VolumeRecord> {
+        bricks.iter().filter_map(move |brick| self.record(*brick, volume))
     }
 
     fn record(&self, brick: BrickId, volume: VolumeId) -> Option<&VolumeRecord> {
@@ -377,12 +393,24 @@ fn of_disk(found: &OnDisk<'_>) -> Brick {
         space: found.space,
         path: found.path(),
         pool: found.pool.filter(|pool| *pool != tags.brick),
+        names: names(found),
+        adopted: found.seen.adopted,
         generation: tags.generation,
     }
 }
 
+/// What its logical volumes are called, where that is not as we call them.
+fn names(found: &OnDisk<'_>) -> LvNames {
+    let (brick, pool) = (found.seen.tags.brick, found.pool.unwrap_or(found.seen.tags.brick));
+    let other = |seen: &LvName, ours: LvName| (*seen != ours).then(|| seen.clone());
+    LvNames {
+        volume: other(&found.seen.volume_lv, LvName::of_brick(brick)),
+        pool: other(&found.seen.pool_lv, LvName::of_pool(pool)),
+    }
+}
+
 /// What a request of this layout would have said.
-fn durability(layout: Layout) -> Durability {
+pub fn durability(layout: Layout) -> Durability {
     let kind = |kind: &str| Durability { kind: kind.to_owned(), ..Durability::default() };
     match layout {
         Layout::Distribute => kind("none"),

@@ -21,8 +21,10 @@ pub use load::{Records, assemble};
 use crate::model::Topology;
 
 /// Raised when a record changes its shape; see `docs/store-schema.md`.
-pub const SCHEMA: Schema = Schema { application: "bricklayer-coordinator", version: 1, migrations: MIGRATIONS };
-const MIGRATIONS: &[Migration] = &[];
+pub const SCHEMA: Schema = Schema { application: "bricklayer-coordinator", version: 2, migrations: MIGRATIONS };
+/// The records are as they were, with something in them that a program of before would take for what it is not.
+const MIGRATIONS: &[Migration] =
+    &[Migration { to: 2, what: "volumes may be protected or lie in the trash", run: |_| Ok(()) }];
 
 /// Where the topology lives. Cheap to share by `Arc`.
 pub struct State {

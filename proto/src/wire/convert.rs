@@ -23,7 +23,7 @@ pub struct NotUnderstood {
 }
 
 impl NotUnderstood {
-    fn new(field: &'static str, why: impl ToString) -> Self {
+    pub(super) fn new(field: &'static str, why: impl ToString) -> Self {
         Self { field, why: why.to_string(), task: None }
     }
 
@@ -93,6 +93,7 @@ impl TryFrom<v1::FromAgent> for FromAgent {
                 Self::Kept(known.map(Kept::try_from).collect::<Result<_>>()?)
             }
             Message::Recollection(part) => Self::Recollection(from_json("recollection_json", &part.recollection_json)?),
+            Message::Part(_) => return Err(NotUnderstood::new("part", "it is a part of a message")),
         })
     }
 }
@@ -122,6 +123,7 @@ impl TryFrom<v1::ToAgent> for ToAgent {
             Message::Acknowledge(acknowledge) => Self::Acknowledge(parse("task", &acknowledge.task)?),
             Message::Keepsake(keepsake) => Self::Keepsake(Box::new(keepsake.try_into()?)),
             Message::Recall(recall) => Self::Recall { gluster: recall.gluster },
+            Message::Part(_) => return Err(NotUnderstood::new("part", "it is a part of a message")),
         })
     }
 }

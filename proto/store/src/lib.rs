@@ -44,6 +44,8 @@ mod files;
 mod high_water;
 mod open;
 mod schema;
+#[cfg(feature = "simulated")]
+pub mod simulated;
 mod store;
 mod table;
 #[cfg(test)]

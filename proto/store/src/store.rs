@@ -29,7 +29,15 @@ const GROUP: usize = 4 * 1024 * 1024;
 /// A store, open. Clones share it; it is closed when the last one goes, or by [`Store::close`].
 #[derive(Clone)]
 pub struct Store {
-    inner: Arc<Inner>,
+    inner: Backend,
+}
+
+/// Where the rows are.
+#[derive(Clone)]
+enum Backend {
+    Sled(Arc<Inner>),
+    #[cfg(feature = "simulated")]
+    Simulated(Arc<crate::simulated::Opened>),
 }
 
 struct Inner {
@@ -104,18 +112,34 @@ impl Store {
                 let fault = Fault::Io { doing: "start the writer of", path: dir.to_owned(), source };
                 OpenError::Io { dir: dir.to_owned(), fault }
             })?;
-        Ok(Self { inner: Arc::new(Inner { shared, queue, writer: Mutex::new(Some(writer)), new }) })
+        let inner = Inner { shared, queue, writer: Mutex::new(Some(writer)), new };
+        Ok(Self { inner: Backend::Sled(Arc::new(inner)) })
+    }
+
+    /// Opens the store on a simulated disk, or makes it there. Whoever had it open before is cut off, as it is dead.
+    #[cfg(feature = "simulated")]
+    pub fn on(disk: &crate::simulated::Disk, schema: Schema) -> Result<Self, OpenError> {
+        let opened = crate::simulated::Opened::open(disk, schema)?;
+        Ok(Self { inner: Backend::Simulated(Arc::new(opened)) })
     }
 
     /// Whether no commit had ever been made in the store when it was opened.
     #[must_use]
     pub fn is_new(&self) -> bool {
-        self.inner.new
+        match &self.inner {
+            Backend::Sled(inner) => inner.new,
+            #[cfg(feature = "simulated")]
+            Backend::Simulated(opened) => opened.is_new(),
+        }
     }
 
     #[must_use]
     pub fn dir(&self) -> &Path {
-        &self.inner.shared.dir
+        match &self.inner {
+            Backend::Sled(inner) => &inner.shared.dir,
+            #[cfg(feature = "simulated")]
+            Backend::Simulated(opened) => opened.dir(),
+        }
     }
 
     /// Writes a batch; it is on the disk when this returns.
@@ -133,72 +157,134 @@ impl Store {
         &self,
         batch: Batch,
     ) -> Result<impl Future<Output = Result<Seq, StoreError>> + Send + 'static, StoreError> {
-        let (answer, answered) = oneshot::channel();
-        self.send(batch, Box::new(move |result| drop(answer.send(result))))?;
-        let shared = Arc::clone(&self.inner.shared);
-        Ok(async move { answered.await.unwrap_or_else(|_| Err(shared.gone())) })
+        if let Some(refused) = batch.refused {
+            return Err(refused);
+        }
+        let written = match &self.inner {
+            Backend::Sled(inner) => {
+                let (answer, answered) = oneshot::channel();
+                inner.send(batch.changes, Box::new(move |result| drop(answer.send(result))))?;
+                Written::Queued(answered, Arc::clone(&inner.shared))
+            }
+            #[cfg(feature = "simulated")]
+            Backend::Simulated(opened) => Written::Simulated(opened.write(batch.changes)),
+        };
+        Ok(written.answer())
     }
 
     /// As [`Store::commit`], for threads that may block.
     pub fn commit_blocking(&self, batch: Batch) -> Result<Seq, StoreError> {
-        let (answer, answered) = mpsc::channel();
-        self.send(batch, Box::new(move |result| drop(answer.send(result))))?;
-        answered.recv().unwrap_or_else(|_| Err(self.inner.shared.gone()))
-    }
-
-    fn send(&self, batch: Batch, answer: Answer) -> Result<(), StoreError> {
         if let Some(refused) = batch.refused {
             return Err(refused);
         }
-        let request = Request::Commit { changes: batch.changes, answer };
-        self.inner.queue.send(request).map_err(|_| self.inner.shared.gone())
+        match &self.inner {
+            Backend::Sled(inner) => {
+                let (answer, answered) = mpsc::channel();
+                inner.send(batch.changes, Box::new(move |result| drop(answer.send(result))))?;
+                answered.recv().unwrap_or_else(|_| Err(inner.shared.gone()))
+            }
+            #[cfg(feature = "simulated")]
+            Backend::Simulated(opened) => opened.write(batch.changes).map(|(seq, _)| seq).ok_or(StoreError::Closed),
+        }
     }
 
     /// The record of a key. Waits while a commit is on its way to the disk.
     pub fn get<K, R: DeserializeOwned>(&self, table: &Table<K, R>, key: &K) -> Result<Option<R>, StoreError> {
         let at = table.row(key);
-        let json = self.inner.shared.read(|engine| engine.sled.record(&at))?;
+        let json = match &self.inner {
+            Backend::Sled(inner) => inner.shared.read(|engine| engine.sled.record(&at))?,
+            #[cfg(feature = "simulated")]
+            Backend::Simulated(opened) => opened.get(&at)?,
+        };
         json.map(|json| decode(at, &json)).transpose()
     }
 
     /// All records of a table as of one commit, sorted by key. Waits while a commit is on its way to the disk.
     pub fn scan<K, R: DeserializeOwned>(&self, table: &Table<K, R>) -> Result<Vec<(K, R)>, StoreError> {
-        let mut rows = Vec::new();
-        self.inner.shared.read(|engine| engine.sled.records(Some(table.name()), |at, json| rows.push((at, json))))?;
+        let rows = match &self.inner {
+            Backend::Sled(inner) => inner.shared.read(|engine| {
+                let mut rows = Vec::new();
+                engine.sled.records(Some(table.name()), |at, json| rows.push((at, json)))?;
+                Ok(rows)
+            })?,
+            #[cfg(feature = "simulated")]
+            Backend::Simulated(opened) => opened.scan(table.name())?,
+        };
         rows.into_iter().map(|(at, json)| Ok((table.key(&at)?, decode(at, &json)?))).collect()
     }
 
     /// The number of the last commit.
     pub fn seq(&self) -> Result<Seq, StoreError> {
-        self.inner.shared.read(|engine| Ok(Seq(engine.seq)))
+        match &self.inner {
+            Backend::Sled(inner) => inner.shared.read(|engine| Ok(Seq(engine.seq))),
+            #[cfg(feature = "simulated")]
+            Backend::Simulated(opened) => opened.seq(),
+        }
     }
 
     /// Reads every record again and compares the whole with the last commit.
     pub fn verify(&self) -> Result<Verified, StoreError> {
-        self.inner.shared.read(|engine| {
-            let tables = engine.sled.verify(engine.seq, engine.digest)?;
-            Ok(Verified { seq: Seq(engine.seq), tables })
-        })
+        match &self.inner {
+            Backend::Sled(inner) => inner.shared.read(|engine| {
+                let tables = engine.sled.verify(engine.seq, engine.digest)?;
+                Ok(Verified { seq: Seq(engine.seq), tables })
+            }),
+            #[cfg(feature = "simulated")]
+            Backend::Simulated(opened) => opened.verify(),
+        }
     }
 
     /// Writes all records as of one commit into a file that a person can read and [`Store::import`] takes back.
     ///
     /// The file is there whole or not at all. Blocks; commits go on while it is written.
     pub fn export(&self, to: &Path) -> Result<Seq, ExportError> {
-        let (seq, text) = self.inner.shared.read(|engine| Ok((Seq(engine.seq), export::print(engine)?)))?;
+        let (seq, text) = match &self.inner {
+            Backend::Sled(inner) => inner.shared.read(|engine| Ok((Seq(engine.seq), export::print(engine)?)))?,
+            #[cfg(feature = "simulated")]
+            Backend::Simulated(_) => return Err(StoreError::Closed.into()),
+        };
         files::write_atomically(to, &text).map_err(ExportError::File)?;
         Ok(seq)
     }
 
     /// Finishes what is queued and closes the store, for all clones. Blocks until the disk has it.
     pub fn close(self) {
-        self.inner.close();
+        match &self.inner {
+            Backend::Sled(inner) => inner.close(),
+            #[cfg(feature = "simulated")]
+            Backend::Simulated(_) => {}
+        }
+    }
+}
+
+/// A batch on its way to the disk.
+enum Written {
+    Queued(oneshot::Receiver<Result<Seq, StoreError>>, Arc<Shared>),
+    /// `None`: nobody is ever told.
+    #[cfg(feature = "simulated")]
+    Simulated(Option<(Seq, std::time::Duration)>),
+}
+
+impl Written {
+    async fn answer(self) -> Result<Seq, StoreError> {
+        match self {
+            Self::Queued(answered, shared) => answered.await.unwrap_or_else(|_| Err(shared.gone())),
+            #[cfg(feature = "simulated")]
+            Self::Simulated(None) => std::future::pending().await,
+            #[cfg(feature = "simulated")]
+            Self::Simulated(Some((seq, delay))) => {
+                if !delay.is_zero() {
+                    tokio::time::sleep(delay).await;
+                }
+                Ok(seq)
+            }
+        }
     }
 }
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Store").field(&self.inner.shared.dir).finish()
+        f.debug_tuple("Store").field(&self.dir()).finish()
     }
 }
 
@@ -207,6 +293,10 @@ fn decode<R: DeserializeOwned>(at: RowKey, json: &[u8]) -> Result<R, StoreError>
 }
 
 impl Inner {
+    fn send(&self, changes: Changes, answer: Answer) -> Result<(), StoreError> {
+        self.queue.send(Request::Commit { changes, answer }).map_err(|_| self.shared.gone())
+    }
+
     fn close(&self) {
         // The writer may be gone already; then there is nothing to wait for.
         let _ = self.queue.send(Request::Close);

@@ -595,3 +595,47 @@ fn ten_thousand_commits_of_few_records_stay_small() {
     let size = fs::metadata(dir.join("sled/db")).unwrap().len();
     assert!(size < 16 * 1024 * 1024, "{size} bytes for 300 records of 0.7 KB");
 }
+
+/// A coordinator's life: 100,000 operations, each written when it begins and when it ends, a volume of every second one,
+/// and the last 10,000 operations and 2,000 volumes kept. `docs/benchmarks.md` has what came of it.
+#[test]
+#[ignore = "a measurement that takes minutes: cargo test -p bricklayer-store -- --ignored --nocapture growth"]
+fn growth_over_100_000_operations_is_bounded() {
+    let (_parent, dir) = place();
+    let bytes = |dir: &Path| -> u64 {
+        let files = fs::read_dir(dir.join("sled")).unwrap().map(|entry| entry.unwrap().metadata().unwrap());
+        files.filter(fs::Metadata::is_file).map(|file| file.len()).sum()
+    };
+    let mut engine = open(&dir, SCHEMA, 0, Duration::from_secs(60)).unwrap();
+    let record = |number: u32, state: &str| json!({ "number": number, "state": state, "plan": "x".repeat(2000) });
+    let mut sizes = Vec::new();
+    for number in 0..100_000_u32 {
+        let (id, old) =
+            (format!("{number:032x}"), |back: u32| number.checked_sub(back).map(|old| format!("{old:032x}")));
+        let mut begin = Batch::new();
+        begin.put(&NODES, &id, &record(number, "running"));
+        engine.commit_without_fsync(&begin.changes).unwrap();
+        let mut end = Batch::new();
+        end.put(&NODES, &id, &record(number, "done"));
+        if number % 2 == 0 {
+            end.put(&VOLUMES, &id, &record(number, "volume"));
+        }
+        if let Some(old) = old(10_000) {
+            end.remove(&NODES, &old);
+        }
+        if let Some(old) = old(4_000) {
+            end.remove(&VOLUMES, &old);
+        }
+        engine.commit_without_fsync(&end.changes).unwrap();
+        if (number + 1) % 10_000 == 0 {
+            sizes.push(bytes(&dir));
+            println!("{} operations: {} MiB", number + 1, bytes(&dir) >> 20);
+        }
+    }
+    drop(engine);
+    let start = std::time::Instant::now();
+    let engine = open(&dir, SCHEMA, 0, Duration::from_secs(60)).unwrap();
+    println!("opened again: {} MiB, {:?}, {} commits", bytes(&dir) >> 20, start.elapsed(), engine.seq);
+    let (kept, last) = (sizes[1], sizes[9]);
+    assert!(last < kept * 2, "12,000 records took {kept} bytes after 20,000 operations and {last} after 100,000");
+}

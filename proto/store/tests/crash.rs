@@ -83,3 +83,48 @@ fn a_killed_program_loses_nothing_that_it_was_told_is_durable() {
     }
     assert!(acknowledged >= Some(200), "{acknowledged:?}");
 }
+
+const FULL: &str = "BRICKLAYER_STORE_FULL_TEST";
+
+#[test]
+#[ignore = "the child of the test below, which lets it have no more than a few megabytes"]
+fn commit_until_full() {
+    let Some(dir) = std::env::var_os(FULL).map(PathBuf::from) else { return };
+    let store = Store::open(&dir, SCHEMA).unwrap();
+    for number in 0.. {
+        let mut batch = Batch::new();
+        batch.put(&LEFT, &number, &record(number)).put(&RIGHT, &number, &record(number));
+        match store.commit_blocking(batch) {
+            Ok(_) => println!("acknowledged {number}"),
+            Err(error) => {
+                println!("refused {number}: {error}");
+                assert!(store.scan(&LEFT).is_err(), "what a full disk did not take is not read either");
+                assert!(store.commit_blocking(Batch::new()).is_err());
+                std::process::exit(0);
+            }
+        }
+    }
+}
+
+/// A limit on the size of files stands for a full disk: sled is refused the next bytes of its file in the same way.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the child is this test itself, below a shell that limits it")]
+fn a_disk_that_is_full_is_told_and_takes_nothing_away_that_was_acknowledged() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("store");
+    let program = std::env::current_exe().unwrap();
+    // Without the trap the kernel would kill it instead of refusing the write.
+    let script =
+        r#"trap "" XFSZ; ulimit -f 6000; exec "$0" --ignored --exact commit_until_full --nocapture --test-threads=1"#;
+    let output = Command::new("sh").args(["-c", script]).arg(program).env(FULL, &dir).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("refused"), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    let acknowledged = said.lines().filter(|line| line.starts_with("acknowledged")).count() as u64;
+    assert!(acknowledged > 50, "{said}");
+    // There is room again.
+    let store = Store::open(&dir, SCHEMA).unwrap();
+    let (left, right) = (store.scan(&LEFT).unwrap(), store.scan(&RIGHT).unwrap());
+    assert_eq!(left, right);
+    assert!(left.len() as u64 >= acknowledged, "{} of {acknowledged} are there", left.len());
+    assert!(left.iter().all(|(number, text)| *text == record(*number)));
+}

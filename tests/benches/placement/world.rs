@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bricklayer_coordinator::agents::{AgentApi, AgentError, AgentEvent, AgentStatus, Patience, Presence, Sight};
 use bricklayer_coordinator::model::{
-    AdminState, BlockRestriction, Brick, Cluster, Device, DiskIdentity, Durability, FIRST_GENERATION, Node, Snapshot,
-    Tags, Topology, Volume, Zone,
+    AdminState, BlockRestriction, Brick, Cluster, Device, DiskIdentity, Durability, FIRST_GENERATION, LvNames, Node,
+    Snapshot, Tags, Topology, Volume, Zone,
 };
 use bricklayer_coordinator::ops::{Context, pool};
 use bricklayer_coordinator::placement::{self, OtherBrick, Placement, Wish};
@@ -132,7 +132,8 @@ fn add_nodes(topology: &mut Topology, agents: &Agents, shape: Shape) -> Vec<(Nod
             groups.push(group(device, id));
             all.push((id, device));
         }
-        let gluster = GlusterSeen { running: true, uuid: None, peers: Vec::new(), block: None };
+        let gluster =
+            GlusterSeen { running: true, uuid: None, peers: Vec::new(), block: None, ..GlusterSeen::default() };
         let inventory = Inventory { disks: Vec::new(), groups, bricks: Vec::new(), gluster };
         agents.nodes.lock().unwrap().insert(id, (name, Arc::new(inventory)));
     }
@@ -157,6 +158,7 @@ fn record(id: DeviceId, node: NodeId, disk: u32) -> Device {
         state: AdminState::Online,
         tags: Tags::new(),
         lost: false,
+        adopted: None,
         added: Timestamp::UNIX_EPOCH,
     }
 }
@@ -169,6 +171,7 @@ fn group(device: DeviceId, node: NodeId) -> VolumeGroup {
         physical_volumes: Vec::new(),
         tags: Some(GroupTags { installation: INSTALLATION, node, device }),
         condemned: false,
+        adopted: false,
         volumes: Vec::new(),
     }
 }
@@ -194,6 +197,8 @@ fn add_volumes(topology: &mut Topology, devices: &[(NodeId, DeviceId)], shape: S
                 space: BrickSpace::thin(size, size, ONE).unwrap(),
                 path: BrickPath::try_from(format!("/var/lib/bricklayer/mounts/vg_{device}/brick_{id}/brick")).ok(),
                 pool: None,
+                names: LvNames::default(),
+                adopted: false,
                 generation: FIRST_GENERATION,
             }
         });
@@ -210,6 +215,8 @@ fn add_volumes(topology: &mut Topology, devices: &[(NodeId, DeviceId)], shape: S
             options: Vec::new(),
             block: false,
             restriction: BlockRestriction::None,
+            protected: false,
+            trash: None,
             snapshot: Snapshot { enable: false, factor_milli: 1000 },
             bricks,
         });
@@ -229,6 +236,8 @@ fn bricks_of(placement: &Placement, number: usize) -> Vec<Brick> {
         space: placed.space,
         path: None,
         pool: None,
+        names: LvNames::default(),
+        adopted: false,
         generation: FIRST_GENERATION,
     };
     (0..).zip(placement.bricks()).map(brick).collect()

@@ -42,14 +42,13 @@ pub fn request_bodies(bytes: &[u8]) {
         heketi::TagsChangeRequest,
         heketi::VolumeCloneRequest,
         heketi::VolumeExpandRequest,
+        v1::AdoptRequest,
         v1::BrickReplaceRequest,
         v1::DeviceLostRequest,
         v1::InvitationRequest,
         v1::NodeEdit,
         v1::NodeLostRequest,
-        v1::PlacementPolicy,
-        v1::SimulationRequest,
-        v1::SupportBundleRequest,
+        v1::PlacementPolicy, v1::ProtectRequest, v1::SimulationRequest, v1::SupportBundleRequest, v1::UnadoptRequest,
         v1::WipeRequest,
     );
     if let Ok(request) = parse_body::<heketi::VolumeCreateRequest>(bytes) {
@@ -168,6 +167,10 @@ pub fn fstab(bytes: &[u8]) {
         "foreign lines were changed: {foreign:?} became {without:?}"
     );
     assert_eq!(table::with_brick(&with, brick, &line), with, "doing it again changes nothing");
+    let taken = table::taken_over(&foreign, "/dev/mapper/vg_1-brick_7".into(), &at, brick);
+    assert!(table::of_brick(&taken, brick).is_some());
+    let back = table::given_back(&taken, brick);
+    assert!(back == foreign || back == format!("{foreign}\n"), "{foreign:?} was taken over and came back as {back:?}");
 }
 
 /// `gluster --xml`.
@@ -186,6 +189,16 @@ pub fn heketi_config(bytes: &[u8]) {
     if let Ok(imported) = bricklayer_coordinator::config::heketi::import(&text, &[]) {
         let ours = imported.toml();
         assert!(ours.parse::<toml::Table>().is_ok(), "{ours}");
+    }
+}
+
+/// A database that heketi exported and people may have mended.
+pub fn heketi_db(bytes: &[u8]) {
+    use bricklayer_coordinator::adopt::HeketiDb;
+    if let Ok(read) = HeketiDb::parse(bytes) {
+        let _ = read.is_at_rest();
+        let value = serde_json::from_slice(bytes).expect("what was read is JSON");
+        assert!(HeketiDb::of(value).is_ok(), "a value is read as its text is");
     }
 }
 

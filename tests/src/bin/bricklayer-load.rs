@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use bricklayer_tests::clients::{GoClient, HeketiClient, ids, text};
+use bricklayer_tests::cluster::storage_address;
 use clap::Parser;
 use serde_json::json;
 use tokio::sync::Mutex;
@@ -108,7 +109,7 @@ async fn fill(arguments: &Arguments) -> anyhow::Result<()> {
                 if number >= arguments.nodes {
                     return anyhow::Ok(());
                 }
-                let storage = format!("10.{}.{}.1", number / 250, number % 250);
+                let storage = storage_address(number + 1);
                 let hostnames = json!({ "manage": [format!("gfs{}", number + 1)], "storage": [storage] });
                 let node = json!({ "zone": number % ZONES + 1, "hostnames": hostnames, "cluster": cluster });
                 let node = text(&client.node_add(node).await?, "id");

@@ -11,10 +11,13 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
 use async_trait::async_trait;
+use bricklayer_agent::session::Timing;
+use bricklayer_api::client::{Client, ClientConfig};
+use bricklayer_api::v1::InvitationRequest;
 use bricklayer_coordinator::ops::{Policy, UnknownNode};
 use bricklayer_proto::names::{DevicePath, HostName};
 use bricklayer_proto::size::ByteSize;
-use bricklayer_tests::cluster::{Agent, Installation, Settings};
+use bricklayer_tests::cluster::{Agent, Installation, Settings, storage_address, until};
 use bricklayer_tests::sim::{Delays, SimCluster, SimDisk, SimHost};
 use camino::Utf8PathBuf;
 use clap::Parser;
@@ -34,6 +37,10 @@ struct Arguments {
     /// The size of each disk.
     #[arg(long, default_value = "500GiB", value_name = "SIZE")]
     device_size: ByteSize,
+    /// No coordinator of its own: the hosts attach to one that runs there already. The administrator's key is taken from
+    /// `BRICKLAYER_KEY`, unless that coordinator asks for none.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["on_demand", "port", "listen", "disable_auth", "address_file"])]
+    join: Option<String>,
     /// A simulated host appears for every node that a client adds, with every disk that a client names.
     #[arg(long)]
     on_demand: bool,
@@ -82,6 +89,16 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
     };
 
+    if let Some(url) = &arguments.join {
+        let agents = join(url, &arguments, &data_dir).await?;
+        println!("{} simulated hosts are attached to {url}", agents.len());
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        return Ok(());
+    }
+
     let hosts = Arc::new(Hosts {
         sim: SimCluster::new(),
         agents: Mutex::default(),
@@ -103,8 +120,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let installation = Arc::new(Installation::start(settings).await?);
     hosts.installation.set(Arc::clone(&installation)).map_err(|_| anyhow::anyhow!("it is set once"))?;
     for number in 1..=arguments.nodes {
-        let (name, address) = (format!("gfs{number}").parse()?, format!("10.0.0.{number}").parse()?);
-        hosts.enrol(&[name, address]).await?;
+        hosts.enrol(&names(number)?).await?;
     }
 
     println!("{}", welcome(&arguments, &installation));
@@ -124,6 +140,40 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         bail!("what Bricklayer promises was broken:\n{}", violations.join("\n"));
     }
     Ok(())
+}
+
+/// The names of a host that is there from the start.
+fn names(number: usize) -> anyhow::Result<[HostName; 2]> {
+    Ok([format!("gfs{number}").parse()?, storage_address(number).parse()?])
+}
+
+/// Simulated hosts for a coordinator that runs elsewhere.
+async fn join(url: &str, arguments: &Arguments, data_dir: &Path) -> anyhow::Result<Vec<Agent>> {
+    let key = std::env::var("BRICKLAYER_KEY").unwrap_or_default();
+    let client = Client::new(ClientConfig {
+        server: url.to_owned(),
+        user: if key.is_empty() { String::new() } else { "admin".to_owned() },
+        key: key.into(),
+        insecure_tls: false,
+        tls_certificates: Vec::new(),
+    })?;
+    let (sim, dir) = (SimCluster::new(), Utf8PathBuf::try_from(data_dir.join("agents"))?);
+    let mut agents = Vec::new();
+    for number in 1..=arguments.nodes {
+        let names = names(number)?;
+        let host = sim.add_host(&names);
+        if arguments.realistic {
+            host.faults().set_delays(Delays::realistic());
+        }
+        host.plug_blank(arguments.devices, arguments.device_size);
+        let request = InvitationRequest { name: names[0].to_string(), ..InvitationRequest::default() };
+        let invitation = client.invite(&request).await?;
+        let dir = dir.join(names[0].as_str());
+        agents.push(Agent::enrol(host, dir, invitation.token.expose(), Timing::default()).await?);
+        let seen = async || Ok(!client.disks(&names[0]).await?.disks.is_empty());
+        until(&format!("the coordinator sees the disks of {}", names[0]), seen).await?;
+    }
+    Ok(agents)
 }
 
 /// For a reader that may look at any moment.
@@ -195,7 +245,7 @@ impl Hosts {
         host.faults().set_delays(self.delays.clone());
         host.plug_blank(self.devices, self.device_size);
         let invitation = installation.invite(&name).await?;
-        let agent = Agent::enrol(host, self.dir.join(name.as_str()), &invitation).await?;
+        let agent = Agent::enrol(host, self.dir.join(name.as_str()), &invitation, Timing::default()).await?;
         agents.insert(name.clone(), agent);
         drop(agents);
         installation.until_seen(&name, "its glusterd runs", |seen| seen.gluster.running).await

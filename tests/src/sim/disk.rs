@@ -1,6 +1,7 @@
 //! A disk and what is written on it: what outlives a power cut, and what moves along when the disk is put elsewhere.
 
 use bricklayer_agent::host::{HostError, Signature};
+use bricklayer_proto::ids::DeviceId;
 use bricklayer_proto::names::{DevicePath, PvUuid};
 use bricklayer_proto::size::{ByteSize, MIB};
 
@@ -48,7 +49,7 @@ impl SimDisk {
     /// A blank disk with a serial number and a WWN that no other disk has.
     #[must_use]
     pub fn new(path: &DevicePath, size: ByteSize) -> Self {
-        let id = uuid::Uuid::new_v4().simple().to_string();
+        let id = DeviceId::random().to_string();
         Self {
             path: path.clone(),
             size,
@@ -172,7 +173,7 @@ pub(super) fn failed(what: &str, said: &str) -> HostError {
 
 /// An LVM UUID: 32 characters in groups of 6-4-4-4-4-4-6.
 pub(super) fn new_lvm_uuid() -> String {
-    let digits = uuid::Uuid::new_v4().simple().to_string();
+    let digits = DeviceId::random().to_string();
     let mut parts = Vec::with_capacity(7);
     let mut rest = digits.as_str();
     for length in [6, 4, 4, 4, 4, 4, 6] {

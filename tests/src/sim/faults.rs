@@ -25,6 +25,21 @@ macro_rules! calls {
                 match self { $(Self::$fact => $fact_name,)+ $(Self::$effect => $effect_name,)+ }
             }
 
+            /// Whether the agent does it itself, with no program and no time limit.
+            #[must_use]
+            pub fn is_a_system_call(self) -> bool {
+                matches!(
+                    self,
+                    Self::MakeMountPoint
+                        | Self::RemoveMountPoint
+                        | Self::ReplaceFstab
+                        | Self::WriteRecord
+                        | Self::SyncFileSystem
+                        | Self::MakeBrickDirectory
+                        | Self::ClearBrickMarks
+                )
+            }
+
             #[must_use]
             pub fn is_effect(self) -> bool {
                 Self::EFFECTS.contains(&self)
@@ -56,6 +71,7 @@ calls! {
         RemoveMapping = "remove_mapping",
         CreateGroup = "create_group",
         AddGroupTag = "add_group_tag",
+        ReplaceGroupTags = "replace_group_tags",
         RemoveGroup = "remove_group",
         ActivateGroup = "activate_group",
         DeactivateGroup = "deactivate_group",
@@ -73,6 +89,7 @@ calls! {
         Unmount = "unmount",
         ReplaceFstab = "replace_fstab",
         WriteRecord = "write_record",
+        RemoveRecord = "remove_record",
         SyncFileSystem = "sync_file_system",
         MakeBrickDirectory = "make_brick_directory",
         PeerProbe = "gluster_peer_probe",
@@ -81,6 +98,7 @@ calls! {
         VolumeSet = "gluster_volume_set",
         VolumeReset = "gluster_volume_reset",
         VolumeStart = "gluster_volume_start",
+        VolumeStartBricks = "gluster_volume_start_bricks",
         VolumeStop = "gluster_volume_stop",
         VolumeDelete = "gluster_volume_delete",
         AddBricks = "gluster_add_bricks",

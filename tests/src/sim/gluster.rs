@@ -162,6 +162,10 @@ impl World {
         self.mount_twins(key);
         let started: Vec<Volume> =
             self.gluster.pool(key).volumes.values().filter(|volume| volume.started).cloned().collect();
+        // What was stopped, or left its volume, while glusterd was down: it hears of that from the others and stops what
+        // still runs (`glusterd_delete_stale_volume`).
+        let wanted: BTreeSet<BrickAddress> = started.iter().flat_map(|volume| volume.bricks.iter().cloned()).collect();
+        self.gluster.online.retain(|(host, brick)| *host != key || wanted.contains(brick));
         for volume in started {
             self.start_bricks(key, &volume);
         }
@@ -268,6 +272,7 @@ impl World {
             name: name.clone(),
             uuid: volume.uuid.clone(),
             started: volume.started,
+            layout: Some(volume.layout),
             bricks: volume.bricks.clone(),
             options: volume.options.clone().into_iter().collect(),
         }))
@@ -377,8 +382,11 @@ impl World {
     pub(super) fn check_brick(&self, pool: &Pool, host: HostKey, brick: &BrickAddress) -> Result<(), String> {
         let BrickAddress { host: name, path } = brick;
         let overlaps = |used: &BrickAddress| {
-            self.resolve(&used.host) == Some(host)
-                && (used.path.as_path().starts_with(path.as_path()) || path.as_path().starts_with(used.path.as_path()))
+            let (used_path, path) = (used.path.as_path(), path.as_path());
+            // Compared as texts first: thousands of bricks are none of this one.
+            (used_path.as_str().starts_with(path.as_str()) || path.as_str().starts_with(used_path.as_str()))
+                && self.resolve(&used.host) == Some(host)
+                && (used_path.starts_with(path) || path.starts_with(used_path))
         };
         if pool.volumes.values().flat_map(|volume| &volume.bricks).any(overlaps) {
             return Err(format!(
@@ -495,10 +503,17 @@ impl World {
         Ok(())
     }
 
+    /// `volume start force` of a volume that runs.
+    pub fn volume_start_bricks(&mut self, key: HostKey, name: &VolumeName) -> Result<(), HostError> {
+        let volume = self.find_volume(key, &format!("gluster volume start {name} force"), name)?.clone();
+        self.start_bricks_everywhere(key, &volume);
+        Ok(())
+    }
+
     /// On every host within reach.
     pub(super) fn start_bricks_everywhere(&mut self, key: HostKey, volume: &Volume) {
-        let members: Vec<HostKey> = self.gluster.daemons.keys().copied().collect();
-        for host in members {
+        let hosts: BTreeSet<HostKey> = volume.bricks.iter().filter_map(|brick| self.resolve(&brick.host)).collect();
+        for host in hosts {
             if self.connected(key, host) {
                 self.start_bricks(host, volume);
             }

@@ -135,6 +135,7 @@ impl SimHost {
             return;
         }
         world.machine_mut(self.key).names.push(name.clone());
+        world.names.insert(name.clone(), self.key);
     }
 
     // What a person does.
@@ -321,6 +322,101 @@ impl SimHost {
         self.cluster.lock().gluster.brick_is_online(self.key, brick)
     }
 
+    /// Something is written into the brick at this path, from a byte of its volume on.
+    pub fn write_to_brick(&self, path: &str, from: ByteSize, length: ByteSize) -> Result<(), HostError> {
+        self.on(|machine| {
+            let at = path.trim_end_matches("/brick");
+            let mounted = machine.mounted_at(Utf8Path::new(at)).map(|mount| mount.what.clone());
+            let Some(Source::Volume { group, volume }) = mounted else {
+                return Err(failed(&format!("writing to {path}"), "nothing is mounted there"));
+            };
+            machine.find_group("writing", &group)?.write(&volume, from, length)
+        })
+    }
+
+    /// The metadata of this pool has so much more in use, as with many small writes between snapshots.
+    ///
+    /// # Panics
+    /// If there is no such pool.
+    pub fn use_pool_metadata(&self, group: &VgName, pool: &LvName, bytes: u64) {
+        self.on(|machine| {
+            let group = machine.find_group("a test", group).expect("a group");
+            group.volumes.get_mut(pool).expect("a pool").more_metadata = bytes;
+        });
+    }
+
+    /// `gluster snapshot create`, typed by a person on this host.
+    ///
+    /// # Panics
+    /// If glusterd refuses it.
+    pub fn snapshot_by_hand(&self, name: &str, of: &VolumeName) {
+        let name = name.parse().expect("a name");
+        self.cluster.lock().snapshot_create(self.key, &name, of).expect("glusterd makes it");
+    }
+
+    /// `gluster snapshot delete`, typed by a person on this host.
+    ///
+    /// # Panics
+    /// If glusterd refuses it.
+    pub fn delete_snapshot_by_hand(&self, name: &str) {
+        let name = name.parse().expect("a name");
+        self.cluster.lock().snapshot_delete(self.key, &name).expect("glusterd deletes it");
+    }
+
+    /// Whether GlusterFS runs the volume, as a person asks it on this host; `None` where it has none of that name.
+    #[must_use]
+    pub fn volume_is_started(&self, name: &VolumeName) -> Option<bool> {
+        let mut world = self.cluster.lock();
+        world.find_volume(self.key, "gluster volume info", name).ok().map(|volume| volume.started)
+    }
+
+    /// `gluster volume start`, typed by a person on this host.
+    ///
+    /// # Panics
+    /// If glusterd refuses it.
+    pub fn start_volume_by_hand(&self, name: &VolumeName) {
+        self.cluster.lock().volume_start(self.key, name).expect("glusterd starts it");
+    }
+
+    /// `gluster volume stop`, typed by a person on this host.
+    ///
+    /// # Panics
+    /// If glusterd refuses it.
+    pub fn stop_volume_by_hand(&self, name: &VolumeName) {
+        self.cluster.lock().volume_stop(self.key, name).expect("glusterd stops it");
+    }
+
+    /// The process of a brick dies.
+    pub fn stop_brick_by_hand(&self, brick: &BrickAddress) {
+        self.cluster.lock().gluster.stop_brick(self.key, brick);
+    }
+
+    /// `umount`, typed by a person on this host.
+    pub fn unmount_by_hand(&self, at: &str) {
+        self.on(|machine| machine.kernel_mut().mounts.retain(|mount| mount.at != at));
+    }
+
+    /// A volume of another name in the place of one of ours, and without its options.
+    ///
+    /// # Panics
+    /// If there is no such volume.
+    pub fn rename_volume_by_hand(&self, name: &VolumeName, to: &VolumeName) {
+        let mut world = self.cluster.lock();
+        let pool = world.gluster.pool_mut(self.key);
+        let mut volume = pool.volumes.remove(name).expect("a volume");
+        volume.options.clear();
+        pool.volumes.insert(to.clone(), volume);
+    }
+
+    /// `gluster volume set`, typed by a person on this host.
+    ///
+    /// # Panics
+    /// If glusterd refuses it.
+    pub fn set_option_by_hand(&self, name: &VolumeName, key: &str, value: &str) {
+        let option = (key.parse().expect("an option"), value.parse().expect("a value"));
+        self.cluster.lock().volume_set(self.key, name, &[option]).expect("glusterd sets it");
+    }
+
     /// All that there is to see, for comparing before and after.
     ///
     /// # Panics
@@ -414,9 +510,17 @@ impl SimHost {
             Some(Fault::Halfway) => half.map_or(Ok(()), |half| self.act(half)).and_then(|()| Err(injected())),
             Some(Fault::TimesOutUndone) => Err(still_running()),
             Some(Fault::TimesOutDone) => self.act(run).and_then(|_| Err(still_running())),
+            // The agent has no limit for these: they are slow, and that is all.
+            Some(Fault::TimesOutThenDone(later)) if call.is_a_system_call() => {
+                tokio::time::sleep(later).await;
+                self.until_power().await;
+                self.act(run)
+            }
             Some(Fault::TimesOutThenDone(later)) => {
-                let host = self.clone();
+                let (host, locks) = (self.clone(), bricklayer_agent::lock::held());
                 tokio::spawn(async move {
+                    // As the real tools' runner holds what the command works on until the command has ended.
+                    let _until_it_ends = locks;
                     tokio::time::sleep(later).await;
                     host.until_power().await;
                     // Nobody is there any more to be told how it ended.

@@ -21,9 +21,13 @@ pub struct Group {
     pub(super) name: VgName,
     pub(super) uuid: String,
     pub(super) extent_size: ExtentSize,
+    /// Where the first extent begins.
+    pub(super) start: ByteSize,
     pub(super) total: Extents,
     pub(super) spare: Extents,
     pub(super) seqno: u64,
+    /// The number of the next block that a pool hands out.
+    pub(super) next_block: u64,
     pub(super) tags: Vec<LvmTag>,
     pub(super) volumes: BTreeMap<LvName, Volume>,
 }
@@ -34,6 +38,10 @@ pub(super) struct Volume {
     pub tags: Vec<LvmTag>,
     pub kind: Kind,
     pub file_system: Option<FileSystem>,
+    /// Of a thin volume: which block of its pool holds each of its extents that was ever written.
+    pub blocks: BTreeMap<u64, u64>,
+    /// Of a pool: metadata that a test says is in use besides.
+    pub more_metadata: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -51,12 +59,23 @@ impl Group {
             name,
             uuid: new_lvm_uuid(),
             extent_size,
+            start: space::data_start(),
             total: space::usable_extents(disk, extent_size),
             spare: Extents::ZERO,
             seqno: 1,
+            next_block: 0,
             tags: sorted(tags),
             volumes: BTreeMap::new(),
         }
+    }
+
+    /// On a disk of which LVM keeps this much for its metadata: `pvcreate --metadatasize`.
+    #[must_use]
+    pub fn with_metadata_area(mut self, disk: ByteSize, area: ByteSize) -> Self {
+        let start = (area.bytes() + 4096).next_multiple_of(space::DATA_ALIGNMENT.bytes());
+        self.start = ByteSize::from_bytes(start);
+        self.total = ByteSize::from_bytes(disk.bytes() - start).whole_extents(self.extent_size);
+        self
     }
 
     /// With a linear volume, as a person makes one with `lvcreate -L`.
@@ -244,6 +263,14 @@ impl Group {
         Ok(())
     }
 
+    /// `vgchange` with `--deltag` and `--addtag`: one commit.
+    pub(super) fn replace_tags(&mut self, gone: &[LvmTag], new: &[LvmTag]) {
+        self.tags.retain(|tag| !gone.contains(tag));
+        self.tags.extend(new.iter().cloned());
+        self.tags = sorted(&self.tags);
+        self.seqno += 1;
+    }
+
     pub(super) fn add_tag(&mut self, tag: &LvmTag) {
         self.tags = with(&self.tags, tag);
         self.seqno += 1;
@@ -277,7 +304,14 @@ impl Group {
     }
 
     fn insert(&mut self, name: LvName, kind: Kind, tags: &[LvmTag]) {
-        let volume = Volume { uuid: new_lvm_uuid(), tags: sorted(tags), kind, file_system: None };
+        let volume = Volume {
+            uuid: new_lvm_uuid(),
+            tags: sorted(tags),
+            kind,
+            file_system: None,
+            blocks: BTreeMap::new(),
+            more_metadata: 0,
+        };
         self.volumes.insert(name, volume);
         self.seqno += 1;
     }

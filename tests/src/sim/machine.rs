@@ -203,7 +203,9 @@ impl Machine {
 
     pub fn deactivate(&mut self, group: &VgName, volume: &LvName) {
         let name = mapping_name(group, volume);
-        let mappings = &mut self.kernel_mut().mappings;
+        // A host without power has nothing active.
+        let Some(kernel) = &mut self.kernel else { return };
+        let mappings = &mut kernel.mappings;
         for suffix in ["", "_tmeta", "_tdata", "-tpool"] {
             mappings.remove(&format!("{name}{suffix}"));
         }
@@ -219,8 +221,8 @@ impl Machine {
     }
 
     pub fn mounted_at(&self, at: &Utf8Path) -> Option<&Mounted> {
-        // The last one mounted covers those before it.
-        self.kernel().mounts.iter().rev().find(|mount| mount.at == at)
+        // The last one mounted covers those before it. Without power nothing is mounted.
+        self.kernel.as_ref()?.mounts.iter().rev().find(|mount| mount.at.as_str() == at.as_str())
     }
 
     /// The brick file system that is mounted right there.

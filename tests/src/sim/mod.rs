@@ -10,6 +10,7 @@ mod block;
 pub mod disk;
 pub mod faults;
 pub mod gluster;
+pub mod heketi;
 pub mod host;
 mod layout;
 pub mod lvm;
@@ -17,6 +18,7 @@ mod machine;
 mod movement;
 mod ours;
 mod snapshots;
+mod thin;
 mod view;
 
 use std::collections::BTreeMap;
@@ -44,6 +46,8 @@ pub struct HostKey(usize);
 #[derive(Default)]
 struct World {
     machines: BTreeMap<HostKey, Machine>,
+    /// Every name and address that leads to a host.
+    names: BTreeMap<HostName, HostKey>,
     gluster: Gluster,
     blocks: block::Blocks,
     /// Breaches of what Bricklayer promises, such as the destruction of something that was not condemned.
@@ -69,6 +73,7 @@ impl SimCluster {
         let key = HostKey(world.machines.len());
         let name = names.first().expect("a host has a name").clone();
         world.machines.insert(key, Machine::new(names.to_vec()));
+        world.names.extend(names.iter().map(|name| (name.clone(), key)));
         world.gluster.add(key);
         drop(world);
         SimHost::new(self.clone(), key, name)
@@ -94,7 +99,7 @@ impl SimCluster {
 
 impl World {
     fn resolve(&self, name: &HostName) -> Option<HostKey> {
-        self.machines.iter().find(|(_, machine)| machine.names.contains(name)).map(|(key, _)| *key)
+        self.names.get(name).copied()
     }
 
     fn machine(&self, key: HostKey) -> &Machine {

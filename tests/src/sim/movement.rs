@@ -3,7 +3,7 @@
 //! A movement goes on by looks, not by time: each look at it is one step, and after the last one all has been moved.
 
 use bricklayer_agent::host::{Drain, HostError};
-use bricklayer_proto::names::VolumeName;
+use bricklayer_proto::names::{HostName, VolumeName};
 use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::task::{BrickAddress, Layout, RebalanceNode, RebalanceReport, RebalanceState};
 
@@ -149,11 +149,15 @@ impl World {
         brick: &BrickAddress,
     ) -> Result<RebalanceReport, HostError> {
         let what = format!("gluster volume remove-brick {name} {brick} status");
+        let dark = self.machines.values().filter(|machine| machine.kernel.is_none());
+        let dark: Vec<HostName> = dark.flat_map(|machine| machine.names.clone()).collect();
         let volume = self.find_volume(key, &what, name)?;
+        // Nothing moves from or to a host without power.
+        let stands = volume.bricks.iter().any(|brick| dark.contains(&brick.host));
         let Some(movement) = volume.movement.as_mut().filter(|movement| movement.off.as_ref() == Some(brick)) else {
             return Ok(not_started());
         };
-        let completed = movement.look() && movement.failures == 0;
+        let completed = !stands && movement.look() && movement.failures == 0;
         let report = movement.report([brick.host.to_string()]);
         let target = volume.bricks.iter().find(|other| *other != brick).cloned();
         if completed && let Some(target) = target {

@@ -173,6 +173,7 @@ impl World {
             found.create_thin(&name, &pool, size, &[])?;
             if let Some(made) = found.volumes.get_mut(&name) {
                 made.file_system = origin.file_system;
+                made.blocks = origin.blocks;
             }
             machine.activate(&group, &name);
             let at = format!("{FOLDER}/{id}/brick{number}");

@@ -25,7 +25,7 @@ impl Machine {
             block_devices.push(self.mapped_device(name, mapping));
         }
         let loose = self.disks.iter().filter_map(|disk| match &disk.content {
-            Content::PhysicalVolume { uuid, group: None } => Some(physical_volume(disk, uuid)),
+            Content::PhysicalVolume { uuid, group: None } => Some(physical_volume(disk, uuid, space::data_start())),
             _ => None,
         });
         HostView {
@@ -86,7 +86,7 @@ impl Machine {
             uuid: group.uuid.clone(),
             space: group.space(),
             tags: group.tags.clone(),
-            physical_volumes: vec![physical_volume(disk, uuid)],
+            physical_volumes: vec![physical_volume(disk, uuid, group.start)],
             volumes,
         })
     }
@@ -102,11 +102,11 @@ impl Machine {
                 parts.push(hidden(group, &format!("{name}_tdata"), *data, "linear"));
                 parts.push(hidden(group, &format!("{name}_tmeta"), *metadata, "linear"));
                 let used = group.thin_volumes_of(name);
-                let percent = if used > 0 { 1.2 } else { 0.0 };
+                let (data_percent, metadata_percent) = group.fill_of(name);
                 LvKind::ThinPool {
                     metadata: bytes(group, *metadata),
-                    data_percent: active.then_some(percent),
-                    metadata_percent: active.then_some(10.2),
+                    data_percent: active.then_some(data_percent),
+                    metadata_percent: active.then_some(metadata_percent),
                     volumes: u32::try_from(used).unwrap_or(u32::MAX),
                 }
             }
@@ -255,8 +255,8 @@ impl Machine {
     }
 }
 
-fn physical_volume(disk: &SimDisk, uuid: &PvUuid) -> PhysicalVolume {
-    let extent = PvExtent { disk: disk.size, start: space::data_start() };
+fn physical_volume(disk: &SimDisk, uuid: &PvUuid, start: ByteSize) -> PhysicalVolume {
+    let extent = PvExtent { disk: disk.size, start };
     PhysicalVolume { uuid: uuid.clone(), path: Some(disk.path.clone()), missing: false, extent: Some(extent) }
 }
 

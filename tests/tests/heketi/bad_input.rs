@@ -185,9 +185,31 @@ fn harmless(world: &World) -> Vec<Harmless> {
             }),
         ),
         at("POST /v1/plans/{id}/apply", NOTHING, json!({})),
+        at("POST /v1/volumes/{id}/undelete", NOTHING, json!({})),
+        at("POST /v1/volumes/{id}/protect", NOTHING, json!({"protected": true})),
+        at(
+            "POST /v1/adopt",
+            "",
+            json!({
+                "from": "volume", "volume": "unheard-of", "agents": {"gfs9": "gfs1"}, "without": ["another"],
+                "cluster": cluster, "ignore_pending": false, "new_node_ids": false,
+            }),
+        ),
+        at(
+            "POST /v1/adopt",
+            "",
+            json!({"from": "heketi", "database": {
+                "clusterentries": {}, "nodeentries": {}, "deviceentries": {}, "volumeentries": {}, "brickentries": {},
+            }}),
+        ),
+        at("POST /v1/unadopt", "", json!({"volume": NOTHING})),
         at("POST /v1/devices/wipe", "", json!({"node": "gfs1", "device": "/dev/sdz", "confirm": "S1"})),
         // An invitation is no change of what is there: it runs out by itself.
-        at("POST /v1/invitations", "", json!({"name": "gfs9", "zone": 1, "ttl_seconds": 60, "rejoin": false})),
+        at(
+            "POST /v1/invitations",
+            "",
+            json!({"name": "gfs9", "zone": 1, "ttl_seconds": 60, "rejoin": false, "node": NOTHING}),
+        ),
     ]
 }
 

@@ -238,6 +238,26 @@ async fn the_line_in_fstab_alone_brings_the_brick_back_after_a_power_cut() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn bricks_that_do_not_come_up_at_a_boot_are_tried_again() {
+    for call in [Call::ActivateGroup, Call::Mount] {
+        let mut rig = Rig::new(1);
+        rig.ask_all(&[rig::device(0), rig::brick(0, 1)], &"before").await;
+        rig.hosts[0].power_cut();
+        rig.hosts[0].power_on();
+        rig.restart_agent(0);
+        rig.hosts[0].faults().inject(At::Next(call), Fault::TimesOutUndone);
+        let boot = rig.engine(0).boot(&[], std::time::Duration::ZERO).await.unwrap();
+        assert_eq!((boot.up.len(), boot.down.len()), (1, 0), "{}: {boot:?}", call.name());
+        // One that never does keeps nobody from starting.
+        rig.hosts[0].power_cut();
+        rig.hosts[0].power_on();
+        rig.hosts[0].faults().inject(At::Every(call), Fault::Before);
+        let boot = rig.engine(0).boot(&[], std::time::Duration::ZERO).await.unwrap();
+        assert_eq!((boot.up.len(), boot.down.len()), (0, 1), "{}: {boot:?}", call.name());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_brick_is_made_and_removed_by_every_effect_that_it_needs() {
     let rig = Rig::new(1);
     rig.ask_all(&[rig::device(0), rig::brick(0, 1)], &"make").await;
@@ -278,4 +298,42 @@ async fn a_create_that_left_marks_on_other_hosts_fails_and_its_bricks_can_be_rem
         rig.ask_all(&rig::brick_removal(host), &"undo").await;
     }
     assert_eq!(rig.footprints(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_brick_is_brought_up_by_a_repeat_whatever_failed_and_is_never_made() {
+    let rig = Rig::new(1);
+    let up = (0, Wanted::BrickUp(rig::brick_key(0)));
+    rig.ask_all(&[rig::device(0)], &"make").await;
+    let (host, faults) = (&rig.hosts[0], rig.hosts[0].faults());
+    faults.count_anew();
+    let refused = rig.ask(&up).await.unwrap_err();
+    assert_eq!((refused.kind, faults.effects()), (FailureKind::Refused, 0), "{refused:?}");
+
+    rig.ask_all(&[rig::brick(0, 1)], &"make").await;
+    let whole = rig.footprints();
+    let at = rig::mount_point(&rig, 0).to_string();
+    let down = || {
+        host.unmount_by_hand(&at);
+        host.edit_fstab(|text| {
+            let kept = text.lines().filter(|line| !line.contains("x-bricklayer.brick"));
+            *text = kept.map(|line| format!("{line}\n")).collect();
+        });
+    };
+    down();
+    faults.count_anew();
+    assert!(rig.ask(&up).await.unwrap().changed);
+    assert_eq!(faults.effect_log(), [Call::MakeMountPoint, Call::Mount, Call::ReplaceFstab]);
+    assert_eq!(rig.footprints(), whole);
+    for effect in 1..=3 {
+        for fault in [Fault::Before, Fault::After] {
+            down();
+            faults.count_anew();
+            faults.inject(At::Effect(effect), fault);
+            rig.ask(&up).await.unwrap_err();
+            rig.ask(&up).await.unwrap();
+            assert_eq!(rig.footprints(), whole, "effect {effect}, {fault:?}");
+        }
+    }
+    assert!(!rig.ask(&up).await.unwrap().changed);
 }

@@ -204,6 +204,7 @@ async fn a_name_is_given_once_and_comes_back_only_by_rejoining() {
         zone: None,
         life: SignedDuration::from_mins(30),
         rejoin,
+        node: None,
     };
     let taken = world.trust.invite(wanted(false)).await.unwrap_err();
     assert!(matches!(taken, InviteError::NameTaken { .. }) && taken.to_string().contains("--rejoin"), "{taken}");
@@ -215,6 +216,31 @@ async fn a_name_is_given_once_and_comes_back_only_by_rejoining() {
     // What the old disk still holds is worth nothing any more.
     let refusal = raw::refusal_of(world.address, raw::of_host(&old.identity_file())).await;
     assert!(refusal.contains("CertificateRevoked"), "{refusal}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_enrols_under_the_id_that_its_invitation_says_and_no_other_host_does() {
+    let world = World::start().await;
+    let id = NodeId::from_u128(0x6e0de);
+    let wanted = |name: &str| NewInvitation {
+        name: name.parse().unwrap(),
+        zone: None,
+        life: SignedDuration::from_mins(30),
+        rejoin: false,
+        node: Some(id),
+    };
+    let invitation = world.trust.invite(wanted("gfs1")).await.unwrap();
+    assert_eq!(invitation.node, id);
+    let taken = world.trust.invite(wanted("gfs2")).await.unwrap_err();
+    assert!(matches!(taken, InviteError::NodeTaken { .. }), "invited: {taken}");
+    let home = Home::new("gfs1");
+    assert_eq!(home.enrol(&invitation.line).await.unwrap().node, id);
+    let taken = world.trust.invite(wanted("gfs2")).await.unwrap_err().to_string();
+    assert!(taken.contains("is gfs1 already"), "enrolled: {taken}");
+    let other = NewInvitation { rejoin: true, node: Some(NodeId::from_u128(2)), ..wanted("gfs1") };
+    assert!(matches!(world.trust.invite(other).await, Err(InviteError::OtherNode { node, .. }) if node == id));
+    let same = NewInvitation { rejoin: true, ..wanted("gfs1") };
+    assert_eq!(world.trust.invite(same).await.unwrap().node, id);
 }
 
 #[tokio::test(flavor = "multi_thread")]

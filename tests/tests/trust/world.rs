@@ -12,6 +12,7 @@ use bricklayer_coordinator::agents::{self, AgentApi, AgentStatus, Presence, Regi
 use bricklayer_coordinator::pki::{self, DEFAULT_INVITATION_LIFE, Invitation, NewInvitation, Start, Trust};
 use bricklayer_coordinator::state::SCHEMA;
 use bricklayer_proto::ids::NodeId;
+use bricklayer_proto::wire::PROTOCOLS;
 use bricklayer_proto::wire::token::Token;
 use bricklayer_store::Store;
 use bricklayer_tests::sim::SimCluster;
@@ -112,7 +113,7 @@ impl World {
 
     pub async fn invite_with(&self, name: &str, rejoin: bool) -> Invitation {
         let name = name.parse().unwrap();
-        let wanted = NewInvitation { name, zone: Some(1), life: DEFAULT_INVITATION_LIFE, rejoin };
+        let wanted = NewInvitation { name, zone: Some(1), life: DEFAULT_INVITATION_LIFE, rejoin, node: None };
         self.trust.invite(wanted).await.unwrap()
     }
 
@@ -208,6 +209,7 @@ impl Home {
                 ..Timing::default()
             },
             clock: self.clock.of_agent(),
+            protocols: PROTOCOLS,
         };
         let shutdown = CancellationToken::new();
         let running = session::run(config, Arc::new(host), shutdown.clone());

@@ -5,7 +5,9 @@
 use bricklayer_proto::inventory::PeerSeen;
 use bricklayer_proto::names::VolumeName;
 use bricklayer_proto::size::ByteSize;
-use bricklayer_proto::task::{BrickAddress, BrickHeal, HealReport, RebalanceNode, RebalanceReport, RebalanceState};
+use bricklayer_proto::task::{
+    BrickAddress, BrickHeal, HealReport, Layout, RebalanceNode, RebalanceReport, RebalanceState,
+};
 use serde::Deserialize;
 
 use crate::host::{BrickStatus, GlusterSnapshot, GlusterVolume, HostError};
@@ -102,14 +104,33 @@ impl Answer {
 
 fn whole(volume: Volume) -> Result<GlusterVolume, HostError> {
     let bricks = volume.bricks.brick.iter().map(|brick| address(&brick.name)).collect::<Result<_, _>>()?;
+    let layout = volume.layout();
     let options = volume.options.map(|options| options.option).unwrap_or_default();
     Ok(GlusterVolume {
         name: volume.name.parse().map_err(|error| unreadable(&format!("{error}")))?,
         uuid: volume.id,
         started: volume.status == STARTED,
+        layout,
         bricks,
         options: options.into_iter().map(|option| (option.name, option.value)).collect(),
     })
+}
+
+impl Volume {
+    /// `None` for kinds that we do not make: striped and tiered ones of old, thin arbiters.
+    fn layout(&self) -> Option<Layout> {
+        let counts = (self.replica, self.arbiter, self.disperse, self.redundancy);
+        match (self.kind.strip_prefix("Distributed-").unwrap_or(&self.kind), counts) {
+            ("Distribute", _) => Some(Layout::Distribute),
+            ("Replicate", (3, 1, 0, _)) => Some(Layout::Arbiter),
+            ("Replicate", (replica, 0, 0, _)) if replica > 1 => Some(Layout::Replicate { replica }),
+            ("Disperse", (_, _, all, redundancy)) if redundancy > 0 => {
+                let data = all.checked_sub(redundancy).filter(|data| *data > 0)?;
+                Some(Layout::Disperse { data, redundancy })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Of a volume: 0 is created, 1 started, 2 stopped.
@@ -298,6 +319,16 @@ struct Volume {
     name: String,
     id: String,
     status: i64,
+    #[serde(rename = "typeStr", default)]
+    kind: String,
+    #[serde(rename = "replicaCount", default)]
+    replica: u32,
+    #[serde(rename = "arbiterCount", default)]
+    arbiter: u32,
+    #[serde(rename = "disperseCount", default)]
+    disperse: u32,
+    #[serde(rename = "redundancyCount", default)]
+    redundancy: u32,
     bricks: Bricks,
     options: Option<Options>,
 }

@@ -61,6 +61,7 @@ json_replies! {
     crate::v1::Policy = OK,
     crate::v1::Rebalance = OK,
     crate::v1::Simulation = OK,
+    crate::v1::Adoption = OK,
     serde_json::Value = OK,
 }
 
@@ -131,12 +132,12 @@ impl Client {
 macro_rules! changes {
     ($(
         $(#[$doc:meta])*
-        $name:ident($($argument:ident: $kind:ty),* $(,)?) -> $reply:ty = $method:ident $path:literal $(with $body:expr)?;
+        $name:ident($($argument:ident: $kind:ty),* $(,)?) -> $reply:ty = $method:ident $path:literal $(of $part:ident($($given:ident),*))? $(with $body:expr)?;
     )+) => {
         $(impl Change<$reply> {
             $(#[$doc])*
             pub fn $name($($argument: $kind),*) -> Result<Self, ClientError> {
-                let change = Self::new(reqwest::Method::$method, format!($path));
+                let change = Self::new(reqwest::Method::$method, format!($path $(, $part($($given),*))?));
                 $(let change = change.with_body(&$body)?;)?
                 Ok(change)
             }

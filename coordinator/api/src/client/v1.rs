@@ -8,13 +8,14 @@ use serde_json::Value;
 use super::answer::Answer;
 use super::change::{Change, Reply, changes};
 use super::{Accepted, Client, ClientError};
-use crate::heketi::VolumeCreateRequest;
+use crate::heketi::{VolumeCreateRequest, VolumeInfo};
 use crate::json::parse_body;
 use crate::v1::{
-    AgentList, Audit, BrickReplaceRequest, CapacityList, CapacityQuery, DeviceLedger, DeviceLostRequest, Diagnosis,
-    DiskList, Explanation, Heal, Invitation, InvitationList, InvitationRequest, LedgerSum, NodeEdit, NodeLostRequest,
-    Operation, OperationList, PlacementPolicy, Plan, PlanList, Policy, PolicyList, Rebalance, ScoreList, ScoreQuery,
-    Simulation, SimulationRequest, SupportBundleRequest, WipeRefusal, WipeRequest,
+    AdoptRequest, Adoption, AgentList, Audit, BrickReplaceRequest, CapacityList, CapacityQuery, DeviceLedger,
+    DeviceLostRequest, Diagnosis, DiskList, Explanation, Heal, Invitation, InvitationList, InvitationRequest,
+    LedgerSum, NodeEdit, NodeLostRequest, Operation, OperationList, PlacementPolicy, Plan, PlanList, Policy,
+    PolicyList, PoolList, ProtectRequest, Rebalance, ScoreList, ScoreQuery, Simulation, SimulationRequest,
+    SupportBundleRequest, TrashList, UnadoptRequest, WipeRefusal, WipeRequest,
 };
 
 /// What the server said to a wipe.
@@ -34,6 +35,12 @@ impl Reply for Wipe {
         }
         Accepted::from_answer(path, answer).map(Self::Accepted)
     }
+}
+
+/// The query that says how long bricks are kept.
+fn keeping(keep: Option<&str>) -> String {
+    let query = keep.map(|keep| form_urlencoded::Serializer::new("?".to_owned()).append_pair("keep", keep).finish());
+    query.unwrap_or_default()
 }
 
 /// A body for routes that take one and look at nothing in it.
@@ -56,6 +63,11 @@ changes! {
     /// Gives a node up, with all that is on it.
     node_lost(node: NodeId, request: &NodeLostRequest) -> () = POST "/v1/nodes/{node}/lost" with request;
 
+    /// What could be adopted. Changes nothing.
+    adopt(request: &AdoptRequest) -> Adoption = POST "/v1/adopt" with request;
+    /// Gives back what was adopted.
+    unadopt(request: &UnadoptRequest) -> Accepted<()> = POST "/v1/unadopt" with request;
+
     brick_replace(id: BrickId, request: &BrickReplaceRequest) -> Accepted<()> =
         POST "/v1/bricks/{id}/replace" with request;
 
@@ -74,6 +86,15 @@ changes! {
     /// What would become of the clusters. A question: nothing is changed.
     simulate(request: &SimulationRequest) -> Simulation = POST "/v1/simulate" with request;
 
+    /// Deletes a volume. `keep`: how long its bricks are kept, such as `7d`; `None`: as the installation has it.
+    volume_delete_keeping(id: VolumeId, keep: Option<&str>) -> Accepted<()> =
+        DELETE "/v1/volumes/{id}{}" of keeping(keep);
+    /// Takes a volume out of the trash.
+    volume_undelete(id: VolumeId) -> Accepted<VolumeInfo> = POST "/v1/volumes/{id}/undelete" with Nothing {};
+    /// Ends a volume in the trash before its time.
+    trash_end(id: VolumeId) -> Accepted<()> = DELETE "/v1/trash/{id}";
+    volume_protect(id: VolumeId, request: ProtectRequest) -> Accepted<VolumeInfo> =
+        POST "/v1/volumes/{id}/protect" with request;
     /// What placement decides by, as one document. A question: nothing is changed.
     support_bundle(request: &SupportBundleRequest) -> Value = POST "/v1/support-bundle" with request;
 
@@ -118,6 +139,21 @@ impl Client {
     /// Which brick sets do not keep the rules as things stand now, and what would mend them.
     pub async fn audit(&self) -> Result<Audit, ClientError> {
         self.get_json("/v1/audit").await
+    }
+
+    /// How full the thin pools are.
+    pub async fn pools(&self) -> Result<PoolList, ClientError> {
+        self.get_json("/v1/pools").await
+    }
+
+    /// Deleted volumes that can be had back.
+    pub async fn trash(&self) -> Result<TrashList, ClientError> {
+        self.get_json("/v1/trash").await
+    }
+
+    /// heketi's database of the state as it is.
+    pub async fn export_heketi(&self) -> Result<Value, ClientError> {
+        self.get_json("/v1/export/heketi").await
     }
 
     /// What the installation says about where bricks go, and each cluster.

@@ -200,6 +200,9 @@ pub struct VolumeInfo {
     #[serde(default, skip_serializing_if = "is_false")]
     pub block: bool,
     pub snapshot: Snapshot,
+    /// Ours: it cannot be deleted before somebody takes that back. Missing otherwise, as heketi has no word for it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub protected: bool,
     pub id: VolumeId,
     pub cluster: ClusterId,
     pub mount: Mount,

@@ -83,6 +83,9 @@ pub struct InvitationRequest {
     /// The name is that of a node that enrolled before, which is to come back with a new key.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub rejoin: bool,
+    /// The id that the node is to have, such as the one by which heketi's clients know it; a new one when missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
 }
 
 /// Answer of `POST /v1/invitations`: the only time the token is shown.

@@ -100,6 +100,8 @@ pub enum LedgerClass {
     PoolMetadata,
     /// LVM's spare of the largest pool metadata, one per volume group.
     MetadataSpare,
+    /// All of the bricks of deleted volumes that are kept for a while.
+    Trash,
     /// What LVM has of bricks that are being made, grown or taken away.
     UnderWay,
     /// Logical volumes with our tags that no record knows.
@@ -125,6 +127,7 @@ impl LedgerClass {
             Self::SnapshotRoom => "snapshot-room",
             Self::PoolMetadata => "pool-metadata",
             Self::MetadataSpare => "metadata-spare",
+            Self::Trash => "trash",
             Self::UnderWay => "under-way",
             Self::Orphans => "orphans",
             Self::Foreign => "foreign",
@@ -236,6 +239,8 @@ pub enum BrickStage {
     Making,
     Growing,
     Leaving,
+    /// Its volume was deleted, and is kept for a while.
+    Trash,
 }
 
 impl BrickStage {
@@ -246,6 +251,7 @@ impl BrickStage {
             Self::Making => "making",
             Self::Growing => "growing",
             Self::Leaving => "leaving",
+            Self::Trash => "trash",
         }
     }
 }

@@ -19,7 +19,13 @@
 //! | `GET /v1/volumes/{id}/heal` | | 200 [`Heal`] |
 //! | `GET /v1/volumes/{id}/rebalance` | | 200 [`Rebalance`] |
 //! | `POST /v1/volumes/{id}/rebalance` | | 200 [`Rebalance`] |
+//! | `DELETE /v1/volumes/{id}` | query [`DeleteQuery`] | 202 and `/queue/{id}` |
+//! | `POST /v1/volumes/{id}/undelete` | | 202 and `/queue/{id}` |
+//! | `POST /v1/volumes/{id}/protect` | [`ProtectRequest`] | 202 and `/queue/{id}` |
+//! | `GET /v1/trash` | | 200 [`TrashList`] |
+//! | `DELETE /v1/trash/{id}` | | 202 and `/queue/{id}` |
 //! | `GET /v1/doctor` | | 200 [`Diagnosis`] |
+//! | `GET /v1/pools` | | 200 [`PoolList`] |
 //! | `GET /v1/audit` | | 200 [`Audit`] |
 //! | `GET /v1/capacity` | query [`CapacityQuery`] | 200 [`CapacityList`] |
 //! | `POST /v1/explain` | [`VolumeCreateRequest`](crate::heketi::VolumeCreateRequest) | 200 [`Explanation`] |
@@ -33,6 +39,9 @@
 //! | `GET /v1/score` | query [`ScoreQuery`] | 200 [`ScoreList`] |
 //! | `POST /v1/support-bundle` | [`SupportBundleRequest`] | 200, JSON for `bricklayer-coordinator replay` |
 //! | `POST /v1/simulate` | [`SimulationRequest`] | 200 [`Simulation`] |
+//! | `POST /v1/adopt` | [`AdoptRequest`] | 200 [`Adoption`] |
+//! | `POST /v1/unadopt` | [`UnadoptRequest`] | 202 and `/queue/{id}` |
+//! | `GET /v1/export/heketi` | | 200 heketi's database; while operations are under way 409 |
 //! | `GET /v1/operations` | | 200 [`OperationList`] |
 //! | `GET /v1/operations/{id}` | | 200 [`Operation`] |
 //!
@@ -43,6 +52,7 @@
 //!
 //! Every error is a [`Problem`] with a fitting status.
 
+mod adopt;
 mod agents;
 mod audit;
 mod capacity;
@@ -54,13 +64,16 @@ mod operations;
 mod placement;
 mod plans;
 mod policy;
+mod pools;
 mod score;
 mod simulate;
 mod support;
+mod trash;
 mod volumes;
 
 use serde::{Deserialize, Serialize};
 
+pub use adopt::{AdoptRequest, AdoptedDevice, AdoptedNode, AdoptedVolume, Adoption, AdoptionFinding, UnadoptRequest};
 pub use agents::{
     Agent, AgentList, AgentState, Invitation, InvitationList, InvitationRequest, InvitationState, InvitationToken,
     OpenInvitation,
@@ -82,12 +95,14 @@ pub use placement::{
 };
 pub use plans::{KeptPlan, Plan, PlanList, PlannedBrick, PlannedChange};
 pub use policy::{PlacementPolicy, Policy, PolicyInForce, PolicyList, ZonePolicy};
+pub use pools::{Pool, PoolBrick, PoolList};
 pub use score::{Score, ScoreList, ScorePart, ScoreQuery, ScoredMove};
 pub use simulate::{
     Fate, NewPlace, SetState, SimulatedCreation, SimulatedDevice, SimulatedDisk, SimulatedHeal, SimulatedLoss,
     SimulatedSet, SimulatedVolume, SimulatedVolumes, Simulation, SimulationRequest,
 };
 pub use support::SupportBundleRequest;
+pub use trash::{DeleteQuery, ProtectRequest, TrashList, TrashedVolume};
 pub use volumes::{BrickHeal, Heal, NodeRebalance, Rebalance, RebalanceState};
 
 /// Body of every error.

@@ -296,6 +296,10 @@ pub enum Relaxed {
     InService {
         devices: Vec<OutOfService>,
     },
+    /// These volumes in the trash are gone.
+    EmptyTrash {
+        volumes: Vec<String>,
+    },
     AnyTags,
     /// Without this rule of the policy.
     TagRule {

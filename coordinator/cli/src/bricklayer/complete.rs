@@ -127,6 +127,13 @@ pub fn operations(current: &OsStr) -> Vec<CompletionCandidate> {
     })
 }
 
+pub fn trash(current: &OsStr) -> Vec<CompletionCandidate> {
+    offers(current, async |client| {
+        let volumes = client.trash().await?.volumes;
+        Ok(volumes.into_iter().map(|volume| (volume.name, format!("until {:.0}", volume.until))).collect())
+    })
+}
+
 pub fn plans(current: &OsStr) -> Vec<CompletionCandidate> {
     offers(current, async |client| {
         let plans = client.plans_kept().await?.plans;

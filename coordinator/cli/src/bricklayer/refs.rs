@@ -129,6 +129,17 @@ impl VolumeRef {
         volumes.retain(|volume| volume.name == name.as_str());
         Ok(only(volumes, "volume", name, "bricklayer volume list")?.id)
     }
+
+    /// The same for a volume that was deleted.
+    pub async fn find_in_trash(&self, client: &Client) -> Result<VolumeId, CliError> {
+        let name = match self {
+            Self::Id(id) => return Ok(*id),
+            Self::Name(name) => name,
+        };
+        let mut volumes = client.trash().await?.volumes;
+        volumes.retain(|volume| volume.name == name.as_str());
+        Ok(only(volumes, "volume in the trash called", name, "bricklayer trash list")?.id)
+    }
 }
 
 impl BlockVolumeRef {

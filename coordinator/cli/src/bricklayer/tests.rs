@@ -4,7 +4,8 @@ use bricklayer_api::client::ClientError;
 use bricklayer_api::heketi::{BlockVolumeInfo, NodeInfo, TopologyCluster, TopologyInfo, VolumeInfo};
 use bricklayer_api::json::parse_body;
 use bricklayer_api::v1::{
-    AgentList, Audit, DeviceLedger, Diagnosis, DiskList, InvitationList, LedgerSum, Operation, StepState, WipeRefusal,
+    AgentList, Audit, DeviceLedger, Diagnosis, DiskList, InvitationList, LedgerSum, Operation, PoolList, StepState,
+    TrashList, WipeRefusal,
 };
 use clap::CommandFactory as _;
 use serde::de::DeserializeOwned;
@@ -110,6 +111,21 @@ fn an_audit_says_what_is_wrong_and_which_commands_mend_it() {
     clean.clusters[0].sets.clear();
     clean.clusters[0].any_node_can_be_lost = true;
     assert!(tables::audit(&clean).contains("Every brick set keeps the rules.\n\nAny one node can be lost"));
+}
+
+#[test]
+fn the_trash_says_until_when_and_pools_when_they_are_full_and_why_they_are_not_extended() {
+    let trash: TrashList = read(
+        r#"{"volumes":[{"id":"00000000000000000000000000000005","name":"backups","cluster":"0000000000000000000000000000000c","size_bytes":8589934592,"taken_bytes":25795100672,"since":"2026-11-20T08:00:00Z","until":"2026-11-27T08:00:00Z"}]}"#,
+    );
+    insta::assert_snapshot!("trash_list", tables::trash_list(&trash));
+    let pools: PoolList = read(
+        r#"{"pools":[{"name":"tp_000000000000000000000000000000b1","node":"00000000000000000000000000000001","node_name":"gfs1","device":"000000000000000000000000000000d1","device_name":"/dev/sdb","size_bytes":8589934592,"metadata_bytes":8388608,"data_percent":82.4,"metadata_percent":12.0,"promised_bytes":17179869184,"volumes":2,"bytes_per_day":1073741824,"full_in_seconds":120000,"bricks":[{"brick":"000000000000000000000000000000b1","volume":"00000000000000000000000000000005","volume_name":"backups"}],"not_extended":"pools are not extended here: pools.extend is false"},
+        {"name":"tp_000000000000000000000000000000b2","node":"00000000000000000000000000000002","node_name":"gfs2","device":"000000000000000000000000000000d2","device_name":"/dev/sdb","size_bytes":8589934592,"metadata_bytes":8388608,"promised_bytes":8589934592,"volumes":1,"bricks":[]}]}"#,
+    );
+    insta::assert_snapshot!("pool_list", tables::pool_list(&pools, Width::Normal));
+    insta::assert_snapshot!("pool_list_wide", tables::pool_list(&pools, Width::Wide));
+    assert!(tables::pool_list(&PoolList::default(), Width::Normal).starts_with("no pool promises more"));
 }
 
 #[test]

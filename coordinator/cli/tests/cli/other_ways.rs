@@ -80,7 +80,7 @@ fn a_token_is_printed_for_one_request_alone() {
 #[test]
 fn who_waits_no_longer_is_told_how_to_look_and_the_work_goes_on() {
     // How often it is asked in that time is nobody's promise, so that the script is not held to its end.
-    let script = Script::new(vec![accepted(&format!("DELETE /volumes/{V}"), QUEUE), pending(QUEUE)]);
+    let script = Script::new(vec![accepted(&format!("DELETE /v1/volumes/{V}"), QUEUE), pending(QUEUE)]);
     let ran = run("bricklayer", &script.address, &["volume", "delete", V, "--timeout", "1ms"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (4, ""));
     assert_eq!(

@@ -58,7 +58,11 @@ pub fn view(topology: &Topology, cluster: &Cluster) -> ClusterInfo {
     ClusterInfo {
         id: cluster.id,
         nodes: topology.nodes_of(cluster.id).map(|node| node.id).collect(),
-        volumes: topology.volumes_of(cluster.id).map(|volume| volume.id).collect(),
+        volumes: topology
+            .volumes_of(cluster.id)
+            .filter(|volume| volume.trash.is_none())
+            .map(|volume| volume.id)
+            .collect(),
         block: cluster.block,
         file: cluster.file,
         block_volumes: topology.blocks_of(cluster.id).map(|block| block.id).collect(),

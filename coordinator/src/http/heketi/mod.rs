@@ -7,7 +7,7 @@ mod block_volumes;
 mod bricks;
 mod check;
 mod clusters;
-mod db;
+pub mod db;
 mod devices;
 mod nodes;
 mod operations;

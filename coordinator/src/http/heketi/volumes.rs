@@ -20,7 +20,7 @@ use crate::http::body::Json;
 use crate::http::failure::{Doing, Failure};
 use crate::http::{Service, answer};
 use crate::model::{BlockRestriction, Durability, Node, Snapshot, Topology, Volume};
-use crate::ops::VolumeWish;
+use crate::ops::{Keep, VolumeWish};
 
 /// heketi's default where a request says `replicate` and no number.
 const DEFAULT_REPLICA: u32 = 2;
@@ -50,7 +50,9 @@ pub async fn create(
 /// Lists the volumes.
 #[utoipa::path(get, path = "/volumes", responses((status = 200, body = VolumeList)))]
 pub async fn list(State(service): State<Service>) -> Response {
-    let volumes = service.operations.topology().volumes.keys().copied().collect();
+    let topology = service.operations.topology();
+    let listed = topology.volumes.values().filter(|volume| volume.trash.is_none());
+    let volumes = listed.map(|volume| volume.id).collect();
     answer::ok(&VolumeList { volumes })
 }
 
@@ -58,7 +60,8 @@ pub async fn list(State(service): State<Service>) -> Response {
 #[utoipa::path(get, path = "/volumes/{id}", responses((status = 200, body = VolumeInfo)))]
 pub async fn info(State(service): State<Service>, Id(id): Id<VolumeId>) -> Result<Response, Failure> {
     let topology = service.operations.topology();
-    let volume = topology.volumes.get(&id).ok_or_else(Failure::unknown_id)?;
+    let listed = topology.volumes.get(&id).filter(|volume| volume.trash.is_none());
+    let volume = listed.ok_or_else(Failure::unknown_id)?;
     Ok(answer::ok(&view(&topology, volume)))
 }
 
@@ -67,7 +70,9 @@ pub async fn info(State(service): State<Service>, Id(id): Id<VolumeId>) -> Resul
 pub async fn delete(State(service): State<Service>, Id(id): Id<VolumeId>) -> Result<Response, Failure> {
     service.has_room_for_one_more()?;
     let rejected = |error| Failure::rejected(Doing::VolumeDelete, &error);
-    let operation = service.operations.volume_delete(id).await.map_err(rejected)?;
+    // heketi's clients count on the space at once, so for them nothing is kept unless the installation says so.
+    let keep = if service.operations.policy().trash.on_heketi_routes { Keep::AsConfigured } else { Keep::NotAtAll };
+    let operation = service.operations.volume_delete(id, keep).await.map_err(rejected)?;
     Ok(answer::accepted(operation))
 }
 
@@ -297,6 +302,7 @@ pub fn view(topology: &Topology, volume: &Volume) -> VolumeInfo {
             enable: volume.snapshot.enable,
             factor: SnapshotFactor(factor_view(volume.snapshot.factor_milli)),
         },
+        protected: volume.protected,
         id: volume.id,
         cluster: volume.cluster,
         mount: mount_view(topology, volume),

@@ -1,5 +1,6 @@
 //! The routes over a real socket, on a real store, with agents that say yes to everything.
 
+mod adopt;
 mod audit;
 mod auth;
 mod golden;

@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex};
 
 use bricklayer_api::heketi::{DbCheck, NodeInfo, OperationCounts, PendingOperationDetail, PendingOperationList};
 use bricklayer_api::json::parse_body;
-use bricklayer_api::v1::Plan;
+use bricklayer_api::v1::{Plan, Problem};
+use bricklayer_proto::size::ByteSize;
 use serde_json::Value;
 
 use super::world::{World, ask, node_id};
-use crate::http::{Auth, Mode, ModeSwitch, Settings};
+use crate::http::{Auth, Mode, ModeSwitch, Room, Settings};
 use crate::logging::LogControl;
 
 const REPLICA_3: &str = r#"{"size":8,"durability":{"type":"replicate","replicate":{"replica":3}}}"#;
@@ -286,4 +287,20 @@ async fn what_cannot_be_rehearsed_is_not_performed() {
     assert_eq!(world.get("/v1/invitations").await.body, "{\"invitations\":[]}\n");
     assert_eq!(world.get("/admin").await.body, "{\"state\":\"normal\"}\n");
     assert_eq!(world.get("/clusters").await.body, "{\"clusters\":[]}\n");
+}
+
+#[tokio::test]
+async fn while_the_disk_is_full_all_can_be_read_and_nothing_is_changed_until_there_is_room() {
+    let room = Room::default().of(std::env::temp_dir()).with_least(ByteSize::from_bytes(u64::MAX));
+    let world = with(Settings { room: room.clone(), ..Settings::default() }).await;
+    let refused = world.post("/clusters", r#"{"file":true,"block":true}"#).await;
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert!(refused.body.contains("disk is nearly full") && refused.body.contains("Make room"), "{refused:?}");
+    let ours = world.ask("DELETE", "/v1/trash/00000000000000000000000000000001", "").await;
+    let problem: Problem = ours.json();
+    assert!(ours.status == 503 && problem.cure.is_some_and(|cure| cure.contains("Make room")), "{}", ours.body);
+    assert_eq!(world.get("/clusters").await.status, 200);
+    assert_eq!(world.get("/v1/doctor").await.status, 200);
+    let _same = room.with_least(ByteSize::ZERO);
+    assert_eq!(world.post("/clusters", r#"{"file":true,"block":true}"#).await.status, 201);
 }

@@ -384,6 +384,7 @@ impl Host {
             }],
             tags: Some(GroupTags { installation: spec.installation, node: spec.node, device: spec.device }),
             condemned: false,
+            adopted: false,
             volumes: Vec::new(),
         });
         Ok(report)

@@ -30,6 +30,7 @@ fn finding(found: doctor::Finding) -> Finding {
         Subject::Node(id) => id.to_string(),
         Subject::Device(id) => id.to_string(),
         Subject::Brick(id) => id.to_string(),
+        Subject::Volume(id) => id.to_string(),
         Subject::Operation(id) => id.to_string(),
         Subject::Unknown(name) => name,
     };

@@ -273,6 +273,7 @@ fn relaxed(change: &Relaxed) -> RelaxedView {
                 })
                 .collect(),
         },
+        Relaxed::EmptyTrash { volumes } => RelaxedView::EmptyTrash { volumes: volumes.clone() },
         Relaxed::AnyTags { .. } => RelaxedView::AnyTags,
         Relaxed::Limits { limits, .. } => {
             RelaxedView::Limits { least_brick_bytes: limits.least_brick.bytes(), most_bricks: limits.most_bricks }

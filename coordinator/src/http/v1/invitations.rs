@@ -26,7 +26,9 @@ pub async fn create(
     OurJson(request): OurJson<InvitationRequest>,
 ) -> Result<Response, Failure> {
     let invitation = service.trust.invite(wanted(&request)?).await.map_err(|error| match error {
-        InviteError::NameTaken { .. } => Failure::new(StatusCode::CONFLICT, error.to_string()),
+        InviteError::NameTaken { .. } | InviteError::NodeTaken { .. } | InviteError::OtherNode { .. } => {
+            Failure::new(StatusCode::CONFLICT, error.to_string())
+        }
         InviteError::NobodyToRejoin(_) => Failure::new(StatusCode::NOT_FOUND, error.to_string()),
         InviteError::Life => Failure::bad_request(error.to_string()),
         InviteError::Store(_) => Failure::internal("the invitation could not be written", &error),
@@ -71,7 +73,9 @@ fn wanted(request: &InvitationRequest) -> Result<NewInvitation, Failure> {
         // Whatever is too long is refused with the limit.
         Some(seconds) => i64::try_from(seconds).map_or(SignedDuration::MAX, SignedDuration::from_secs),
     };
-    Ok(NewInvitation { name, zone: zone.transpose()?, life, rejoin: request.rejoin })
+    let node = request.node.as_deref().map(str::parse).transpose();
+    let node = node.map_err(|error: bricklayer_proto::ids::NotAnId| Failure::bad_request(error.to_string()))?;
+    Ok(NewInvitation { name, zone: zone.transpose()?, life, rejoin: request.rejoin, node })
 }
 
 fn view(invitation: pki::OpenInvitation, now: Timestamp) -> OpenInvitation {

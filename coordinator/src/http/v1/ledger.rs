@@ -99,6 +99,7 @@ fn brick(line: &BrickLine, volume: Option<&(VolumeId, VolumeName)>) -> LedgerBri
             Stage::Making => BrickStage::Making,
             Stage::Growing { .. } => BrickStage::Growing,
             Stage::Leaving => BrickStage::Leaving,
+            Stage::Trash => BrickStage::Trash,
         },
         data_bytes: line.data.bytes(),
         rounding_bytes: line.rounding.bytes(),
@@ -176,6 +177,7 @@ impl Sources<'_> {
             | LedgerClass::Rounding
             | LedgerClass::SnapshotRoom
             | LedgerClass::PoolMetadata
+            | LedgerClass::Trash
             | LedgerClass::Reserved => RECORD,
             LedgerClass::MetadataSpare | LedgerClass::KeptFree | LedgerClass::Free => self.of_lvm(SourceKind::Vgs),
             LedgerClass::UnderWay | LedgerClass::Orphans | LedgerClass::Foreign => self.of_lvm(SourceKind::Lvs),
@@ -268,6 +270,7 @@ fn shown(class: Class) -> LedgerClass {
         Class::SnapshotRoom => LedgerClass::SnapshotRoom,
         Class::PoolMetadata => LedgerClass::PoolMetadata,
         Class::MetadataSpare => LedgerClass::MetadataSpare,
+        Class::Trash => LedgerClass::Trash,
         Class::UnderWay => LedgerClass::UnderWay,
         Class::Orphans => LedgerClass::Orphans,
         Class::Foreign => LedgerClass::Foreign,

@@ -1,5 +1,6 @@
 //! Our own routes, all below `/v1`; `bricklayer_api::v1` lists them with their bodies.
 
+mod adopt;
 mod agents;
 mod audit;
 mod capacity;
@@ -12,9 +13,11 @@ mod ledger;
 mod operations;
 mod plans;
 mod policy;
+mod pools;
 mod score;
 mod simulate;
 pub mod support;
+mod trash;
 mod volumes;
 
 pub use plans::view as plan_view;
@@ -56,6 +59,12 @@ pub fn routes() -> (Router<Service>, Described) {
         routes!(audit::audit),
         routes!(volumes::heal),
         routes!(volumes::rebalance, volumes::start_rebalance),
+        routes!(trash::delete),
+        routes!(trash::undelete),
+        routes!(trash::protect),
+        routes!(trash::list),
+        routes!(trash::end),
+        routes!(pools::list),
         routes!(doctor::examine),
         routes!(capacity::list),
         routes!(explain::explain),
@@ -67,6 +76,9 @@ pub fn routes() -> (Router<Service>, Described) {
         routes!(score::score),
         routes!(support::bundle),
         routes!(simulate::simulate),
+        routes!(adopt::plan),
+        routes!(adopt::give_back),
+        routes!(adopt::export),
         routes!(operations::list),
         routes!(operations::info),
     ];
@@ -88,7 +100,7 @@ pub fn is_ours(path: &str) -> bool {
 
 /// Whether a request has a body and yet only asks: nothing is changed, whatever its method says.
 pub fn only_asks(path: &str) -> bool {
-    matches!(path.trim_end_matches('/'), "/v1/explain" | "/v1/simulate" | "/v1/support-bundle")
+    matches!(path.trim_end_matches('/'), "/v1/explain" | "/v1/simulate" | "/v1/adopt" | "/v1/support-bundle")
 }
 
 /// A part of a path that must be an id.

@@ -10,10 +10,12 @@ use super::index::{put, take};
 
 impl Topology {
     pub fn put_cluster(&mut self, cluster: Cluster) {
+        self.touched.hardware = self.version;
         self.clusters.insert_mut(cluster.id, Arc::new(cluster));
     }
 
     pub fn remove_cluster(&mut self, id: ClusterId) {
+        self.touched.hardware = self.version;
         self.clusters.remove_mut(&id);
     }
 
@@ -22,6 +24,7 @@ impl Topology {
     }
 
     pub fn put_node(&mut self, node: Node) {
+        self.touched.hardware = self.version;
         let node = Arc::new(node);
         if let Some(before) = self.nodes.get(&node.id) {
             take(&mut self.index.hosts, before.cluster, before.id);
@@ -31,6 +34,7 @@ impl Topology {
     }
 
     pub fn remove_node(&mut self, id: NodeId) {
+        self.touched.hardware = self.version;
         if let Some(node) = self.nodes.get(&id) {
             take(&mut self.index.hosts, node.cluster, id);
         }
@@ -39,7 +43,11 @@ impl Topology {
 
     pub fn put_device(&mut self, device: Device) {
         let device = Arc::new(device);
-        let before = self.devices.get(&device.id).map(|before| before.node);
+        let known = self.devices.get(&device.id);
+        if known.is_none_or(|before| !before.differs_in_free_space_only(&device)) {
+            self.touched.hardware = self.version;
+        }
+        let before = known.map(|before| before.node);
         self.devices.insert_mut(device.id, Arc::clone(&device));
         if let Some(other) = before.filter(|node| *node != device.node) {
             take(&mut self.index.devices, other, device.id);
@@ -55,6 +63,7 @@ impl Topology {
 
     pub fn remove_device(&mut self, id: DeviceId) {
         let Some(node) = self.devices.get(&id).map(|device| device.node) else { return };
+        self.touched.hardware = self.version;
         self.devices.remove_mut(&id);
         take(&mut self.index.devices, node, id);
         self.host_changed(node);
@@ -64,33 +73,39 @@ impl Topology {
     pub fn put_volume(&mut self, volume: Volume) {
         self.reserve(&volume.bricks);
         let volume = Arc::new(volume);
-        if let Some(before) = self.volumes.get(&volume.id) {
-            self.index.remove_volume(before);
+        if let Some(before) = self.volumes.get(&volume.id).cloned() {
+            self.index.remove_volume(&before);
+            self.touch_hosts(&before);
         }
+        self.touch_hosts(&volume);
         self.index.add_volume(&volume);
         self.volumes.insert_mut(volume.id, volume);
     }
 
     /// Its bricks go on counting until [`Topology::release`].
     pub fn remove_volume(&mut self, id: VolumeId) {
-        if let Some(before) = self.volumes.get(&id) {
-            self.index.remove_volume(before);
+        if let Some(before) = self.volumes.get(&id).cloned() {
+            self.index.remove_volume(&before);
+            self.touch_hosts(&before);
         }
         self.volumes.remove_mut(&id);
     }
 
     pub fn put_block_volume(&mut self, block: BlockVolume) {
         let block = Arc::new(block);
-        if let Some(before) = self.block_volumes.get(&block.id) {
-            self.index.remove_block(before);
+        if let Some(before) = self.block_volumes.get(&block.id).cloned() {
+            self.index.remove_block(&before);
+            self.touch_hosts_of(before.hosting.volume);
         }
         self.index.add_block(&block);
+        self.touch_hosts_of(block.hosting.volume);
         self.block_volumes.insert_mut(block.id, block);
     }
 
     pub fn remove_block_volume(&mut self, id: BlockVolumeId) {
-        if let Some(before) = self.block_volumes.get(&id) {
-            self.index.remove_block(before);
+        if let Some(before) = self.block_volumes.get(&id).cloned() {
+            self.index.remove_block(&before);
+            self.touch_hosts_of(before.hosting.volume);
         }
         self.block_volumes.remove_mut(&id);
     }
@@ -168,6 +183,18 @@ impl Topology {
             self.index.booked.remove_mut(&device);
         } else {
             self.index.booked.insert_mut(device, booked);
+        }
+    }
+
+    fn touch_hosts(&mut self, volume: &Volume) {
+        for brick in &volume.bricks {
+            self.touched.volumes.insert_mut(brick.node, self.version);
+        }
+    }
+
+    fn touch_hosts_of(&mut self, volume: VolumeId) {
+        if let Some(volume) = self.volumes.get(&volume).cloned() {
+            self.touch_hosts(&volume);
         }
     }
 

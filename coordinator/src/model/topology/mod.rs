@@ -44,11 +44,39 @@ pub struct Topology {
     pub bricks: Map<DeviceId, Map<BrickId, Arc<Brick>>>,
     pub policies: Arc<Policies>,
     index: Index,
+    touched: Touched,
+}
+
+/// Which version changed what, for those who keep something made of it. Counted from the start of the coordinator.
+#[derive(Clone, Debug, Default)]
+struct Touched {
+    hardware: u64,
+    volumes: Map<NodeId, u64>,
 }
 
 impl Topology {
     pub fn nodes_of(&self, cluster: ClusterId) -> impl Iterator<Item = &Arc<Node>> {
         self.hosts_of(cluster).map(|host| &host.node)
+    }
+
+    /// The version that last changed a cluster, a node, or a device in more than the space that its bricks take.
+    #[must_use]
+    pub fn hardware_changed(&self) -> u64 {
+        self.touched.hardware
+    }
+
+    /// The version that last changed a volume with a brick on this node, or a block volume in one.
+    #[must_use]
+    pub fn volumes_changed(&self, node: NodeId) -> u64 {
+        self.touched.volumes.get(&node).copied().unwrap_or_default()
+    }
+
+    /// The whole volumes with a brick on this node, by id.
+    #[must_use]
+    pub fn volumes_on(&self, node: NodeId) -> BTreeMap<VolumeId, &Arc<Volume>> {
+        let bricks = self.devices_of(node).flat_map(|device| inside(&self.bricks, device.id));
+        let holders = bricks.filter_map(|brick| self.brick(brick.id));
+        holders.filter(|(_, brick)| brick.node == node).map(|(volume, _)| (volume.id, volume)).collect()
     }
 
     /// The nodes of a cluster with what is left on their devices.

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
-    AdminState, BlockAccess, BlockRestriction, DeviceRemove, DiskIdentity, Durability, OpState, Plan, Snapshot, Tags,
-    VolumeClone, VolumeCreate, VolumeDelete, VolumeExpand, Zone,
+    AdminState, BlockAccess, BlockRestriction, DeviceRemove, DiskIdentity, Durability, LvNames, OpState, Plan,
+    Snapshot, Tags, VolumeClone, VolumeCreate, VolumeDelete, VolumeExpand, Zone,
 };
 
 /// One change; the numbers say of what.
@@ -68,6 +68,7 @@ fn record(step: Step) -> Device {
         state: AdminState::Online,
         tags: Tags::new(),
         lost: false,
+        adopted: None,
         added: Timestamp::UNIX_EPOCH,
     }
 }
@@ -86,6 +87,8 @@ fn brick(volume: u8, position: u8, step: Step) -> Brick {
         space: BrickSpace { volume: taken(size), pool: taken(size), metadata: taken(size % 9) },
         path: None,
         pool: None,
+        names: LvNames::default(),
+        adopted: false,
         generation: 1,
     }
 }
@@ -104,6 +107,8 @@ fn volume(number: u8, step: Step) -> Volume {
         options: Vec::new(),
         block: true,
         restriction: BlockRestriction::None,
+        protected: false,
+        trash: None,
         snapshot: Snapshot { enable: false, factor_milli: 1000 },
         bricks: (0..3).map(|position| brick(number, position, step)).collect(),
     }

@@ -17,7 +17,7 @@ use super::context::{Context, Run};
 use super::step::{Stage, StepError};
 use super::volume_expand::ExtendVolume;
 use super::{Rejected, gluster, volume_options};
-use crate::model::{Brick, BrickReplace, FIRST_GENERATION, Operation, Plan, Resource, Topology, Volume};
+use crate::model::{Brick, BrickReplace, FIRST_GENERATION, LvNames, Operation, Plan, Resource, Topology, Volume};
 use crate::placement::{self, OtherBrick, Placed, ReplaceWish};
 use crate::state::Change;
 
@@ -57,6 +57,9 @@ pub async fn submit(
                     .any(|operation| operation.plan.bricks().iter().any(|pending| pending.id == brick));
                 return Err(if pending { Rejected::BrickPending(brick) } else { Rejected::NotFound });
             };
+            if volume.trash.is_some() {
+                return Err(Rejected::InTrash { name: volume.name.clone() });
+            }
             if change.family_is_changing(volume) {
                 return Err(Rejected::VolumeHasPendingBricks { brick, volume: volume.id });
             }
@@ -128,6 +131,8 @@ pub fn moved(old: &Brick, placed: &Placed) -> Brick {
         space: placed.space,
         path: None,
         pool: None,
+        names: LvNames::default(),
+        adopted: false,
         generation: FIRST_GENERATION,
         ..old.clone()
     }

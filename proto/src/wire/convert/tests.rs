@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use prost::Message;
 
 use super::*;
+use crate::adopt::*;
 use crate::block::*;
 use crate::ids::*;
 use crate::inventory::*;
@@ -70,6 +71,8 @@ fn every_wanted() -> Vec<Wanted> {
         options: vec!["performance.cache-size 1GB".to_owned()],
         snapshot_factor_milli: 1500,
         snapshots: true,
+        protected: false,
+        trash: None,
     };
     let device = DeviceId::from_u128(5);
     let spec = BrickSpec { device, tags: tags(), space: space(), gid: 2000, record: record.clone() };
@@ -81,6 +84,23 @@ fn every_wanted() -> Vec<Wanted> {
     let block =
         BlockKey { block: BlockVolumeId::from_u128(9), hosting: volume.clone(), name: "blockvol_9".parse().unwrap() };
     let size = ByteSize::from_bytes(1 << 30);
+    let group = GroupAdoption {
+        device,
+        installation: InstallationId::from_u128(6),
+        node: NodeId::from_u128(7),
+        group: "data".parse().unwrap(),
+        pv_uuid: "Xc3Hqh-AAAA-BBBB-CCCC-DDDD-EEEE-FFFFFF".parse().unwrap(),
+    };
+    let adoption = BrickAdoption {
+        spec: spec.clone(),
+        group: "data".parse().unwrap(),
+        volume: "photos".parse().unwrap(),
+        pool: "pool".parse().unwrap(),
+        owns_pool: true,
+        path: mount().brick_path(),
+        mounted_by_glusterd: true,
+    };
+    let adopted = VolumeAdoption { key: volume.clone(), bricks: vec![address.clone()] };
     let all = vec![
         Wanted::Device(DeviceSpec {
             device: DeviceId::from_u128(5),
@@ -98,6 +118,7 @@ fn every_wanted() -> Vec<Wanted> {
         Wanted::BrickCanGrow(spec.clone()),
         Wanted::BrickGrown(spec),
         Wanted::CloneBrick(CloneBrickSpec { device, tags: tags(), path: mount().brick_path(), record }),
+        Wanted::BrickUp(brick),
         Wanted::BrickSynced(brick),
         Wanted::BrickCondemned(brick),
         Wanted::BrickGone(brick),
@@ -130,7 +151,15 @@ fn every_wanted() -> Vec<Wanted> {
             option: "cluster.favorite-child-policy".parse().unwrap(),
             value: None,
         }),
+        Wanted::GroupAdopted(group.clone()),
+        Wanted::GroupReleased(group),
+        Wanted::BrickAdopted(adoption.clone()),
+        Wanted::BrickReleased(adoption),
+        Wanted::VolumeAdopted(adopted.clone()),
+        Wanted::VolumeReleased(adopted),
+        Wanted::HostSurveyed { gluster: true },
         Wanted::VolumeStarted(volume.clone()),
+        Wanted::BricksStarted(volume.clone()),
         Wanted::VolumeStopped(volume.clone()),
         Wanted::VolumeGone(volume),
     ];
@@ -146,13 +175,22 @@ fn every_wanted() -> Vec<Wanted> {
             | Wanted::BrickCanGrow(_)
             | Wanted::BrickGrown(_)
             | Wanted::CloneBrick(_)
+            | Wanted::BrickUp(_)
             | Wanted::BrickSynced(_)
             | Wanted::BrickCondemned(_)
             | Wanted::BrickGone(_)
             | Wanted::Peer { .. }
             | Wanted::PeerGone { .. }
             | Wanted::Volume(_)
+            | Wanted::GroupAdopted(_)
+            | Wanted::GroupReleased(_)
+            | Wanted::BrickAdopted(_)
+            | Wanted::BrickReleased(_)
+            | Wanted::VolumeAdopted(_)
+            | Wanted::VolumeReleased(_)
+            | Wanted::HostSurveyed { .. }
             | Wanted::VolumeStarted(_)
+            | Wanted::BricksStarted(_)
             | Wanted::VolumeStopped(_)
             | Wanted::VolumeGone(_)
             | Wanted::VolumeExtended(_)
@@ -239,8 +277,27 @@ fn every_outcome_arrives_as_it_was_sent() {
         }),
         Report::Group { space: group_space() },
         Report::Volume { seen: None },
+        Report::Survey(HostSurvey {
+            groups: Vec::new(),
+            places: vec![PlaceSeen {
+                group: "data".parse().unwrap(),
+                volume: "photos".parse().unwrap(),
+                at: mount(),
+                file_system: "xfs".to_owned(),
+                lines: 1,
+            }],
+            volumes: Some(vec![VolumeSurvey {
+                name: "photos".parse().unwrap(),
+                uuid: "1-2".to_owned(),
+                started: true,
+                layout: Some(Layout::Arbiter),
+                bricks: vec![address.clone()],
+                options: vec![("user.a".to_owned(), "b".to_owned())],
+            }]),
+        }),
         Report::Volume {
             seen: Some(VolumeReport {
+                options: None,
                 started: true,
                 bricks: vec![BrickSeenInVolume { address: address.clone(), online: None }],
             }),
@@ -330,6 +387,7 @@ fn an_inventory_with_everything_in_it_arrives_as_it_was_sent() {
                 device: DeviceId::from_u128(5),
             }),
             condemned: false,
+            adopted: false,
             volumes: vec![
                 volume(LvKind::ThinPool {
                     metadata: ByteSize::from_bytes(4 << 20),
@@ -348,6 +406,7 @@ fn an_inventory_with_everything_in_it_arrives_as_it_was_sent() {
             pool_lv: "tp_1".parse().unwrap(),
             size: ByteSize::from_bytes(8 << 30),
             condemned: false,
+            adopted: false,
             fstab: Some(mount()),
             mounted: None,
             path: Some(mount().brick_path()),
@@ -357,6 +416,11 @@ fn an_inventory_with_everything_in_it_arrives_as_it_was_sent() {
             uuid: Some("u".to_owned()),
             peers: vec![PeerSeen { uuid: "v".to_owned(), host: "gfs2".to_owned(), connected: true }],
             block: Some("0.5.1".to_owned()),
+            volumes: Some(vec![VolumeInPool {
+                name: "vol_x".parse().unwrap(),
+                id: Some(VolumeId::from_u128(4)),
+                started: true,
+            }]),
         },
     };
     for inventory in [inventory, Inventory::default()] {

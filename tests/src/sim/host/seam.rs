@@ -123,6 +123,15 @@ impl Host for SimHost {
         .await
     }
 
+    async fn replace_group_tags(&self, group: &VgName, gone: &[LvmTag], new: &[LvmTag]) -> Result<(), HostError> {
+        let (group, gone, new) = (group.clone(), gone.to_vec(), new.to_vec());
+        self.effect(Call::ReplaceGroupTags, group.to_string(), move |world, key| {
+            world.machine_mut(key).find_group("vgchange", &group)?.replace_tags(&gone, &new);
+            Ok(())
+        })
+        .await
+    }
+
     async fn remove_group(&self, group: &VgName, disk: &DevicePath) -> Result<(), HostError> {
         let (name, path) = (group.clone(), disk.clone());
         let (half_name, half_path) = (name.clone(), path.clone());
@@ -318,6 +327,16 @@ impl Host for SimHost {
         .await
     }
 
+    async fn remove_record(&self, at: &MountPoint, name: &str) -> Result<(), HostError> {
+        let (at, name) = (at.clone(), name.to_owned());
+        self.effect(Call::RemoveRecord, format!("{at}/{name}"), move |world, key| {
+            let file_system = world.machine_mut(key).file_system_at(&format!("rm {at}/{name}"), &at)?;
+            file_system.files.remove(&name);
+            Ok(())
+        })
+        .await
+    }
+
     async fn make_brick_directory(&self, path: &BrickPath, gid: u32) -> Result<(), HostError> {
         let path = path.clone();
         self.effect(Call::MakeBrickDirectory, path.to_string(), move |world, key| {
@@ -397,6 +416,12 @@ impl Host for SimHost {
         let volume = name.clone();
         let run = move |world: &mut World, key: HostKey| world.volume_start(key, &volume);
         self.gluster_effect(Call::VolumeStart, name, run, None).await
+    }
+
+    async fn gluster_volume_start_bricks(&self, name: &VolumeName) -> Result<(), HostError> {
+        let volume = name.clone();
+        let run = move |world: &mut World, key: HostKey| world.volume_start_bricks(key, &volume);
+        self.gluster_effect(Call::VolumeStartBricks, name, run, None).await
     }
 
     async fn gluster_volume_stop(&self, name: &VolumeName) -> Result<(), HostError> {

@@ -1,6 +1,6 @@
 //! `bricklayer agent`.
 
-use bricklayer_api::ids::InvitationId;
+use bricklayer_api::ids::{InvitationId, NodeId};
 use bricklayer_api::names::HostName;
 use clap::Subcommand;
 use clap_complete::ArgValueCompleter;
@@ -29,6 +29,9 @@ pub enum AgentCommand {
         /// The host enrolled before, and comes back with a new key
         #[arg(long)]
         rejoin: bool,
+        /// Id that the node is to have, such as the one by which heketi's clients know it; a new one otherwise
+        #[arg(long, value_name = "ID", conflicts_with = "rejoin")]
+        node_id: Option<NodeId>,
         #[command(flatten)]
         output: Output,
     },

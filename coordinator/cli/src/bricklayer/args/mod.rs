@@ -3,6 +3,7 @@
 //! A file per word that follows the program's name; [`common`] holds the flags that many commands share, [`values`]
 //! reads what a flag's value may be.
 
+mod adopt;
 mod agent;
 mod block_volume;
 mod brick;
@@ -13,9 +14,11 @@ mod device;
 mod node;
 mod plan;
 mod policy;
+mod pool;
 mod server;
 mod simulate;
 mod topology;
+mod trash;
 pub mod values;
 mod volume;
 
@@ -29,6 +32,7 @@ use common::Work;
 
 use crate::bricklayer::complete;
 
+pub use adopt::{AdoptCommand, AdoptCommon, ExportCommand, UnadoptCommand};
 pub use agent::AgentCommand;
 pub use block_volume::BlockVolumeCommand;
 pub use brick::BrickCommand;
@@ -38,9 +42,11 @@ pub use device::DeviceCommand;
 pub use node::NodeCommand;
 pub use plan::PlanCommand;
 pub use policy::{PolicyCommand, PolicySet, PolicyWord};
+pub use pool::PoolCommand;
 pub use server::{DbCommand, LogLevelCommand, ModeCommand, OperationCommand, ServerCommand, Shell};
 pub use simulate::{Loss, NewDurability, NewVolumes, Simulate};
 pub use topology::TopologyCommand;
+pub use trash::TrashCommand;
 pub use volume::{DurabilityArg, VolumeCommand, VolumeCreate, VolumeWanted};
 
 const ROOT_HELP: &str = "\
@@ -99,6 +105,12 @@ pub struct ConnectionArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Take over, as it is, what heketi or a person made: plan first
+    ///
+    /// Every host is asked, and every difference told; nothing is changed before `bricklayer apply`. Data, names, ids and paths
+    /// stay; bricks are served meanwhile. The guide is docs/operations/move-from-heketi.md.
+    #[command(subcommand)]
+    Adopt(AdoptCommand),
     /// Agents: invite hosts, see who is there, shut one out
     #[command(subcommand)]
     Agent(AgentCommand),
@@ -156,6 +168,9 @@ pub enum Command {
         #[command(flatten)]
         look: common::Look,
     },
+    /// Write what others read
+    #[command(subcommand)]
+    Export(ExportCommand),
     /// What the coordinator logs
     #[command(subcommand, name = "loglevel")]
     LogLevel(LogLevelCommand),
@@ -171,6 +186,9 @@ pub enum Command {
     /// Policy: what is asked of where bricks go
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Thin pools: how full they are
+    #[command(subcommand)]
+    Pool(PoolCommand),
     /// How well bricks lie, as one number with its parts, and the moves that would better it most per byte
     ///
     /// 100 is as good as can be: every brick set whole, every rule kept, sets spread over the zones, devices equally full.
@@ -207,6 +225,15 @@ pub enum Command {
     /// Everything at once
     #[command(subcommand)]
     Topology(TopologyCommand),
+    /// The trash: deleted volumes whose bricks are kept for a while
+    #[command(subcommand)]
+    Trash(TrashCommand),
+    /// Give back, as it is, what was adopted
+    ///
+    /// Our marks and records go: LVM's tags, the file beside each brick, the option of the volume, and fstab reads as it did.
+    /// Volumes run on.
+    #[command(subcommand)]
+    Unadopt(UnadoptCommand),
     /// Volumes
     #[command(subcommand)]
     Volume(VolumeCommand),

@@ -65,6 +65,21 @@ pub fn ttl_seconds(text: &str) -> Result<u64, String> {
     }
 }
 
+/// Whole seconds, with a unit; 0 is not at all.
+pub fn keep_seconds(text: &str) -> Result<u64, String> {
+    if matches!(text, "0" | "0s") {
+        return Ok(0);
+    }
+    let kept = duration(text)?;
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err("say the unit, such as 7d".to_owned());
+    }
+    match kept.as_secs() {
+        0 => Err("a volume is kept for at least a second; 0 is not at all".to_owned()),
+        seconds => Ok(seconds),
+    }
+}
+
 pub fn snapshot_factor(text: &str) -> Result<f32, String> {
     match text.parse::<f32>() {
         Ok(factor) if (1.0..=100.0).contains(&factor) => Ok(factor),
@@ -137,6 +152,15 @@ mod tests {
         }
         assert_eq!(duration("30"), Ok(Duration::from_secs(30)));
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn a_time_to_keep_needs_a_unit_or_is_nothing() {
+        assert_eq!(keep_seconds("7d"), Ok(7 * 86_400));
+        assert_eq!(keep_seconds("0"), Ok(0));
+        for text in ["7", "", "500ms", "-1d", "1w"] {
+            assert!(keep_seconds(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::ArgValueCompleter;
 
 use super::common::{Look, Output, Work};
-use super::values::{object_name, size, snapshot_factor};
+use super::values::{keep_seconds, object_name, size, snapshot_factor};
 use crate::bricklayer::complete;
 use crate::bricklayer::refs::VolumeRef;
 
@@ -37,10 +37,18 @@ pub enum VolumeCommand {
         bricklayer volume create --size 1TiB --durability disperse --disperse-data 4 --redundancy 2")]
     Create(VolumeCreate),
     /// Delete a volume and everything in it
+    ///
+    /// With --keep it is stopped and its bricks stay for that long: `volume undelete` has it back as it was. Until then it
+    /// takes its space and its name. Without, the installation decides; it keeps nothing unless it was told to.
+    #[command(after_help = "Examples:\n  bricklayer volume delete backups --keep 7d\n  \
+        bricklayer volume delete backups --keep 0")]
     Delete {
         /// Id or name
         #[arg(add = ArgValueCompleter::new(complete::volumes))]
         volume: VolumeRef,
+        /// How long its bricks are kept, such as 7d or 12h; 0: not at all [default: as the installation has it]
+        #[arg(long, value_name = "TIME", value_parser = keep_seconds)]
+        keep: Option<u64>,
         #[command(flatten)]
         work: Work,
     },
@@ -122,6 +130,14 @@ pub enum VolumeCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Refuse to delete a volume until that is taken back
+    Protect {
+        /// Id or name
+        #[arg(add = ArgValueCompleter::new(complete::volumes))]
+        volume: VolumeRef,
+        #[command(flatten)]
+        work: Work,
+    },
     /// Show how far the rebalance of a volume is, or start one
     ///
     /// A rebalance spreads the files over brick sets that were added. With --watch until it has ended.
@@ -140,6 +156,24 @@ pub enum VolumeCommand {
     /// Allow or refuse new block volumes in a volume that holds them
     SetBlockHostingRestriction {
         restriction: Restriction,
+        /// Id or name
+        #[arg(add = ArgValueCompleter::new(complete::volumes))]
+        volume: VolumeRef,
+        #[command(flatten)]
+        work: Work,
+    },
+    /// Have a deleted volume back from the trash
+    ///
+    /// With all that was in it, as long as its bricks are kept; see `bricklayer trash list`.
+    Undelete {
+        /// Id or name
+        #[arg(add = ArgValueCompleter::new(complete::trash))]
+        volume: VolumeRef,
+        #[command(flatten)]
+        work: Work,
+    },
+    /// Allow a protected volume to be deleted
+    Unprotect {
         /// Id or name
         #[arg(add = ArgValueCompleter::new(complete::volumes))]
         volume: VolumeRef,

@@ -12,9 +12,14 @@ use crate::bricklayer::tables;
 impl Session {
     pub(super) async fn agent(&self, command: AgentCommand) -> Done {
         match command {
-            AgentCommand::Invite { name, zone, ttl, rejoin, output } => {
-                let request =
-                    InvitationRequest { name: name.to_string(), zone: zone.map(i64::from), ttl_seconds: ttl, rejoin };
+            AgentCommand::Invite { name, zone, ttl, rejoin, node_id, output } => {
+                let request = InvitationRequest {
+                    name: name.to_string(),
+                    zone: zone.map(i64::from),
+                    ttl_seconds: ttl,
+                    rejoin,
+                    node: node_id.map(|id| id.to_string()),
+                };
                 let quick = Quick::in_earnest(output);
                 let Some(made) = self.ask(&Change::invite(&request)?, quick).await? else { return DONE };
                 let token = || made.token.expose().to_owned();

@@ -4,6 +4,7 @@
 //! [`Change`] and has it made: by [`Session::ask`] where the server does it at once, by [`Session::work`] where it takes
 //! its time. These three know of `--watch`, `--dry-run`, `--curl` and of waiting, so that no command has to.
 
+mod adopt;
 mod agent;
 mod audit;
 mod block_volume;
@@ -15,10 +16,12 @@ mod node;
 mod placing;
 mod plan;
 mod policy;
+mod pool;
 mod score;
 mod server;
 mod support;
 mod topology;
+mod trash;
 mod volume;
 
 use std::collections::BTreeMap;
@@ -92,6 +95,7 @@ impl Seen {
 impl Session {
     async fn dispatch(&self, command: Command) -> Done {
         match command {
+            Command::Adopt(command) => self.adopt(command).await,
             Command::Agent(command) => self.agent(command).await,
             Command::Audit { look } => self.audit(look).await,
             Command::Apply { id, work } => self.apply(id, work).await,
@@ -102,16 +106,20 @@ impl Session {
             Command::Db(command) => self.db(command).await,
             Command::Device(command) => self.device(command).await,
             Command::Doctor { look } => self.doctor(look).await,
+            Command::Export(command) => self.export(command).await,
             Command::LogLevel(command) => self.log_level(command).await,
             Command::Node(command) => self.node(command).await,
             Command::Operation(command) => self.operation(command).await,
             Command::Plan(command) => self.plan(command).await,
             Command::Policy(command) => self.policy(command).await,
+            Command::Pool(command) => self.pool(command).await,
             Command::Score { moves, look } => self.score(moves, look).await,
             Command::Server(command) => self.server(command).await,
             Command::Simulate(asked) => self.simulate(asked).await,
             Command::SupportBundle { file } => self.support_bundle(&file).await,
             Command::Topology(command) => self.topology(command).await,
+            Command::Trash(command) => self.trash(command).await,
+            Command::Unadopt(command) => self.unadopt(command).await,
             Command::Volume(command) => self.volume(command).await,
             Command::Token { method, path } => {
                 say(&format!("{}\n", self.client.token(&method, &path)?))?;

@@ -9,13 +9,15 @@ use bricklayer_api::heketi::{
 };
 use bricklayer_api::ids::VolumeId;
 use bricklayer_api::size::{ByteSize, GIB};
+use bricklayer_api::v1::ProtectRequest;
 use serde_json::json;
 
 use super::{DONE, Done, Seen, Session, listed};
 use crate::actions::{size_of, volumes};
-use crate::bricklayer::args::common::{Output, Quick};
+use crate::bricklayer::args::common::{Output, Quick, Work};
 use crate::bricklayer::args::{Command, DurabilityArg, VolumeCommand, VolumeCreate, VolumeWanted};
 use crate::bricklayer::output::say;
+use crate::bricklayer::refs::VolumeRef;
 use crate::bricklayer::{REFUSED, tables, yaml};
 use crate::error::CliError;
 use crate::manifests::{self, Names};
@@ -44,11 +46,22 @@ impl Session {
                 let Some(made) = self.work(&change, work, "creating the volume").await? else { return DONE };
                 self.show_volume(work.output(), &made).await
             }
-            VolumeCommand::Delete { volume, work } => {
+            VolumeCommand::Delete { volume, keep, work } => {
                 let id = volume.find(&self.client).await?;
                 let what = format!("deleting {volume}");
-                let Some(()) = self.work(&Change::volume_delete(id)?, work, &what).await? else { return DONE };
-                self.tell(work.output(), &json!({ "deleted": id }), &format!("volume {volume} is deleted"), &id)
+                let keep = keep.map(|seconds| format!("{seconds}s"));
+                let change = Change::volume_delete_keeping(id, keep.as_deref())?;
+                let Some(()) = self.work(&change, work, &what).await? else { return DONE };
+                // The installation may have decided that it is kept.
+                let kept = self.client.trash().await?.volumes.into_iter().find(|kept| kept.id == id);
+                let text = match kept {
+                    Some(kept) => format!(
+                        "volume {volume} is in the trash until {:.0}; `bricklayer volume undelete {volume}` has it back",
+                        kept.until
+                    ),
+                    None => format!("volume {volume} is deleted"),
+                };
+                self.tell(work.output(), &json!({ "deleted": id }), &text, &id)
             }
             VolumeCommand::Expand { volume, expand_size, to, work } => {
                 let id = volume.find(&self.client).await?;
@@ -118,6 +131,14 @@ impl Session {
                 }
                 DONE
             }
+            VolumeCommand::Protect { volume, work } => self.protect(volume, true, work).await,
+            VolumeCommand::Unprotect { volume, work } => self.protect(volume, false, work).await,
+            VolumeCommand::Undelete { volume, work } => {
+                let id = volume.find_in_trash(&self.client).await?;
+                let what = format!("taking {volume} out of the trash");
+                let Some(back) = self.work(&Change::volume_undelete(id)?, work, &what).await? else { return DONE };
+                self.show_volume(work.output(), &back).await
+            }
             VolumeCommand::Rebalance { volume, start, look } => {
                 let id = volume.find(&self.client).await?;
                 if start {
@@ -166,6 +187,15 @@ impl Session {
         let names = || vec![volume.name.clone()];
         self.show(output, volume, |width| tables::volume_info(volume, &tables::node_names(&found), width), names)?;
         DONE
+    }
+
+    async fn protect(&self, volume: VolumeRef, protected: bool, work: Work) -> Done {
+        let id = volume.find(&self.client).await?;
+        let change = Change::volume_protect(id, ProtectRequest { protected })?;
+        let what = format!("{} {volume}", if protected { "protecting" } else { "unprotecting" });
+        let Some(changed) = self.work(&change, work, &what).await? else { return DONE };
+        let says = if protected { "cannot be deleted any more" } else { "can be deleted" };
+        self.tell(work.output(), &changed, &format!("volume {volume} {says}"), &changed.name)
     }
 
     async fn expand_request(

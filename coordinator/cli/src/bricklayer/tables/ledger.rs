@@ -68,6 +68,7 @@ fn what(class: LedgerClass) -> &'static str {
         LedgerClass::SnapshotRoom => "room for snapshots",
         LedgerClass::PoolMetadata => "pool metadata",
         LedgerClass::MetadataSpare => "metadata spare",
+        LedgerClass::Trash => "trash",
         LedgerClass::UnderWay => "bricks under way",
         LedgerClass::Orphans => "orphans",
         LedgerClass::Foreign => "foreign",
@@ -128,6 +129,7 @@ fn devices(devices: &[DeviceSum]) -> String {
             device.name.clone(),
             size(device.total_bytes),
             sum(&bricks),
+            size(amount(LedgerClass::Trash)),
             sum(&others),
             size(amount(LedgerClass::Reserved)),
             size(amount(LedgerClass::KeptFree)),
@@ -137,8 +139,20 @@ fn devices(devices: &[DeviceSum]) -> String {
             device.device.to_string(),
         ]
     };
-    let header =
-        ["NODE", "DEVICE", "TOTAL", "BRICKS", "OTHERS", "RESERVED", "KEPT FREE", "FREE", "LVM", "UNACCOUNTED", "ID"];
+    let header = [
+        "NODE",
+        "DEVICE",
+        "TOTAL",
+        "BRICKS",
+        "TRASH",
+        "OTHERS",
+        "RESERVED",
+        "KEPT FREE",
+        "FREE",
+        "LVM",
+        "UNACCOUNTED",
+        "ID",
+    ];
     table(&header, devices.iter().map(row))
 }
 

@@ -6,6 +6,7 @@ macro_rules! moment {
     };
 }
 
+mod adopt;
 mod agents;
 mod audit;
 mod doctor;
@@ -14,6 +15,7 @@ mod ledger;
 mod operations;
 mod placement;
 mod policy;
+mod pools;
 mod score;
 mod topology;
 mod volumes;
@@ -27,6 +29,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 
 use super::output::Width;
 
+pub use adopt::adoption;
 pub use agents::{agent_list, invitation_list};
 pub use audit::audit;
 pub use doctor::diagnosis;
@@ -38,9 +41,10 @@ pub use ledger::{device_ledger, ledger_sum};
 pub use operations::{db_check, operation_info, operation_list, plan, plan_list};
 pub use placement::{capacity_list, explanation, simulation};
 pub use policy::policies;
+pub use pools::pool_list;
 pub use score::scores;
 pub use topology::topology_info;
-pub use volumes::{block_volume_info, block_volume_list, heal, rebalance, volume_info, volume_list};
+pub use volumes::{block_volume_info, block_volume_list, heal, rebalance, trash_list, volume_info, volume_list};
 
 /// Names of nodes by their ids, for the lists that have ids alone.
 pub type NodeNames = BTreeMap<NodeId, String>;

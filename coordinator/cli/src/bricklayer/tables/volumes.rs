@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use bricklayer_api::heketi::{BlockVolumeInfo, Brick, DurabilityKind, VolumeInfo};
 use bricklayer_api::size::ByteSize;
-use bricklayer_api::v1::{BrickHeal, Heal, NodeRebalance, Rebalance};
+use bricklayer_api::v1::{BrickHeal, Heal, NodeRebalance, Rebalance, TrashList, TrashedVolume};
 
 use super::{NodeNames, Width, cells, columns, facts, indented, kib, or_dash, table, yes};
 use crate::actions::size_of;
@@ -96,6 +96,9 @@ pub fn volume_info(volume: &VolumeInfo, nodes: &NodeNames, width: Width) -> Stri
         lines.push(("For block", format!("{} GiB free, {} kept back", info.free_size_gib, info.reserved_size_gib)));
         lines.push(("Restriction", restriction.to_owned()));
     }
+    if volume.protected {
+        lines.push(("Protected", "it is not deleted before `bricklayer volume unprotect`".to_owned()));
+    }
     lines.push(("Mount by", format!("mount -t glusterfs{servers} {} /mnt", mount.device)));
     let mut text = facts(&lines);
     let _infallible = write!(text, "\nBricks ({})\n", volume.bricks.len());
@@ -110,6 +113,20 @@ pub fn volume_info(volume: &VolumeInfo, nodes: &NodeNames, width: Width) -> Stri
         text.push_str(&indented(&table(&columns(&["NODE", "SIZE", "PATH"], &["BRICK", "DEVICE"], width), rows)));
     }
     text
+}
+
+pub fn trash_list(trash: &TrashList) -> String {
+    let row = |volume: &TrashedVolume| {
+        vec![
+            volume.name.clone(),
+            ByteSize::from_bytes(volume.size_bytes).to_string(),
+            ByteSize::from_bytes(volume.taken_bytes).to_string(),
+            moment!(volume.since),
+            moment!(volume.until),
+            volume.id.to_string(),
+        ]
+    };
+    table(&["VOLUME", "SIZE", "TAKES", "DELETED", "KEPT UNTIL", "ID"], trash.volumes.iter().map(row))
 }
 
 pub fn block_volume_list(volumes: &[BlockVolumeInfo]) -> String {

@@ -11,7 +11,7 @@ use bricklayer_proto::ids::{
     BlockVolumeId, BrickId, ClusterId, DeviceId, InstallationId, NodeId, OperationId, VolumeId,
 };
 use bricklayer_proto::inventory::BrickRole;
-use bricklayer_proto::names::LvName;
+use bricklayer_proto::names::VgName;
 use bricklayer_proto::size::{ByteSize, Extents};
 use serde::Serialize;
 
@@ -211,6 +211,52 @@ impl Dump {
         dump
     }
 
+    /// For `heketi db import`: with what initiators log in with, and with what devices have left as heketi counts it. LVM has
+    /// less, by the spare of pool metadata; heketi's own check of a database would find that.
+    pub fn for_heketi(topology: &Topology, installation: InstallationId) -> Self {
+        let mut dump = Self::of(topology, installation);
+        // heketi computes what a group is called, so it could do nothing with one that a person named.
+        let named = topology.devices.values().filter(|device| device.group() != VgName::of_device(device.id));
+        for device in named {
+            dump.leave_out(device.id);
+        }
+        for device in topology.devices.values() {
+            let kib = |extents: Extents| extents.to_bytes(device.space.extent_size).map_or(0, ByteSize::whole_kib);
+            let used = topology.brick_spaces(device.id).filter_map(|space| space.taken()).map(kib);
+            let (total, used) = (kib(device.space.total), used.fold(0, u64::saturating_add));
+            if let Some(entry) = dump.devices.get_mut(&device.id) {
+                entry.info.storage =
+                    StorageSize { total_kib: total, free_kib: total.saturating_sub(used), used_kib: used };
+            }
+        }
+        for block in topology.block_volumes.values() {
+            if let Some(entry) = dump.block_volumes.get_mut(&block.id) {
+                entry.info = block_volumes::view(block);
+            }
+        }
+        dump
+    }
+
+    /// The device, and every volume that has a brick on it.
+    fn leave_out(&mut self, device: DeviceId) {
+        self.devices.remove(&device);
+        self.nodes.values_mut().for_each(|node| node.devices.retain(|id| *id != device));
+        let gone: Vec<VolumeId> =
+            self.bricks.values().filter(|brick| brick.info.device == device).map(|brick| brick.info.volume).collect();
+        for volume in gone {
+            self.volumes.remove(&volume);
+            self.bricks.retain(|_, brick| brick.info.volume != volume);
+            self.block_volumes.retain(|_, block| block.info.hosting_volume != volume);
+            for cluster in self.clusters.values_mut() {
+                cluster.info.volumes.retain(|id| *id != volume);
+            }
+        }
+        let bricks: std::collections::BTreeSet<BrickId> = self.bricks.keys().copied().collect();
+        self.devices.values_mut().for_each(|device| device.bricks.retain(|id| bricks.contains(id)));
+        let blocks: std::collections::BTreeSet<BlockVolumeId> = self.block_volumes.keys().copied().collect();
+        self.clusters.values_mut().for_each(|cluster| cluster.info.block_volumes.retain(|id| blocks.contains(id)));
+    }
+
     fn volume(&mut self, topology: &Topology, volume: &Volume, pending: Option<OperationId>) {
         let info = volumes::view(topology, volume);
         let bricks = info.bricks.iter().map(|brick| brick.id).collect();
@@ -234,8 +280,8 @@ impl Dump {
             tp_size: kib(brick.space.pool),
             pool_metadata_size: kib(brick.space.metadata),
             pending,
-            lvm_thin_pool: LvName::of_pool(brick.pool_of()).to_string(),
-            lvm_lv: LvName::of_brick(brick.id).to_string(),
+            lvm_thin_pool: brick.pool_lv().to_string(),
+            lvm_lv: brick.volume_lv().to_string(),
             sub_type: match brick.role {
                 BrickRole::Data => 1,
                 BrickRole::Arbiter => 2,

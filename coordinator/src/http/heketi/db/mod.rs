@@ -5,6 +5,8 @@ pub mod check;
 mod dump;
 mod examine;
 
+pub use dump::Dump;
+
 use axum::extract::State;
 use axum::response::Response;
 

@@ -1,0 +1,197 @@
+//! What GlusterFS says of every volume, looked at in turn, so that the doctor knows it without asking; and the repairs that
+//! a person has switched on.
+//!
+//! One volume after the other, each in turn with all other changes of its cluster: `gluster volume status` takes the lock
+//! of the whole pool, and whoever looked at all of them at once would hold up everybody else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bricklayer_proto::ids::{ClusterId, VolumeId};
+use bricklayer_proto::inventory::BrickSeen;
+use bricklayer_proto::task::{Layout, VolumeReport, Wanted};
+use jiff::Timestamp;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::context::{Asker, Context, Wait};
+use super::{Operations, gluster};
+use crate::model::{Brick, Volume};
+
+const GIVE_WAY: Duration = Duration::from_millis(100);
+
+/// What is mended without a person: nothing, unless the installation says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RepairPolicy {
+    /// A brick whose file system is there and not mounted is mounted.
+    pub mounts: bool,
+    /// A brick's line that fstab lacks is put back.
+    pub fstab: bool,
+    /// A brick without a process gets one.
+    pub start_bricks: bool,
+}
+
+/// One volume, as GlusterFS had it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GlusterView {
+    pub at: Timestamp,
+    /// `None` where it has no such volume.
+    pub seen: Option<VolumeReport>,
+    /// Since when every look has found something left to heal.
+    pub healing_since: Option<Timestamp>,
+    /// How much the last one found.
+    pub to_heal: u64,
+    healed_at: Option<Timestamp>,
+}
+
+/// The last look at each volume since this start of the coordinator.
+#[derive(Default)]
+pub struct GlusterViews(Mutex<BTreeMap<VolumeId, GlusterView>>);
+
+impl GlusterViews {
+    fn locked(&self) -> std::sync::MutexGuard<'_, BTreeMap<VolumeId, GlusterView>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Operations {
+    /// What GlusterFS said last, by volume.
+    #[must_use]
+    pub fn gluster_views(&self) -> BTreeMap<VolumeId, GlusterView> {
+        self.context.gluster_views.locked().clone()
+    }
+}
+
+/// Looks at all volumes again and again until told to stop.
+pub async fn watch(operations: Operations, stop: CancellationToken) {
+    let context = &operations.context;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(context.policy.gluster_look) => {}
+        }
+        let work = look_at_all(context);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = work => {}
+        }
+    }
+}
+
+async fn look_at_all(context: &Context) {
+    let topology = context.state.read();
+    let known: BTreeSet<VolumeId> = topology.volumes.keys().copied().collect();
+    context.gluster_views.locked().retain(|id, _| known.contains(id));
+    let clusters: Vec<ClusterId> = topology.clusters.keys().copied().collect();
+    // Clusters side by side: their glusterds know nothing of each other.
+    let looks = clusters.into_iter().map(|cluster| look_at_cluster(context, cluster));
+    futures::future::join_all(looks).await;
+}
+
+async fn look_at_cluster(context: &Context, cluster: ClusterId) {
+    let ids: Vec<VolumeId> = context.state.read().volumes_of(cluster).map(|volume| volume.id).collect();
+    for id in ids {
+        let topology = context.state.read();
+        let Some(volume) = topology.volumes.get(&id) else { continue };
+        if topology.is_changing(id) || gluster::able(context, &topology, cluster).is_empty() {
+            continue;
+        }
+        give_way(context, cluster).await;
+        let begun = Instant::now();
+        look(context, volume).await;
+        // As long a pause as the look took, so that half of the time at least is for who changes something.
+        tokio::time::sleep(begun.elapsed()).await;
+        if context.policy.repair != RepairPolicy::default() && volume.trash.is_none() {
+            repair(context, volume).await;
+        }
+    }
+}
+
+/// Nobody who changes something waits for a look that could as well come later; for ever it does not wait either.
+async fn give_way(context: &Context, cluster: ClusterId) {
+    for _ in 0..20 {
+        if !context.gluster_is_busy(cluster) {
+            return;
+        }
+        tokio::time::sleep(GIVE_WAY).await;
+    }
+}
+
+async fn look(context: &Context, volume: &Volume) {
+    let asker = Asker::onlooker();
+    let seen = match gluster::seen(context, &asker, volume.cluster, volume.key()).await {
+        Ok(seen) => seen,
+        Err(error) => {
+            tracing::debug!(volume.name = %volume.name, "GlusterFS does not tell of a volume: {error}");
+            return;
+        }
+    };
+    let now = Timestamp::now();
+    let before = context.gluster_views.locked().get(&volume.id).cloned();
+    let mut view = GlusterView {
+        at: now,
+        healing_since: before.as_ref().and_then(|before| before.healing_since),
+        to_heal: before.as_ref().map_or(0, |before| before.to_heal),
+        healed_at: before.and_then(|before| before.healed_at),
+        seen,
+    };
+    let runs = view.seen.as_ref().is_some_and(|seen| seen.started);
+    let due = view.healed_at.is_none_or(|at| now.duration_since(at).unsigned_abs() >= context.policy.heal_look);
+    // Asks every brick, and takes long where much is to be healed.
+    if runs && due && volume.layout != Layout::Distribute {
+        if let Ok(heal) = gluster::heal(context, &asker, volume.cluster, volume.key()).await {
+            view.to_heal = heal.bricks.iter().filter_map(|brick| brick.pending).fold(0, u64::saturating_add);
+            view.healing_since = (view.to_heal > 0).then(|| view.healing_since.unwrap_or(now));
+        }
+        view.healed_at = Some(now);
+    }
+    context.gluster_views.locked().insert(volume.id, view);
+}
+
+/// By the same tasks as ever: each looks before it acts, and none makes a brick or destroys anything.
+async fn repair(context: &Context, volume: &Volume) {
+    let policy = context.policy.repair;
+    let asker = Asker::onlooker();
+    for brick in &volume.bricks {
+        let Some(seen) = seen_by_agent(context, brick) else { continue };
+        let wanted = (policy.mounts && seen.mounted.is_none()) || (policy.fstab && seen.fstab.is_none());
+        if !wanted || seen.condemned {
+            continue;
+        }
+        let up = Wanted::BrickUp(volume.brick_key(brick));
+        match context.ask_as(&asker, brick.node, up, Wait::NotAtAll).await {
+            Ok(done) if done.changed => {
+                tracing::warn!(brick.id = %brick.id, volume.name = %volume.name, "A brick was mounted, or its line put back into fstab.");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(brick.id = %brick.id, error = %error, "A brick could not be brought up."),
+        }
+    }
+    let offline = context
+        .gluster_views
+        .locked()
+        .get(&volume.id)
+        .and_then(|view| view.seen.clone())
+        .is_some_and(|seen| seen.started && seen.bricks.iter().any(|brick| brick.online == Some(false)));
+    if policy.start_bricks && offline {
+        let start = Wanted::BricksStarted(volume.key());
+        match gluster::ask_as(context, &asker, volume.cluster, start).await {
+            Ok(_) => tracing::warn!(volume.name = %volume.name, "Bricks without a process were started."),
+            Err(error) => {
+                tracing::warn!(volume.name = %volume.name, "Bricks without a process were not started: {error}")
+            }
+        }
+    }
+}
+
+/// What the agent reported of the brick, where it is attached. A brick that glusterd mounts by itself is its own matter.
+fn seen_by_agent(context: &Context, brick: &Brick) -> Option<BrickSeen> {
+    if !context.agents.is_attached(brick.node) {
+        return None;
+    }
+    let (inventory, _) = context.agents.inventory(brick.node)?;
+    let seen = inventory.bricks.iter().find(|seen| seen.tags.brick == brick.id)?;
+    let lv = inventory.groups.iter().flat_map(|group| &group.volumes).find(|volume| volume.name == seen.volume_lv)?;
+    (lv.our_tag("mounted-by") != Some("glusterd")).then(|| seen.clone())
+}

@@ -1,0 +1,258 @@
+//! Thin pools that fill up: they are followed as the agents report them, and extended out of what nobody was promised.
+//!
+//! An extension is an operation like any other: its extents are reserved in the change of the state that decides it, its
+//! sizes are absolute, and a restart goes on with it. No agent extends a pool on its own: what is free on a device and
+//! promised to nobody is known here alone (`docs/adr/0015-the-coordinator-alone-extends-pools.md`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bricklayer_proto::ids::{BrickId, DeviceId, NodeId, OperationId, VolumeId};
+use bricklayer_proto::names::{LvName, VolumeName};
+use bricklayer_proto::size::Extents;
+use jiff::Timestamp;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+use super::bricks::{CheckGrowth, GrowBrick};
+use super::context::Context;
+use super::step::Stage;
+use super::{Operations, Rejected, whole};
+use crate::agents::AgentEvent;
+use crate::model::{Brick, Device, Node, Operation, Plan, Topology, Volume, VolumeExpand};
+use crate::placement::DeviceSpace;
+use crate::pools::PoolSeen;
+use crate::pools::extension::{Decision, decide};
+use crate::pools::trend::{History, Trend, seconds_to_full};
+
+/// A pool with everything that is known of it.
+#[derive(Clone, Debug)]
+pub struct PoolView {
+    pub seen: PoolSeen,
+    pub device: Arc<Device>,
+    pub node: Arc<Node>,
+    /// The bricks that fail when it is full.
+    pub bricks: Vec<(BrickId, VolumeId, VolumeName)>,
+    /// `None` before there were reports enough; never for a pool that cannot overflow.
+    pub trend: Option<Trend>,
+    pub decision: Decision,
+}
+
+impl PoolView {
+    /// When the first of data and metadata is full, if things go on so.
+    #[must_use]
+    pub fn seconds_to_full(&self) -> Option<u64> {
+        let trend = self.trend?;
+        let data = seconds_to_full(self.seen.size, self.seen.used()?, trend.data);
+        let metadata = seconds_to_full(self.seen.metadata, self.seen.metadata_used()?, trend.metadata);
+        data.into_iter().chain(metadata).min()
+    }
+}
+
+/// What was reported of pools that can overflow, since this start of the coordinator.
+#[derive(Default)]
+pub struct PoolHistories(Mutex<BTreeMap<(DeviceId, LvName), History>>);
+
+impl PoolHistories {
+    /// `pools`: all of these devices'.
+    fn take(&self, devices: &BTreeSet<DeviceId>, pools: &[PoolSeen], at: Timestamp) {
+        let mut histories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let followed: BTreeSet<_> = pools.iter().filter(|pool| pool.can_overflow()).map(key).collect();
+        histories.retain(|key, _| !devices.contains(&key.0) || followed.contains(key));
+        for pool in pools.iter().filter(|pool| pool.can_overflow()) {
+            histories.entry(key(pool)).or_default().take(at, pool);
+        }
+    }
+
+    fn trend(&self, pool: &PoolSeen) -> Option<Trend> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key(pool))?.trend()
+    }
+}
+
+fn key(pool: &PoolSeen) -> (DeviceId, LvName) {
+    (pool.device, pool.name.clone())
+}
+
+impl Operations {
+    /// Every pool that the agents report, in the order of their nodes, devices and names.
+    #[must_use]
+    pub fn pools(&self) -> Vec<PoolView> {
+        let topology = self.topology();
+        let nodes = topology.nodes.values();
+        let mut views: Vec<PoolView> = nodes
+            .flat_map(|node| {
+                let inside = inside(&topology, node.id);
+                let pools = reported(&self.context, &topology, node.id).into_iter();
+                pools.filter_map(|seen| view(&self.context, &topology, node, &inside, seen)).collect::<Vec<_>>()
+            })
+            .collect();
+        views.sort_by(|one, other| {
+            let place =
+                |view: &PoolView| (view.node.name().to_owned(), view.device.name.clone(), view.seen.name.clone());
+            place(one).cmp(&place(other))
+        });
+        views
+    }
+
+    async fn extend_pools(&self, volume: VolumeId) -> Result<Option<OperationId>, Rejected> {
+        let Some(operation) = submit(&self.context, volume).await? else { return Ok(None) };
+        tracing::info!(volume.id = %volume, operation.id = %operation.id, "Thin pools fill up and are extended.");
+        self.begin(operation).map(Some)
+    }
+}
+
+/// The pools in the node's last report, of devices that are ours.
+fn reported(context: &Context, topology: &Topology, node: NodeId) -> Vec<PoolSeen> {
+    let Some((inventory, _)) = context.agents.inventory(node) else { return Vec::new() };
+    let groups = inventory.groups.iter().filter_map(|group| {
+        let device = topology.devices.get(&group.tags?.device)?;
+        (device.node == node && !device.lost).then_some((device.id, group))
+    });
+    groups.flat_map(|(device, group)| PoolSeen::of_group(device, group)).collect()
+}
+
+/// The whole bricks of a node, by their pool.
+type Inside<'a> = BTreeMap<(DeviceId, BrickId), Vec<(&'a Arc<Volume>, &'a Brick)>>;
+
+fn inside(topology: &Topology, node: NodeId) -> Inside<'_> {
+    let mut inside = Inside::new();
+    for device in topology.devices_of(node) {
+        for (volume, brick) in topology.bricks_of(device.id) {
+            inside.entry((device.id, brick.pool_of())).or_default().push((volume, brick));
+        }
+    }
+    inside
+}
+
+fn view(
+    context: &Context,
+    topology: &Topology,
+    node: &Arc<Node>,
+    inside: &Inside<'_>,
+    seen: PoolSeen,
+) -> Option<PoolView> {
+    let device = topology.devices.get(&seen.device)?;
+    let within = bricks_in(inside, &seen);
+    let bricks = within.iter().map(|(volume, brick)| (brick.id, volume.id, volume.name.clone())).collect();
+    let decision = match owner(within) {
+        Some((_, brick)) => decide(&seen, &brick.space, &space_of(topology, device), &context.policy.pools),
+        None => Decision::Leave,
+    };
+    let trend = context.pool_histories.trend(&seen);
+    Some(PoolView { device: Arc::clone(device), node: Arc::clone(node), bricks, trend, decision, seen })
+}
+
+fn bricks_in<'i, 'a>(inside: &'i Inside<'a>, seen: &PoolSeen) -> &'i [(&'a Arc<Volume>, &'a Brick)] {
+    let within = seen.brick().and_then(|brick| inside.get(&(seen.device, brick)));
+    within.map_or(&[], Vec::as_slice)
+}
+
+/// The whole brick with which a pool is counted. What lies in the trash does not fill.
+fn owner<'a>(within: &[(&'a Arc<Volume>, &'a Brick)]) -> Option<(&'a Arc<Volume>, &'a Brick)> {
+    let counted = |volume: &Volume, brick: &Brick| brick.space.pool > Extents::ZERO && volume.trash.is_none();
+    within.iter().copied().find(|(volume, brick)| counted(volume, brick))
+}
+
+fn space_of(topology: &Topology, device: &Device) -> DeviceSpace {
+    DeviceSpace {
+        extent_size: device.space.extent_size,
+        total: device.space.total,
+        free: topology.free(device),
+        spare: topology.spare(device),
+        // What is kept from bricks is there for pools that fill up.
+        kept: Extents::ZERO,
+    }
+}
+
+/// Decides, in one change of the state, which pools of the volume are extended and to what. `None`: none is.
+async fn submit(context: &Context, id: VolumeId) -> Result<Option<Operation>, Rejected> {
+    context
+        .state
+        .change(|change| {
+            let before = whole(change, id)?;
+            let mut after = before.clone();
+            let mut left: BTreeMap<DeviceId, DeviceSpace> = BTreeMap::new();
+            for brick in &mut after.bricks {
+                let Some(device) = change.devices.get(&brick.device) else { continue };
+                let pools = reported(context, change, brick.node);
+                let Some(seen) =
+                    pools.iter().find(|seen| seen.device == device.id && seen.brick() == Some(brick.pool_of()))
+                else {
+                    continue;
+                };
+                if brick.space.pool == Extents::ZERO {
+                    continue;
+                }
+                let room = left.entry(device.id).or_insert_with(|| space_of(change, device));
+                if let Decision::Extend(to) = decide(seen, &brick.space, room, &context.policy.pools)
+                    && let Some(rest) = room.after_growth(&brick.space, &to)
+                {
+                    *room = rest;
+                    brick.space = to;
+                }
+            }
+            if after == before {
+                return Ok(None);
+            }
+            let operation = Operation::begun(Plan::PoolExtend(VolumeExpand { before, after }));
+            change.put_operation(operation.clone());
+            Ok(Some(operation))
+        })
+        .await
+}
+
+/// Looked at on all hosts before the first pool is extended; a pool never shrinks.
+pub fn stages(context: &Context, operation: OperationId, plan: &VolumeExpand) -> Vec<Stage> {
+    let grown: Vec<Brick> = plan.grown().cloned().collect();
+    vec![
+        Stage::of(CheckGrowth::each(context, operation, &plan.after, &grown)),
+        Stage::of(GrowBrick::each(context, operation, &plan.after, &grown)).without_return(),
+    ]
+}
+
+/// Follows the agents' reports until told to stop.
+pub async fn watch(operations: Operations, stop: CancellationToken) {
+    let mut events = operations.agents().events();
+    loop {
+        let event = tokio::select! {
+            () = stop.cancelled() => return,
+            event = events.recv() => event,
+        };
+        match event {
+            Ok(AgentEvent::Inventory { node }) => look(&operations, node).await,
+            // What was missed comes again with the next report.
+            Ok(_) | Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+async fn look(operations: &Operations, node: NodeId) {
+    let (context, topology) = (&operations.context, operations.topology());
+    let Some((_, at)) = context.agents.inventory(node) else { return };
+    let pools = reported(context, &topology, node);
+    let devices: BTreeSet<DeviceId> = topology.devices_of(node).map(|device| device.id).collect();
+    context.pool_histories.take(&devices, &pools, at);
+    let filling: Vec<&PoolSeen> =
+        pools.iter().filter(|pool| pool.data_level() > 0 || pool.metadata_level() > 0).collect();
+    if filling.is_empty() {
+        return;
+    }
+    let inside = inside(&topology, node);
+    let filling: BTreeSet<VolumeId> = filling
+        .into_iter()
+        .filter_map(|pool| {
+            let (volume, brick) = owner(bricks_in(&inside, pool))?;
+            let space = space_of(&topology, topology.devices.get(&pool.device)?);
+            let extends = matches!(decide(pool, &brick.space, &space, &context.policy.pools), Decision::Extend(_));
+            extends.then_some(volume.id)
+        })
+        .collect();
+    for volume in filling {
+        match operations.extend_pools(volume).await {
+            Ok(_) => {}
+            // Another change of the volume is under way; the next report comes within a minute.
+            Err(rejected) => tracing::debug!(volume.id = %volume, "Its pools are not extended yet: {rejected}"),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What has to be true when a history has come to rest: the coordinator's records, the hosts' own tools and what clients
+//! were told say the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bricklayer_coordinator::model::{OpState, Plan, Resource, Topology};
+use bricklayer_proto::ids::{BrickId, DeviceId, OperationId};
+use bricklayer_proto::inventory::LvKind;
+use bricklayer_proto::names::VgName;
+
+use crate::sim::{Footprint, SimHost};
+
+/// A host of the history beside what the agent on it reported last.
+pub struct HostSeen<'a> {
+    pub node: bricklayer_proto::ids::NodeId,
+    pub host: &'a SimHost,
+    pub inventory: Option<&'a bricklayer_proto::inventory::Inventory>,
+    /// As it was before anything of ours.
+    pub fstab: &'a str,
+}
+
+/// What is wrong; empty if all is well. `told`: the operations whose ids clients were given.
+#[must_use]
+pub fn wrong(topology: &Topology, hosts: &[HostSeen<'_>], told: &[OperationId], violations: &[String]) -> Vec<String> {
+    let mut wrong: Vec<String> = violations.iter().map(|what| format!("a promise was broken: {what}")).collect();
+    operations(topology, told, &mut wrong);
+    volumes(topology, &mut wrong);
+    for host in hosts {
+        let footprint = host.host.footprint();
+        space(topology, host, &footprint, &mut wrong);
+        bricks(topology, host, &footprint, &mut wrong);
+        gluster(topology, host, &footprint, &mut wrong);
+    }
+    wrong
+}
+
+/// Every id that a client was told answers, and every operation has come to its end.
+fn operations(topology: &Topology, told: &[OperationId], wrong: &mut Vec<String>) {
+    for operation in topology.unfinished.values() {
+        wrong.push(format!("operation {} is {:?}", operation.id, operation.state));
+    }
+    for id in told {
+        if !topology.operations.contains_key(id) {
+            wrong.push(format!("operation {id}, which a client was told, is not known"));
+        }
+    }
+}
+
+/// A volume that a client was told of is there, with all its bricks on different hosts, until it is deleted.
+fn volumes(topology: &Topology, wrong: &mut Vec<String>) {
+    let deleted: BTreeSet<_> = topology
+        .operations
+        .values()
+        .filter(|operation| matches!(operation.state, OpState::Done { .. }))
+        .filter_map(|operation| match &operation.plan {
+            Plan::VolumeDelete(delete) => Some(delete.volume.id),
+            _ => None,
+        })
+        .collect();
+    for operation in topology.operations.values() {
+        let OpState::Done { resource: Some(Resource::Volume(id)) } = operation.state else { continue };
+        if !topology.volumes.contains_key(&id) && !deleted.contains(&id) {
+            wrong.push(format!("volume {id} was made by operation {} and is gone", operation.id));
+        }
+    }
+    for volume in topology.volumes.values() {
+        let per_set = volume.layout.bricks_per_set() as usize;
+        if volume.bricks.is_empty() || volume.bricks.len() % per_set != 0 {
+            wrong.push(format!("volume {} has {} bricks in sets of {per_set}", volume.id, volume.bricks.len()));
+        }
+        for set in volume.bricks.chunks(per_set) {
+            let nodes: BTreeSet<_> = set.iter().map(|brick| brick.node).collect();
+            if nodes.len() != set.len() {
+                wrong.push(format!("two bricks of a set of volume {} are on one host", volume.id));
+            }
+        }
+    }
+}
+
+/// The records of a group, its bricks, its spare and what is foreign are all that LVM counts, to the extent. A physical
+/// volume without a group, which LVM leaves where it is killed half-way, is a person's to wipe: nothing says whose it is.
+fn space(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wrong: &mut Vec<String>) {
+    let name = host.host.name();
+    let known: BTreeMap<VgName, DeviceId> =
+        topology.devices_of(host.node).map(|device| (VgName::of_device(device.id), device.id)).collect();
+    for group in &footprint.view.groups {
+        let Some(device) = known.get(&group.name) else {
+            wrong.push(format!("{name}: group {} belongs to no device", group.name));
+            continue;
+        };
+        let record = topology.devices.get(device).expect("it is a device of the node");
+        let (free, lvms) = (topology.free(record), group.space.free);
+        if free != lvms {
+            wrong.push(format!("{name}: device {device} has {free:?} free by the records, {lvms:?} by LVM"));
+        }
+        if record.foreign.count() != 0 {
+            wrong.push(format!(
+                "{name}: {:?} of device {device} are booked as foreign, and nobody else is here",
+                record.foreign
+            ));
+        }
+    }
+    for (group, device) in &known {
+        if !footprint.view.groups.iter().any(|seen| seen.name == *group) {
+            wrong.push(format!("{name}: device {device} has no volume group"));
+        }
+    }
+}
+
+/// Every logical volume with our tags is a brick of the records, whole, mounted and in fstab; and the other way round.
+fn bricks(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wrong: &mut Vec<String>) {
+    let name = host.host.name();
+    let Some(inventory) = host.inventory else {
+        wrong.push(format!("{name}: its agent has reported nothing"));
+        return;
+    };
+    let mut wanted: BTreeMap<BrickId, (DeviceId, Option<String>)> = BTreeMap::new();
+    let mut pools = BTreeSet::new();
+    for volume in topology.volumes.values() {
+        for brick in volume.bricks.iter().filter(|brick| brick.node == host.node) {
+            wanted.insert(brick.id, (brick.device, brick.path.as_ref().map(ToString::to_string)));
+            pools.insert((brick.device, brick.pool_of()));
+        }
+    }
+    for seen in &inventory.bricks {
+        let brick = seen.tags.brick;
+        let Some((device, path)) = wanted.remove(&brick) else {
+            wrong.push(format!("{name}: brick {brick} of volume {} is an orphan", seen.tags.volume));
+            continue;
+        };
+        if seen.group != VgName::of_device(device) {
+            wrong.push(format!("{name}: brick {brick} lies in {}, not on device {device}", seen.group));
+        }
+        if seen.condemned || seen.mounted.is_none() || seen.path.as_ref().map(ToString::to_string) != path {
+            wrong.push(format!("{name}: brick {brick} is not up, its path is {path:?} by the records: {seen:?}"));
+        }
+    }
+    for (brick, (device, _)) in wanted {
+        wrong.push(format!("{name}: brick {brick} on device {device} is not on the disk"));
+    }
+    let mut seen_pools = 0;
+    let mut seen_thin = 0;
+    for group in &footprint.view.groups {
+        for volume in &group.volumes {
+            match &volume.kind {
+                LvKind::ThinPool { .. } => seen_pools += 1,
+                LvKind::Thin { .. } => seen_thin += 1,
+                LvKind::Other { .. } => {}
+            }
+        }
+    }
+    if seen_pools != pools.len() || seen_thin != inventory.bricks.len() {
+        let (thin, bricks) = (seen_thin, inventory.bricks.len());
+        wrong.push(format!(
+            "{name}: {seen_pools} pools for {} in the records; {thin} thin volumes, {bricks} bricks",
+            pools.len()
+        ));
+    }
+    let foreign: String =
+        footprint.view.fstab.split_inclusive('\n').filter(|line| !line.contains("x-bricklayer.brick=")).collect();
+    if foreign != host.fstab {
+        wrong.push(format!("{name}: foreign lines of fstab were\n{}and are\n{foreign}", host.fstab));
+    }
+    let lines = footprint.view.fstab.lines().filter(|line| line.contains("/brick_")).count();
+    let ours = inventory.bricks.iter().filter(|brick| brick.fstab.is_some()).count();
+    if lines != ours {
+        wrong.push(format!("{name}: {lines} lines of fstab for {ours} bricks:\n{}", footprint.view.fstab));
+    }
+}
+
+/// GlusterFS has the volumes of the records, started, with just these bricks in this order.
+fn gluster(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wrong: &mut Vec<String>) {
+    let name = host.host.name();
+    let mut known: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for volume in topology.volumes.values() {
+        let bricks = volume.bricks.iter().map(|brick| {
+            let node = topology.nodes.get(&brick.node).map(|node| node.storage[0].to_string()).unwrap_or_default();
+            format!("{node}:{}", brick.path.as_ref().map(ToString::to_string).unwrap_or_default())
+        });
+        known.insert(volume.name.to_string(), bricks.collect());
+    }
+    for volume in &footprint.volumes {
+        let bricks: Vec<String> = volume.bricks.iter().map(|brick| format!("{}:{}", brick.host, brick.path)).collect();
+        match known.remove(volume.name.as_str()) {
+            None => wrong.push(format!("{name}: GlusterFS has volume {}, which is in no record", volume.name)),
+            Some(_) if !volume.started => wrong.push(format!("{name}: volume {} does not run", volume.name)),
+            Some(wanted) if wanted != bricks => {
+                wrong.push(format!("{name}: volume {} has bricks {bricks:?}, by the records {wanted:?}", volume.name));
+            }
+            Some(_) => {}
+        }
+    }
+    for missing in known.keys() {
+        wrong.push(format!("{name}: GlusterFS does not know volume {missing}"));
+    }
+}
