@@ -184,7 +184,6 @@ impl OverCommit {
 
     const MOST: u32 = 10_000;
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
     #[must_use]
     pub fn is_none(&self) -> bool {
         *self == Self::NONE
