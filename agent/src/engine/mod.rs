@@ -24,7 +24,8 @@ use std::time::{Duration, Instant};
 
 use bricklayer_proto::block::{BlockResize, BlockSpec};
 use bricklayer_proto::ids::VolumeId;
-use bricklayer_proto::inventory::{GlusterSeen, Inventory, VolumeInPool};
+use bricklayer_proto::inventory::{GlusterSeen, Inventory};
+use bricklayer_proto::keepsake::GlusterVolumeSeen;
 use bricklayer_proto::names::{DevicePath, VgName, VolumeName};
 use bricklayer_proto::task::{Done, Failure, FailureKind, Report, Wanted};
 
@@ -50,7 +51,7 @@ pub struct Engine {
     /// Volumes whose id this process has set or read, so that starting one need not ask whose it is.
     known_volumes: Mutex<BTreeSet<(VolumeName, VolumeId)>>,
     /// What glusterd said last of all its volumes, and when: it is not asked with every inventory.
-    volumes_in_pool: Mutex<Option<(Instant, Vec<VolumeInPool>)>>,
+    volumes_in_pool: Mutex<Option<(Instant, Arc<[GlusterVolumeSeen]>)>>,
     volumes_every: Duration,
 }
 
@@ -84,8 +85,9 @@ impl Engine {
 
     /// Everything that matters on this host, now.
     pub async fn inventory(&self) -> Result<Inventory, HostError> {
-        let (view, gluster) = tokio::join!(self.host.view(), self.gluster_seen());
+        let (view, (gluster, volumes)) = tokio::join!(self.host.view(), self.gluster_seen());
         let view = view?;
+        let gluster = GlusterSeen { volumes: volumes.map(|all| observe::volumes_here(&view, &all)), ..gluster };
         let mut on_disk = BTreeMap::new();
         for device in observe::candidates(&view) {
             on_disk.insert(device.path.clone(), self.on_disk_cached(&view, device).await);
@@ -215,48 +217,40 @@ impl Engine {
         on_disk
     }
 
-    async fn gluster_seen(&self) -> GlusterSeen {
+    async fn gluster_seen(&self) -> (GlusterSeen, Option<Arc<[GlusterVolumeSeen]>>) {
         let block = self.host.block_version().await;
         // A glusterd that hangs must not keep the disks from being seen.
         match self.host.gluster_is_running().await {
             Ok(true) => match self.host.gluster_pool().await {
                 Ok((uuid, peers)) => {
-                    let volumes = self.volumes_in_pool().await;
-                    GlusterSeen { running: true, uuid: Some(uuid), peers, block, volumes }
+                    let seen = GlusterSeen { running: true, uuid: Some(uuid), peers, block, volumes: None };
+                    (seen, self.volumes_in_pool().await)
                 }
                 Err(error) => {
                     tracing::warn!("glusterd runs and does not tell its peers: {}", chain(&error));
-                    GlusterSeen { running: true, block, ..GlusterSeen::default() }
+                    (GlusterSeen { running: true, block, ..GlusterSeen::default() }, None)
                 }
             },
-            Ok(false) | Err(_) => GlusterSeen { block, ..GlusterSeen::default() },
+            Ok(false) | Err(_) => (GlusterSeen { block, ..GlusterSeen::default() }, None),
         }
     }
 
     /// From glusterd's own files, past the lock of its pool.
-    async fn volumes_in_pool(&self) -> Option<Vec<VolumeInPool>> {
+    async fn volumes_in_pool(&self) -> Option<Arc<[GlusterVolumeSeen]>> {
         let known = locked(&self.volumes_in_pool).clone();
         if let Some((asked, volumes)) = known
             && asked.elapsed() < self.volumes_every
         {
             return Some(volumes);
         }
-        let volumes = match self.gluster_volumes().await {
-            Ok(volumes) => volumes,
+        let volumes: Arc<[_]> = match self.gluster_volumes().await {
+            Ok(volumes) => volumes.into(),
             Err(error) => {
                 tracing::warn!("glusterd does not tell its volumes: {}", chain(&error));
                 return None;
             }
         };
-        let volumes: Vec<VolumeInPool> = volumes
-            .into_iter()
-            .map(|volume| VolumeInPool {
-                id: volume.id.and_then(|id| id.parse().ok()),
-                name: volume.name,
-                started: volume.started,
-            })
-            .collect();
-        *locked(&self.volumes_in_pool) = Some((Instant::now(), volumes.clone()));
+        *locked(&self.volumes_in_pool) = Some((Instant::now(), Arc::clone(&volumes)));
         Some(volumes)
     }
 }

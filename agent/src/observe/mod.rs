@@ -5,8 +5,15 @@
 
 mod disks;
 
-use bricklayer_proto::inventory::{BrickSeen, GlusterSeen, Inventory, LogicalVolume, LvKind, VolumeGroup};
+use std::collections::BTreeSet;
+
+use bricklayer_proto::ids::DeviceId;
+use bricklayer_proto::inventory::{
+    BrickSeen, GlusterSeen, Inventory, LogicalVolume, LvKind, VolumeGroup, VolumeInPool,
+};
+use bricklayer_proto::keepsake::GlusterVolumeSeen;
 use bricklayer_proto::names::{DevicePath, LvName, MountPoint, VgName, mapper_path};
+use bricklayer_proto::task::BrickAddress;
 use camino::Utf8Path;
 
 use crate::fstab;
@@ -33,6 +40,30 @@ pub fn inventory(view: &HostView, on_disk: impl Fn(&BlockDevice) -> OnDisk, glus
 #[must_use]
 pub fn device<'a>(view: &'a HostView, name: &DevicePath) -> Option<&'a BlockDevice> {
     view.block_devices.iter().find(|device| device.path == *name || device.links.contains(name))
+}
+
+/// The volumes that are for this host to report: those with a brick in one of its groups, and those of which the paths of
+/// the bricks do not tell on which host they lie. Every glusterd knows all volumes of its pool, and a thousand hosts that
+/// reported all of them would say the same a thousand times.
+#[must_use]
+pub fn volumes_here(view: &HostView, all: &[GlusterVolumeSeen]) -> Vec<VolumeInPool> {
+    let groups: BTreeSet<&str> = view.groups.iter().map(|group| group.name.as_str()).collect();
+    let is_here = |brick: &BrickAddress| {
+        let mut folders = brick.path.as_path().components().map(|folder| folder.as_str());
+        folders.find(|folder| is_of_a_device(folder)).is_none_or(|group| groups.contains(group))
+    };
+    let here = all.iter().filter(|volume| volume.bricks.iter().any(is_here));
+    let seen = here.map(|volume| VolumeInPool {
+        name: volume.name.clone(),
+        id: volume.id.as_ref().and_then(|id| id.parse().ok()),
+        started: volume.started,
+    });
+    seen.collect()
+}
+
+/// Whether a folder has the name of a group that we, or heketi, made: [`VgName::of_device`].
+fn is_of_a_device(folder: &str) -> bool {
+    folder.strip_prefix("vg_").is_some_and(|id| id.parse::<DeviceId>().is_ok())
 }
 
 /// The group as a coordinator is told of it.
@@ -107,4 +138,49 @@ pub fn mount_of<'a>(mounts: &'a [Mount], group: &VgName, volume: &LvName) -> Opt
 #[must_use]
 pub fn mounted_at<'a>(mounts: &'a [Mount], at: &Utf8Path) -> Option<&'a Mount> {
     mounts.iter().rev().find(|mount| mount.at == at)
+}
+
+#[cfg(test)]
+mod tests {
+    use bricklayer_proto::inventory::GroupSpace;
+    use bricklayer_proto::size::{ExtentSize, Extents};
+
+    use super::*;
+
+    fn volume(name: &str, paths: &[&str]) -> GlusterVolumeSeen {
+        let brick =
+            |path: &&str| BrickAddress { host: "gfs1".parse().unwrap(), path: (*path).to_owned().try_into().unwrap() };
+        let bricks = paths.iter().map(brick).collect();
+        GlusterVolumeSeen { name: name.parse().unwrap(), id: None, started: true, bricks }
+    }
+
+    #[test]
+    fn a_host_reports_volumes_with_bricks_of_its_own_and_those_of_which_nobody_can_tell() {
+        let own = VgName::of_device(DeviceId::from_u128(1));
+        let group = GroupReport {
+            name: own.clone(),
+            uuid: "u".to_owned(),
+            space: GroupSpace {
+                seqno: 1,
+                extent_size: ExtentSize::from_bytes(4 << 20).unwrap(),
+                total: Extents::ZERO,
+                free: Extents::ZERO,
+                spare: Extents::ZERO,
+            },
+            physical_volumes: Vec::new(),
+            tags: Vec::new(),
+            volumes: Vec::new(),
+        };
+        let view = HostView { groups: vec![group], ..HostView::default() };
+        let (here, there) =
+            (format!("/m/{own}/brick_a/brick"), format!("/m/vg_{}/brick_b/brick", DeviceId::from_u128(2)));
+        let all = [
+            volume("ours", &[&there, &here]),
+            volume("elsewhere", &[&there]),
+            volume("by_hand", &["/srv/brick"]),
+            volume("half_by_hand", &[&there, "/data/vg_photos/brick"]),
+        ];
+        let seen: Vec<String> = volumes_here(&view, &all).iter().map(|volume| volume.name.to_string()).collect();
+        assert_eq!(seen, ["ours", "by_hand", "half_by_hand"]);
+    }
 }
