@@ -20,6 +20,8 @@ impl Topology {
     }
 
     pub fn put_policies(&mut self, policies: Policies) {
+        // Hosts keep it in the same document.
+        self.touched.hardware = self.version;
         self.policies = Arc::new(policies);
     }
 
