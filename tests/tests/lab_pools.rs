@@ -1,6 +1,7 @@
 //! A thin pool that fills up with snapshots while clients write, on real hosts: it is extended before it is full, and what
 //! was written is all there.
 #![cfg(feature = "lab")]
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 use std::time::Duration;
 
