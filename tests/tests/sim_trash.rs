@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bricklayer_api::client::{Client, ClientError};
 use bricklayer_api::heketi::{VolumeCreateRequest, VolumeInfo};
-use bricklayer_api::v1::{LedgerClass, ProtectRequest, TrashedVolume};
+use bricklayer_api::v1::{LedgerClass, ProtectRequest, TrashedVolume, UnadoptRequest};
 use bricklayer_proto::ids::VolumeId;
 use bricklayer_proto::size::ByteSize;
 use bricklayer_tests::cluster::{Cluster, until};
@@ -253,4 +253,22 @@ async fn the_trash_outlives_the_coordinator_and_its_store() {
     }
     done(&client, client.volume_undelete(volume.id).await.unwrap()).await.unwrap();
     cluster.volume_is_whole(volume.id).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_lies_in_the_trash_is_neither_given_back_nor_exported_to_heketi() {
+    let cluster = cluster().await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(1, 3)).await.unwrap();
+    keep(&client, volume.id, "7d").await;
+    let (status, text) = refusal(&client.export_heketi().await.unwrap_err());
+    assert_eq!(status, 409);
+    assert!(text.contains(&volume.name) && text.contains("bricklayer trash empty"), "{text}");
+    let request = UnadoptRequest { volume: Some(volume.id), ..UnadoptRequest::default() };
+    let (status, text) = refusal(&client.unadopt(&request).await.unwrap_err());
+    assert_eq!(status, 409);
+    assert!(text.contains("is in the trash"), "{text}");
+
+    done(&client, client.volume_undelete(volume.id).await.unwrap()).await.unwrap();
+    assert!(client.export_heketi().await.unwrap()["volumeentries"][volume.id.to_string()].is_object());
 }

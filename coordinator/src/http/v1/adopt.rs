@@ -60,6 +60,14 @@ pub async fn export(State(service): State<Service>) -> Result<Response, Failure>
         );
         return Err(Failure::new(axum::http::StatusCode::CONFLICT, text));
     }
+    if let Some(volume) = topology.volumes.values().find(|volume| volume.trash.is_some()) {
+        let text = format!(
+            "volume {} is in the trash, which heketi does not know\nEnd it with `bricklayer trash empty`, or take it out with \
+             `bricklayer volume undelete`",
+            volume.name
+        );
+        return Err(Failure::new(axum::http::StatusCode::CONFLICT, text));
+    }
     Ok(answer::ok(&Dump::for_heketi(&topology, service.trust.installation())))
 }
 

@@ -80,6 +80,13 @@ fn comes_or_goes(topology: &Topology, plan: &Plan, cluster: ClusterId) -> bool {
 
 fn can_be_given_back(topology: &Topology, plan: &Unadopt) -> Result<(), Rejected> {
     for volume in &plan.volumes {
+        if volume.trash.is_some() {
+            return Err(Rejected::CannotGiveBack(format!(
+                "volume {} is in the trash, of which nobody else knows: take it out with `bricklayer volume undelete`, or \
+                 end it with `bricklayer trash empty`",
+                volume.name
+            )));
+        }
         if let Some(brick) = volume.bricks.iter().find(|brick| !brick.adopted) {
             let whose = if volume.bricks.iter().any(|brick| brick.adopted) { "has a brick" } else { "has bricks" };
             return Err(Rejected::CannotGiveBack(format!(
