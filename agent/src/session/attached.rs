@@ -247,10 +247,8 @@ impl Attached {
     fn say(&self, said: FromAgent) -> Result<(), SessionError> {
         let message = v1::FromAgent::from(said);
         let parts = if self.protocol >= wire::PARTS_SINCE { parts::cut(message) } else { vec![message] };
-        let mut parts = parts.into_iter();
-        parts
-            .try_for_each(|part| self.say.send(part))
-            .map_err(|_| from_status(Status::unavailable("the stream has ended")))
+        let ended = || from_status(Status::unavailable("the stream has ended"));
+        parts.into_iter().try_for_each(|part| self.say.send(part).map_err(|_| ended()))
     }
 
     async fn hear(

@@ -236,7 +236,7 @@ async fn serve(
     let tell = |order: ToAgent| {
         let message = v1::ToAgent::from(order);
         let parts = if protocol >= wire::PARTS_SINCE { parts::cut(message) } else { vec![message] };
-        parts.into_iter().try_for_each(|part| told.send(Ok(part)))
+        parts.into_iter().try_for_each(|part| told.send(Ok(part)).map_err(|_| gone()))
     };
     let mut gather = Gather::default();
     // Nothing waits for an acknowledgement, so it goes along with whatever is sent next.
@@ -264,15 +264,15 @@ async fn serve(
                 }
                 Some(order) => {
                     acknowledge_at = None;
-                    let orders = acknowledged.drain(..).map(ToAgent::Acknowledge).chain([order]);
-                    orders.map(tell).collect::<Result<(), _>>().map_err(|_| gone())
+                    let mut orders = acknowledged.drain(..).map(ToAgent::Acknowledge).chain([order]);
+                    orders.try_for_each(tell)
                 }
                 None => Err(parted(&Parting::Replaced)),
             },
             () = at(acknowledge_at) => {
                 acknowledge_at = None;
-                let orders = acknowledged.drain(..).map(ToAgent::Acknowledge);
-                orders.map(tell).collect::<Result<(), _>>().map_err(|_| gone())
+                let mut orders = acknowledged.drain(..).map(ToAgent::Acknowledge);
+                orders.try_for_each(tell)
             }
             message = said.message() => match message {
                 Ok(Some(message)) => match gather.take(message) {
