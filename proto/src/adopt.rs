@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{DeviceId, InstallationId, NodeId};
-use crate::inventory::VolumeGroup;
+use crate::inventory::{GlusterSeen, VolumeGroup};
 use crate::names::{BrickPath, LvName, MountPoint, PvUuid, VgName, VolumeName};
 use crate::task::{BrickAddress, BrickKey, BrickSpec, Layout, VolumeKey};
 
@@ -64,6 +64,10 @@ pub struct HostSurvey {
     pub places: Vec<PlaceSeen>,
     /// `None` where glusterd was not asked.
     pub volumes: Option<Vec<VolumeSurvey>>,
+    /// What its glusterd says of itself and its peers now: a report of a minute ago may be older than the pool. `None` of an
+    /// agent that is older than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gluster: Option<GlusterSeen>,
 }
 
 /// Where one logical volume is mounted, and would be at the next boot.

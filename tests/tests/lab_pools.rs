@@ -38,7 +38,7 @@ fn verify(lab: &Lab, round: u32) {
 
 #[test]
 fn a_pool_that_snapshots_fill_is_extended_while_clients_write_and_nothing_is_lost() {
-    let lab = Lab::up("pools", &["--hosts", "3", "--disks", "1"]).unwrap();
+    let lab = Lab::up("pools", &["--client"]).unwrap();
     scenario::load_topology(&lab).unwrap();
     let volume = scenario::create_volume(&lab, &["--size=1", "--replica=3"]).unwrap();
     scenario::mount(&lab, &volume).unwrap();

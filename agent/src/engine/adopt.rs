@@ -138,6 +138,7 @@ impl Engine {
         });
         let places = places.collect();
         let groups = view.groups.iter().map(observe::group).collect();
+        let (gluster_seen, _) = self.gluster_seen().await;
         let volumes = match gluster {
             true => {
                 self.glusterd_must_run().await?;
@@ -146,7 +147,7 @@ impl Engine {
             }
             false => None,
         };
-        Ok(done(false, Report::Survey(HostSurvey { groups, places, volumes })))
+        Ok(done(false, Report::Survey(HostSurvey { groups, places, volumes, gluster: Some(gluster_seen) })))
     }
 
     async fn group_named(&self, name: &VgName) -> Result<Option<GroupReport>, Failure> {

@@ -7,8 +7,10 @@ mod marks;
 mod unadopt;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bricklayer_proto::ids::{DeviceId, NodeId, OperationId, VolumeId};
+use bricklayer_proto::inventory::Inventory;
 use bricklayer_proto::names::{HostName, VgName, VolumeName};
 use bricklayer_proto::task::{Report, Wanted};
 use futures::future::join_all;
@@ -78,6 +80,10 @@ async fn survey(context: &Context, findings: &mut Vec<Finding>) -> Vec<HostFacts
         let answer = context.ask_as(&Asker::onlooker(), status.node, wanted, Wait::NotAtAll).await;
         match answer.map(|done| done.report) {
             Ok(Report::Survey(survey)) => {
+                let inventory = match survey.gluster.clone() {
+                    Some(gluster) => Arc::new(Inventory { gluster, ..Inventory::clone(&inventory) }),
+                    None => inventory,
+                };
                 let from = match status.presence {
                     Presence::Attached { from, .. } => Some(from.ip()),
                     Presence::Detached { .. } | Presence::Revoked { .. } => None,

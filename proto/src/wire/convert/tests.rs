@@ -286,6 +286,7 @@ fn every_outcome_arrives_as_it_was_sent() {
                 file_system: "xfs".to_owned(),
                 lines: 1,
             }],
+            gluster: Some(GlusterSeen { running: true, ..GlusterSeen::default() }),
             volumes: Some(vec![VolumeSurvey {
                 name: "photos".parse().unwrap(),
                 uuid: "1-2".to_owned(),
