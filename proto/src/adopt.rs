@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{DeviceId, InstallationId, NodeId};
 use crate::inventory::{GlusterSeen, VolumeGroup};
 use crate::names::{BrickPath, LvName, MountPoint, PvUuid, VgName, VolumeName};
-use crate::task::{BrickAddress, BrickKey, BrickSpec, Layout, VolumeKey};
+use crate::task::{BrickAddress, BrickKey, BrickSpec, Layout, NO_VOLUME_ID, VOLUME_ID_OPTION, VolumeKey};
 
 /// The volume option in which heketi wrote the id of its volumes.
 pub const HEKETI_ID_OPTION: &str = "user.heketi.id";
@@ -99,6 +99,7 @@ pub struct VolumeSurvey {
 impl VolumeSurvey {
     #[must_use]
     pub fn option(&self, key: &str) -> Option<&str> {
-        self.options.iter().find(|(found, _)| found == key).map(|(_, value)| value.as_str())
+        let said = self.options.iter().find(|(found, _)| found == key).map(|(_, value)| value.as_str());
+        said.filter(|value| key != VOLUME_ID_OPTION || *value != NO_VOLUME_ID)
     }
 }

@@ -286,6 +286,9 @@ impl Layout {
 /// the same name with another id is never touched.
 pub const VOLUME_ID_OPTION: &str = "user.bricklayer.id";
 
+/// What it says of a volume that was given back: GlusterFS sets options of users, and takes none of them back.
+pub const NO_VOLUME_ID: &str = "none";
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeKey {
     pub volume: VolumeId,

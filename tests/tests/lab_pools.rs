@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bricklayer_tests::lab::Lab;
 use bricklayer_tests::scenario;
+use serde_json::Value;
 
 /// The size of every pool in MiB, by host.
 fn pools(lab: &Lab) -> Vec<u64> {
@@ -18,14 +19,24 @@ fn pools(lab: &Lab) -> Vec<u64> {
     ["gfs1", "gfs2", "gfs3"].map(size).to_vec()
 }
 
-/// Half of the volume in files with their checksums beside them; `round` makes them others.
-fn write(lab: &Lab, round: u32) {
+/// Some of six files of 100 MiB anew; all of them are more than half of the volume.
+fn write(lab: &Lab, files: &str) {
     let script = format!(
-        "cd /mnt/volume && for number in 1 2 3 4 5 6; do \
-         dd if=/dev/urandom of=file$number bs=1M count=100 conv=fsync status=none || exit 1; done \
-         && sha256sum file* >sums.{round} && sync"
+        "cd /mnt/volume && for number in {files}; do \
+         dd if=/dev/urandom of=file$number bs=1M count=100 conv=fsync status=none || exit 1; done"
     );
     lab.on("client", &script).unwrap();
+}
+
+/// The checksums of the files, beside them.
+fn sum(lab: &Lab, round: u32) {
+    lab.on("client", &format!("cd /mnt/volume && sha256sum file* >sums.{round} && sync")).unwrap();
+}
+
+/// What the coordinator was told of the pools.
+fn told(lab: &Lab) -> Vec<Value> {
+    let list: Value = serde_json::from_str(&lab.bricklayer(&["pool", "list", "-o", "json"]).unwrap()).unwrap();
+    list["pools"].as_array().unwrap().clone()
 }
 
 fn verify(lab: &Lab, round: u32) {
@@ -45,20 +56,26 @@ fn a_pool_that_snapshots_fill_is_extended_while_clients_write_and_nothing_is_los
     let before = pools(&lab);
     assert!(before.iter().all(|size| *size == 1024), "{before:?}");
 
-    write(&lab, 1);
+    write(&lab, "1 2 3 4 5 6");
+    sum(&lab, 1);
     verify(&lab, 1);
     assert_eq!(pools(&lab), before, "a pool that cannot overflow is left as it is");
     lab.on("gfs1", &format!("gluster --mode=script snapshot create monday {} no-timestamp", volume.name)).unwrap();
-    // As much again: what was there is kept for the snapshot, so that the pool passes its mark.
-    write(&lab, 2);
+    let can_overflow = |pool: &Value| pool["promised_bytes"].as_u64() > pool["size_bytes"].as_u64();
+    lab.wait_for("the coordinator sees that the pools can overflow", Duration::from_secs(120), || {
+        Ok(told(&lab).iter().all(can_overflow))
+    })
+    .unwrap();
+    // What was there is kept for the snapshot, so that what is written anew comes on top, and the pool passes its mark.
+    write(&lab, "1 2 3");
     lab.wait_for("all pools are extended", Duration::from_secs(300), || {
         Ok(pools(&lab).iter().zip(&before).all(|(now, then)| now > then))
     })
     .unwrap();
-    verify(&lab, 2);
     // This would not have fitted into the pool as it was.
-    write(&lab, 3);
-    verify(&lab, 3);
+    write(&lab, "4 5 6");
+    sum(&lab, 2);
+    verify(&lab, 2);
     let full = lab.on("gfs1", "lvs --noheadings -o data_percent -S segtype=thin-pool").unwrap();
     assert!(full.trim().parse::<f64>().is_ok_and(|percent| percent < 100.0), "{full}");
     let shown = lab.bricklayer(&["pool", "list"]).unwrap();

@@ -2,8 +2,8 @@
 
 use bricklayer_proto::adopt::{BrickAdoption, GroupAdoption, HEKETI_ID_OPTION, HostSurvey, PlaceSeen};
 use bricklayer_proto::adopt::{VolumeAdoption, VolumeSurvey};
-use bricklayer_proto::names::{OptionKey, VgName};
-use bricklayer_proto::task::{BrickReport, Done, Failure, Report};
+use bricklayer_proto::names::VgName;
+use bricklayer_proto::task::{BrickReport, Done, Failure, NO_VOLUME_ID, Report};
 
 use super::clone::is_clone;
 use super::gluster::{id_of, own_id};
@@ -111,12 +111,13 @@ impl Engine {
         if !self.look_for(key).await?.as_ref().is_some_and(is_ours) {
             return Ok(done(false, Report::Nothing));
         }
-        progress("gluster volume reset");
-        let option: OptionKey = own_id(key).0;
-        let reset = self.host.gluster_volume_reset(&key.name, &option).await;
+        progress("gluster volume set");
+        // `gluster volume reset` knows no options of users.
+        let (option, _) = own_id(key);
+        let none = NO_VOLUME_ID.parse().expect("a word is a value");
+        self.set_options(key, &[(option, none)]).await?;
         if self.look_for(key).await?.as_ref().is_some_and(is_ours) {
-            reset.map_err(|error| failure(&error))?;
-            return Err(not_so(format!("option {option} of volume {} was reset and is still there", key.name)));
+            return Err(not_so(format!("volume {} still says that it is volume {}", key.name, key.volume)));
         }
         Ok(done(true, Report::Nothing))
     }

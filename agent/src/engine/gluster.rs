@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bricklayer_proto::names::{BrickPath, HostName, OptionKey, OptionValue, SnapshotName};
 use bricklayer_proto::task::{
-    BrickAddress, BrickSeenInVolume, Done, Failure, FailureKind, Report, VOLUME_ID_OPTION, VolumeKey, VolumeOption,
-    VolumeReport, VolumeSpec,
+    BrickAddress, BrickSeenInVolume, Done, Failure, FailureKind, NO_VOLUME_ID, Report, VOLUME_ID_OPTION, VolumeKey,
+    VolumeOption, VolumeReport, VolumeSpec,
 };
 
 use super::clone::is_clone;
@@ -425,7 +425,8 @@ impl Engine {
 }
 
 pub(super) fn id_of(volume: &GlusterVolume) -> Option<&str> {
-    volume.options.iter().find(|(key, _)| key == VOLUME_ID_OPTION).map(|(_, value)| value.as_str())
+    let said = volume.options.iter().find(|(key, _)| key == VOLUME_ID_OPTION).map(|(_, value)| value.as_str());
+    said.filter(|id| *id != NO_VOLUME_ID)
 }
 
 /// The option by which the volume says whose it is.

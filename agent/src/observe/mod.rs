@@ -61,6 +61,26 @@ pub fn volumes_here(view: &HostView, all: &[GlusterVolumeSeen]) -> Vec<VolumeInP
     seen.collect()
 }
 
+/// From so many per cent on a thin pool that promises more than it has is looked at often.
+const FILLING_FROM: f64 = 50.0;
+
+/// Whether a thin pool that promises more than it has may be full before the next inventory is due.
+#[must_use]
+pub fn is_filling(inventory: &Inventory) -> bool {
+    let fills = |group: &VolumeGroup| {
+        group.volumes.iter().any(|pool| {
+            let LvKind::ThinPool { data_percent, metadata_percent, .. } = &pool.kind else { return false };
+            let inside =
+                |volume: &&LogicalVolume| matches!(&volume.kind, LvKind::Thin { pool: of } if *of == pool.name);
+            let promised: u128 =
+                group.volumes.iter().filter(inside).map(|volume| u128::from(volume.size.bytes())).sum();
+            let fullest = data_percent.unwrap_or_default().max(metadata_percent.unwrap_or_default());
+            promised > u128::from(pool.size.bytes()) && fullest >= FILLING_FROM
+        })
+    };
+    inventory.groups.iter().any(fills)
+}
+
 /// Whether a folder has the name of a group that we, or heketi, made: [`VgName::of_device`].
 fn is_of_a_device(folder: &str) -> bool {
     folder.strip_prefix("vg_").is_some_and(|id| id.parse::<DeviceId>().is_ok())
@@ -143,22 +163,13 @@ pub fn mounted_at<'a>(mounts: &'a [Mount], at: &Utf8Path) -> Option<&'a Mount> {
 #[cfg(test)]
 mod tests {
     use bricklayer_proto::inventory::GroupSpace;
-    use bricklayer_proto::size::{ExtentSize, Extents};
+    use bricklayer_proto::size::{ByteSize, ExtentSize, Extents};
 
     use super::*;
 
-    fn volume(name: &str, paths: &[&str]) -> GlusterVolumeSeen {
-        let brick =
-            |path: &&str| BrickAddress { host: "gfs1".parse().unwrap(), path: (*path).to_owned().try_into().unwrap() };
-        let bricks = paths.iter().map(brick).collect();
-        GlusterVolumeSeen { name: name.parse().unwrap(), id: None, started: true, bricks }
-    }
-
-    #[test]
-    fn a_host_reports_volumes_with_bricks_of_its_own_and_those_of_which_nobody_can_tell() {
-        let own = VgName::of_device(DeviceId::from_u128(1));
-        let group = GroupReport {
-            name: own.clone(),
+    fn some_group() -> GroupReport {
+        GroupReport {
+            name: VgName::of_device(DeviceId::from_u128(1)),
             uuid: "u".to_owned(),
             space: GroupSpace {
                 seqno: 1,
@@ -170,7 +181,53 @@ mod tests {
             physical_volumes: Vec::new(),
             tags: Vec::new(),
             volumes: Vec::new(),
+        }
+    }
+
+    fn volume(name: &str, paths: &[&str]) -> GlusterVolumeSeen {
+        let brick =
+            |path: &&str| BrickAddress { host: "gfs1".parse().unwrap(), path: (*path).to_owned().try_into().unwrap() };
+        let bricks = paths.iter().map(brick).collect();
+        GlusterVolumeSeen { name: name.parse().unwrap(), id: None, started: true, bricks }
+    }
+
+    #[test]
+    fn a_pool_that_can_overflow_is_watched_from_half_full_on() {
+        let volume = |name: &str, gib: u64, kind| LogicalVolume {
+            name: name.parse().unwrap(),
+            uuid: name.to_owned(),
+            size: ByteSize::from_gib(gib).unwrap(),
+            kind,
+            active: true,
+            open: true,
+            condemned: false,
+            tags: Vec::new(),
         };
+        let filling = |bricks: u64, data: f64, metadata: f64| {
+            let pool = LvKind::ThinPool {
+                metadata: ByteSize::ZERO,
+                data_percent: Some(data),
+                metadata_percent: Some(metadata),
+                volumes: 1,
+            };
+            let mut volumes =
+                vec![volume("tp", 1, pool), volume("elsewhere", 9, LvKind::Thin { pool: "tp2".parse().unwrap() })];
+            volumes.extend(
+                (0..bricks)
+                    .map(|number| volume(&format!("brick{number}"), 1, LvKind::Thin { pool: "tp".parse().unwrap() })),
+            );
+            let group = group(&GroupReport { volumes, ..some_group() });
+            is_filling(&Inventory { groups: vec![group], ..Inventory::default() })
+        };
+        assert!(filling(2, 50.0, 1.0) && filling(2, 1.0, 61.0));
+        assert!(!filling(2, 49.9, 1.0), "there is time");
+        assert!(!filling(1, 99.0, 1.0), "it holds all that was promised");
+    }
+
+    #[test]
+    fn a_host_reports_volumes_with_bricks_of_its_own_and_those_of_which_nobody_can_tell() {
+        let own = VgName::of_device(DeviceId::from_u128(1));
+        let group = some_group();
         let view = HostView { groups: vec![group], ..HostView::default() };
         let (here, there) =
             (format!("/m/{own}/brick_a/brick"), format!("/m/vg_{}/brick_b/brick", DeviceId::from_u128(2)));

@@ -25,6 +25,7 @@ use crate::engine::{Engine, Records, chain};
 use crate::host::HostError;
 use crate::identity::Identity;
 use crate::keepsakes::{KeepsakeError, Keepsakes};
+use crate::observe;
 
 /// A coordinator that has shaken hands greets within this time.
 const GREETING: Duration = Duration::from_secs(20);
@@ -38,6 +39,9 @@ const PROGRESS: Duration = Duration::from_millis(200);
 /// How often is looked whether glusterd has come or gone: the agent starts before it, and bricks are placed only on
 /// hosts where it runs. The look is one connection to a local socket.
 const GLUSTERD: Duration = Duration::from_secs(1);
+
+/// How often the host is looked at while a thin pool may fill up: the coordinator extends it by what it is told.
+const FILLING: Duration = Duration::from_secs(5);
 
 /// Larger differences of the two clocks, in milliseconds, are said aloud: certificates and logs depend on them.
 const CLOCKS_DIFFER: i64 = 60_000;
@@ -74,6 +78,8 @@ pub struct Attached {
     /// Something has changed since the running inventory was begun.
     outdated: bool,
     last: Option<Inventory>,
+    /// When to look again, as a thin pool is filling up.
+    look_again: Option<Instant>,
 }
 
 impl Attached {
@@ -136,6 +142,7 @@ impl Attached {
             recollections: JoinSet::new(),
             outdated: false,
             last: None,
+            look_again: None,
         })
     }
 
@@ -201,6 +208,10 @@ impl Attached {
                 Ok(()) = changes.changed() => settling.put_off(Instant::now()),
                 () = settling.over() => {
                     settling = Settling { since: None, until: None, ..settling };
+                    self.look(agent);
+                }
+                () = at(self.look_again) => {
+                    self.look_again = None;
                     self.look(agent);
                 }
                 _ = inventory.tick() => {
@@ -333,6 +344,7 @@ impl Attached {
     ) -> Result<(), SessionError> {
         match seen {
             Ok(Ok(inventory)) => {
+                self.look_again = observe::is_filling(&inventory).then(|| Instant::now() + FILLING);
                 if self.last.as_ref() != Some(&inventory) {
                     self.say(FromAgent::Inventory(Box::new(inventory.clone())))?;
                     self.last = Some(inventory);

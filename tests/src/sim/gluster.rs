@@ -461,7 +461,11 @@ impl World {
     }
 
     pub fn volume_reset(&mut self, key: HostKey, name: &VolumeName, option: &OptionKey) -> Result<(), HostError> {
-        let volume = self.find_volume(key, &format!("gluster volume reset {name}"), name)?;
+        let what = format!("gluster volume reset {name}");
+        let volume = self.find_volume(key, &what, name)?;
+        if option.as_str().starts_with("user.") {
+            return Err(failed(&what, &format!("Option {option} does not exist")));
+        }
         volume.options.remove(option.as_str());
         Ok(())
     }

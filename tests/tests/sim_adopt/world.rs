@@ -92,6 +92,14 @@ pub fn codes(adoption: &Adoption) -> Vec<&str> {
     adoption.findings.iter().map(|finding| finding.code.as_str()).collect()
 }
 
+/// What is left where all was given back: GlusterFS takes no option of users back.
+pub fn given_back(mut footprint: Footprint) -> Footprint {
+    for volume in &mut footprint.volumes {
+        volume.options.retain(|(key, value)| (key.as_str(), value.as_str()) != ("user.bricklayer.id", "none"));
+    }
+    footprint
+}
+
 /// Everything but what says that it is ours.
 pub fn without_marks(mut footprint: Footprint) -> Footprint {
     for group in &mut footprint.view.groups {
