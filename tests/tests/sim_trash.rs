@@ -264,7 +264,7 @@ async fn what_lies_in_the_trash_is_neither_given_back_nor_exported_to_heketi() {
     let (status, text) = refusal(&client.export_heketi().await.unwrap_err());
     assert_eq!(status, 409);
     assert!(text.contains(&volume.name) && text.contains("bricklayer trash empty"), "{text}");
-    let request = UnadoptRequest { volume: Some(volume.id), ..UnadoptRequest::default() };
+    let request = UnadoptRequest { cluster: Some(volume.cluster), ..UnadoptRequest::default() };
     let (status, text) = refusal(&client.unadopt(&request).await.unwrap_err());
     assert_eq!(status, 409);
     assert!(text.contains("is in the trash"), "{text}");

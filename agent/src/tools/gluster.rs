@@ -301,6 +301,8 @@ fn judge(call: &Call, stdout: &[u8], stderr: &str) -> Judged {
             tracing::debug!(command = %call.words(), %error, "no XML");
             return match lost {
                 true => Judged::Failed("glusterd does not answer on this host".to_owned()),
+                // It gave up waiting for glusterd, which works on.
+                false if said.contains("timed out") => Judged::Unknown,
                 false => Judged::Failed(format!("its answer is no XML: {said}")),
             };
         }
@@ -558,6 +560,10 @@ mod tests {
         assert!(matches!(judged_text(30800, text), Judged::Busy(_)));
         assert!(matches!(judged_text(30800, "Locking failed on gfs2."), Judged::Busy(_)));
         assert!(matches!(judged_text(0, "Error : Request timed out"), Judged::Unknown));
+        let call = Gluster::find().volume_list();
+        for (stdout, stderr) in [("Error : Request timed out\n", ""), ("", "Error : Request timed out\n")] {
+            assert!(matches!(judge(&call, stdout.as_bytes(), stderr), Judged::Unknown), "of a busy host it is no XML");
+        }
     }
 
     #[test]
