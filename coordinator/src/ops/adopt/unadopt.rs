@@ -9,7 +9,7 @@ use super::super::{Rejected, whole};
 use super::count_strangers;
 use super::marks::all_steps;
 use crate::adopt::MOST_BRICKS;
-use crate::model::{Brick, Device, Operation, Plan, Resource, Topology, Unadopt};
+use crate::model::{Brick, Device, Operation, Plan, Resource, Topology, Unadopt, Volume};
 use crate::state::Change;
 
 /// What is to be given back.
@@ -29,7 +29,7 @@ pub async fn submit(context: &Context, wish: UnadoptWish) -> Result<Operation, R
         .change(|change| {
             let plan = match wish {
                 UnadoptWish::Volume(id) => {
-                    let volume = whole(change, id)?;
+                    let volume = in_use(change, id)?;
                     Unadopt { volumes: vec![volume], ..Unadopt::default() }
                 }
                 UnadoptWish::Device(id) => {
@@ -47,7 +47,7 @@ pub async fn submit(context: &Context, wish: UnadoptWish) -> Result<Operation, R
                         return Err(Rejected::Busy);
                     }
                     let volumes: Vec<VolumeId> = change.volumes_of(id).map(|volume| volume.id).collect();
-                    let volumes = volumes.into_iter().map(|id| whole(change, id)).collect::<Result<_, _>>()?;
+                    let volumes = volumes.into_iter().map(|id| in_use(change, id)).collect::<Result<_, _>>()?;
                     let nodes: Vec<NodeId> = change.nodes_of(id).map(|node| node.id).collect();
                     let devices = nodes.iter().flat_map(|node| change.devices_of(*node));
                     let devices = devices.map(|device| Device::clone(device)).collect();
@@ -78,15 +78,20 @@ fn comes_or_goes(topology: &Topology, plan: &Plan, cluster: ClusterId) -> bool {
     }
 }
 
+/// A volume that is whole, and not in the trash.
+fn in_use(topology: &Topology, id: VolumeId) -> Result<Volume, Rejected> {
+    match topology.volumes.get(&id) {
+        Some(volume) if volume.trash.is_some() => Err(Rejected::CannotGiveBack(format!(
+            "volume {} is in the trash, of which nobody else knows: take it out with `bricklayer volume undelete`, or end \
+             it with `bricklayer trash empty`",
+            volume.name
+        ))),
+        _ => whole(topology, id),
+    }
+}
+
 fn can_be_given_back(topology: &Topology, plan: &Unadopt) -> Result<(), Rejected> {
     for volume in &plan.volumes {
-        if volume.trash.is_some() {
-            return Err(Rejected::CannotGiveBack(format!(
-                "volume {} is in the trash, of which nobody else knows: take it out with `bricklayer volume undelete`, or \
-                 end it with `bricklayer trash empty`",
-                volume.name
-            )));
-        }
         if let Some(brick) = volume.bricks.iter().find(|brick| !brick.adopted) {
             let whose = if volume.bricks.iter().any(|brick| brick.adopted) { "has a brick" } else { "has bricks" };
             return Err(Rejected::CannotGiveBack(format!(
