@@ -48,7 +48,11 @@ pub fn request_bodies(bytes: &[u8]) {
         v1::InvitationRequest,
         v1::NodeEdit,
         v1::NodeLostRequest,
-        v1::PlacementPolicy, v1::ProtectRequest, v1::SimulationRequest, v1::SupportBundleRequest, v1::UnadoptRequest,
+        v1::PlacementPolicy,
+        v1::ProtectRequest,
+        v1::SimulationRequest,
+        v1::SupportBundleRequest,
+        v1::UnadoptRequest,
         v1::WipeRequest,
     );
     if let Ok(request) = parse_body::<heketi::VolumeCreateRequest>(bytes) {
