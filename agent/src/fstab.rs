@@ -130,7 +130,11 @@ fn ours_of(old: &str, device: &Utf8Path, brick: BrickId) -> String {
     let mut fields = old.trim_end_matches('\n').split([' ', '\t']).filter(|field| !field.is_empty()).skip(1);
     let mut next = |default: &'static str| fields.next().unwrap_or(default).to_owned();
     let (at, file_system, options, dump, pass) = (next(""), next("xfs"), next("defaults"), next("0"), next("0"));
-    let mut options: Vec<&str> = options.split(',').collect();
+    // A mark in it is of another brick, which is not mounted there any more once this one is.
+    let mut options: Vec<&str> = options.split(',').filter(|option| !option.starts_with(MARK)).collect();
+    if options.is_empty() {
+        options.push("defaults");
+    }
     for ours in OPTIONS.split(',').filter(|option| *option == "nofail" || option.starts_with("x-systemd.")) {
         let key = |option: &str| option.split('=').next() == ours.split('=').next();
         // A unit may be ordered before several others.
@@ -271,6 +275,20 @@ mod tests {
         let adopted = adopt("# nothing\n");
         assert_eq!(of_brick(&adopted, brick(7)).unwrap().at, "/var/lib/heketi/mounts/vg_1/brick_7");
         assert_eq!(given_back(&adopted, brick(7)), "# nothing\n");
+    }
+
+    #[test]
+    fn a_line_that_was_marked_for_another_brick_is_taken_over_as_this_ones() {
+        for options in [
+            "rw,x-bricklayer.brick=00000000000000000000000000000003",
+            "x-bricklayer.brick=00000000000000000000000000000003",
+        ] {
+            let text = format!("/dev/x /var/lib/bricklayer/mounts/vg_1/brick_7 xfs {options} 0 0\n");
+            let at = "/var/lib/bricklayer/mounts/vg_1/brick_7".parse().unwrap();
+            let taken = taken_over(&text, "/dev/mapper/vg_1-brick_7".into(), &at, brick(7));
+            assert!(of_brick(&taken, brick(7)).is_some() && of_brick(&taken, brick(3)).is_none(), "{taken}");
+            assert_eq!(given_back(&taken, brick(7)), text);
+        }
     }
 
     proptest! {
