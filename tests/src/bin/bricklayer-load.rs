@@ -1,11 +1,14 @@
 //! How many volumes a server of heketi's API makes in a second, and how fast it reads meanwhile: `docs/benchmarks.md`.
 //!
 //! It fills an empty server with nodes and devices, then makes volumes with some clients at once, each of which polls
-//! as heketi's Go client does, but every 10 ms. A reader asks for volumes that are there all the while. Of a sandbox:
+//! as heketi's Go client does, but every 10 ms. A reader asks for volumes that are there all the while. The coordinator as a
+//! program of its own, with simulated hosts:
 //!
 //! ```text
-//! bricklayer-sandbox --on-demand --nodes 0 --disable-auth --port 8080 &
-//! bricklayer-load --server 127.0.0.1:8080 --pid $! --nodes 100 --devices 10 --volumes 1000
+//! bricklayer-coordinator --data-dir DIR init
+//! bricklayer-coordinator --data-dir DIR run --disable-auth &
+//! bricklayer-sandbox --join http://127.0.0.1:8080 --nodes 100 --devices 10 --data-dir /dev/shm/hosts &
+//! bricklayer-load --server 127.0.0.1:8080 --pid PID --nodes 100 --devices 10 --volumes 1000
 //! ```
 
 use std::net::SocketAddr;
