@@ -171,7 +171,7 @@ async fn a_group_of_somebody_elses_on_a_host_is_no_finding() {
 /// Looked at as often as a test has patience for, with these repairs switched on.
 async fn watched(repair: RepairPolicy) -> Cluster {
     let decide = move |policy: &mut Policy| {
-        policy.gluster_look = Duration::from_millis(100);
+        policy.gluster_look = Some(Duration::from_millis(100));
         policy.heal_look = Duration::ZERO;
         policy.repair = repair;
     };

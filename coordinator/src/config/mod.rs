@@ -48,6 +48,8 @@ pub struct ConfigFile {
     pub exports: ExportsConfig,
     pub trash: TrashConfig,
     pub pools: PoolsConfig,
+    /// How often GlusterFS is asked of its volumes for the doctor; never without, but for what `repair` needs.
+    pub ask_gluster_every_seconds: Option<u32>,
     /// What is mended without a person: nothing, where it is empty.
     pub repair: Vec<Repair>,
 }
@@ -280,6 +282,10 @@ impl ConfigFile {
         };
         policy.trash.on_heketi_routes = self.trash.on_heketi_routes;
         policy.pools = self.pools.policy()?;
+        // What is repaired is found by looking.
+        let needed = (!self.repair.is_empty()).then_some(30);
+        let every = self.ask_gluster_every_seconds.or(needed).filter(|seconds| *seconds > 0);
+        policy.gluster_look = every.map(|seconds| Duration::from_secs(seconds.into()));
         policy.repair = RepairPolicy {
             mounts: self.repair.contains(&Repair::Mounts),
             fstab: self.repair.contains(&Repair::Fstab),
@@ -358,6 +364,10 @@ mod tests {
         let some = repair("repair = [\"mounts\", \"start-bricks\"]").unwrap();
         assert_eq!((some.mounts, some.fstab, some.start_bricks), (true, false, true));
         assert!(repair("repair = [\"everything\"]").is_err());
+        let look = |text| toml::from_str::<ConfigFile>(text).unwrap().policy().unwrap().gluster_look;
+        assert_eq!((look(""), look("ask_gluster_every_seconds = 0")), (None, None));
+        assert_eq!(look("ask_gluster_every_seconds = 60"), Some(Duration::from_secs(60)));
+        assert_eq!(look("repair = [\"fstab\"]"), Some(Duration::from_secs(30)));
     }
 
     #[test]

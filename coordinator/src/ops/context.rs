@@ -89,8 +89,9 @@ pub struct Policy {
     pub trash: TrashPolicy,
     pub pools: PoolPolicy,
     pub repair: RepairPolicy,
-    /// How long after a look at all volumes in GlusterFS the next one begins.
-    pub gluster_look: Duration,
+    /// How long after a look at all volumes in GlusterFS the next one begins; `None`: nobody looks. It is a transaction of
+    /// the whole pool, and one that meets a host that has just died holds up every other until that is noticed.
+    pub gluster_look: Option<Duration>,
     /// How often a volume is asked what it has left to heal.
     pub heal_look: Duration,
     /// How often what is over in the trash and could not go is looked at again.
@@ -119,7 +120,7 @@ impl Default for Policy {
             trash: TrashPolicy::default(),
             pools: PoolPolicy::default(),
             repair: RepairPolicy::default(),
-            gluster_look: Duration::from_secs(30),
+            gluster_look: None,
             heal_look: Duration::from_secs(600),
             trash_look: Duration::from_secs(60),
         }

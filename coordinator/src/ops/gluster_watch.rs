@@ -66,10 +66,11 @@ impl Operations {
 /// Looks at all volumes again and again until told to stop.
 pub async fn watch(operations: Operations, stop: CancellationToken) {
     let context = &operations.context;
+    let Some(pause) = context.policy.gluster_look else { return };
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(context.policy.gluster_look) => {}
+            () = tokio::time::sleep(pause) => {}
         }
         let work = look_at_all(context);
         tokio::select! {
