@@ -116,11 +116,16 @@ pub fn taken_over(text: &str, device: &Utf8Path, at: &MountPoint, brick: BrickId
 pub fn given_back(text: &str, brick: BrickId) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
-        match was(line) {
-            Some(was) if was.brick == brick => out.push_str(was.line),
-            _ if entry(line).is_some_and(|entry| entry.brick == Some(brick)) => {}
-            _ => out.push_str(line),
+        let line = match was(line) {
+            Some(was) if was.brick == brick => was.line,
+            _ if entry(line).is_some_and(|entry| entry.brick == Some(brick)) => continue,
+            _ => line,
+        };
+        // The line that was the last one, and had no end, may have others behind it now.
+        if !out.is_empty() && !out.ends_with('\n') {
+            out.push('\n');
         }
+        out.push_str(line);
     }
     out
 }
@@ -275,6 +280,16 @@ mod tests {
         let adopted = adopt("# nothing\n");
         assert_eq!(of_brick(&adopted, brick(7)).unwrap().at, "/var/lib/heketi/mounts/vg_1/brick_7");
         assert_eq!(given_back(&adopted, brick(7)), "# nothing\n");
+    }
+
+    #[test]
+    fn a_last_line_without_an_end_that_has_others_behind_it_is_given_back_as_a_line() {
+        let old = "/dev/x /var/lib/bricklayer/mounts/vg_1/brick_7 xfs rw 1 2";
+        let at = "/var/lib/bricklayer/mounts/vg_1/brick_7".parse().unwrap();
+        let taken = taken_over(old, "/dev/mapper/vg_1-brick_7".into(), &at, brick(7));
+        assert_eq!(given_back(&taken, brick(7)), old);
+        let with_another = with_brick(&taken, brick(8), &our_line(8));
+        assert_eq!(given_back(&with_another, brick(7)), format!("{old}\n{}\n", our_line(8)));
     }
 
     #[test]

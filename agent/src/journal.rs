@@ -185,7 +185,10 @@ impl Journal {
             }
         }
         self.store.commit(batch).await?;
-        self.known().outcomes.insert(outcome.task, outcome.clone());
+        let mut known = self.known();
+        // What was acknowledged while this was written was an earlier answer.
+        known.acknowledged.retain(|task| *task != outcome.task);
+        known.outcomes.insert(outcome.task, outcome.clone());
         Ok(())
     }
 

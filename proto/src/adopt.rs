@@ -38,6 +38,8 @@ pub struct BrickAdoption {
     pub path: BrickPath,
     /// glusterd made it for a clone, and mounts it.
     pub mounted_by_glusterd: bool,
+    /// Ids of others' volumes are the same for every installation that adopts them.
+    pub installation: InstallationId,
 }
 
 impl BrickAdoption {

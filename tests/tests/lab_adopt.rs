@@ -134,7 +134,7 @@ fn traces(lab: &Lab) -> Vec<String> {
             "vgs --noheadings --units b -o vg_name,vg_uuid,vg_size,vg_free,vg_tags; \
              lvs --all --noheadings --units b -o vg_name,lv_name,lv_uuid,lv_size,pool_lv,lv_tags; cat /etc/fstab; \
              ls -1A /var/lib/heketi/mounts/*/*; findmnt -rn -t xfs -o SOURCE,TARGET,OPTIONS; \
-             gluster volume info | grep -v '^$' | grep -v '^user.bricklayer.id'",
+             gluster volume info | grep -v '^$' | grep -v '^user.bricklayer.id: none$'",
         )
         .unwrap()
     };

@@ -139,7 +139,7 @@ impl Engine {
         });
         let places = places.collect();
         let groups = view.groups.iter().map(observe::group).collect();
-        let (gluster_seen, _) = self.gluster_seen().await;
+        let gluster_seen = self.pool_seen().await;
         let volumes = match gluster {
             true => {
                 self.glusterd_must_run().await?;

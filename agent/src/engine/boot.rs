@@ -154,7 +154,16 @@ impl Engine {
         let mounts = self.host.mounts().await?;
         let mounted = observe::mount_of(&mounts, &group.name, &volume.name);
         let at = at.or_else(|| mounted?.at.as_str().parse().ok());
-        let at = at.unwrap_or_else(|| MountPoint::of_brick(&self.host.mount_root(), &group.name, &volume.name));
+        // Somebody may have put the line back that was there before the brick was adopted.
+        let unmarked = || fstab::entries(&view.fstab).find(|entry| entry.source == device)?.at.as_str().parse().ok();
+        let at = match at.or_else(unmarked) {
+            Some(at) => at,
+            None if volume.tags.contains(&tags::adopted()) => {
+                let said = "it was adopted, and no line of fstab says any more where it belongs".to_owned();
+                return Err(HostError::Failed { what: format!("mounting {device}"), said });
+            }
+            None => MountPoint::of_brick(&self.host.mount_root(), &group.name, &volume.name),
+        };
         match observe::mounted_at(&mounts, at.as_path()) {
             Some(mount) if mount.source == device => {}
             Some(mount) => {
@@ -170,7 +179,12 @@ impl Engine {
         if in_fstab.is_none_or(|entry| entry.source != device) {
             tracing::warn!(brick.id = %tags.brick, "putting the lost line of a brick back into fstab");
             let line = fstab::line(&device, &at, tags.brick);
-            self.edit_fstab(|text| fstab::with_brick(text, tags.brick, &line)).await?;
+            let edit = |text: &str| match fstab::of_brick(text, tags.brick) {
+                Some(_) => fstab::with_brick(text, tags.brick, &line),
+                // One that mounts it already becomes ours; a second one would stay behind the first.
+                None => fstab::taken_over(text, &device, &at, tags.brick),
+            };
+            self.edit_fstab(edit).await?;
         }
         // A brick whose making was cut off has no record yet: it is mounted and harmless, and its task goes on.
         if self.host.read_record(&at, RECORD).await?.is_none() {

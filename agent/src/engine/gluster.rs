@@ -218,7 +218,6 @@ impl Engine {
         Ok(done(true, Report::Nothing))
     }
 
-    /// A stranger of the same name counts as none.
     /// A volume that was stopped is left so: somebody meant it.
     pub(super) async fn bricks_started(&self, key: &VolumeKey, progress: OnProgress<'_>) -> Result<Done, Failure> {
         self.glusterd_must_run().await?;
@@ -235,6 +234,7 @@ impl Engine {
         Ok(done(true, Report::Nothing))
     }
 
+    /// A stranger of the same name counts as none.
     pub(super) async fn volume_seen(&self, key: &VolumeKey) -> Result<Done, Failure> {
         self.glusterd_must_run().await?;
         let seen = match self.look_past_strangers(key).await? {

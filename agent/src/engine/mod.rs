@@ -218,20 +218,24 @@ impl Engine {
     }
 
     async fn gluster_seen(&self) -> (GlusterSeen, Option<Arc<[GlusterVolumeSeen]>>) {
+        let seen = self.pool_seen().await;
+        let volumes = if seen.uuid.is_some() { self.volumes_in_pool().await } else { None };
+        (seen, volumes)
+    }
+
+    /// What glusterd says of itself and its peers.
+    async fn pool_seen(&self) -> GlusterSeen {
         let block = self.host.block_version().await;
         // A glusterd that hangs must not keep the disks from being seen.
         match self.host.gluster_is_running().await {
             Ok(true) => match self.host.gluster_pool().await {
-                Ok((uuid, peers)) => {
-                    let seen = GlusterSeen { running: true, uuid: Some(uuid), peers, block, volumes: None };
-                    (seen, self.volumes_in_pool().await)
-                }
+                Ok((uuid, peers)) => GlusterSeen { running: true, uuid: Some(uuid), peers, block, volumes: None },
                 Err(error) => {
                     tracing::warn!("glusterd runs and does not tell its peers: {}", chain(&error));
-                    (GlusterSeen { running: true, block, ..GlusterSeen::default() }, None)
+                    GlusterSeen { running: true, block, ..GlusterSeen::default() }
                 }
             },
-            Ok(false) | Err(_) => (GlusterSeen { block, ..GlusterSeen::default() }, None),
+            Ok(false) | Err(_) => GlusterSeen { block, ..GlusterSeen::default() },
         }
     }
 

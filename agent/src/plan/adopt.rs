@@ -80,6 +80,7 @@ pub fn take_brick(spec: &BrickAdoption, facts: &Facts<'_>) -> Result<Vec<Step>, 
         return Err(refused(format!("there is no volume group {} on this host", spec.group)));
     };
     super::device::ours(group, key.device)?;
+    nobody_elses(spec, group)?;
     let name = format!("{}/{}", group.name, spec.volume);
     let (volume, pool) = volumes(spec, group)?;
     let Some(volume) = volume else { return Err(refused(format!("there is no {name}"))) };
@@ -116,9 +117,15 @@ pub fn take_brick(spec: &BrickAdoption, facts: &Facts<'_>) -> Result<Vec<Step>, 
                 "Leave the one that mounts the brick",
             ));
         }
-        let done = fstab::of_brick(facts.fstab, key.brick);
-        if done.is_none_or(|entry| entry.source != device || entry.at != at.as_path()) {
-            steps.push(Step::TakeLine { brick: key.brick, device, at });
+        match fstab::of_brick(facts.fstab, key.brick) {
+            None => steps.push(Step::TakeLine { brick: key.brick, device, at }),
+            Some(entry) if entry.source == device && entry.at == at.as_path() => {}
+            Some(entry) => {
+                return Err(refused_with_cure(
+                    format!("the line of brick {} in fstab mounts {} at {}", key.brick, entry.source, entry.at),
+                    format!("Let it mount {device} at {at}, or take it out"),
+                ));
+            }
         }
     }
     let mut retag = |there: &LogicalVolume, wanted: &[LvmTag]| {
@@ -149,6 +156,7 @@ pub fn release_brick(spec: &BrickAdoption, facts: &Facts<'_>) -> Result<Vec<Step
     let key = spec.key();
     let mut steps = Vec::new();
     if let Some(group) = facts.group {
+        nobody_elses(spec, group)?;
         let (volume, pool) = volumes(spec, group)?;
         for there in [volume, pool.filter(|_| spec.owns_pool)].into_iter().flatten() {
             if there.condemned {
@@ -170,6 +178,20 @@ pub fn release_brick(spec: &BrickAdoption, facts: &Facts<'_>) -> Result<Vec<Step
         steps.push(Step::GiveLineBack { brick: key.brick });
     }
     Ok(steps)
+}
+
+/// Refused where the group is another device, or that of another installation, which may have adopted the same bricks by
+/// the same ids. One that is not marked yet, or no more, is fine.
+fn nobody_elses(spec: &BrickAdoption, group: &GroupReport) -> Result<(), Failure> {
+    match tags::parse_group(&group.tags) {
+        Ok(None) => Ok(()),
+        Ok(Some(found)) if found.device == spec.spec.device && found.installation == spec.installation => Ok(()),
+        Ok(Some(other)) => Err(refused(format!(
+            "volume group {} says that it is device {} of installation {}",
+            group.name, other.device, other.installation
+        ))),
+        Err(damaged) => Err(unreadable(&group.name.to_string(), &damaged)),
+    }
 }
 
 /// The brick's thin volume and pool by their names, if they are nobody else's.

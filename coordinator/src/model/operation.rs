@@ -365,6 +365,34 @@ impl Plan {
         self.bricks().iter().chain(whole)
     }
 
+    /// Whether it takes over, or gives back, something on this node: the node stays until it has ended, and gets nothing.
+    #[must_use]
+    pub fn adopts_on(&self, node: NodeId) -> bool {
+        let (devices, volumes) = match self {
+            Self::Adopt(Adopt { devices, volumes, .. }) => (devices, volumes),
+            Self::Unadopt(Unadopt { devices, volumes, nodes, .. }) if !nodes.contains(&node) => (devices, volumes),
+            Self::Unadopt(_) => return true,
+            _ => return false,
+        };
+        devices.iter().any(|device| device.node == node)
+            || volumes.iter().flat_map(|volume| &volume.bricks).any(|brick| brick.node == node)
+    }
+
+    /// The same of a cluster.
+    #[must_use]
+    pub fn adopts_in(&self, cluster: ClusterId) -> bool {
+        match self {
+            Self::Adopt(adopt) => {
+                adopt.nodes.iter().any(|node| node.cluster == cluster)
+                    || adopt.volumes.iter().any(|volume| volume.cluster == cluster)
+            }
+            Self::Unadopt(unadopt) => {
+                unadopt.clusters.contains(&cluster) || unadopt.volumes.iter().any(|volume| volume.cluster == cluster)
+            }
+            _ => false,
+        }
+    }
+
     /// The volumes that it changes, so that nothing else may change them until it has ended.
     #[must_use]
     pub fn volumes(&self) -> Vec<VolumeId> {

@@ -36,7 +36,7 @@ pub async fn delete(state: &State, id: ClusterId) -> Result<(), Rejected> {
             }
             let on_its_way = change.unfinished.values().any(|operation| match &operation.plan {
                 Plan::NodeAdd(add) => add.node.cluster == id,
-                plan => plan.volume().is_some_and(|volume| volume.cluster == id),
+                plan => plan.adopts_in(id) || plan.volume().is_some_and(|volume| volume.cluster == id),
             });
             if on_its_way || change.nodes_of(id).next().is_some() || change.volumes_of(id).next().is_some() {
                 return Err(Rejected::ClusterNotEmpty(id));

@@ -40,7 +40,7 @@ pub async fn submit(context: &Context, wish: DeviceWish) -> Result<Operation, Re
             }
             let leaves = |operation: &std::sync::Arc<Operation>| match &operation.plan {
                 Plan::NodeDelete(delete) => delete.node.id == wish.node,
-                _ => false,
+                plan => plan.adopts_on(wish.node),
             };
             if change.unfinished.values().any(leaves) {
                 return Err(Rejected::Busy);

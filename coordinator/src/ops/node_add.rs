@@ -62,9 +62,10 @@ fn names_are_free(topology: &Topology, wish: &NodeWish) -> Result<(), Rejected> 
 
 /// No other node has it, nor one that is being added. `own`: the node that may have it.
 pub fn host_name_is_free(topology: &Topology, host: &HostName, own: Option<NodeId>) -> Result<(), Rejected> {
-    let coming = topology.unfinished.values().filter_map(|operation| match &operation.plan {
-        Plan::NodeAdd(add) => Some(&add.node),
-        _ => None,
+    let coming = topology.unfinished.values().flat_map(|operation| match &operation.plan {
+        Plan::NodeAdd(add) => std::slice::from_ref(&add.node),
+        Plan::Adopt(adopt) => adopt.nodes.as_slice(),
+        _ => &[],
     });
     let mut known = topology.nodes.values().map(AsRef::as_ref).chain(coming);
     let has_it = |node: &&Node| node.manage.contains(host) || node.storage.contains(host);
@@ -86,6 +87,9 @@ pub async fn submit(context: &Context, node: Node) -> Result<Operation, Rejected
                 tags: Tags::new(),
             };
             names_are_free(change, &wish)?;
+            if change.unfinished.values().any(|operation| operation.plan.adopts_in(node.cluster)) {
+                return Err(Rejected::Busy);
+            }
             if let (Some(_), Some(host)) = (change.nodes.get(&node.id), node.manage.first()) {
                 return Err(Rejected::HostNameUsed { host: host.clone(), node: node.id });
             }

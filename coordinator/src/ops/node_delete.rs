@@ -19,7 +19,7 @@ pub async fn submit(context: &Context, id: NodeId) -> Result<Operation, Rejected
             let busy = change.unfinished.values().any(|operation| match &operation.plan {
                 Plan::DeviceAdd(add) => add.node == id,
                 Plan::NodeDelete(delete) => delete.node.id == id,
-                _ => false,
+                plan => plan.adopts_on(id),
             });
             if busy {
                 return Err(Rejected::Busy);

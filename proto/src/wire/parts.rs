@@ -83,7 +83,11 @@ impl<M: Parted> Gather<M> {
     pub fn take(&mut self, message: M) -> Result<Option<M>, NotUnderstood> {
         let part = match message.into_part() {
             Ok(part) => part,
-            Err(whole) => return Ok(Some(whole)),
+            Err(whole) if self.bytes.is_empty() => return Ok(Some(whole)),
+            Err(_) => {
+                self.bytes = Vec::new();
+                return Err(NotUnderstood::new("part", "another message came before its last one"));
+            }
         };
         if self.bytes.len() + part.piece.len() > M::MOST {
             self.bytes = Vec::new();
@@ -134,6 +138,15 @@ mod tests {
         let part = || v1::ToAgent::part(v1::Part { piece: vec![0; 1 << 20], last: false });
         let taken: Vec<_> = (0..6).map(|_| gather.take(part()).is_ok()).collect();
         assert_eq!(taken, [true, true, true, true, false, true]);
+    }
+
+    #[test]
+    fn a_message_between_the_parts_of_another_is_not_understood() {
+        let mut parts = cut(inventory(3 * PART)).into_iter();
+        let mut gather = Gather::default();
+        assert_eq!(gather.take(parts.next().unwrap()).unwrap(), None);
+        assert!(gather.take(inventory(3)).is_err());
+        assert_eq!(gather.take(inventory(3)).unwrap(), Some(inventory(3)), "what was gathered is forgotten");
     }
 
     #[test]

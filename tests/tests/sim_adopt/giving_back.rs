@@ -1,9 +1,9 @@
 //! And back.
 
+use bricklayer_api::heketi::DeviceAddRequest;
 use bricklayer_api::v1::{AdoptRequest, UnadoptRequest};
 use bricklayer_proto::ids::DeviceId;
 use bricklayer_tests::sim::heketi::{Heketi, HeketiVolume};
-use bricklayer_tests::sim::{At, Fault, Footprint};
 use bricklayer_tests::story::{create, done, replicated};
 
 use crate::world::*;
@@ -16,12 +16,8 @@ async fn what_is_given_back_is_byte_for_byte_as_it_was() {
     let before = old.cluster.footprints();
     let client = old.cluster.client().unwrap();
     apply(&client, &plan(&client, &from_heketi(&old.heketi)).await).await;
-    let request = UnadoptRequest { cluster: Some(old.heketi.cluster), ..UnadoptRequest::default() };
-    done(&client, client.unadopt(&request).await.unwrap()).await.unwrap();
-    for (name, now) in old.cluster.footprints() {
-        let now = given_back(now);
-        assert_eq!(now, before[&name], "{}", now.differences_from(&before[&name]));
-    }
+    give_all_back(&old, &client).await.unwrap();
+    assert_given_back(&old.cluster, &before);
     assert!(client.clusters().await.unwrap().clusters.is_empty());
     assert!(client.volumes().await.unwrap().volumes.is_empty());
     // And it can be adopted again.
@@ -101,12 +97,8 @@ async fn what_was_adopted_comes_back_with_a_lost_store_and_can_still_be_given_ba
     old.cluster.until_ledger_is_lvms().await.unwrap();
     let client = old.cluster.client().unwrap();
     assert_eq!(client.db_dump().await.unwrap(), dump);
-    let all = UnadoptRequest { cluster: Some(old.heketi.cluster), ..UnadoptRequest::default() };
-    done(&client, client.unadopt(&all).await.unwrap()).await.unwrap();
-    for (name, now) in old.cluster.footprints() {
-        let now = given_back(now);
-        assert_eq!(now, before[&name], "{}", now.differences_from(&before[&name]));
-    }
+    give_all_back(&old, &client).await.unwrap();
+    assert_given_back(&old.cluster, &before);
 }
 
 #[tokio::test]
@@ -128,12 +120,8 @@ async fn without_what_hosts_keep_the_disks_alone_tell_what_can_be_given_back() {
     old.cluster.until_ledger_is_lvms().await.unwrap();
     let client = old.cluster.client().unwrap();
     assert_eq!(client.volumes().await.unwrap().volumes.len(), 5);
-    let all = UnadoptRequest { cluster: Some(old.heketi.cluster), ..UnadoptRequest::default() };
-    done(&client, client.unadopt(&all).await.unwrap()).await.unwrap();
-    for (name, now) in old.cluster.footprints() {
-        let now = given_back(now);
-        assert_eq!(now, before[&name], "{}", now.differences_from(&before[&name]));
-    }
+    give_all_back(&old, &client).await.unwrap();
+    assert_given_back(&old.cluster, &before);
 }
 
 #[tokio::test]
@@ -144,43 +132,41 @@ async fn giving_back_that_fails_at_any_step_leaves_all_of_it_ours() {
     })
     .await;
     let volume = volume.unwrap();
+    let before = old.cluster.footprints();
     let client = old.cluster.client().unwrap();
     apply(&client, &plan(&client, &from_heketi(&old.heketi)).await).await;
-    let request = UnadoptRequest { cluster: Some(old.heketi.cluster), ..UnadoptRequest::default() };
     let mut failed = 0;
     for effect in 1_u64.. {
-        let faults = old.cluster.host("gfs1").faults();
-        faults.clear();
-        faults.count_anew();
-        faults.inject(At::Effect(effect), if effect.is_multiple_of(2) { Fault::After } else { Fault::Before });
-        let accepted = client.unadopt(&request).await.unwrap();
-        let result = done(&client, accepted).await;
+        fail_at(&old, effect);
+        let result = give_all_back(&old, &client).await;
         old.cluster.host("gfs1").faults().clear();
         if result.is_ok() {
             break;
         }
         failed += 1;
-        bricklayer_tests::cluster::until("all is taken back", async || {
-            let operations = client.operations().await?.operations;
-            Ok(operations.iter().all(|operation| operation.state.is_final()))
-        })
-        .await
-        .unwrap();
+        until_all_is_final(&client).await;
         old.cluster.volume_is_whole(volume).await.unwrap();
         old.cluster.until_ledger_is_lvms().await.unwrap();
     }
     assert!(failed >= 4, "{failed} steps failed");
     assert!(client.volumes().await.unwrap().volumes.is_empty());
-    for host in old.cluster.hosts() {
-        let footprint = given_back(host.footprint());
-        assert_eq!(footprint, without_marks_but_fstab(footprint.clone()), "nothing of ours is left");
-        assert!(!footprint.view.fstab.contains("x-bricklayer"), "{}", footprint.view.fstab);
-    }
+    assert_given_back(&old.cluster, &before);
 }
 
-fn without_marks_but_fstab(footprint: Footprint) -> Footprint {
-    let fstab = footprint.view.fstab.clone();
-    let mut footprint = without_marks(footprint);
-    footprint.view.fstab = fstab;
-    footprint
+#[tokio::test]
+async fn while_all_is_given_back_no_device_comes_to_its_hosts() {
+    let mut old = old(async |heketi: &mut Heketi, devices: &[DeviceId]| drop(rich(heketi, devices).await)).await;
+    let client = old.cluster.client().unwrap();
+    apply(&client, &plan(&client, &from_heketi(&old.heketi)).await).await;
+    old.cluster.agent("gfs3").kill().await;
+    let request = UnadoptRequest { cluster: Some(old.heketi.cluster), ..UnadoptRequest::default() };
+    let accepted = client.unadopt(&request).await.unwrap();
+    let device =
+        DeviceAddRequest { name: "/dev/sdc".into(), node: old.nodes[0].to_string(), ..DeviceAddRequest::default() };
+    let refused = client.device_add(&device).await.unwrap_err().to_string();
+    assert!(refused.contains("in use"), "{refused}");
+    old.cluster.agent("gfs3").start().await.unwrap();
+    done(&client, accepted).await.unwrap();
+    assert!(client.clusters().await.unwrap().clusters.is_empty());
+    old.cluster.until_ledger_is_lvms().await.unwrap();
 }

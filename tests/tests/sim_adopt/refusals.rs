@@ -96,10 +96,7 @@ async fn an_adoption_that_fails_at_any_step_leaves_nothing_behind() {
     let client = old.cluster.client().unwrap();
     let mut failed = 0;
     for effect in 1_u64.. {
-        let faults = old.cluster.host("gfs1").faults();
-        faults.clear();
-        faults.count_anew();
-        faults.inject(At::Effect(effect), if effect.is_multiple_of(2) { Fault::After } else { Fault::Before });
+        fail_at(&old, effect);
         let adoption = plan(&client, &from_heketi(&old.heketi)).await;
         let result = try_apply(&client, &adoption).await;
         old.cluster.host("gfs1").faults().clear();
@@ -107,16 +104,8 @@ async fn an_adoption_that_fails_at_any_step_leaves_nothing_behind() {
             break;
         }
         failed += 1;
-        bricklayer_tests::cluster::until("all is taken back", async || {
-            let operations = client.operations().await?.operations;
-            Ok(operations.iter().all(|operation| operation.state.is_final()))
-        })
-        .await
-        .unwrap();
-        for (name, now) in old.cluster.footprints() {
-            let now = given_back(now);
-            assert_eq!(now, before[&name], "effect {effect}: {}", now.differences_from(&before[&name]));
-        }
+        until_all_is_final(&client).await;
+        assert_given_back(&old.cluster, &before);
         assert!(client.clusters().await.unwrap().clusters.is_empty());
     }
     assert!(failed >= 4, "{failed} steps failed");

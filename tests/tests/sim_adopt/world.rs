@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use bricklayer_api::client::{Change, Client};
-use bricklayer_api::v1::{AdoptRequest, Adoption, InvitationRequest};
+use bricklayer_api::v1::{AdoptRequest, Adoption, InvitationRequest, UnadoptRequest};
 use bricklayer_proto::ids::{DeviceId, NodeId, VolumeId};
 use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::task::Layout;
-use bricklayer_tests::cluster::Cluster;
-use bricklayer_tests::sim::Footprint;
+use bricklayer_tests::cluster::{Cluster, until};
 use bricklayer_tests::sim::heketi::{Heketi, HeketiVolume};
+use bricklayer_tests::sim::{At, Fault, Footprint};
 use bricklayer_tests::story::done;
 
 /// Three hosts that heketi ran: their ids are heketi's.
@@ -98,6 +98,37 @@ pub fn given_back(mut footprint: Footprint) -> Footprint {
         volume.options.retain(|(key, value)| (key.as_str(), value.as_str()) != ("user.bricklayer.id", "none"));
     }
     footprint
+}
+
+/// Every host is as it was before anything was adopted.
+pub fn assert_given_back(cluster: &Cluster, before: &BTreeMap<String, Footprint>) {
+    for (name, now) in cluster.footprints() {
+        let now = given_back(now);
+        assert_eq!(now, before[&name], "{name}: {}", now.differences_from(&before[&name]));
+    }
+}
+
+/// All that was adopted in the cluster is given back.
+pub async fn give_all_back(old: &Old, client: &Client) -> anyhow::Result<()> {
+    let request = UnadoptRequest { cluster: Some(old.heketi.cluster), ..UnadoptRequest::default() };
+    Ok(done(client, client.unadopt(&request).await?).await?)
+}
+
+/// The effect of that number on gfs1 fails, in turn before and after it took place.
+pub fn fail_at(old: &Old, effect: u64) {
+    let host = old.cluster.host("gfs1");
+    host.faults().clear();
+    host.faults().count_anew();
+    host.faults().inject(At::Effect(effect), if effect.is_multiple_of(2) { Fault::After } else { Fault::Before });
+}
+
+pub async fn until_all_is_final(client: &Client) {
+    until("all is taken back", async || {
+        let operations = client.operations().await?.operations;
+        Ok(operations.iter().all(|operation| operation.state.is_final()))
+    })
+    .await
+    .unwrap();
 }
 
 /// Everything but what says that it is ours.

@@ -28,6 +28,7 @@ fn adoption() -> BrickAdoption {
         owns_pool: true,
         path: at().brick_path(),
         mounted_by_glusterd: false,
+        installation: INSTALLATION,
     }
 }
 
@@ -195,4 +196,21 @@ fn a_group_of_another_installation_on_several_disks_or_on_another_one_is_not_tak
     assert!(adopt::take_group(&spec, Some(&group("data", vec![], &["/dev/sdb"]))).is_err());
     assert!(adopt::take_group(&group_adoption(), None).is_err());
     assert_eq!(adopt::release_group(&group_adoption(), None).unwrap(), []);
+}
+
+#[test]
+fn what_another_installation_has_adopted_by_the_same_ids_is_neither_taken_nor_given_back() {
+    let steps = adopt::take_brick(&adoption(), &heketis().facts()).unwrap();
+    let taken = carried_out(heketis(), &steps);
+    let theirs = BrickAdoption { installation: InstallationId::from_u128(0xbad), ..adoption() };
+    assert!(take(&taken, &theirs).unwrap_err().contains("installation"));
+    let released = adopt::release_brick(&theirs, &taken.facts());
+    assert!(released.unwrap_err().message.contains("installation"));
+}
+
+#[test]
+fn a_brick_of_which_fstab_says_something_else_is_not_taken() {
+    let mut world = heketis();
+    world.fstab = format!("/dev/sdz {} xfs x-bricklayer.brick={BRICK} 0 0\n", at());
+    assert!(take(&world, &adoption()).unwrap_err().contains("mounts /dev/sdz"));
 }

@@ -35,7 +35,10 @@ pub async fn submit(context: &Context, wish: UnadoptWish) -> Result<Operation, R
                 UnadoptWish::Device(id) => {
                     let device = change.devices.get(&id).ok_or(Rejected::NotFound)?;
                     if change.brick_spaces(id).next().is_some() {
-                        return Err(Rejected::DeviceNotEmpty(id));
+                        return Err(Rejected::CannotGiveBack(format!(
+                            "device {} ({id}) has bricks: give their volumes back, or move them away",
+                            device.name
+                        )));
                     }
                     Unadopt { devices: vec![Device::clone(device)], ..Unadopt::default() }
                 }
@@ -70,10 +73,7 @@ fn comes_or_goes(topology: &Topology, plan: &Plan, cluster: ClusterId) -> bool {
         Plan::NodeDelete(delete) => delete.node.cluster == cluster,
         Plan::DeviceAdd(add) => in_cluster(add.node),
         Plan::DeviceDelete(delete) => in_cluster(delete.device.node),
-        Plan::Adopt(adopt) => {
-            adopt.nodes.iter().any(|node| node.cluster == cluster)
-                || adopt.volumes.iter().any(|volume| volume.cluster == cluster)
-        }
+        Plan::Adopt(_) | Plan::Unadopt(_) => plan.adopts_in(cluster),
         other => other.volume().is_some_and(|volume| volume.cluster == cluster),
     }
 }
@@ -92,6 +92,12 @@ fn in_use(topology: &Topology, id: VolumeId) -> Result<Volume, Rejected> {
 
 fn can_be_given_back(topology: &Topology, plan: &Unadopt) -> Result<(), Rejected> {
     for volume in &plan.volumes {
+        if let Some(brick) = volume.bricks.iter().find(|brick| brick.path.is_none()) {
+            return Err(Rejected::CannotGiveBack(format!(
+                "nobody has told where brick {} of volume {} lies on its host",
+                brick.id, volume.name
+            )));
+        }
         if let Some(brick) = volume.bricks.iter().find(|brick| !brick.adopted) {
             let whose = if volume.bricks.iter().any(|brick| brick.adopted) { "has a brick" } else { "has bricks" };
             return Err(Rejected::CannotGiveBack(format!(

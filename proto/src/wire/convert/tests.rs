@@ -92,6 +92,7 @@ fn every_wanted() -> Vec<Wanted> {
         pv_uuid: "Xc3Hqh-AAAA-BBBB-CCCC-DDDD-EEEE-FFFFFF".parse().unwrap(),
     };
     let adoption = BrickAdoption {
+        installation: InstallationId::from_u128(9),
         spec: spec.clone(),
         group: "data".parse().unwrap(),
         volume: "photos".parse().unwrap(),
