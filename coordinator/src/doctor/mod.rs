@@ -35,8 +35,8 @@ pub struct World {
     pub exports: Option<exports::Seen>,
     /// Devices on which something is, or was a moment ago, under way.
     moving: BTreeSet<DeviceId>,
-    /// Volumes that went a moment ago, so that a report may still show them.
-    deleted: BTreeSet<VolumeId>,
+    /// Volumes that changed or went a moment ago, so that a report may still show what was before.
+    recent: BTreeSet<VolumeId>,
     pools: Vec<PoolView>,
     gluster: BTreeMap<VolumeId, GlusterView>,
 }
@@ -64,12 +64,12 @@ impl World {
         };
         let recent: Vec<_> = topology.operations.values().filter(is_recent).collect();
         let moving = recent.iter().flat_map(|operation| operation.plan.devices()).collect();
-        let deleted = recent.iter().flat_map(|operation| operation.plan.volumes()).collect();
+        let recent_volumes = recent.iter().flat_map(|operation| operation.plan.volumes()).collect();
         Self {
             hosts: hosts.collect(),
             exports: operations.exports(),
             moving,
-            deleted,
+            recent: recent_volumes,
             pools: operations.pools(),
             gluster: operations.gluster_views(),
             topology,
@@ -228,7 +228,7 @@ mod tests {
             hosts: BTreeMap::new(),
             now: at(now),
             exports: exports.clone(),
-            deleted: BTreeSet::new(),
+            recent: BTreeSet::new(),
             pools: Vec::new(),
             gluster: BTreeMap::new(),
             moving: BTreeSet::new(),
