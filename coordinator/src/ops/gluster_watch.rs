@@ -1,4 +1,4 @@
-//! What GlusterFS says of every volume, looked at in turn, so that the doctor knows it without asking; and the repairs that
+//! What GlusterFS says of every volume, looked at in turn where that is switched on, so that the doctor knows it without asking; and the repairs that
 //! a person has switched on.
 //!
 //! One volume after the other, each in turn with all other changes of its cluster: `gluster volume status` takes the lock
