@@ -5,12 +5,13 @@
 //! left out, as it is on the move, and so is a report that may be older than the last change.
 //!
 //! `nodes` looks at hosts, agents and glusterd, `devices` at volume groups, `pools` at thin pools, `bricks` at bricks and their mounts, `volumes`
-//! at the trash, `gluster` at what GlusterFS says of volumes.
+//! at the trash, `gluster` at what GlusterFS says of volumes, `own` at the coordinator's own machine.
 
 mod bricks;
 mod devices;
 mod gluster;
 mod nodes;
+mod own;
 mod pools;
 mod volumes;
 
@@ -26,6 +27,8 @@ use crate::exports;
 use crate::model::{Device, Node, OpState, Operation, Topology};
 use crate::ops::{GlusterView, Operations, PoolView};
 
+pub use own::{OwnCertificate, OwnDisk, OwnHost};
+
 /// Everything that is known at one moment.
 pub struct World {
     pub topology: Arc<Topology>,
@@ -33,6 +36,7 @@ pub struct World {
     pub now: Timestamp,
     /// `None` where no exports are made.
     pub exports: Option<exports::Seen>,
+    pub own: OwnHost,
     /// Devices on which something is, or was a moment ago, under way.
     moving: BTreeSet<DeviceId>,
     /// Volumes that changed or went a moment ago, so that a report may still show what was before.
@@ -50,7 +54,7 @@ pub struct Host {
 impl World {
     /// As things are now.
     #[must_use]
-    pub fn of(operations: &Operations, now: Timestamp) -> Self {
+    pub fn of(operations: &Operations, own: OwnHost, now: Timestamp) -> Self {
         let (topology, agents) = (operations.topology(), operations.agents());
         let lag = operations.policy().reports_lag;
         let hosts = agents.all().into_iter().map(|agent| {
@@ -68,6 +72,7 @@ impl World {
         Self {
             hosts: hosts.collect(),
             exports: operations.exports(),
+            own,
             moving,
             recent: recent_volumes,
             pools: operations.pools(),
@@ -151,6 +156,7 @@ pub fn examine(world: &World) -> Vec<Finding> {
     }
     operations(world, &mut findings);
     exports_of(world, &mut findings);
+    own::examine(world, &mut findings);
     pools::examine(world, &mut findings);
     volumes::examine(world, &mut findings);
     gluster::examine(world, &mut findings);
@@ -228,6 +234,7 @@ mod tests {
             hosts: BTreeMap::new(),
             now: at(now),
             exports: exports.clone(),
+            own: OwnHost::default(),
             recent: BTreeSet::new(),
             pools: Vec::new(),
             gluster: BTreeMap::new(),
