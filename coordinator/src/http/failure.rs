@@ -157,6 +157,7 @@ impl Failure {
             | R::BrickPending(_)
             | R::VolumeHasPendingBricks { .. }
             | R::CloneOfBlockVolume
+            | R::PoolMetadataFills { .. }
             | R::BlockNotServed(_)
             | R::BlockTooLarge { .. }
             | R::NoHostingVolume

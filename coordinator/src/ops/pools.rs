@@ -21,9 +21,9 @@ use super::{Operations, Rejected, at_rest};
 use crate::agents::AgentEvent;
 use crate::model::{Brick, Device, Node, Operation, Plan, Topology, Volume, VolumeExpand};
 use crate::placement::DeviceSpace;
-use crate::pools::PoolSeen;
 use crate::pools::extension::{Decision, decide};
 use crate::pools::trend::{History, Trend, seconds_to_full};
+use crate::pools::{METADATA_MARKS, PoolSeen};
 
 /// A pool with everything that is known of it.
 #[derive(Clone, Debug)]
@@ -152,6 +152,24 @@ fn owner<'a>(within: &[(&'a Arc<Volume>, &'a Brick)]) -> Option<(&'a Arc<Volume>
         return None;
     }
     within.iter().copied().find(|(_, brick)| brick.space.pool > Extents::ZERO)
+}
+
+/// Refused where a snapshot of the volume would go into a pool whose metadata fill up: each snapshot needs more of them, and
+/// a pool that has none left needs a repair while it is offline.
+pub fn take_snapshots(context: &Context, topology: &Topology, volume: &Volume) -> Result<(), Rejected> {
+    let most = METADATA_MARKS[0];
+    for brick in &volume.bricks {
+        let pools = reported(context, topology, brick.node);
+        let pool = pools.into_iter().find(|pool| pool.device == brick.device && pool.name == brick.pool_lv());
+        let Some((pool, percent)) = pool.and_then(|pool| Some((pool.name, pool.metadata_percent?))) else { continue };
+        if percent < most {
+            continue;
+        }
+        let device = topology.devices.get(&brick.device).ok_or(Rejected::NoSuchDevice(brick.device))?;
+        let node = topology.nodes.get(&brick.node).ok_or(Rejected::NoSuchNode(brick.node))?.name().to_owned();
+        return Err(Rejected::PoolMetadataFills { pool, device: device.name.clone(), node, percent, most });
+    }
+    Ok(())
 }
 
 fn space_of(topology: &Topology, device: &Device) -> DeviceSpace {
