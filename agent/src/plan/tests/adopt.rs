@@ -24,7 +24,7 @@ fn adoption() -> BrickAdoption {
         spec: spec(),
         group: VgName::of_device(DEVICE),
         volume: LvName::of_brick(BRICK),
-        pool: "tp_x".parse().unwrap(),
+        pool: Some("tp_x".parse().unwrap()),
         owns_pool: true,
         path: at().brick_path(),
         mounted_by_glusterd: false,
