@@ -203,6 +203,8 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     /// A missing program is an empty version, not an error.
     async fn versions(&self) -> Result<Versions, HostError>;
     async fn view(&self) -> Result<HostView, HostError>;
+    /// The fullest of the disks that this agent itself writes to: a folder on it, and its free bytes.
+    async fn own_disk(&self) -> Result<(Utf8PathBuf, ByteSize), HostError>;
     /// One group alone: one process, where [`Host::view`] needs several. `None` where there is no such group.
     async fn group(&self, group: &VgName) -> Result<Option<GroupReport>, HostError>;
     async fn signatures(&self, disk: &DevicePath) -> Result<Vec<Signature>, HostError>;

@@ -22,6 +22,28 @@ pub struct Inventory {
     /// Every brick that the tags of this host's logical volumes name.
     pub bricks: Vec<BrickSeen>,
     pub gluster: GlusterSeen,
+    /// Said while the disk is nearly full that the agent itself writes to; agents that do not say it never do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_disk: Option<FullDisk>,
+}
+
+/// The host's own disk, not one of ours: of the agent's journal, fstab and LVM's backups of metadata.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FullDisk {
+    /// The folder that the agent writes to.
+    pub folder: String,
+    /// In whole MiB, rounded down.
+    pub free: ByteSize,
+    /// With less, the agent takes no task that makes something.
+    pub least: ByteSize,
+}
+
+impl FullDisk {
+    /// Whether nothing new is made on this host.
+    #[must_use]
+    pub fn refuses(&self) -> bool {
+        self.free < self.least
+    }
 }
 
 /// What an agent says of itself when it attaches.

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 use bricklayer_api::client::Client;
-use bricklayer_api::heketi::VolumeInfo;
+use bricklayer_api::heketi::{VolumeCloneRequest, VolumeInfo};
 use bricklayer_api::v1::{Finding, OperationState, Pool};
 use bricklayer_coordinator::ops::Policy;
 use bricklayer_proto::names::{LvName, VgName};
@@ -120,6 +120,28 @@ async fn metadata_that_fills_up_is_doubled() {
     until_all_is_done(&client).await;
     cluster.until_ledger_is_lvms().await.unwrap();
     assert_eq!(findings(&client, "pool-metadata-fills-up").await, Vec::new());
+}
+
+#[tokio::test]
+async fn no_clone_is_made_in_a_pool_whose_metadata_fill_up() {
+    let cluster = cluster(|policy| policy.pools.extend = false).await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    let brick = &volume.bricks[0];
+    let (group, pool): (VgName, LvName) =
+        (format!("vg_{}", brick.device).parse().unwrap(), format!("tp_{}", brick.id).parse().unwrap());
+    let host = cluster.hosts().find(|host| host.footprint().view.fstab.contains(&brick.id.to_string())).unwrap();
+    host.use_pool_metadata(&group, &pool, 5 * MIB);
+    until("the fill is seen", async || {
+        Ok(pools(&client).await.iter().any(|pool| pool.metadata_percent.is_some_and(|percent| percent >= 60.0)))
+    })
+    .await
+    .unwrap();
+    let footprint = host.footprint();
+    let refused = client.volume_clone(volume.id, &VolumeCloneRequest { name: String::new() }).await.unwrap_err();
+    let text = refused.to_string();
+    assert!(text.contains(pool.as_str()) && text.contains(host.name().as_str()) && text.contains("60 %"), "{text}");
+    assert_eq!(host.footprint(), footprint);
 }
 
 #[tokio::test]

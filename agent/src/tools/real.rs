@@ -36,6 +36,7 @@ const UNMOUNT_PATIENCE: Duration = Duration::from_secs(15);
 pub struct RealHost {
     mount_root: MountPoint,
     fstab: Utf8PathBuf,
+    data_dir: Utf8PathBuf,
     lvm: Lvm,
     block: BlockTools,
     xfs: Xfs,
@@ -46,10 +47,11 @@ pub struct RealHost {
 impl RealHost {
     /// Looks the programs up, once.
     #[must_use]
-    pub fn new(mount_root: MountPoint, fstab: Utf8PathBuf) -> Self {
+    pub fn new(mount_root: MountPoint, fstab: Utf8PathBuf, data_dir: Utf8PathBuf) -> Self {
         Self {
             mount_root,
             fstab,
+            data_dir,
             lvm: Lvm::find(),
             block: BlockTools::find(),
             xfs: Xfs::find(),
@@ -154,6 +156,19 @@ impl Host for RealHost {
             xfsprogs: version(&xfs),
             glusterfs: version(&gluster),
         })
+    }
+
+    async fn own_disk(&self) -> Result<(Utf8PathBuf, ByteSize), HostError> {
+        let folders = [Some(self.data_dir.as_path()), self.fstab.parent()];
+        let free = |folder: &Utf8Path| {
+            let failed =
+                |errno: rustix::io::Errno| HostError::Io { what: format!("statvfs {folder}"), source: errno.into() };
+            let seen = rustix::fs::statvfs(folder.as_str()).map_err(failed)?;
+            Ok((folder.to_owned(), ByteSize::from_bytes(seen.f_bavail.saturating_mul(seen.f_frsize))))
+        };
+        let mut all = folders.into_iter().flatten().map(free).collect::<Result<Vec<_>, HostError>>()?;
+        all.sort_by_key(|(_, free)| *free);
+        all.into_iter().next().ok_or_else(|| HostError::Missing { program: "a folder of the agent's".to_owned() })
     }
 
     async fn view(&self) -> Result<HostView, HostError> {
@@ -586,7 +601,7 @@ mod tests {
     use super::*;
 
     fn host(dir: &Utf8Path) -> RealHost {
-        RealHost::new(dir.join("mounts").as_str().parse().unwrap(), dir.join("fstab"))
+        RealHost::new(dir.join("mounts").as_str().parse().unwrap(), dir.join("fstab"), dir.to_owned())
     }
 
     #[tokio::test]

@@ -164,6 +164,7 @@ impl Failure {
             | R::VolumeHasPendingBricks { .. }
             | R::CloneOfBlockVolume
             | R::CloneOfThickVolume { .. }
+            | R::PoolMetadataFills { .. }
             | R::BlockNotServed(_)
             | R::BlockTooLarge { .. }
             | R::NoHostingVolume
@@ -225,7 +226,7 @@ fn detail(doing: Doing, rejected: &Rejected) -> Option<Box<ProblemDetail>> {
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bricklayer_proto::ids::ClusterId;
+use bricklayer_proto::inventory::FullDisk;
 use bricklayer_proto::size::Extents;
 
 use super::context::Context;
@@ -134,6 +135,9 @@ fn standing(host: &Host, hosted: &Hosted, sight: &Sight) -> Standing {
     if !inventory.gluster.running {
         return Standing::GlusterDown;
     }
+    if inventory.full_disk.as_ref().is_some_and(FullDisk::refuses) {
+        return Standing::AgentDiskFull;
+    }
     let Some(group) = inventory.groups.iter().find(|group| group.tags.is_some_and(|tags| tags.device == device.id))
     else {
         // A report may have been on its way while the group was made, so a young device is taken at its own word.
@@ -158,7 +162,7 @@ mod tests {
 
     fn inventory(running: bool) -> Arc<Inventory> {
         let gluster = GlusterSeen { running, ..GlusterSeen::default() };
-        Arc::new(Inventory { disks: Vec::new(), groups: Vec::new(), bricks: Vec::new(), gluster })
+        Arc::new(Inventory { gluster, ..Inventory::default() })
     }
 
     proptest! {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::inventory::Obstacle;
-use bricklayer_proto::names::{DevicePath, HostName, NotAName, VolumeName};
+use bricklayer_proto::names::{DevicePath, HostName, LvName, NotAName, VolumeName};
 use bricklayer_proto::size::ByteSize;
 use bricklayer_store::StoreError;
 
@@ -138,6 +138,11 @@ pub enum Rejected {
          there as well, or `provisioning` thin"
     )]
     ThickOverCommitted { whose: String, ratio: OverCommit },
+    #[error(
+        "no snapshot is made in pool {pool} of {device} on {node}: its metadata is {percent:.0} % full, and from {most:.0} % on none is\nIt \
+         is doubled by itself where there is room; `bricklayer pool list` says why it is not"
+    )]
+    PoolMetadataFills { pool: LvName, device: DevicePath, node: String, percent: f64, most: f64 },
     #[error("{}", several(.0, "Unable to serve a block volume on any cluster:"))]
     BlockNotServed(Vec<(ClusterId, NotServed)>),
     #[error(

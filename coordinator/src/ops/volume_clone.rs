@@ -12,7 +12,7 @@ use super::bricks::{SyncBrick, host_name, unless_lost};
 use super::context::{Context, Run, Wait};
 use super::step::{Stage, Step, StepError};
 use super::volume_create::{self, StartVolume};
-use super::{Rejected, gluster, whole};
+use super::{Rejected, gluster, pools, whole};
 use crate::model::{Brick, FIRST_GENERATION, LvNames, Operation, Plan, Resource, Volume, VolumeClone};
 use crate::state::Change;
 
@@ -40,6 +40,7 @@ pub async fn submit(context: &Context, id: VolumeId, name: Option<VolumeName>) -
                 let (name, bricks) = (source.name.clone(), source.bricks.len());
                 return Err(Rejected::CloneOfThickVolume { name, thick, bricks });
             }
+            pools::take_snapshots(context, change, &source)?;
             let clone = VolumeId::random();
             let name = match name {
                 Some(name) => name,

@@ -383,7 +383,11 @@ fn is_for_good(standing: Standing) -> bool {
         | Standing::NodeFailed
         | Standing::GroupMissing
         | Standing::GroupDamaged => true,
-        Standing::Ready | Standing::AgentDetached | Standing::GlusterDown | Standing::Changing => false,
+        Standing::Ready
+        | Standing::AgentDetached
+        | Standing::GlusterDown
+        | Standing::AgentDiskFull
+        | Standing::Changing => false,
     }
 }
 

@@ -98,12 +98,29 @@ pub enum Standing {
     AgentDetached,
     /// The node's glusterd does not answer.
     GlusterDown,
+    /// The node's own disk is full, so that its agent makes nothing new.
+    AgentDiskFull,
     /// The agent does not see the device's volume group.
     GroupMissing,
     /// The device's volume group lacks its physical volume, or LVM reports it partial.
     GroupDamaged,
     /// The device is being added or removed.
     Changing,
+}
+
+impl Standing {
+    /// Whether bricks that are there serve. Those of a device that was switched off for new ones do.
+    pub(super) fn serves(self) -> bool {
+        match self {
+            Self::Ready | Self::DeviceOffline | Self::NodeOffline | Self::AgentDiskFull | Self::Changing => true,
+            Self::DeviceFailed
+            | Self::NodeFailed
+            | Self::AgentDetached
+            | Self::GlusterDown
+            | Self::GroupMissing
+            | Self::GroupDamaged => false,
+        }
+    }
 }
 
 /// The reason for people, with the cure; nothing is said of a ready device but that.
@@ -117,6 +134,9 @@ impl fmt::Display for Standing {
             Self::NodeFailed => "its node was removed from service (`failed`)",
             Self::AgentDetached => "its node's agent is not connected (is bricklayer-agent running there?)",
             Self::GlusterDown => "its node's glusterd does not answer (is glusterd running there?)",
+            Self::AgentDiskFull => {
+                "its node's own disk is full, so that nothing new is made there (make room below /var/lib/bricklayer)"
+            }
             Self::GroupMissing => "its node does not see the device's volume group (is the disk attached?)",
             Self::GroupDamaged => "LVM reports the device's volume group as damaged (see `vgs` and `pvs` there)",
             Self::Changing => "the device is being added or removed",

@@ -376,6 +376,7 @@ fn can_come_back(standing: Standing) -> bool {
         | Standing::DeviceFailed
         | Standing::AgentDetached
         | Standing::GlusterDown
+        | Standing::AgentDiskFull
         | Standing::GroupMissing
         | Standing::GroupDamaged => true,
         Standing::Ready | Standing::NodeFailed | Standing::Changing => false,

@@ -86,6 +86,7 @@ fn a_brick_on_what_was_switched_off_or_lost_moves_and_one_on_a_host_that_is_away
         (Standing::GroupMissing, true),
         (Standing::AgentDetached, false),
         (Standing::GlusterDown, false),
+        (Standing::AgentDiskFull, false),
     ] {
         let mut candidates = four();
         candidates[0].standing = standing;

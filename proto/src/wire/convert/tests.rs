@@ -413,6 +413,11 @@ fn an_inventory_with_everything_in_it_arrives_as_it_was_sent() {
             mounted: None,
             path: Some(mount().brick_path()),
         }],
+        full_disk: Some(FullDisk {
+            folder: "/".to_owned(),
+            free: ByteSize::from_bytes(1),
+            least: ByteSize::from_bytes(2),
+        }),
         gluster: GlusterSeen {
             running: true,
             uuid: Some("u".to_owned()),

@@ -13,7 +13,7 @@ use bricklayer_proto::names::{
 };
 use bricklayer_proto::size::{ByteSize, ExtentSize};
 use bricklayer_proto::task::{BrickAddress, HealReport, Layout, RebalanceReport};
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Run, SimHost};
 
@@ -44,6 +44,11 @@ impl Host for SimHost {
             xfsprogs: "6.1.0".into(),
             glusterfs: if installed { "10.3".into() } else { String::new() },
         })
+    }
+
+    async fn own_disk(&self) -> Result<(Utf8PathBuf, ByteSize), HostError> {
+        self.until_power().await;
+        Ok(("/var/lib/bricklayer".into(), self.on(|machine| machine.own_free)))
     }
 
     async fn view(&self) -> Result<HostView, HostError> {
