@@ -96,10 +96,14 @@ impl Wish {
     pub async fn ask(self, operations: &Operations) -> Result<OperationId, Rejected> {
         match self {
             Self::Create { layout, gib, snapshots, gid, named } => {
-                let (layout, options) = match layout {
+                let (layout, mut options) = match layout {
                     Layout::Arbiter => (Layout::Replicate { replica: 3 }, vec!["user.heketi.arbiter true".to_owned()]),
                     layout => (layout, Vec::new()),
                 };
+                // Without a draw of its own, so that seeds of before play on as they did.
+                if !snapshots && gib.is_multiple_of(2) {
+                    options.push("user.bricklayer.provisioning thick".to_owned());
+                }
                 let snapshot = Snapshot { enable: snapshots, factor_milli: if snapshots { 1500 } else { 1000 } };
                 let wish = VolumeWish {
                     name: named.then(|| "named".parse().expect("a name")),

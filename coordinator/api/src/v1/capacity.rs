@@ -61,7 +61,8 @@ pub struct Capacity {
     pub tag_match: Option<String>,
     /// Thousandths.
     pub snapshot_factor_milli: u32,
-    #[serde(default)]
+    /// Missing where it is thin.
+    #[serde(default, skip_serializing_if = "Provisioning::is_thin")]
     pub provisioning: Provisioning,
     /// Whole GiB in bytes; zero where nothing fits.
     pub largest_bytes: u64,

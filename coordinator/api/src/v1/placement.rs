@@ -52,7 +52,8 @@ pub struct PlacedBrick {
     pub device_name: String,
     /// What it holds.
     pub size_bytes: u64,
-    #[serde(default)]
+    /// Missing where it is thin.
+    #[serde(default, skip_serializing_if = "Provisioning::is_thin")]
     pub provisioning: Provisioning,
     /// Its pool with the pool's metadata, without the growth of the group's spare; of a thick brick its linear volume.
     pub extents: u64,
@@ -166,7 +167,8 @@ pub struct PlacementWish {
     /// Of the policy: how many times what its pool has a data brick may hold. Missing where that is 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over_commit: Option<String>,
-    #[serde(default)]
+    /// Missing where it is thin.
+    #[serde(default, skip_serializing_if = "Provisioning::is_thin")]
     pub provisioning: Provisioning,
     pub least_brick_bytes: u64,
     pub largest_brick_bytes: u64,

@@ -49,6 +49,11 @@ pub enum Provisioning {
 }
 
 impl Provisioning {
+    #[must_use]
+    pub fn is_thin(&self) -> bool {
+        *self == Self::Thin
+    }
+
     /// As in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
