@@ -315,14 +315,24 @@ pub enum LvKind {
     },
 }
 
-/// A brick, as the tags of its thin volume and the state of its mount tell it.
+impl LvKind {
+    /// Whether it is a plain linear volume, as a thick brick is.
+    #[must_use]
+    pub fn is_linear(&self) -> bool {
+        matches!(self, Self::Other { segment_type } if segment_type == "linear")
+    }
+}
+
+/// A brick, as the tags of its thin or linear volume and the state of its mount tell it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BrickSeen {
     pub tags: BrickTags,
     pub group: VgName,
     pub volume_lv: LvName,
-    pub pool_lv: LvName,
-    /// Size of the thin volume.
+    /// Of a thin volume; a thick brick has no pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool_lv: Option<LvName>,
+    /// Size of the thin or linear volume.
     pub size: ByteSize,
     pub condemned: bool,
     /// Others made it, and we took it over.
@@ -336,7 +346,7 @@ pub struct BrickSeen {
     pub path: Option<BrickPath>,
 }
 
-/// What a brick's thin volume says of itself, in tags.
+/// What a brick's volume says of itself, in tags.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BrickTags {
     pub brick: BrickId,
@@ -347,7 +357,7 @@ pub struct BrickTags {
     /// The place within its set, from 0. GlusterFS reads order as meaning.
     pub position: u32,
     pub role: BrickRole,
-    /// What was asked for; the thin volume is this, rounded up to extents.
+    /// What was asked for; the volume is this, rounded up to extents.
     pub asked: ByteSize,
     pub generation: u64,
     pub operation: OperationId,

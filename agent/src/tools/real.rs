@@ -24,8 +24,8 @@ use super::run::Call;
 use super::xfs::Xfs;
 use super::{files, mount};
 use crate::host::{
-    BrickStatus, BrickVolumes, Drain, GlusterSnapshot, GlusterVolume, GroupReport, Host, HostError, HostView, Mount,
-    Signature,
+    BrickStatus, BrickVolumes, Drain, GlusterSnapshot, GlusterVolume, GroupReport, Host, HostError, HostView,
+    LinearVolume, Mount, Signature,
 };
 
 /// How long an unmount waits for a brick process that was just stopped.
@@ -300,6 +300,18 @@ impl Host for RealHost {
         Ok(report)
     }
 
+    async fn create_linear_volume(&self, wanted: &LinearVolume) -> Result<GroupReport, HostError> {
+        if let Err(error) = self.lvm.create_linear(wanted).run().await {
+            let HostError::Failed { said, .. } = error else { return Err(error) };
+            let report = self.existing_group(&wanted.group).await?;
+            return Err(match wanted.size > report.space.free {
+                true => HostError::NoSpace { group: wanted.group.clone(), said },
+                false => HostError::Failed { what: format!("lvcreate {}/{}", wanted.group, wanted.volume), said },
+            });
+        }
+        self.existing_group(&wanted.group).await
+    }
+
     async fn extend_pool(
         &self,
         group: &VgName,
@@ -356,6 +368,10 @@ impl Host for RealHost {
 
     async fn make_xfs(&self, group: &VgName, volume: &LvName, arbiter: bool) -> Result<(), HostError> {
         self.xfs.make(mapper_path(group, volume).as_str(), arbiter).run().await.map(drop)
+    }
+
+    async fn make_xfs_over(&self, group: &VgName, volume: &LvName, arbiter: bool) -> Result<(), HostError> {
+        self.xfs.make_over(mapper_path(group, volume).as_str(), arbiter).run().await.map(drop)
     }
 
     async fn make_mount_point(&self, at: &MountPoint) -> Result<(), HostError> {

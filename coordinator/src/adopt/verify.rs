@@ -89,7 +89,7 @@ struct Scene<'a> {
 fn owners(facts: &Facts<'_>) -> HashMap<(DeviceId, LvName), BrickId> {
     let bricks = facts.topology.bricks.values().flat_map(|bricks| bricks.values());
     let owned = bricks.filter(|brick| brick.space.pool > Extents::ZERO);
-    owned.map(|brick| ((brick.device, brick.pool_lv()), brick.pool_of())).collect()
+    owned.filter_map(|brick| Some(((brick.device, brick.pool_lv()?), brick.pool_of()))).collect()
 }
 
 impl Scene<'_> {

@@ -461,8 +461,9 @@ impl AgentApi for Registry {
         let known = self.lock();
         let sight = |(node, trusted): (&NodeId, bool)| {
             let state = known.get(node);
-            let attached = trusted && state.is_some_and(|state| state.attached.is_some());
-            Sight { attached, inventory: state.and_then(|state| state.inventory.clone()) }
+            let attached = state.and_then(|state| state.attached.as_ref()).filter(|_| trusted);
+            let protocol = attached.map(|attached| attached.protocol);
+            Sight { attached: attached.is_some(), protocol, inventory: state.and_then(|state| state.inventory.clone()) }
         };
         nodes.iter().zip(trusted).map(sight).collect()
     }

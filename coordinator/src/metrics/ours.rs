@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use bricklayer_proto::ids::DeviceId;
+use bricklayer_proto::space::Provisioning;
 
 use jiff::Timestamp;
 
 use super::Gauges;
 use crate::agents::Presence;
 use crate::doctor::{self, OwnHost, World};
-use crate::model::{OpState, Topology};
+use crate::model::{Brick, OpState, Topology};
 use crate::ops::{DeviceLedger, LedgerOf, Operations};
 
 /// Looks at a device that a scrape may take to find out whether a node can be lost. `/v1/audit` takes as many as it needs.
@@ -69,6 +70,14 @@ pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, own: &OwnHost, t
         ([("cluster", cluster.to_string())], sizes.fold(0, u64::saturating_add))
     });
     gauges.each("bricklayer_volumes_size_bytes", "What all volumes of a cluster were asked to hold.", sizes)?;
+    let bricks = topology.clusters.keys().flat_map(|cluster| {
+        let bricks = topology.volumes_of(*cluster).flat_map(|volume| &volume.bricks);
+        let (thick, thin): (Vec<&Brick>, Vec<&Brick>) = bricks.partition(|brick| brick.is_thick());
+        [(Provisioning::Thin, thin.len()), (Provisioning::Thick, thick.len())].map(|(provisioning, count)| {
+            ([("cluster", cluster.to_string()), ("provisioning", provisioning.to_string())], count)
+        })
+    });
+    gauges.each("bricklayer_bricks", "Bricks of whole volumes, by how they have their space.", bricks)?;
     let kept = topology.clusters.keys().map(|cluster| {
         let kept = topology.volumes_of(*cluster).filter(|volume| volume.trash.is_some());
         ([("cluster", cluster.to_string())], kept.count())

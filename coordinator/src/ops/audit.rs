@@ -148,6 +148,7 @@ fn sets(context: &Context, topology: &Topology, cluster: ClusterId) -> (Vec<SetS
                 device: brick.device,
                 role: brick.role,
                 asked: brick.asked,
+                provisioning: brick.space.provisioning,
                 lost: topology.is_lost(brick.device),
             };
             sets.push(SetStanding {

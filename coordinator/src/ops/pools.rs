@@ -122,7 +122,9 @@ fn inside(topology: &Topology, node: NodeId) -> Inside<'_> {
     let mut inside = Inside::new();
     for device in topology.devices_of(node) {
         for (volume, brick) in topology.bricks_of(device.id) {
-            inside.entry((device.id, brick.pool_lv())).or_default().push((volume, brick));
+            // A thick brick lies in none.
+            let Some(pool) = brick.pool_lv() else { continue };
+            inside.entry((device.id, pool)).or_default().push((volume, brick));
         }
     }
     inside
@@ -164,7 +166,8 @@ pub fn take_snapshots(context: &Context, topology: &Topology, volume: &Volume) -
     let most = METADATA_MARKS[0];
     for brick in &volume.bricks {
         let pools = reported(context, topology, brick.node);
-        let pool = pools.into_iter().find(|pool| pool.device == brick.device && pool.name == brick.pool_lv());
+        let its = brick.pool_lv();
+        let pool = pools.into_iter().find(|pool| pool.device == brick.device && Some(&pool.name) == its.as_ref());
         let Some((pool, percent)) = pool.and_then(|pool| Some((pool.name, pool.metadata_percent?))) else { continue };
         if percent < most {
             continue;
@@ -203,7 +206,7 @@ async fn submit(context: &Context, id: VolumeId) -> Result<Option<Operation>, Re
                     continue;
                 }
                 let pools = reports.entry(brick.node).or_insert_with(|| reported(context, change, brick.node));
-                let name = brick.pool_lv();
+                let Some(name) = brick.pool_lv() else { continue };
                 let Some(seen) = pools.iter().find(|seen| seen.device == device.id && seen.name == name) else {
                     continue;
                 };

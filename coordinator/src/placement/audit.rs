@@ -9,6 +9,7 @@ use std::fmt;
 use bricklayer_proto::ids::{BrickId, DeviceId, NodeId, VolumeId};
 use bricklayer_proto::inventory::BrickRole;
 use bricklayer_proto::size::ByteSize;
+use bricklayer_proto::space::Provisioning;
 use bricklayer_proto::task::Layout;
 
 use super::ground::Takes;
@@ -41,6 +42,7 @@ pub struct BrickStanding {
     pub device: DeviceId,
     pub role: BrickRole,
     pub asked: ByteSize,
+    pub provisioning: Provisioning,
     /// A person declared that its device, or its node, will never come back.
     pub lost: bool,
 }
@@ -381,6 +383,7 @@ impl Trial {
             tag_match: set.tag_match.clone(),
             set_rules: set.set_rules.clone(),
             over_commit: set.over_commit,
+            provisioning: brick.provisioning,
             from: places[index],
             others: others.map(OtherBrick::at).collect(),
             to: None,

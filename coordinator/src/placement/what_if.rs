@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, NodeId, VolumeId};
 use bricklayer_proto::inventory::BrickRole;
 use bricklayer_proto::size::{ByteSize, Extents};
+use bricklayer_proto::space::Provisioning;
 use bricklayer_proto::task::Layout;
 
 use super::{
@@ -47,6 +48,7 @@ pub struct BrickAsItIs {
     pub set: u32,
     pub role: BrickRole,
     pub asked: ByteSize,
+    pub provisioning: Provisioning,
     pub device: DeviceId,
     pub node: NodeId,
 }
@@ -352,6 +354,7 @@ impl TrialCluster {
             tag_match: volume.tag_match.clone(),
             set_rules: volume.set_rules.clone(),
             over_commit: volume.over_commit,
+            provisioning: brick.provisioning,
             from: brick.device,
             others: others.map(beside).collect(),
             to: None,

@@ -94,7 +94,7 @@ pub use placement::{
     VolumePlacement, ZoneChecking,
 };
 pub use plans::{KeptPlan, Plan, PlanList, PlannedBrick, PlannedChange};
-pub use policy::{PlacementPolicy, Policy, PolicyInForce, PolicyList, ZonePolicy};
+pub use policy::{PlacementPolicy, Policy, PolicyInForce, PolicyList, Provisioning, ZonePolicy};
 pub use pools::{Pool, PoolBrick, PoolList};
 pub use score::{Score, ScoreList, ScorePart, ScoreQuery, ScoredMove};
 pub use simulate::{

@@ -59,7 +59,7 @@ pub fn all_steps(
             group: by_id.get(&brick.device)?.group(),
             volume: brick.volume_lv(),
             pool: brick.pool_lv(),
-            owns_pool: brick.space.pool > Extents::ZERO,
+            owns_pool: !brick.is_thick() && brick.space.pool > Extents::ZERO,
             path: brick.path.clone()?,
             mounted_by_glusterd: brick.path.as_ref().is_some_and(is_where_glusterd_mounts),
             installation: context.installation,

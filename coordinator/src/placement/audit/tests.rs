@@ -15,6 +15,7 @@ pub fn candidate(number: u128, zone: u32, gib: u64) -> Candidate {
         zone,
         standing: Standing::Ready,
         space: DeviceSpace { extent_size: one, total: free, free, spare: Extents::ZERO, kept: Extents::ZERO },
+        thin_only: false,
         tags: BTreeMap::new(),
         node_name: format!("n{number}"),
         device_name: "/dev/sdb".to_owned(),
@@ -28,6 +29,7 @@ pub fn set(devices: &[u128]) -> SetStanding {
         device: DeviceId::from_u128(*device),
         role: BrickRole::Data,
         asked: ByteSize::from_gib(5).unwrap(),
+        provisioning: Provisioning::Thin,
         lost: false,
     };
     SetStanding {
