@@ -218,7 +218,7 @@ fn detail(doing: Doing, rejected: &Rejected) -> Option<Box<ProblemDetail>> {
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

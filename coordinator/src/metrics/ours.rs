@@ -9,14 +9,14 @@ use jiff::Timestamp;
 
 use super::Gauges;
 use crate::agents::Presence;
-use crate::doctor::{self, World};
+use crate::doctor::{self, OwnHost, World};
 use crate::model::{OpState, Topology};
 use crate::ops::{DeviceLedger, LedgerOf, Operations};
 
 /// Looks at a device that a scrape may take to find out whether a node can be lost. `/v1/audit` takes as many as it needs.
 const MOST_LOOKS: usize = 200_000;
 
-pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, topology: &Topology) -> fmt::Result {
+pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, own: &OwnHost, topology: &Topology) -> fmt::Result {
     let version = [([("version", env!("CARGO_PKG_VERSION"))], 1u64)];
     gauges.each("bricklayer_build_info", "The version that runs.", version)?;
     let agents = operations.agents().all();
@@ -33,11 +33,20 @@ pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, topology: &Topol
     gauges.each("bricklayer_agent_certificate_expiry_seconds", help, expiries)?;
 
     let mut amiss = BTreeMap::<(&str, &str), u64>::new();
-    for finding in doctor::examine(&World::of(operations, Timestamp::now())) {
+    for finding in doctor::examine(&World::of(operations, own.clone(), Timestamp::now())) {
         *amiss.entry((finding.code, finding.severity.word())).or_default() += 1;
     }
     let amiss = amiss.into_iter().map(|((code, severity), count)| ([("code", code), ("severity", severity)], count));
     gauges.each("bricklayer_findings", "What is amiss; see `bricklayer doctor`.", amiss)?;
+
+    if let Some(certificate) = &own.certificate {
+        let help = "When the certificate that REST shows ends, in seconds since 1970.";
+        gauges.one("bricklayer_rest_certificate_expiry_seconds", help, certificate.ends.as_second())?;
+    }
+    if let Some(disk) = &own.disk {
+        let help = "Free bytes on the disk of the coordinator's data directory.";
+        gauges.one("bricklayer_data_dir_free_bytes", help, disk.free.bytes())?;
+    }
 
     if let Some(seen) = operations.exports() {
         let at = seen.last.map_or(0, |last| last.at.as_second());

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::bricks::{CheckGrowth, GrowBrick};
 use super::context::Context;
 use super::step::Stage;
-use super::{Operations, Rejected, whole};
+use super::{Operations, Rejected, at_rest};
 use crate::agents::AgentEvent;
 use crate::model::{Brick, Device, Node, Operation, Plan, Topology, Volume, VolumeExpand};
 use crate::placement::DeviceSpace;
@@ -112,13 +112,13 @@ fn reported(context: &Context, topology: &Topology, node: NodeId) -> Vec<PoolSee
 }
 
 /// The whole bricks of a node, by their pool.
-type Inside<'a> = BTreeMap<(DeviceId, BrickId), Vec<(&'a Arc<Volume>, &'a Brick)>>;
+type Inside<'a> = BTreeMap<(DeviceId, LvName), Vec<(&'a Arc<Volume>, &'a Brick)>>;
 
 fn inside(topology: &Topology, node: NodeId) -> Inside<'_> {
     let mut inside = Inside::new();
     for device in topology.devices_of(node) {
         for (volume, brick) in topology.bricks_of(device.id) {
-            inside.entry((device.id, brick.pool_of())).or_default().push((volume, brick));
+            inside.entry((device.id, brick.pool_lv())).or_default().push((volume, brick));
         }
     }
     inside
@@ -143,14 +143,15 @@ fn view(
 }
 
 fn bricks_in<'i, 'a>(inside: &'i Inside<'a>, seen: &PoolSeen) -> &'i [(&'a Arc<Volume>, &'a Brick)] {
-    let within = seen.brick().and_then(|brick| inside.get(&(seen.device, brick)));
-    within.map_or(&[], Vec::as_slice)
+    inside.get(&(seen.device, seen.name.clone())).map_or(&[], Vec::as_slice)
 }
 
-/// The whole brick with which a pool is counted. What lies in the trash does not fill.
+/// The whole brick with which a pool is counted, unless all in it lies in the trash: that does not fill.
 fn owner<'a>(within: &[(&'a Arc<Volume>, &'a Brick)]) -> Option<(&'a Arc<Volume>, &'a Brick)> {
-    let counted = |volume: &Volume, brick: &Brick| brick.space.pool > Extents::ZERO && volume.trash.is_none();
-    within.iter().copied().find(|(volume, brick)| counted(volume, brick))
+    if within.iter().all(|(volume, _)| volume.trash.is_some()) {
+        return None;
+    }
+    within.iter().copied().find(|(_, brick)| brick.space.pool > Extents::ZERO)
 }
 
 fn space_of(topology: &Topology, device: &Device) -> DeviceSpace {
@@ -169,20 +170,21 @@ async fn submit(context: &Context, id: VolumeId) -> Result<Option<Operation>, Re
     context
         .state
         .change(|change| {
-            let before = whole(change, id)?;
+            // Also where it is in the trash, as clones may live on in its pools.
+            let before = at_rest(change, id)?;
             let mut after = before.clone();
+            let mut reports: BTreeMap<NodeId, Vec<PoolSeen>> = BTreeMap::new();
             let mut left: BTreeMap<DeviceId, DeviceSpace> = BTreeMap::new();
             for brick in &mut after.bricks {
                 let Some(device) = change.devices.get(&brick.device) else { continue };
-                let pools = reported(context, change, brick.node);
-                let Some(seen) =
-                    pools.iter().find(|seen| seen.device == device.id && seen.brick() == Some(brick.pool_of()))
-                else {
-                    continue;
-                };
                 if brick.space.pool == Extents::ZERO {
                     continue;
                 }
+                let pools = reports.entry(brick.node).or_insert_with(|| reported(context, change, brick.node));
+                let name = brick.pool_lv();
+                let Some(seen) = pools.iter().find(|seen| seen.device == device.id && seen.name == name) else {
+                    continue;
+                };
                 let room = left.entry(device.id).or_insert_with(|| space_of(change, device));
                 if let Decision::Extend(to) = decide(seen, &brick.space, room, &context.policy.pools)
                     && let Some(rest) = room.after_growth(&brick.space, &to)

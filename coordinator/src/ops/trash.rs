@@ -19,7 +19,7 @@ use super::context::{Asker, Context};
 use super::step::Stage;
 use super::volume_create::StartVolume;
 use super::volume_delete::{self, StopVolume};
-use super::{Operations, Rejected, gluster, whole};
+use super::{Operations, Rejected, at_rest, gluster, whole};
 use crate::agents::{AgentApi, Presence};
 use crate::model::{Operation, Plan, Resource, Topology, Trash, Volume, VolumeTrash, VolumeUndelete};
 use crate::state::Change;
@@ -105,14 +105,11 @@ pub fn undone_in(change: &mut Change, volume: &Volume) {
 
 /// A volume in the trash that nothing else is changing.
 fn trashed(topology: &Topology, id: VolumeId) -> Result<Volume, Rejected> {
-    if topology.is_changing(id) {
-        return Err(Rejected::Busy);
-    }
-    let volume = topology.volumes.get(&id).ok_or(Rejected::NotFound)?;
+    let volume = at_rest(topology, id)?;
     if volume.trash.is_none() {
-        return Err(Rejected::NotInTrash { name: volume.name.clone() });
+        return Err(Rejected::NotInTrash { name: volume.name });
     }
-    if topology.family_is_changing(volume) { Err(Rejected::Busy) } else { Ok(Volume::clone(volume)) }
+    Ok(volume)
 }
 
 /// Takes it out of the trash.

@@ -7,7 +7,7 @@ use bricklayer_proto::inventory::BrickRole;
 use bricklayer_proto::size::{ByteSize, KIB};
 use bricklayer_proto::space::BrickSpace;
 
-use super::{Candidate, OverCommit, Standing, Wish};
+use super::{Candidate, OverCommit, Wish};
 
 /// A brick as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub fn grow_among<'a>(
     let mut grown = Vec::with_capacity(bricks.len());
     for brick in bricks {
         let candidate = find(brick.device)?;
-        if !can_serve(candidate.standing) {
+        if !candidate.standing.serves() {
             return None;
         }
         let asked = match brick.role {
@@ -83,25 +83,13 @@ fn largest_data(bricks: &[Growing]) -> Option<ByteSize> {
     bricks.iter().filter(|brick| brick.role == BrickRole::Data).map(|brick| brick.asked).max()
 }
 
-fn can_serve(standing: Standing) -> bool {
-    match standing {
-        Standing::Ready | Standing::DeviceOffline | Standing::NodeOffline | Standing::Changing => true,
-        Standing::DeviceFailed
-        | Standing::NodeFailed
-        | Standing::AgentDetached
-        | Standing::GlusterDown
-        | Standing::GroupMissing
-        | Standing::GroupDamaged => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use bricklayer_proto::ids::NodeId;
     use bricklayer_proto::size::{ExtentSize, Extents};
     use bricklayer_proto::task::Layout;
 
-    use super::super::DeviceSpace;
+    use super::super::{DeviceSpace, Standing};
     use super::*;
 
     const GIB: u64 = bricklayer_proto::size::GIB;

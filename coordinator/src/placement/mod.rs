@@ -103,6 +103,21 @@ pub enum Standing {
     Changing,
 }
 
+impl Standing {
+    /// Whether bricks that are there serve. Those of a device that was switched off for new ones do.
+    pub(super) fn serves(self) -> bool {
+        match self {
+            Self::Ready | Self::DeviceOffline | Self::NodeOffline | Self::Changing => true,
+            Self::DeviceFailed
+            | Self::NodeFailed
+            | Self::AgentDetached
+            | Self::GlusterDown
+            | Self::GroupMissing
+            | Self::GroupDamaged => false,
+        }
+    }
+}
+
 /// The reason for people, with the cure; nothing is said of a ready device but that.
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
