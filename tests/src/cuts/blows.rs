@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use anyhow::ensure;
+
 use super::{HOSTS, pause};
 use crate::histories::chance::Chance;
 use crate::lab::Lab;
@@ -21,9 +23,9 @@ pub enum Blow {
 }
 
 impl Blow {
-    /// One to three, not more than are left to fall; one of them at most takes power.
+    /// One to four, not more than are left to fall; one of them at most takes power.
     pub fn some(chance: &mut Chance, left: usize) -> Vec<Self> {
-        let count = chance.index(3) + 1;
+        let count = chance.index(4) + 1;
         let mut blows: Vec<Self> = Vec::new();
         while blows.len() < count.min(left) {
             let blow = Self::any(chance);
@@ -37,10 +39,10 @@ impl Blow {
     fn any(chance: &mut Chance) -> Self {
         let host = HOSTS[chance.index(HOSTS.len())];
         match chance.number(1..=16) {
-            1..=6 => Self::Host(host),
-            7 | 8 => Self::HostAndCoordinator(host),
-            9 => Self::Everything,
-            10..=12 => Self::Coordinator,
+            1..=5 => Self::Host(host),
+            6 | 7 => Self::HostAndCoordinator(host),
+            8 => Self::Everything,
+            9..=12 => Self::Coordinator,
             _ => Self::Agent(host),
         }
     }
@@ -62,8 +64,8 @@ impl Blow {
     /// Milliseconds; a host takes its boot besides.
     pub const fn most_down(&self) -> u64 {
         match self {
-            Self::Host(_) | Self::HostAndCoordinator(_) | Self::Everything => 20_000,
-            Self::Coordinator | Self::Agent(_) => 8_000,
+            Self::Host(_) | Self::HostAndCoordinator(_) | Self::Everything => 15_000,
+            Self::Coordinator | Self::Agent(_) => 5_000,
         }
     }
 
@@ -94,10 +96,16 @@ impl Blow {
                     lab.must(&["kill", host])?;
                 }
                 pause(down);
-                lab.must(&["coordinator", "start"])?;
-                for host in HOSTS {
-                    lab.must(&["start", host])?;
+                let boots = HOSTS.map(|host| lab.start(&["start", host]));
+                for boot in boots {
+                    let output = boot?.wait_with_output()?;
+                    ensure!(
+                        output.status.success(),
+                        "a host does not boot: {}",
+                        String::from_utf8_lossy(&output.stderr)
+                    );
                 }
+                lab.must(&["coordinator", "start"])?;
             }
             Self::Coordinator => {
                 lab.must(&["coordinator", "kill"])?;

@@ -2,7 +2,7 @@
 //! them: from a seed follow the operations, the cuts and their moments. The hosts are real and take the time they take, so
 //! one seed does not give the same run twice; it gives the same wishes.
 //!
-//! A round: one or two operations begin, one to three cuts fall while a client writes, all that was cut comes back, the
+//! A round: one or two operations begin, one to four cuts fall while a client writes, all that was cut comes back, the
 //! operations come to their ends, and the world is looked at ([`truths`]). At most one cut of a round takes the power of a
 //! host, or all of it at once: the copies are whole before the next one, as losing two of three copies one after the other
 //! is no test of what manages them.
@@ -108,8 +108,9 @@ impl<'a> Cuts<'a> {
             }
             begun.push(deed.begin(self.lab)?);
         }
-        for blow in blows {
-            let moment = self.chance.millis(0..=Begun::longest_hoped(&begun));
+        for (before, blow) in (1..).zip(blows) {
+            // The later ones are to fall before the end as well.
+            let moment = self.chance.millis(0..=Begun::longest_hoped(&begun) / before);
             pause(moment);
             let at: Vec<String> = begun.iter().map(|begun| begun.stage(self.lab)).collect();
             let down = self.chance.millis(0..=blow.most_down());
