@@ -304,6 +304,15 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     async fn gluster_peer_probe(&self, host: &HostName) -> Result<(), HostError>;
     /// `lost`: also while the host cannot be reached. GlusterFS refuses either way while bricks of it are in a volume.
     async fn gluster_peer_detach(&self, host: &HostName, lost: bool) -> Result<(), HostError>;
+    /// Returns when all that glusterd has written of its volumes is on the disk: it syncs nothing itself.
+    async fn sync_gluster_store(&self) -> Result<(), HostError> {
+        Ok(())
+    }
+    /// While glusterd does not run: makes those files of its own again that a power cut has taken, and without which it does
+    /// not start. Answers which. Idempotent.
+    async fn mend_gluster_store(&self) -> Result<Vec<String>, HostError> {
+        Ok(Vec::new())
+    }
     async fn gluster_volume(&self, name: &VolumeName) -> Result<Option<GlusterVolume>, HostError>;
     async fn gluster_volumes(&self) -> Result<Vec<VolumeName>, HostError>;
     /// All of them with all that is known of each, in one answer.

@@ -242,6 +242,9 @@ impl Attached {
                     renewal.spawn(Agent::request_renewal(client.clone()));
                 }
                 Some(renewed) = renewal.join_next() => {
+                        if !runs {
+                            executor.engine().mend_gluster_store().await;
+                        }
                     let renewed = renewed.unwrap_or_else(|_| Err(SessionError::Silence));
                     match renewed.and_then(|(key, credentials)| agent.take(identity, &key, credentials)) {
                         Ok(()) => return Ok(Ended::Renewed),

@@ -8,6 +8,7 @@ pub mod blockdev;
 pub mod files;
 pub mod gluster;
 pub mod gluster_block;
+pub mod gluster_store;
 pub mod lvm;
 pub mod mount;
 mod real;

@@ -19,6 +19,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::blockdev::{self, BlockTools};
 use super::gluster::{self, Answer, Gluster};
 use super::gluster_block::GlusterBlock;
+use super::gluster_store;
 use super::lvm::{self, Lvm};
 use super::run::Call;
 use super::xfs::Xfs;
@@ -30,6 +31,9 @@ use crate::host::{
 
 /// How long an unmount waits for a brick process that was just stopped.
 const UNMOUNT_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Where glusterd keeps its own files.
+const GLUSTERD: &str = "/var/lib/glusterd";
 
 /// The programs, files and kernel of the host.
 #[derive(Clone, Debug)]
@@ -436,6 +440,20 @@ impl Host for RealHost {
 
     async fn gluster_peer_detach(&self, host: &HostName, lost: bool) -> Result<(), HostError> {
         gluster::ask(&self.gluster.peer_detach(host, lost)).await.map(drop)
+    async fn sync_gluster_store(&self) -> Result<(), HostError> {
+        let store: &Utf8Path = GLUSTERD.into();
+        if store.is_dir() { self.sync_file_system(store).await } else { Ok(()) }
+    }
+
+    async fn mend_gluster_store(&self) -> Result<Vec<String>, HostError> {
+        if self.gluster_is_running().await? {
+            return Ok(Vec::new());
+        }
+        let what = format!("looking at {GLUSTERD}");
+        self.blocking(move || gluster_store::mend(GLUSTERD.into()).map_err(|source| HostError::Io { what, source }))
+            .await
+    }
+
     }
 
     async fn gluster_volume(&self, name: &VolumeName) -> Result<Option<GlusterVolume>, HostError> {
