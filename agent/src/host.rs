@@ -198,6 +198,11 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     async fn group(&self, group: &VgName) -> Result<Option<GroupReport>, HostError>;
     async fn signatures(&self, disk: &DevicePath) -> Result<Vec<Signature>, HostError>;
     async fn mounts(&self) -> Result<Vec<Mount>, HostError>;
+    /// Reads a little from the disk itself, past every cache. Of a disk that is dying the answer may take minutes, or never
+    /// come; nothing else of this host waits for it.
+    async fn probe_disk(&self, disk: &DevicePath) -> Result<(), HostError>;
+    /// The same of a brick's file system, by way of its pool: reads the file in its root, or the root where that is not there.
+    async fn probe_file_system(&self, at: &MountPoint, file: &str) -> Result<(), HostError>;
     async fn fstab(&self) -> Result<String, HostError>;
 
     // Disks and groups.
@@ -299,11 +304,6 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     // GlusterFS, through this host's glusterd.
 
     async fn gluster_is_running(&self) -> Result<bool, HostError>;
-    /// This host's own UUID and the other members of its pool.
-    async fn gluster_pool(&self) -> Result<(String, Vec<PeerSeen>), HostError>;
-    async fn gluster_peer_probe(&self, host: &HostName) -> Result<(), HostError>;
-    /// `lost`: also while the host cannot be reached. GlusterFS refuses either way while bricks of it are in a volume.
-    async fn gluster_peer_detach(&self, host: &HostName, lost: bool) -> Result<(), HostError>;
     /// Returns when all that glusterd has written of its volumes is on the disk: it syncs nothing itself.
     async fn sync_gluster_store(&self) -> Result<(), HostError> {
         Ok(())
@@ -313,6 +313,11 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     async fn mend_gluster_store(&self) -> Result<Vec<String>, HostError> {
         Ok(Vec::new())
     }
+    /// This host's own UUID and the other members of its pool.
+    async fn gluster_pool(&self) -> Result<(String, Vec<PeerSeen>), HostError>;
+    async fn gluster_peer_probe(&self, host: &HostName) -> Result<(), HostError>;
+    /// `lost`: also while the host cannot be reached. GlusterFS refuses either way while bricks of it are in a volume.
+    async fn gluster_peer_detach(&self, host: &HostName, lost: bool) -> Result<(), HostError>;
     async fn gluster_volume(&self, name: &VolumeName) -> Result<Option<GlusterVolume>, HostError>;
     async fn gluster_volumes(&self) -> Result<Vec<VolumeName>, HostError>;
     /// All of them with all that is known of each, in one answer.

@@ -17,6 +17,7 @@ mod layout;
 mod movement;
 mod recollect;
 mod steps;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,6 +36,7 @@ use crate::observe::{self, OnDisk};
 
 pub use executor::Executor;
 pub use recollect::Records;
+pub use watch::Watch;
 
 /// Told what is being done, in a few words for people.
 pub type OnProgress<'a> = &'a (dyn Fn(&str) + Send + Sync);
@@ -53,6 +55,7 @@ pub struct Engine {
     /// What glusterd said last of all its volumes, and when: it is not asked with every inventory.
     volumes_in_pool: Mutex<Option<(Instant, Arc<[GlusterVolumeSeen]>)>>,
     volumes_every: Duration,
+    watch: Arc<Watch>,
 }
 
 /// Glusterd is asked for all its volumes as often as an inventory is made for want of news.
@@ -62,6 +65,7 @@ impl Engine {
     #[must_use]
     pub fn new(host: Arc<dyn Host>) -> Self {
         Self {
+            watch: Watch::new(Arc::clone(&host)),
             host,
             locks: Locks::default(),
             known_on_disk: Mutex::default(),
@@ -83,6 +87,12 @@ impl Engine {
         &self.host
     }
 
+    /// Whether its disks answer.
+    #[must_use]
+    pub fn watch(&self) -> &Arc<Watch> {
+        &self.watch
+    }
+
     /// Everything that matters on this host, now.
     pub async fn inventory(&self) -> Result<Inventory, HostError> {
         let (view, (gluster, volumes)) = tokio::join!(self.host.view(), self.gluster_seen());
@@ -93,7 +103,10 @@ impl Engine {
             on_disk.insert(device.path.clone(), self.on_disk_cached(&view, device).await);
         }
         let said = |device: &BlockDevice| on_disk.get(&device.path).cloned().unwrap_or_else(|| Ok(Vec::new()));
-        Ok(observe::inventory(&view, said, gluster))
+        let mut inventory = observe::inventory(&view, said, gluster);
+        self.watch.learn(&inventory);
+        inventory.ailing = self.watch.ailing();
+        Ok(inventory)
     }
 
     /// Brings the wished state about; safe to repeat, also after a crash anywhere in it.

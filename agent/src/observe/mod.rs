@@ -33,6 +33,7 @@ pub fn inventory(view: &HostView, on_disk: impl Fn(&BlockDevice) -> OnDisk, glus
         groups: view.groups.iter().map(group).collect(),
         bricks: bricks(view),
         gluster,
+        ailing: Vec::new(),
     }
 }
 

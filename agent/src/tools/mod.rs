@@ -11,6 +11,7 @@ pub mod gluster_block;
 pub mod gluster_store;
 pub mod lvm;
 pub mod mount;
+mod probe;
 mod real;
 pub mod run;
 pub mod xfs;

@@ -23,7 +23,7 @@ use super::gluster_store;
 use super::lvm::{self, Lvm};
 use super::run::Call;
 use super::xfs::Xfs;
-use super::{files, mount};
+use super::{files, mount, probe};
 use crate::host::{
     BrickStatus, BrickVolumes, Drain, GlusterSnapshot, GlusterVolume, GroupReport, Host, HostError, HostView, Mount,
     Signature,
@@ -205,6 +205,16 @@ impl Host for RealHost {
 
     async fn mounts(&self) -> Result<Vec<Mount>, HostError> {
         mount::parse_mounts(&read("/proc/self/mountinfo")?)
+    }
+
+    async fn probe_disk(&self, disk: &DevicePath) -> Result<(), HostError> {
+        let path = disk.clone();
+        probe::on_a_thread_of_its_own(disk.as_str(), move || probe::disk(path.as_str().into())).await
+    }
+
+    async fn probe_file_system(&self, at: &MountPoint, file: &str) -> Result<(), HostError> {
+        let (root, file) = (at.as_path().to_owned(), file.to_owned());
+        probe::on_a_thread_of_its_own(at.as_path().as_str(), move || probe::file_system(&root, &file)).await
     }
 
     async fn fstab(&self) -> Result<String, HostError> {
@@ -430,16 +440,6 @@ impl Host for RealHost {
         Ok(tokio::net::UnixStream::connect("/var/run/glusterd.socket").await.is_ok())
     }
 
-    async fn gluster_pool(&self) -> Result<(String, Vec<PeerSeen>), HostError> {
-        gluster::ask(&self.gluster.pool_list()).await?.pool()
-    }
-
-    async fn gluster_peer_probe(&self, host: &HostName) -> Result<(), HostError> {
-        gluster::ask(&self.gluster.peer_probe(host)).await.map(drop)
-    }
-
-    async fn gluster_peer_detach(&self, host: &HostName, lost: bool) -> Result<(), HostError> {
-        gluster::ask(&self.gluster.peer_detach(host, lost)).await.map(drop)
     async fn sync_gluster_store(&self) -> Result<(), HostError> {
         let store: &Utf8Path = GLUSTERD.into();
         if store.is_dir() { self.sync_file_system(store).await } else { Ok(()) }
@@ -454,6 +454,16 @@ impl Host for RealHost {
             .await
     }
 
+    async fn gluster_pool(&self) -> Result<(String, Vec<PeerSeen>), HostError> {
+        gluster::ask(&self.gluster.pool_list()).await?.pool()
+    }
+
+    async fn gluster_peer_probe(&self, host: &HostName) -> Result<(), HostError> {
+        gluster::ask(&self.gluster.peer_probe(host)).await.map(drop)
+    }
+
+    async fn gluster_peer_detach(&self, host: &HostName, lost: bool) -> Result<(), HostError> {
+        gluster::ask(&self.gluster.peer_detach(host, lost)).await.map(drop)
     }
 
     async fn gluster_volume(&self, name: &VolumeName) -> Result<Option<GlusterVolume>, HostError> {

@@ -133,6 +133,9 @@ fn standing(host: &Host, hosted: &Hosted, sight: &Sight) -> Standing {
     if !inventory.gluster.running {
         return Standing::GlusterDown;
     }
+    if inventory.ailing.iter().any(|ailing| ailing.device == device.id) {
+        return Standing::DiskFails;
+    }
     let Some(group) = inventory.groups.iter().find(|group| group.tags.is_some_and(|tags| tags.device == device.id))
     else {
         // A report may have been on its way while the group was made, so a young device is taken at its own word.
@@ -157,7 +160,7 @@ mod tests {
 
     fn inventory(running: bool) -> Arc<Inventory> {
         let gluster = GlusterSeen { running, ..GlusterSeen::default() };
-        Arc::new(Inventory { disks: Vec::new(), groups: Vec::new(), bricks: Vec::new(), gluster })
+        Arc::new(Inventory { disks: Vec::new(), gluster, ..Inventory::default() })
     }
 
     proptest! {

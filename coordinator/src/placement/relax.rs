@@ -359,7 +359,8 @@ fn can_come_back(standing: Standing) -> bool {
         | Standing::AgentDetached
         | Standing::GlusterDown
         | Standing::GroupMissing
-        | Standing::GroupDamaged => true,
+        | Standing::GroupDamaged
+        | Standing::DiskFails => true,
         Standing::Ready | Standing::NodeFailed | Standing::Changing => false,
     }
 }

@@ -133,7 +133,7 @@ fn add_nodes(topology: &mut Topology, agents: &Agents, shape: Shape) -> Vec<(Nod
             all.push((id, device));
         }
         let gluster = GlusterSeen { running: true, ..GlusterSeen::default() };
-        let inventory = Inventory { disks: Vec::new(), groups, bricks: Vec::new(), gluster };
+        let inventory = Inventory { groups, gluster, ..Inventory::default() };
         agents.nodes.lock().unwrap().insert(id, (name, Arc::new(inventory)));
     }
     all
