@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::api::{AgentApi, AgentError, AgentEvent, AgentStatus, Patience, Presence, Sight};
+use super::lean::lean;
 use crate::pki::{AgentRecord, RevokeError, Trust, Unwelcome};
 
 /// An outcome for which nobody has asked by then belongs to nobody: its operation has ended or been lost.
@@ -230,8 +231,9 @@ impl Registry {
             }),
             FromAgent::Inventory(inventory) => {
                 let now = self.trust.clock().now();
+                let inventory = lean(*inventory);
                 self.with(node, |state| {
-                    state.inventory = Some((Arc::from(inventory), now));
+                    state.inventory = Some((Arc::new(inventory), now));
                     let old: Vec<TaskId> = state
                         .unclaimed
                         .iter()
