@@ -13,7 +13,7 @@ use bricklayer_proto::names::{
     BrickPath, DevicePath, HostName, LvName, LvmTag, MountPoint, NotAName, OptionKey, OptionValue, PvUuid,
     SnapshotName, VgName, VolumeName,
 };
-use bricklayer_proto::size::{ByteSize, ExtentSize};
+use bricklayer_proto::size::{ByteSize, ExtentSize, Extents};
 use bricklayer_proto::space::BrickSpace;
 use bricklayer_proto::task::{BrickAddress, HealReport, Layout, RebalanceReport};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -136,7 +136,16 @@ pub struct Mount {
     pub file_system: String,
 }
 
-/// What makes a brick's two logical volumes.
+/// What makes the one logical volume of a thick brick.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinearVolume {
+    pub group: VgName,
+    pub volume: LvName,
+    pub size: Extents,
+    pub tags: Vec<LvmTag>,
+}
+
+/// What makes a thin brick's two logical volumes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrickVolumes {
     pub group: VgName,
@@ -194,6 +203,8 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     /// A missing program is an empty version, not an error.
     async fn versions(&self) -> Result<Versions, HostError>;
     async fn view(&self) -> Result<HostView, HostError>;
+    /// The fullest of the disks that this agent itself writes to: a folder on it, and its free bytes.
+    async fn own_disk(&self) -> Result<(Utf8PathBuf, ByteSize), HostError>;
     /// One group alone: one process, where [`Host::view`] needs several. `None` where there is no such group.
     async fn group(&self, group: &VgName) -> Result<Option<GroupReport>, HostError>;
     async fn signatures(&self, disk: &DevicePath) -> Result<Vec<Signature>, HostError>;
@@ -229,6 +240,9 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     /// Makes the pool and then the thin volume, each with its tags in the same metadata commit. After a failure in
     /// between the pool is there alone, and a repeat makes the rest. Answers the group as it is then.
     async fn create_brick_volumes(&self, wanted: &BrickVolumes) -> Result<GroupReport, HostError>;
+    /// Makes a linear volume with its tags, and then wipes what earlier volumes left at its beginning. After a failure in
+    /// between it is there with that still on it. Answers the group as it is then.
+    async fn create_linear_volume(&self, wanted: &LinearVolume) -> Result<GroupReport, HostError>;
     /// Extends a thin pool: its metadata, its data, or first the one and then the other. Fails where the data is as
     /// large already. The group's spare of metadata grows along. Check the group's free extents before: LVM extends the
     /// metadata also where there is no room for the data.
@@ -239,7 +253,8 @@ pub trait Host: BlockTool + Send + Sync + 'static {
         data: Option<ByteSize>,
         metadata: Option<ByteSize>,
     ) -> Result<(), HostError>;
-    /// Extends a thin volume, which takes nothing from the group. Fails where it is as large already.
+    /// Extends a thin volume, which takes nothing from the group, or a linear one, which does. Fails where it is as large
+    /// already.
     async fn extend_volume(&self, group: &VgName, volume: &LvName, to: ByteSize) -> Result<(), HostError>;
     /// Has the mounted XFS take all of its volume. Idempotent.
     async fn grow_xfs(&self, at: &MountPoint) -> Result<(), HostError>;
@@ -270,6 +285,8 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     }
     /// Never overwrites a file system: a volume that carries one is refused.
     async fn make_xfs(&self, group: &VgName, volume: &LvName, arbiter: bool) -> Result<(), HostError>;
+    /// The same, over whatever earlier volumes left there. Only for [`crate::plan::doomed::BlankVolume`].
+    async fn make_xfs_over(&self, group: &VgName, volume: &LvName, arbiter: bool) -> Result<(), HostError>;
     /// Makes the empty folder, immutable, so that nothing can be written below it while nothing is mounted. Idempotent.
     async fn make_mount_point(&self, at: &MountPoint) -> Result<(), HostError>;
     /// Removes the empty folder, and the group's folder above it if that is empty too. Idempotent.

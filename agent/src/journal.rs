@@ -168,6 +168,13 @@ impl Journal {
         Ok(accepted)
     }
 
+    /// Whether the task was written down before and is not done with.
+    #[must_use]
+    pub fn knows(&self, task: TaskId) -> bool {
+        let known = self.known();
+        known.tasks.contains_key(&task) || known.outcomes.contains_key(&task) || known.remembered.contains(&task)
+    }
+
     /// Notes the epoch of a coordinator that has greeted us, so that an older one is refused even before this one gives
     /// its first task. Answers the highest epoch seen.
     pub async fn greet(&self, epoch: u64) -> Result<u64, StoreError> {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use bricklayer_store::{ImportError, Store};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -133,7 +134,8 @@ pub fn last_good(dir: &Path) -> Option<(PathBuf, u64)> {
     found.filter_map(|file| Some((Store::exported(&file).ok()?.get(), file))).map(|(seq, file)| (file, seq)).next()
 }
 
-/// The exports by name, which is by commit, the newest first. A folder that is not there has none.
+/// The exports, the one that was written last first. Their numbers do not tell that: a store that was made of an older
+/// export, or of what hosts say, may count less than the one before it. A folder that is not there has none.
 fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -146,10 +148,11 @@ fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
             .and_then(|name| name.strip_suffix(".jsonl"))
             .is_some_and(|number| number.len() == 20 && number.bytes().all(|digit| digit.is_ascii_digit()))
     };
-    let mut exports: Vec<PathBuf> = paths.into_iter().filter(is_export).collect();
+    // One that goes away meanwhile counts as the oldest.
+    let written = |path: &PathBuf| path.metadata().and_then(|known| known.modified()).ok();
+    let mut exports: Vec<_> = paths.into_iter().filter(is_export).map(|path| (written(&path), path)).collect();
     exports.sort();
-    exports.reverse();
-    Ok(exports)
+    Ok(exports.into_iter().rev().map(|(_, path)| path).collect())
 }
 
 /// Makes the exports of one store.
@@ -206,7 +209,8 @@ impl Exporter {
         if !self.plan.is_due(seen.last, seq, now) {
             return;
         }
-        match self.make() {
+        let made = self.make().with_context(|| self.dir.display().to_string()).map_err(|error| format!("{error:#}"));
+        match made {
             Ok(made) => {
                 tracing::debug!(commit = made, "exported the store");
                 let last = Some(Made { at: now, seq: made });
@@ -219,29 +223,18 @@ impl Exporter {
         }
     }
 
-    fn make(&self) -> Result<u64, String> {
-        let failed = |what: &str, error: &dyn std::error::Error| {
-            let mut text = format!("{what}: {error}");
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                text = format!("{text}: {error}");
-                cause = error.source();
-            }
-            text
-        };
-        let dir = self.dir.display().to_string();
-        private_dir(&self.dir).map_err(|error| failed(&dir, &error))?;
+    fn make(&self) -> anyhow::Result<u64> {
+        private_dir(&self.dir)?;
         let unnamed = self.dir.join("newest.jsonl");
-        let seq = self.store.export(&unnamed).map_err(|error| failed("writing it", &error))?.get();
+        let seq = self.store.export(&unnamed).context("writing it")?.get();
         // Read back from the disk before it counts: what cannot be imported is no export.
-        let read = Store::exported(&unnamed).map_err(|error| failed("reading it back", &error))?.get();
-        if read != seq {
-            return Err(format!("it was written as of commit {seq} and reads back as of {read}"));
-        }
-        std::fs::rename(&unnamed, self.dir.join(format!("commit-{seq:020}.jsonl")))
-            .and_then(|()| std::fs::File::open(&self.dir)?.sync_all())
-            .map_err(|error| failed(&dir, &error))?;
-        for old in files(&self.dir).map_err(|error| failed(&dir, &error))?.into_iter().skip(self.plan.keep.max(1)) {
+        let read = Store::exported(&unnamed).context("reading it back")?.get();
+        anyhow::ensure!(read == seq, "it was written as of commit {seq} and reads back as of {read}");
+        let made = self.dir.join(format!("commit-{seq:020}.jsonl"));
+        std::fs::rename(&unnamed, &made).and_then(|()| std::fs::File::open(&self.dir)?.sync_all())?;
+        // Never the one that was just made, whatever the clock says of when the others were written.
+        let others = files(&self.dir)?.into_iter().filter(|file| *file != made);
+        for old in others.skip(self.plan.keep.saturating_sub(1)) {
             if let Err(error) = std::fs::remove_file(&old) {
                 tracing::warn!("{} could not be removed: {error}", old.display());
             }
@@ -316,6 +309,22 @@ mod tests {
         assert!(!plan.is_overdue(&seen(last, 6), at(180)));
         assert!(plan.is_overdue(&seen(last, 6), at(181)));
         assert!(plan.is_overdue(&seen(None, 1), at(181)));
+    }
+
+    #[test]
+    fn the_export_of_a_store_that_counts_less_than_the_one_before_it_stays() {
+        let plan = Plan { every: Duration::ZERO, commits: 1, keep: 2 };
+        let former = place();
+        for number in 1..=5 {
+            former.change(number);
+            former.exporter(plan).look(at(i64::try_from(number).unwrap()));
+        }
+        let store = place();
+        Exporter::new(store.store.clone(), former.exports.clone(), plan).look(at(100));
+        let seq = store.store.seq().unwrap().get();
+        let numbers: Vec<u64> =
+            list(&former.exports).unwrap().into_iter().map(|entry| entry.content.unwrap()).collect();
+        assert!(numbers.len() == 2 && numbers.contains(&seq), "{numbers:?}");
     }
 
     #[test]

@@ -22,6 +22,28 @@ pub struct Inventory {
     /// Every brick that the tags of this host's logical volumes name.
     pub bricks: Vec<BrickSeen>,
     pub gluster: GlusterSeen,
+    /// Said while the disk is nearly full that the agent itself writes to; agents that do not say it never do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_disk: Option<FullDisk>,
+}
+
+/// The host's own disk, not one of ours: of the agent's journal, fstab and LVM's backups of metadata.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FullDisk {
+    /// The folder that the agent writes to.
+    pub folder: String,
+    /// In whole MiB, rounded down.
+    pub free: ByteSize,
+    /// With less, the agent takes no task that makes something.
+    pub least: ByteSize,
+}
+
+impl FullDisk {
+    /// Whether nothing new is made on this host.
+    #[must_use]
+    pub fn refuses(&self) -> bool {
+        self.free < self.least
+    }
 }
 
 /// What an agent says of itself when it attaches.
@@ -293,14 +315,24 @@ pub enum LvKind {
     },
 }
 
-/// A brick, as the tags of its thin volume and the state of its mount tell it.
+impl LvKind {
+    /// Whether it is a plain linear volume, as a thick brick is.
+    #[must_use]
+    pub fn is_linear(&self) -> bool {
+        matches!(self, Self::Other { segment_type } if segment_type == "linear")
+    }
+}
+
+/// A brick, as the tags of its thin or linear volume and the state of its mount tell it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BrickSeen {
     pub tags: BrickTags,
     pub group: VgName,
     pub volume_lv: LvName,
-    pub pool_lv: LvName,
-    /// Size of the thin volume.
+    /// Of a thin volume; a thick brick has no pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool_lv: Option<LvName>,
+    /// Size of the thin or linear volume.
     pub size: ByteSize,
     pub condemned: bool,
     /// Others made it, and we took it over.
@@ -314,7 +346,7 @@ pub struct BrickSeen {
     pub path: Option<BrickPath>,
 }
 
-/// What a brick's thin volume says of itself, in tags.
+/// What a brick's volume says of itself, in tags.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BrickTags {
     pub brick: BrickId,
@@ -325,7 +357,7 @@ pub struct BrickTags {
     /// The place within its set, from 0. GlusterFS reads order as meaning.
     pub position: u32,
     pub role: BrickRole,
-    /// What was asked for; the thin volume is this, rounded up to extents.
+    /// What was asked for; the volume is this, rounded up to extents.
     pub asked: ByteSize,
     pub generation: u64,
     pub operation: OperationId,

@@ -20,7 +20,7 @@ pub struct Arguments {
 }
 
 pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<()> {
-    let host = RealHost::new(settings.mount_root.clone(), settings.fstab.clone());
+    let host = RealHost::new(settings.mount_root.clone(), settings.fstab.clone(), settings.data_dir.clone());
     let inventory = Engine::new(Arc::new(host)).inventory().await.context("this host could not be examined")?;
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&inventory)?);

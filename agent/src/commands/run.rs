@@ -39,7 +39,8 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
     });
     complain_of_own_mounts();
 
-    let host: Arc<dyn Host> = Arc::new(RealHost::new(settings.mount_root.clone(), settings.fstab.clone()));
+    let real = RealHost::new(settings.mount_root.clone(), settings.fstab.clone(), settings.data_dir.clone());
+    let host: Arc<dyn Host> = Arc::new(real);
     let engine = Arc::new(Engine::new(Arc::clone(&host)));
     let journal_dir = settings.journal_dir();
     let open = move || Journal::open(journal_dir.as_std_path()).context("the agent's journal could not be opened");

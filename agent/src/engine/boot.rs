@@ -130,6 +130,9 @@ impl Engine {
         if tags::is_mounted_by_glusterd(&volume.tags) {
             return Err(refused(format!("brick {} is mounted by glusterd itself", key.brick)));
         }
+        if tags::is_blank(&volume.tags) {
+            return Err(refused(format!("brick {} has no file system yet: its making was cut off", key.brick)));
+        }
         let parsed = tags::parse_brick(&volume.tags).ok().flatten();
         let parsed = parsed.ok_or_else(|| refused(format!("brick {} has no tags that can be read", key.brick)))?;
         progress("mount");
@@ -194,9 +197,9 @@ impl Engine {
     }
 }
 
-/// The bricks of a group that are to be mounted.
+/// The bricks of a group that are to be mounted. What lies on one that is blank is not its own.
 fn bricks(group: &GroupReport) -> impl Iterator<Item = (BrickTags, &LogicalVolume)> {
-    let there = group.volumes.iter().filter(|volume| !volume.condemned);
+    let there = group.volumes.iter().filter(|volume| !volume.condemned && !tags::is_blank(&volume.tags));
     there.filter_map(|volume| Some((tags::parse_brick(&volume.tags).ok()??, volume)))
 }
 

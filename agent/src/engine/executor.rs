@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bricklayer_proto::ids::TaskId;
+use bricklayer_proto::inventory::FullDisk;
 use bricklayer_proto::task::{Done, Failure, FailureKind, Outcome, Progress, Report, Task, Wanted};
 use bricklayer_store::StoreError;
 use tokio::sync::{broadcast, watch};
@@ -184,6 +185,13 @@ impl Executor {
             }
             return Some(Outcome { task: id, result: self.work(&task, is_wished).await? });
         }
+        if makes_something(&task.wanted)
+            && !self.journal.knows(id)
+            && let Some(full) = self.engine.full_disk().await.filter(FullDisk::refuses)
+        {
+            tracing::warn!(task.id = %id, free = %full.free, folder = full.folder, "this host's disk is full; nothing is made");
+            return failed(id, FailureKind::Refused, full_text(&full));
+        }
         match self.journal.accept(&task).await {
             Ok(Accepted::New) => {}
             Ok(Accepted::Resume) => {
@@ -241,6 +249,62 @@ impl Executor {
         tracing::error!(task.id = %task, "the journal failed: {}", super::chain(error));
         failed(task, kind, format!("the agent's journal failed: {}", super::chain(error)))
     }
+}
+
+/// Whether it brings a disk or a brick more to this host, and so is refused while the host's own disk is full. What goes on
+/// with something, takes away or only looks is never held up; nor is what glusterd does, as it writes to the disks of all
+/// its peers, whichever of them is asked.
+fn makes_something(wanted: &Wanted) -> bool {
+    match wanted {
+        Wanted::Device(_) | Wanted::Brick(_) | Wanted::GroupAdopted(_) | Wanted::BrickAdopted(_) => true,
+        Wanted::DeviceCondemned { .. }
+        | Wanted::CloneBrick(_)
+        | Wanted::Volume(_)
+        | Wanted::VolumeExtended(_)
+        | Wanted::VolumeCloned(_)
+        | Wanted::VolumeAdopted(_)
+        | Wanted::BrickReplaced(_)
+        | Wanted::BlockCreated(_)
+        | Wanted::BlockResized(_)
+        | Wanted::Peer { .. }
+        | Wanted::DeviceGone { .. }
+        | Wanted::DeviceSeen { .. }
+        | Wanted::DiskWiped { .. }
+        | Wanted::BrickUp(_)
+        | Wanted::BrickSynced(_)
+        | Wanted::BrickCanGrow(_)
+        | Wanted::BrickGrown(_)
+        | Wanted::BrickCondemned(_)
+        | Wanted::BrickGone(_)
+        | Wanted::BricksStarted(_)
+        | Wanted::PeerGone { .. }
+        | Wanted::VolumeStarted(_)
+        | Wanted::VolumeStopped(_)
+        | Wanted::VolumeGone(_)
+        | Wanted::VolumeOptionSet(_)
+        | Wanted::VolumeSeen(_)
+        | Wanted::HealSeen(_)
+        | Wanted::RebalanceStarted(_)
+        | Wanted::RebalanceSeen(_)
+        | Wanted::DrainStarted(_)
+        | Wanted::DrainStopped(_)
+        | Wanted::DrainCommitted(_)
+        | Wanted::DrainSeen(_)
+        | Wanted::BlockGone(_)
+        | Wanted::BlockSeen(_)
+        | Wanted::GroupReleased(_)
+        | Wanted::BrickReleased(_)
+        | Wanted::VolumeReleased(_)
+        | Wanted::HostSurveyed { .. } => false,
+    }
+}
+
+fn full_text(full: &FullDisk) -> String {
+    let FullDisk { folder, free, least } = full;
+    format!(
+        "the host's own disk is full: {free} are free below {folder}, at least {least} are needed. Nothing was made; make room \
+         there and ask again"
+    )
 }
 
 /// How long to let the host settle before it is examined anew; `None` for tasks that leave an inventory as it was.

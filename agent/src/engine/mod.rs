@@ -24,9 +24,10 @@ use std::time::{Duration, Instant};
 
 use bricklayer_proto::block::{BlockResize, BlockSpec};
 use bricklayer_proto::ids::VolumeId;
-use bricklayer_proto::inventory::{GlusterSeen, Inventory};
+use bricklayer_proto::inventory::{FullDisk, GlusterSeen, Inventory};
 use bricklayer_proto::keepsake::GlusterVolumeSeen;
 use bricklayer_proto::names::{DevicePath, VgName, VolumeName};
+use bricklayer_proto::size::{ByteSize, MIB};
 use bricklayer_proto::task::{Done, Failure, FailureKind, Report, Wanted};
 
 use crate::host::{BlockDevice, GroupReport, Host, HostError};
@@ -54,6 +55,13 @@ pub struct Engine {
     volumes_in_pool: Mutex<Option<(Instant, Arc<[GlusterVolumeSeen]>)>>,
     volumes_every: Duration,
 }
+
+/// With less on the host's own disk nothing new is made: a journal that fails stops the agent until its next start, and LVM
+/// and fstab need room as well. What is under way, and what is taken away, needs little and goes on.
+pub const LEAST_FREE_DISK: ByteSize = ByteSize::from_bytes(32 * MIB);
+
+/// Told from this multiple of it on.
+const NEARLY_FULL: u64 = 4;
 
 /// Glusterd is asked for all its volumes as often as an inventory is made for want of news.
 const VOLUMES_EVERY: Duration = Duration::from_secs(50);
@@ -92,8 +100,24 @@ impl Engine {
         for device in observe::candidates(&view) {
             on_disk.insert(device.path.clone(), self.on_disk_cached(&view, device).await);
         }
+        let full_disk = self.full_disk().await;
         let said = |device: &BlockDevice| on_disk.get(&device.path).cloned().unwrap_or_else(|| Ok(Vec::new()));
-        Ok(observe::inventory(&view, said, gluster))
+        Ok(Inventory { full_disk, ..observe::inventory(&view, said, gluster) })
+    }
+
+    /// The host's own disk, while it is nearly full. `None` also where nobody can say.
+    pub async fn full_disk(&self) -> Option<FullDisk> {
+        let (folder, free) = match self.host.own_disk().await {
+            Ok(seen) => seen,
+            Err(error) => {
+                tracing::debug!("the host's own disk: {}", chain(&error));
+                return None;
+            }
+        };
+        let nearly = free.bytes() < LEAST_FREE_DISK.bytes() * NEARLY_FULL;
+        // Whole MiB, so that not every line of a log makes a new report.
+        let free = ByteSize::from_bytes(free.bytes() / MIB * MIB);
+        nearly.then(|| FullDisk { folder: folder.into_string(), free, least: LEAST_FREE_DISK })
     }
 
     /// Brings the wished state about; safe to repeat, also after a crash anywhere in it.

@@ -1,6 +1,7 @@
 //! Plans for small worlds. What is printed is what a person would read before it runs.
 
 mod adopt;
+mod thick;
 
 use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, InstallationId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::inventory::{
@@ -392,7 +393,7 @@ fn a_brick_grows_from_the_pool_to_the_record() {
         steps,
         [
             "extend thin pool vg_d/tp_b, its metadata to 16 MiB, its data to 16 GiB",
-            "extend thin volume vg_d/brick_b to 16 GiB",
+            "extend volume vg_d/brick_b to 16 GiB",
             "grow the XFS at /m/vg_d/brick_b to its volume's size",
             "change the tags of vg_d/brick_b: -bricklayer.asked=8589934592 -bricklayer.generation=1 \
              +bricklayer.asked=17179869184 +bricklayer.generation=2",

@@ -24,8 +24,8 @@ use super::run::Call;
 use super::xfs::Xfs;
 use super::{files, mount};
 use crate::host::{
-    BrickStatus, BrickVolumes, Drain, GlusterSnapshot, GlusterVolume, GroupReport, Host, HostError, HostView, Mount,
-    Signature,
+    BrickStatus, BrickVolumes, Drain, GlusterSnapshot, GlusterVolume, GroupReport, Host, HostError, HostView,
+    LinearVolume, Mount, Signature,
 };
 
 /// How long an unmount waits for a brick process that was just stopped.
@@ -36,6 +36,7 @@ const UNMOUNT_PATIENCE: Duration = Duration::from_secs(15);
 pub struct RealHost {
     mount_root: MountPoint,
     fstab: Utf8PathBuf,
+    data_dir: Utf8PathBuf,
     lvm: Lvm,
     block: BlockTools,
     xfs: Xfs,
@@ -46,10 +47,11 @@ pub struct RealHost {
 impl RealHost {
     /// Looks the programs up, once.
     #[must_use]
-    pub fn new(mount_root: MountPoint, fstab: Utf8PathBuf) -> Self {
+    pub fn new(mount_root: MountPoint, fstab: Utf8PathBuf, data_dir: Utf8PathBuf) -> Self {
         Self {
             mount_root,
             fstab,
+            data_dir,
             lvm: Lvm::find(),
             block: BlockTools::find(),
             xfs: Xfs::find(),
@@ -154,6 +156,19 @@ impl Host for RealHost {
             xfsprogs: version(&xfs),
             glusterfs: version(&gluster),
         })
+    }
+
+    async fn own_disk(&self) -> Result<(Utf8PathBuf, ByteSize), HostError> {
+        let folders = [Some(self.data_dir.as_path()), self.fstab.parent()];
+        let free = |folder: &Utf8Path| {
+            let failed =
+                |errno: rustix::io::Errno| HostError::Io { what: format!("statvfs {folder}"), source: errno.into() };
+            let seen = rustix::fs::statvfs(folder.as_str()).map_err(failed)?;
+            Ok((folder.to_owned(), ByteSize::from_bytes(seen.f_bavail.saturating_mul(seen.f_frsize))))
+        };
+        let mut all = folders.into_iter().flatten().map(free).collect::<Result<Vec<_>, HostError>>()?;
+        all.sort_by_key(|(_, free)| *free);
+        all.into_iter().next().ok_or_else(|| HostError::Missing { program: "a folder of the agent's".to_owned() })
     }
 
     async fn view(&self) -> Result<HostView, HostError> {
@@ -285,6 +300,18 @@ impl Host for RealHost {
         Ok(report)
     }
 
+    async fn create_linear_volume(&self, wanted: &LinearVolume) -> Result<GroupReport, HostError> {
+        if let Err(error) = self.lvm.create_linear(wanted).run().await {
+            let HostError::Failed { said, .. } = error else { return Err(error) };
+            let report = self.existing_group(&wanted.group).await?;
+            return Err(match wanted.size > report.space.free {
+                true => HostError::NoSpace { group: wanted.group.clone(), said },
+                false => HostError::Failed { what: format!("lvcreate {}/{}", wanted.group, wanted.volume), said },
+            });
+        }
+        self.existing_group(&wanted.group).await
+    }
+
     async fn extend_pool(
         &self,
         group: &VgName,
@@ -341,6 +368,10 @@ impl Host for RealHost {
 
     async fn make_xfs(&self, group: &VgName, volume: &LvName, arbiter: bool) -> Result<(), HostError> {
         self.xfs.make(mapper_path(group, volume).as_str(), arbiter).run().await.map(drop)
+    }
+
+    async fn make_xfs_over(&self, group: &VgName, volume: &LvName, arbiter: bool) -> Result<(), HostError> {
+        self.xfs.make_over(mapper_path(group, volume).as_str(), arbiter).run().await.map(drop)
     }
 
     async fn make_mount_point(&self, at: &MountPoint) -> Result<(), HostError> {
@@ -570,7 +601,7 @@ mod tests {
     use super::*;
 
     fn host(dir: &Utf8Path) -> RealHost {
-        RealHost::new(dir.join("mounts").as_str().parse().unwrap(), dir.join("fstab"))
+        RealHost::new(dir.join("mounts").as_str().parse().unwrap(), dir.join("fstab"), dir.to_owned())
     }
 
     #[tokio::test]

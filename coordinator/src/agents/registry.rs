@@ -89,6 +89,8 @@ struct Attached {
     from: SocketAddr,
     protocol: u32,
     clock_ahead_ms: i64,
+    /// When `since` was, for what no clock can be set back.
+    steady: Instant,
     orders: mpsc::UnboundedSender<ToAgent>,
     /// What it keeps for us; `None` before it has said so, and of an agent that cannot keep anything.
     kept: Option<Vec<Kept>>,
@@ -193,6 +195,7 @@ impl Registry {
                 from: arrival.from,
                 protocol: arrival.protocol,
                 clock_ahead_ms: arrival.clock_ahead_ms,
+                steady: Instant::now(),
                 orders,
                 kept: None,
                 part,
@@ -342,6 +345,14 @@ impl Registry {
         }
     }
 
+    /// By how many milliseconds our own clock was set forward while the agent was attached: by so much less is its clock
+    /// ahead of ours now.
+    fn set_since(&self, attached: &Attached) -> i64 {
+        let passed = i64::try_from(attached.steady.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let told = self.trust.clock().now().as_millisecond().saturating_sub(attached.since.as_millisecond());
+        told.saturating_sub(passed)
+    }
+
     fn status_of(&self, node: NodeId, record: AgentRecord, state: Option<&Node>) -> AgentStatus {
         let presence = match (record.revoked, state.and_then(|state| state.attached.as_ref())) {
             (Some(at), _) => Presence::Revoked { at },
@@ -349,7 +360,7 @@ impl Registry {
                 since: attached.since,
                 from: attached.from,
                 protocol: attached.protocol,
-                clock_ahead_ms: attached.clock_ahead_ms,
+                clock_ahead_ms: attached.clock_ahead_ms.saturating_sub(self.set_since(attached)),
             },
             (None, None) => Presence::Detached { since: state.and_then(|state| state.detached_since) },
         };
@@ -452,8 +463,9 @@ impl AgentApi for Registry {
         let known = self.lock();
         let sight = |(node, trusted): (&NodeId, bool)| {
             let state = known.get(node);
-            let attached = trusted && state.is_some_and(|state| state.attached.is_some());
-            Sight { attached, inventory: state.and_then(|state| state.inventory.clone()) }
+            let attached = state.and_then(|state| state.attached.as_ref()).filter(|_| trusted);
+            let protocol = attached.map(|attached| attached.protocol);
+            Sight { attached: attached.is_some(), protocol, inventory: state.and_then(|state| state.inventory.clone()) }
         };
         nodes.iter().zip(trusted).map(sight).collect()
     }

@@ -22,6 +22,12 @@ enum What {
 impl Exports {
     pub fn run(&self, data_dir: &Path) -> anyhow::Result<()> {
         let dir = Layout(data_dir).exports();
+        let names_files = matches!(&self.what, What::Verify { files } if !files.is_empty());
+        anyhow::ensure!(
+            names_files || data_dir.is_dir(),
+            "{} is not there: is it the data directory?",
+            data_dir.display()
+        );
         let entries = match &self.what {
             What::Verify { files } if !files.is_empty() => files.iter().map(|file| exports::read(file)).collect(),
             _ => exports::list(&dir)?,

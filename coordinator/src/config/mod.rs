@@ -282,7 +282,9 @@ impl ConfigFile {
         };
         policy.trash.on_heketi_routes = self.trash.on_heketi_routes;
         policy.pools = self.pools.policy()?;
-        // What is repaired is found by looking.
+        if !self.repair.is_empty() && self.ask_gluster_every_seconds == Some(0) {
+            return Err("repair needs ask_gluster_every_seconds: what is mended is found by looking".to_owned());
+        }
         let needed = (!self.repair.is_empty()).then_some(30);
         let every = self.ask_gluster_every_seconds.or(needed).filter(|seconds| *seconds > 0);
         policy.gluster_look = every.map(|seconds| Duration::from_secs(seconds.into()));
@@ -368,6 +370,8 @@ mod tests {
         assert_eq!((look(""), look("ask_gluster_every_seconds = 0")), (None, None));
         assert_eq!(look("ask_gluster_every_seconds = 60"), Some(Duration::from_secs(60)));
         assert_eq!(look("repair = [\"fstab\"]"), Some(Duration::from_secs(30)));
+        let blind = toml::from_str::<ConfigFile>("ask_gluster_every_seconds = 0\nrepair = [\"fstab\"]").unwrap();
+        assert!(blind.policy().is_err());
     }
 
     #[test]

@@ -15,13 +15,17 @@ use crate::ops::{GlusterView, options_of};
 /// A heal of much data takes hours; what is not done by then wants a look.
 const HEALS_LONG: SignedDuration = SignedDuration::from_hours(1);
 
+/// Older views are of a host or a glusterd that does not answer any more.
+const STALE: SignedDuration = SignedDuration::from_hours(1);
+
 pub fn examine(world: &World, findings: &mut Vec<Finding>) {
     for volume in world.topology.volumes.values() {
         let moves = volume.bricks.iter().any(|brick| world.is_moving(brick.device));
-        if moves || world.topology.is_changing(volume.id) {
+        // What was seen before it changed says nothing of it.
+        if moves || world.recent.contains(&volume.id) || world.topology.is_changing(volume.id) {
             continue;
         }
-        if let Some(view) = world.gluster.get(&volume.id) {
+        if let Some(view) = world.gluster.get(&volume.id).filter(|view| world.now.duration_since(view.at) < STALE) {
             of_volume(world, volume, view, findings);
         }
     }
@@ -138,7 +142,7 @@ fn unknown(world: &World, findings: &mut Vec<Finding>) {
         let is_ours = volume.id.is_some_and(|id| world.topology.volumes.contains_key(&id) || coming.contains(&id));
         // One that is being made has its name before it has its id.
         let is_taken = world.topology.name_is_taken(cluster, name.as_str());
-        let was_ours = volume.id.is_some_and(|id| world.deleted.contains(&id));
+        let was_ours = volume.id.is_some_and(|id| world.recent.contains(&id));
         if is_ours || was_ours || (is_taken && volume.id.is_none()) {
             continue;
         }

@@ -5,12 +5,13 @@
 //! left out, as it is on the move, and so is a report that may be older than the last change.
 //!
 //! `nodes` looks at hosts, agents and glusterd, `devices` at volume groups, `pools` at thin pools, `bricks` at bricks and their mounts, `volumes`
-//! at the trash, `gluster` at what GlusterFS says of volumes.
+//! at the trash, `gluster` at what GlusterFS says of volumes, `own` at the coordinator's own machine.
 
 mod bricks;
 mod devices;
 mod gluster;
 mod nodes;
+mod own;
 mod pools;
 mod volumes;
 
@@ -26,6 +27,8 @@ use crate::exports;
 use crate::model::{Device, Node, OpState, Operation, Topology};
 use crate::ops::{GlusterView, Operations, PoolView};
 
+pub use own::{OwnCertificate, OwnDisk, OwnHost};
+
 /// Everything that is known at one moment.
 pub struct World {
     pub topology: Arc<Topology>,
@@ -33,10 +36,11 @@ pub struct World {
     pub now: Timestamp,
     /// `None` where no exports are made.
     pub exports: Option<exports::Seen>,
+    pub own: OwnHost,
     /// Devices on which something is, or was a moment ago, under way.
     moving: BTreeSet<DeviceId>,
-    /// Volumes that went a moment ago, so that a report may still show them.
-    deleted: BTreeSet<VolumeId>,
+    /// Volumes that changed or went a moment ago, so that a report may still show what was before.
+    recent: BTreeSet<VolumeId>,
     pools: Vec<PoolView>,
     gluster: BTreeMap<VolumeId, GlusterView>,
 }
@@ -50,7 +54,7 @@ pub struct Host {
 impl World {
     /// As things are now.
     #[must_use]
-    pub fn of(operations: &Operations, now: Timestamp) -> Self {
+    pub fn of(operations: &Operations, own: OwnHost, now: Timestamp) -> Self {
         let (topology, agents) = (operations.topology(), operations.agents());
         let lag = operations.policy().reports_lag;
         let hosts = agents.all().into_iter().map(|agent| {
@@ -64,12 +68,13 @@ impl World {
         };
         let recent: Vec<_> = topology.operations.values().filter(is_recent).collect();
         let moving = recent.iter().flat_map(|operation| operation.plan.devices()).collect();
-        let deleted = recent.iter().flat_map(|operation| operation.plan.volumes()).collect();
+        let recent_volumes = recent.iter().flat_map(|operation| operation.plan.volumes()).collect();
         Self {
             hosts: hosts.collect(),
             exports: operations.exports(),
+            own,
             moving,
-            deleted,
+            recent: recent_volumes,
             pools: operations.pools(),
             gluster: operations.gluster_views(),
             topology,
@@ -151,6 +156,7 @@ pub fn examine(world: &World) -> Vec<Finding> {
     }
     operations(world, &mut findings);
     exports_of(world, &mut findings);
+    own::examine(world, &mut findings);
     pools::examine(world, &mut findings);
     volumes::examine(world, &mut findings);
     gluster::examine(world, &mut findings);
@@ -228,7 +234,8 @@ mod tests {
             hosts: BTreeMap::new(),
             now: at(now),
             exports: exports.clone(),
-            deleted: BTreeSet::new(),
+            own: OwnHost::default(),
+            recent: BTreeSet::new(),
             pools: Vec::new(),
             gluster: BTreeMap::new(),
             moving: BTreeSet::new(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use bricklayer_proto::inventory::FullDisk;
 use bricklayer_proto::wire::PROTOCOLS;
 use jiff::SignedDuration;
 
@@ -70,7 +71,7 @@ fn versions(host: &Host, name: &str, protocol: u32, found: &mut impl FnMut(Sever
     if protocol < newest {
         let what = format!(
             "the agent of {name} ({agent}) speaks protocol {protocol}, the newest is {newest}: it serves as before, and cannot \
-             do what is newer, such as keeping the state for a coordinator that is to come"
+             do what is newer: keep the state for a coordinator that is to come, or make thick bricks"
         );
         let cure = format!("update bricklayer-agent on {name} to {OURS}");
         found(Severity::Warning, "agent-older", what, cure);
@@ -93,6 +94,20 @@ fn gluster(world: &World, node: &Node, host: &Host, found: &mut impl FnMut(Sever
         let what = format!("the agent of {name} has reported nothing for {} s", age.as_secs());
         let cure = format!("a tool may hang on a bad disk there; see `journalctl -u bricklayer-agent` on {name}");
         found(Severity::Warning, "report-old", what, cure);
+    }
+    if let Some(full) = &report.full_disk {
+        let FullDisk { folder, free, least } = full;
+        let cure = format!("make room on the disk of {folder} on {name}; it is noticed within a minute");
+        if full.refuses() {
+            let what = format!(
+                "{free} are free below {folder} on {name}, at least {least} are needed: nothing new is made there"
+            );
+            found(Severity::Error, "agent-disk-full", what, cure);
+        } else {
+            let what =
+                format!("{free} are free below {folder} on {name}: with less than {least} nothing new is made there");
+            found(Severity::Warning, "agent-disk-fills-up", what, cure);
+        }
     }
     if !report.gluster.running {
         let cure = format!("start it on {name}: `systemctl start glusterd`");

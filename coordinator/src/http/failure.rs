@@ -132,8 +132,14 @@ impl Failure {
             | R::NoClusters
             | R::ClusterUnknown(_)
             | R::Option(
-                BadOption::NoValue(_) | BadOption::Name(_) | BadOption::MostPerZone(_) | BadOption::TagRule(_),
+                BadOption::NoValue(_)
+                | BadOption::Name(_)
+                | BadOption::MostPerZone(_)
+                | BadOption::TagRule(_)
+                | BadOption::Provisioning(_),
             )
+            | R::ThickSnapshots
+            | R::ThickOverCommitted { .. }
             | R::Name(_)
             | R::NoSuchDevice(_)
             | R::NoSuchZone { .. }
@@ -156,6 +162,8 @@ impl Failure {
             | R::BrickPending(_)
             | R::VolumeHasPendingBricks { .. }
             | R::CloneOfBlockVolume
+            | R::CloneOfThickVolume { .. }
+            | R::PoolMetadataFills { .. }
             | R::BlockNotServed(_)
             | R::BlockTooLarge { .. }
             | R::NoHostingVolume
@@ -217,7 +225,7 @@ fn detail(doing: Doing, rejected: &Rejected) -> Option<Box<ProblemDetail>> {
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -42,6 +42,7 @@ pub use tls::{Tls, TlsError};
 pub use v1::support::explanation as explanation_of;
 
 use crate::agents::Registry;
+use crate::doctor::OwnHost;
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::ops::Operations;
@@ -81,6 +82,13 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// What the doctor asks of the coordinator's own machine.
+    fn own_host(&self) -> OwnHost {
+        OwnHost { disk: self.room.seen(), certificate: self.tls.as_ref().map(Tls::seen) }
+    }
+}
+
 /// What the handlers work with. Cheap to clone.
 #[derive(Clone)]
 pub struct Service {
@@ -97,14 +105,24 @@ pub struct Service {
 impl Service {
     #[must_use]
     pub fn new(operations: Operations, trust: Arc<Trust>, registry: Arc<Registry>, auth: Auth) -> Self {
-        let metrics = Arc::new(Metrics::new(operations.clone()));
-        Self { operations, trust, registry, auth: Arc::new(auth), settings: Arc::default(), metrics, rehearses: false }
+        let settings = Arc::<Settings>::default();
+        let metrics = Arc::new(Metrics::new(operations.clone(), own_host(&settings)));
+        Self { operations, trust, registry, auth: Arc::new(auth), settings, metrics, rehearses: false }
     }
 
     #[must_use]
     pub fn with(self, settings: Settings) -> Self {
-        Self { settings: Arc::new(settings), ..self }
+        let settings = Arc::new(settings);
+        // Nothing is counted yet.
+        let metrics = Arc::new(Metrics::new(self.operations.clone(), own_host(&settings)));
+        Self { settings, metrics, ..self }
     }
+}
+
+/// Looks at the coordinator's own machine.
+fn own_host(settings: &Arc<Settings>) -> impl Fn() -> OwnHost + Send + Sync + 'static {
+    let settings = Arc::clone(settings);
+    move || settings.own_host()
 }
 
 /// All routes. Every request passes, from the outside: the log, the writer of refusals, the guard against panics, the

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bricklayer_proto::size::{ByteSize, MIB};
 
+use crate::doctor::OwnDisk;
+
 /// A record is a few KiB, and what is under way writes dozens of them; sled's log grows by 8 MiB at a time.
 pub const LEAST_FREE: ByteSize = ByteSize::from_bytes(64 * MIB);
 
@@ -40,12 +42,17 @@ impl Room {
         Self { dir: Some(dir), ..self }
     }
 
-    /// Why nothing is changed now; `None` where there is room, or nobody can say.
-    pub(super) fn refusal(&self) -> Option<String> {
+    /// For the doctor; `None` where nobody can say.
+    pub(super) fn seen(&self) -> Option<OwnDisk> {
         let dir = self.dir.as_ref()?;
         let stat = rustix::fs::statvfs(dir).ok()?;
         let free = ByteSize::from_bytes(stat.f_bavail.saturating_mul(stat.f_frsize));
-        let least = ByteSize::from_bytes(self.least.load(Ordering::Relaxed));
+        Some(OwnDisk { dir: dir.clone(), free, least: ByteSize::from_bytes(self.least.load(Ordering::Relaxed)) })
+    }
+
+    /// Why nothing is changed now; `None` where there is room, or nobody can say.
+    pub(super) fn refusal(&self) -> Option<String> {
+        let OwnDisk { dir, free, least } = self.seen()?;
         let full = free < least;
         if self.told.swap(full, Ordering::Relaxed) != full {
             match full {

@@ -11,9 +11,11 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::tls::LOOK_EVERY;
 use super::{Service, Tls, router};
 
 /// How long a client may take to send the head of a request; also how long an idle connection is kept.
@@ -59,10 +61,16 @@ pub async fn serve(listener: TcpListener, service: Service, shutdown: Cancellati
     let tls = service.settings.tls.clone();
     let router = router(service);
     let connections = TaskTracker::new();
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
             accepted = listener.accept() => accepted,
+            _ = look.tick(), if tls.is_some() => {
+                tls.as_ref().inspect(|tls| tls.look());
+                continue;
+            }
         };
         match accepted {
             Ok((stream, peer)) => {

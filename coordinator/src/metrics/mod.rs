@@ -19,6 +19,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::doctor::OwnHost;
 use crate::ops::Operations;
 
 /// Seconds; most answers come from memory, a create waits for one commit, and adding a node for its agent.
@@ -56,9 +57,9 @@ impl EncodeLabelSet for Asked {
 
 impl Metrics {
     #[must_use]
-    pub fn new(operations: Operations) -> Self {
+    pub fn new(operations: Operations, own: impl Fn() -> OwnHost + Send + Sync + 'static) -> Self {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(OfTheState(operations)));
+        registry.register_collector(Box::new(OfTheState { operations, own: Box::new(own) }));
         let requests = Family::<Answered, Counter>::default();
         registry.register("bricklayer_rest_requests", "REST requests that were answered", requests.clone());
         let durations = Family::<Asked, Histogram>::new_with_constructor(|| Histogram::new(BUCKETS));
@@ -84,7 +85,10 @@ impl Metrics {
 }
 
 /// What is read from the state at each scrape.
-struct OfTheState(Operations);
+struct OfTheState {
+    operations: Operations,
+    own: Box<dyn Fn() -> OwnHost + Send + Sync>,
+}
 
 impl fmt::Debug for OfTheState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,9 +99,9 @@ impl fmt::Debug for OfTheState {
 impl Collector for OfTheState {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut gauges = Gauges(encoder);
-        let topology = self.0.topology();
+        let topology = self.operations.topology();
         heketi::gauges(&mut gauges, &topology)?;
-        ours::gauges(&mut gauges, &self.0, &topology)?;
+        ours::gauges(&mut gauges, &self.operations, &(self.own)(), &topology)?;
         process::gauges(&mut gauges)
     }
 }

@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use bricklayer_proto::ids::DeviceId;
+use bricklayer_proto::space::Provisioning;
 
 use jiff::Timestamp;
 
 use super::Gauges;
 use crate::agents::Presence;
-use crate::doctor::{self, World};
-use crate::model::{OpState, Topology};
+use crate::doctor::{self, OwnHost, World};
+use crate::model::{Brick, OpState, Topology};
 use crate::ops::{DeviceLedger, LedgerOf, Operations};
 
 /// Looks at a device that a scrape may take to find out whether a node can be lost. `/v1/audit` takes as many as it needs.
 const MOST_LOOKS: usize = 200_000;
 
-pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, topology: &Topology) -> fmt::Result {
+pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, own: &OwnHost, topology: &Topology) -> fmt::Result {
     let version = [([("version", env!("CARGO_PKG_VERSION"))], 1u64)];
     gauges.each("bricklayer_build_info", "The version that runs.", version)?;
     let agents = operations.agents().all();
@@ -33,11 +34,20 @@ pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, topology: &Topol
     gauges.each("bricklayer_agent_certificate_expiry_seconds", help, expiries)?;
 
     let mut amiss = BTreeMap::<(&str, &str), u64>::new();
-    for finding in doctor::examine(&World::of(operations, Timestamp::now())) {
+    for finding in doctor::examine(&World::of(operations, own.clone(), Timestamp::now())) {
         *amiss.entry((finding.code, finding.severity.word())).or_default() += 1;
     }
     let amiss = amiss.into_iter().map(|((code, severity), count)| ([("code", code), ("severity", severity)], count));
     gauges.each("bricklayer_findings", "What is amiss; see `bricklayer doctor`.", amiss)?;
+
+    if let Some(certificate) = &own.certificate {
+        let help = "When the certificate that REST shows ends, in seconds since 1970.";
+        gauges.one("bricklayer_rest_certificate_expiry_seconds", help, certificate.ends.as_second())?;
+    }
+    if let Some(disk) = &own.disk {
+        let help = "Free bytes on the disk of the coordinator's data directory.";
+        gauges.one("bricklayer_data_dir_free_bytes", help, disk.free.bytes())?;
+    }
 
     if let Some(seen) = operations.exports() {
         let at = seen.last.map_or(0, |last| last.at.as_second());
@@ -60,16 +70,27 @@ pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, topology: &Topol
         ([("cluster", cluster.to_string())], sizes.fold(0, u64::saturating_add))
     });
     gauges.each("bricklayer_volumes_size_bytes", "What all volumes of a cluster were asked to hold.", sizes)?;
+    let bricks = topology.clusters.keys().flat_map(|cluster| {
+        let bricks = topology.volumes_of(*cluster).flat_map(|volume| &volume.bricks);
+        let (thick, thin): (Vec<&Brick>, Vec<&Brick>) = bricks.partition(|brick| brick.is_thick());
+        [(Provisioning::Thin, thin.len()), (Provisioning::Thick, thick.len())].map(|(provisioning, count)| {
+            ([("cluster", cluster.to_string()), ("provisioning", provisioning.to_string())], count)
+        })
+    });
+    gauges.each("bricklayer_bricks", "Bricks of whole volumes, by how they have their space.", bricks)?;
     let kept = topology.clusters.keys().map(|cluster| {
         let kept = topology.volumes_of(*cluster).filter(|volume| volume.trash.is_some());
         ([("cluster", cluster.to_string())], kept.count())
     });
     gauges.each("bricklayer_trash_volumes", "Deleted volumes that are kept for a while.", kept)?;
     ledgers(gauges, operations)?;
-    let survivable = operations.node_loss_is_survivable(MOST_LOOKS).into_iter();
-    let survivable = survivable.map(|(cluster, yes)| ([("cluster", cluster.to_string())], u64::from(yes)));
+    let losses = operations.survivable_losses(MOST_LOOKS);
+    let survivable = losses.iter().map(|(cluster, node, _)| ([("cluster", cluster.to_string())], u64::from(*node)));
     let help = "Whether any one node can be lost and its bricks placed again, as far as they have copies.";
     gauges.each("bricklayer_node_loss_survivable", help, survivable)?;
+    let survivable = losses.iter().map(|(cluster, _, zone)| ([("cluster", cluster.to_string())], u64::from(*zone)));
+    let help = "Whether any one zone can be lost with all its nodes, and no set with copies loses data or stays short of bricks.";
+    gauges.each("bricklayer_zone_loss_survivable", help, survivable)?;
     pools(gauges, operations)
 }
 

@@ -1,4 +1,4 @@
-//! What GlusterFS says of every volume, looked at in turn, so that the doctor knows it without asking; and the repairs that
+//! What GlusterFS says of every volume, looked at in turn where that is switched on, so that the doctor knows it without asking; and the repairs that
 //! a person has switched on.
 //!
 //! One volume after the other, each in turn with all other changes of its cluster: `gluster volume status` takes the lock
@@ -11,7 +11,7 @@ use std::time::Duration;
 use bricklayer_proto::ids::{ClusterId, VolumeId};
 use bricklayer_proto::inventory::BrickSeen;
 use bricklayer_proto::task::{Layout, VolumeReport, Wanted};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,9 @@ use super::{Operations, gluster};
 use crate::model::{Brick, Volume};
 
 const GIVE_WAY: Duration = Duration::from_millis(100);
+
+/// A brick that cannot run, as its disk is dead, is not started in every round: that is a transaction of the whole pool.
+const START_AGAIN: SignedDuration = SignedDuration::from_mins(10);
 
 /// What is mended without a person: nothing, unless the installation says so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,13 +46,33 @@ pub struct GlusterView {
     /// How much the last one found.
     pub to_heal: u64,
     healed_at: Option<Timestamp>,
+    /// When bricks without a process were started last.
+    started_at: Option<Timestamp>,
 }
 
 /// The last look at each volume since this start of the coordinator.
 #[derive(Default)]
 pub struct GlusterViews(Mutex<BTreeMap<VolumeId, GlusterView>>);
 
+/// A volume that runs, with a brick that has no process.
+fn wants_a_brick(seen: &VolumeReport) -> bool {
+    seen.started && seen.bricks.iter().any(|brick| brick.online == Some(false))
+}
+
 impl GlusterViews {
+    /// Whether a brick of the volume has no process and none was tried to be given one a moment ago. Notes that it is now.
+    fn wants_a_start(&self, volume: VolumeId) -> bool {
+        let now = Timestamp::now();
+        let mut views = self.locked();
+        let Some(view) = views.get_mut(&volume) else { return false };
+        let tried = view.started_at.is_some_and(|at| now.duration_since(at) < START_AGAIN);
+        let wants = !tried && view.seen.as_ref().is_some_and(wants_a_brick);
+        if wants {
+            view.started_at = Some(now);
+        }
+        wants
+    }
+
     fn locked(&self) -> std::sync::MutexGuard<'_, BTreeMap<VolumeId, GlusterView>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -103,7 +126,11 @@ async fn look_at_cluster(context: &Context, cluster: ClusterId) {
         look(context, volume).await;
         // As long a pause as the look took, so that half of the time at least is for who changes something.
         tokio::time::sleep(begun.elapsed()).await;
-        if context.policy.repair != RepairPolicy::default() && volume.trash.is_none() {
+        let topology = context.state.read();
+        let stays = topology.volumes.get(&id).filter(|volume| volume.trash.is_none() && !topology.is_changing(id));
+        if let Some(volume) = stays
+            && context.policy.repair != RepairPolicy::default()
+        {
             repair(context, volume).await;
         }
     }
@@ -134,7 +161,9 @@ async fn look(context: &Context, volume: &Volume) {
         at: now,
         healing_since: before.as_ref().and_then(|before| before.healing_since),
         to_heal: before.as_ref().map_or(0, |before| before.to_heal),
-        healed_at: before.and_then(|before| before.healed_at),
+        healed_at: before.as_ref().and_then(|before| before.healed_at),
+        // All that run need no patience any more.
+        started_at: before.and_then(|before| before.started_at).filter(|_| seen.as_ref().is_some_and(wants_a_brick)),
         seen,
     };
     let runs = view.seen.as_ref().is_some_and(|seen| seen.started);
@@ -169,16 +198,14 @@ async fn repair(context: &Context, volume: &Volume) {
             Err(error) => tracing::warn!(brick.id = %brick.id, error = %error, "A brick could not be brought up."),
         }
     }
-    let offline = context
-        .gluster_views
-        .locked()
-        .get(&volume.id)
-        .and_then(|view| view.seen.clone())
-        .is_some_and(|seen| seen.started && seen.bricks.iter().any(|brick| brick.online == Some(false)));
-    if policy.start_bricks && offline {
+    if policy.start_bricks && context.gluster_views.wants_a_start(volume.id) {
         let start = Wanted::BricksStarted(volume.key());
         match gluster::ask_as(context, &asker, volume.cluster, start).await {
-            Ok(_) => tracing::warn!(volume.name = %volume.name, "Bricks without a process were started."),
+            Ok(done) if done.changed => {
+                tracing::warn!(volume.name = %volume.name, "Bricks without a process were started.");
+                look(context, volume).await;
+            }
+            Ok(_) => {}
             Err(error) => {
                 tracing::warn!(volume.name = %volume.name, "Bricks without a process were not started: {error}")
             }

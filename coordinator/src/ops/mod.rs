@@ -113,12 +113,19 @@ enum Begun {
     Done(OperationId),
 }
 
-/// A volume that nothing else is changing.
+/// A volume that nothing else is changing, and that is not in the trash.
 fn whole(topology: &Topology, id: VolumeId) -> Result<Volume, Rejected> {
-    let changing = topology.is_changing(id);
     match topology.volumes.get(&id) {
         // As if it were deleted: whoever deletes it a second time learns that it is.
         Some(volume) if volume.trash.is_some() => Err(Rejected::NotFound),
+        _ => at_rest(topology, id),
+    }
+}
+
+/// A volume that nothing else is changing, be it in the trash or not.
+fn at_rest(topology: &Topology, id: VolumeId) -> Result<Volume, Rejected> {
+    let changing = topology.is_changing(id);
+    match topology.volumes.get(&id) {
         Some(volume) if changing || topology.family_is_changing(volume) => Err(Rejected::Busy),
         Some(volume) => Ok(Volume::clone(volume)),
         // It is being made or deleted, and hidden meanwhile.

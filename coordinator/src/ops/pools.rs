@@ -17,13 +17,13 @@ use tokio_util::sync::CancellationToken;
 use super::bricks::{CheckGrowth, GrowBrick};
 use super::context::Context;
 use super::step::Stage;
-use super::{Operations, Rejected, whole};
+use super::{Operations, Rejected, at_rest};
 use crate::agents::AgentEvent;
 use crate::model::{Brick, Device, Node, Operation, Plan, Topology, Volume, VolumeExpand};
 use crate::placement::DeviceSpace;
-use crate::pools::PoolSeen;
 use crate::pools::extension::{Decision, decide};
 use crate::pools::trend::{History, Trend, seconds_to_full};
+use crate::pools::{METADATA_MARKS, PoolSeen};
 
 /// A pool with everything that is known of it.
 #[derive(Clone, Debug)]
@@ -54,11 +54,15 @@ impl PoolView {
 pub struct PoolHistories(Mutex<BTreeMap<(DeviceId, LvName), History>>);
 
 impl PoolHistories {
-    /// `pools`: all of these devices'.
-    fn take(&self, devices: &BTreeSet<DeviceId>, pools: &[PoolSeen], at: Timestamp) {
+    /// `pools`: all of this node's.
+    fn take(&self, topology: &Topology, node: NodeId, pools: &[PoolSeen], at: Timestamp) {
         let mut histories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let followed: BTreeSet<_> = pools.iter().filter(|pool| pool.can_overflow()).map(key).collect();
-        histories.retain(|key, _| !devices.contains(&key.0) || followed.contains(key));
+        // Those of devices that are gone go with any report.
+        histories.retain(|key, _| match topology.devices.get(&key.0) {
+            Some(device) => device.node != node || followed.contains(key),
+            None => false,
+        });
         for pool in pools.iter().filter(|pool| pool.can_overflow()) {
             histories.entry(key(pool)).or_default().take(at, pool);
         }
@@ -112,13 +116,15 @@ fn reported(context: &Context, topology: &Topology, node: NodeId) -> Vec<PoolSee
 }
 
 /// The whole bricks of a node, by their pool.
-type Inside<'a> = BTreeMap<(DeviceId, BrickId), Vec<(&'a Arc<Volume>, &'a Brick)>>;
+type Inside<'a> = BTreeMap<(DeviceId, LvName), Vec<(&'a Arc<Volume>, &'a Brick)>>;
 
 fn inside(topology: &Topology, node: NodeId) -> Inside<'_> {
     let mut inside = Inside::new();
     for device in topology.devices_of(node) {
         for (volume, brick) in topology.bricks_of(device.id) {
-            inside.entry((device.id, brick.pool_of())).or_default().push((volume, brick));
+            // A thick brick lies in none.
+            let Some(pool) = brick.pool_lv() else { continue };
+            inside.entry((device.id, pool)).or_default().push((volume, brick));
         }
     }
     inside
@@ -143,14 +149,34 @@ fn view(
 }
 
 fn bricks_in<'i, 'a>(inside: &'i Inside<'a>, seen: &PoolSeen) -> &'i [(&'a Arc<Volume>, &'a Brick)] {
-    let within = seen.brick().and_then(|brick| inside.get(&(seen.device, brick)));
-    within.map_or(&[], Vec::as_slice)
+    inside.get(&(seen.device, seen.name.clone())).map_or(&[], Vec::as_slice)
 }
 
-/// The whole brick with which a pool is counted. What lies in the trash does not fill.
+/// The whole brick with which a pool is counted, unless all in it lies in the trash: that does not fill.
 fn owner<'a>(within: &[(&'a Arc<Volume>, &'a Brick)]) -> Option<(&'a Arc<Volume>, &'a Brick)> {
-    let counted = |volume: &Volume, brick: &Brick| brick.space.pool > Extents::ZERO && volume.trash.is_none();
-    within.iter().copied().find(|(volume, brick)| counted(volume, brick))
+    if within.iter().all(|(volume, _)| volume.trash.is_some()) {
+        return None;
+    }
+    within.iter().copied().find(|(_, brick)| brick.space.pool > Extents::ZERO)
+}
+
+/// Refused where a snapshot of the volume would go into a pool whose metadata fill up: each snapshot needs more of them, and
+/// a pool that has none left needs a repair while it is offline.
+pub fn take_snapshots(context: &Context, topology: &Topology, volume: &Volume) -> Result<(), Rejected> {
+    let most = METADATA_MARKS[0];
+    for brick in &volume.bricks {
+        let pools = reported(context, topology, brick.node);
+        let its = brick.pool_lv();
+        let pool = pools.into_iter().find(|pool| pool.device == brick.device && Some(&pool.name) == its.as_ref());
+        let Some((pool, percent)) = pool.and_then(|pool| Some((pool.name, pool.metadata_percent?))) else { continue };
+        if percent < most {
+            continue;
+        }
+        let device = topology.devices.get(&brick.device).ok_or(Rejected::NoSuchDevice(brick.device))?;
+        let node = topology.nodes.get(&brick.node).ok_or(Rejected::NoSuchNode(brick.node))?.name().to_owned();
+        return Err(Rejected::PoolMetadataFills { pool, device: device.name.clone(), node, percent, most });
+    }
+    Ok(())
 }
 
 fn space_of(topology: &Topology, device: &Device) -> DeviceSpace {
@@ -169,20 +195,21 @@ async fn submit(context: &Context, id: VolumeId) -> Result<Option<Operation>, Re
     context
         .state
         .change(|change| {
-            let before = whole(change, id)?;
+            // Also where it is in the trash, as clones may live on in its pools.
+            let before = at_rest(change, id)?;
             let mut after = before.clone();
+            let mut reports: BTreeMap<NodeId, Vec<PoolSeen>> = BTreeMap::new();
             let mut left: BTreeMap<DeviceId, DeviceSpace> = BTreeMap::new();
             for brick in &mut after.bricks {
                 let Some(device) = change.devices.get(&brick.device) else { continue };
-                let pools = reported(context, change, brick.node);
-                let Some(seen) =
-                    pools.iter().find(|seen| seen.device == device.id && seen.brick() == Some(brick.pool_of()))
-                else {
-                    continue;
-                };
                 if brick.space.pool == Extents::ZERO {
                     continue;
                 }
+                let pools = reports.entry(brick.node).or_insert_with(|| reported(context, change, brick.node));
+                let Some(name) = brick.pool_lv() else { continue };
+                let Some(seen) = pools.iter().find(|seen| seen.device == device.id && seen.name == name) else {
+                    continue;
+                };
                 let room = left.entry(device.id).or_insert_with(|| space_of(change, device));
                 if let Decision::Extend(to) = decide(seen, &brick.space, room, &context.policy.pools)
                     && let Some(rest) = room.after_growth(&brick.space, &to)
@@ -231,8 +258,7 @@ async fn look(operations: &Operations, node: NodeId) {
     let (context, topology) = (&operations.context, operations.topology());
     let Some((_, at)) = context.agents.inventory(node) else { return };
     let pools = reported(context, &topology, node);
-    let devices: BTreeSet<DeviceId> = topology.devices_of(node).map(|device| device.id).collect();
-    context.pool_histories.take(&devices, &pools, at);
+    context.pool_histories.take(&topology, node, &pools, at);
     let filling: Vec<&PoolSeen> =
         pools.iter().filter(|pool| pool.data_level() > 0 || pool.metadata_level() > 0).collect();
     if filling.is_empty() {

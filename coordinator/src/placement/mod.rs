@@ -36,13 +36,13 @@ use std::fmt;
 use bricklayer_proto::ids::{DeviceId, NodeId};
 use bricklayer_proto::inventory::BrickRole;
 use bricklayer_proto::size::{ByteSize, GIB, KIB, MIB, TIB};
-use bricklayer_proto::space::BrickSpace;
+use bricklayer_proto::space::{BrickSpace, Provisioning};
 use bricklayer_proto::task::Layout;
 use serde::{Deserialize, Serialize};
 
 pub use capacity::{Capacity, capacity};
 pub use grow::{Growing, Grown, grow, grow_among};
-pub use ledger::{DeviceSpace, Ledger, Unaccounted};
+pub use ledger::{DeviceSpace, Ledger, Provision, Unaccounted};
 pub use policy::{OverCommit, Policy, Reserve, SetRules, TagRule, Terms};
 pub use pool::Pool;
 pub use refusal::{Cause, DeviceRefusal, Refusal, Rule, RuleCount, RuleKind};
@@ -72,6 +72,9 @@ pub struct Candidate {
     pub zone: u32,
     pub standing: Standing,
     pub space: DeviceSpace,
+    /// Its node's agent is too old to make thick bricks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub thin_only: bool,
     /// The node's tags, overlaid by the device's.
     pub tags: BTreeMap<String, String>,
     /// For texts: `gfs1`.
@@ -95,12 +98,29 @@ pub enum Standing {
     AgentDetached,
     /// The node's glusterd does not answer.
     GlusterDown,
+    /// The node's own disk is full, so that its agent makes nothing new.
+    AgentDiskFull,
     /// The agent does not see the device's volume group.
     GroupMissing,
     /// The device's volume group lacks its physical volume, or LVM reports it partial.
     GroupDamaged,
     /// The device is being added or removed.
     Changing,
+}
+
+impl Standing {
+    /// Whether bricks that are there serve. Those of a device that was switched off for new ones do.
+    pub(super) fn serves(self) -> bool {
+        match self {
+            Self::Ready | Self::DeviceOffline | Self::NodeOffline | Self::AgentDiskFull | Self::Changing => true,
+            Self::DeviceFailed
+            | Self::NodeFailed
+            | Self::AgentDetached
+            | Self::GlusterDown
+            | Self::GroupMissing
+            | Self::GroupDamaged => false,
+        }
+    }
 }
 
 /// The reason for people, with the cure; nothing is said of a ready device but that.
@@ -114,6 +134,9 @@ impl fmt::Display for Standing {
             Self::NodeFailed => "its node was removed from service (`failed`)",
             Self::AgentDetached => "its node's agent is not connected (is bricklayer-agent running there?)",
             Self::GlusterDown => "its node's glusterd does not answer (is glusterd running there?)",
+            Self::AgentDiskFull => {
+                "its node's own disk is full, so that nothing new is made there (make room below /var/lib/bricklayer)"
+            }
             Self::GroupMissing => "its node does not see the device's volume group (is the disk attached?)",
             Self::GroupDamaged => "LVM reports the device's volume group as damaged (see `vgs` and `pvs` there)",
             Self::Changing => "the device is being added or removed",
@@ -140,9 +163,12 @@ pub struct Wish {
     /// What the policy asks of a set besides.
     #[serde(default, skip_serializing_if = "SetRules::is_empty")]
     pub set_rules: SetRules,
-    /// How much more data bricks are promised than their pools have.
+    /// How much more data bricks are promised than their pools have; thick ones have none.
     #[serde(default, skip_serializing_if = "OverCommit::is_none")]
     pub over_commit: OverCommit,
+    /// How its bricks are provisioned.
+    #[serde(default, skip_serializing_if = "Provisioning::is_thin")]
+    pub provisioning: Provisioning,
 }
 
 impl Wish {
@@ -160,12 +186,19 @@ impl Wish {
             tag_match: None,
             set_rules: SetRules::default(),
             over_commit: OverCommit::NONE,
+            provisioning: Provisioning::Thin,
         }
     }
 
-    /// Of bricks of a role. An arbiter's is as small as can be, and takes a set with it that writes while it is full.
-    fn over_commit_of(&self, role: BrickRole) -> OverCommit {
-        if role == BrickRole::Data { self.over_commit } else { OverCommit::NONE }
+    /// Of its bricks of a role.
+    fn provision(&self, role: BrickRole) -> Provision {
+        let Self { provisioning, snapshot_factor_milli, over_commit, .. } = *self;
+        Provision { provisioning, snapshot_factor_milli, over_commit }.of_role(role)
+    }
+
+    /// Whether its bricks can be made where no thick ones can.
+    fn is_made_by(&self, thin_only: bool) -> bool {
+        !thin_only || self.provisioning.is_thin()
     }
 
     /// The rule by which a device with these tags takes none of its bricks.
@@ -223,7 +256,7 @@ pub struct Placed {
     pub device: DeviceId,
     pub node: NodeId,
     pub role: BrickRole,
-    /// What the brick is to hold; its thin volume is this, rounded up to extents.
+    /// What the brick is to hold; its volume is this, rounded up to extents.
     pub asked: ByteSize,
     /// What it takes from the device's group, apart from the growth of the group's spare.
     pub space: BrickSpace,

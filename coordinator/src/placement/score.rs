@@ -196,7 +196,7 @@ impl<'a> Look<'a> {
         let standing = &self.sets[set];
         let there = |(at, place): (usize, &DeviceId)| {
             let lost = standing.bricks[at].lost && standing.bricks[at].device == *place;
-            !lost && self.trial.candidate(*place).is_some_and(|one| serves(one.standing))
+            !lost && self.trial.candidate(*place).is_some_and(|one| one.standing.serves())
         };
         let hard = |at: usize| self.trial.faults(standing, at, places).iter().any(|fault| fault.is_hard());
         let zones: BTreeSet<u32> = places.iter().filter_map(|place| Some(self.trial.candidate(*place)?.zone)).collect();
@@ -340,19 +340,6 @@ impl SetSums {
             zones: self.zones - one.zones,
             could: self.could - one.could,
         }
-    }
-}
-
-/// Whether bricks that are there serve. Those of a device that was switched off for new ones do.
-fn serves(standing: Standing) -> bool {
-    match standing {
-        Standing::Ready | Standing::DeviceOffline | Standing::NodeOffline | Standing::Changing => true,
-        Standing::DeviceFailed
-        | Standing::NodeFailed
-        | Standing::AgentDetached
-        | Standing::GlusterDown
-        | Standing::GroupMissing
-        | Standing::GroupDamaged => false,
     }
 }
 

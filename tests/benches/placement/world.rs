@@ -133,7 +133,7 @@ fn add_nodes(topology: &mut Topology, agents: &Agents, shape: Shape) -> Vec<(Nod
             all.push((id, device));
         }
         let gluster = GlusterSeen { running: true, ..GlusterSeen::default() };
-        let inventory = Inventory { disks: Vec::new(), groups, bricks: Vec::new(), gluster };
+        let inventory = Inventory { groups, gluster, ..Inventory::default() };
         agents.nodes.lock().unwrap().insert(id, (name, Arc::new(inventory)));
     }
     all
@@ -280,6 +280,6 @@ impl AgentApi for Agents {
     fn sights(&self, nodes: &[NodeId]) -> Vec<Sight> {
         let known = self.nodes.lock().unwrap();
         let inventory = |node| Some((Arc::clone(&known.get(node)?.1), Timestamp::UNIX_EPOCH));
-        nodes.iter().map(|node| Sight { attached: true, inventory: inventory(node) }).collect()
+        nodes.iter().map(|node| Sight { attached: true, protocol: Some(2), inventory: inventory(node) }).collect()
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! bricklayer-coordinator --data-dir DIR init
-//! bricklayer-coordinator --data-dir DIR run --disable-auth &
+//! bricklayer-coordinator --data-dir DIR run --disable-auth --config FILE &      # placement.most_volumes_per_cluster = 0
 //! bricklayer-sandbox --join http://127.0.0.1:8080 --nodes 100 --devices 10 --data-dir /dev/shm/hosts &
 //! bricklayer-load --server 127.0.0.1:8080 --pid PID --nodes 100 --devices 10 --volumes 1000
 //! ```

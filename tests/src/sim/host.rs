@@ -207,6 +207,11 @@ impl SimHost {
         self.on(|machine| machine.kernel_mut().swaps.push(path.clone()));
     }
 
+    /// So much is left on the host's own disk, that of the root file system.
+    pub fn leave_on_own_disk(&self, free: ByteSize) {
+        self.on(|machine| machine.own_free = free);
+    }
+
     /// Edits fstab as a person does, whatever the agent thinks of it.
     pub fn edit_fstab(&self, edit: impl FnOnce(&mut String)) {
         self.on(|machine| edit(&mut machine.fstab));

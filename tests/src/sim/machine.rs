@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bricklayer_agent::host::HostError;
 use bricklayer_proto::ids::BootId;
 use bricklayer_proto::names::{DevicePath, HostName, LvName, MountPoint, VgName, mapper_path};
-use bricklayer_proto::size::ByteSize;
+use bricklayer_proto::size::{ByteSize, GIB};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::disk::{Content, Partition, SimDisk, failed};
@@ -22,6 +22,8 @@ pub(super) struct Machine {
     /// In the order in which they were plugged in; the first is the system's.
     pub disks: Vec<SimDisk>,
     pub fstab: String,
+    /// On the disk of the root file system.
+    pub own_free: ByteSize,
     /// Folders on the root file system; true where immutable.
     pub mount_points: BTreeMap<Utf8PathBuf, bool>,
     /// `None` while the power is off.
@@ -87,6 +89,8 @@ pub(super) struct FileSystem {
     pub arbiter: bool,
     pub files: BTreeMap<String, Vec<u8>>,
     pub directories: BTreeMap<String, Directory>,
+    /// An earlier volume's, which lay on the same extents.
+    pub stale: bool,
 }
 
 /// A folder in the root of a brick's file system.
@@ -108,6 +112,7 @@ impl Machine {
             fstab: FSTAB.to_owned(),
             mount_points: BTreeMap::new(),
             kernel: None,
+            own_free: ByteSize::from_bytes(64 * GIB),
             isolated: false,
             gluster_installed: true,
             gluster_block_installed: true,

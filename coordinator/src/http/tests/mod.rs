@@ -12,5 +12,6 @@ mod placing;
 mod plans;
 mod policy;
 mod server;
+mod tls;
 mod wire;
 mod world;

@@ -1,7 +1,5 @@
 //! Connections: kept alive, too much on them, cut, and handlers that panic.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -13,7 +11,7 @@ use tokio::net::TcpStream;
 use tower::ServiceExt as _;
 
 use super::world::World;
-use crate::http::{Auth, Settings, Tls, front};
+use crate::http::front;
 
 async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let mut text = String::new();
@@ -81,41 +79,4 @@ async fn an_idle_connection_does_not_hold_up_the_end() {
     read_until(&mut stream, "{\"clusters\":[]}\n").await;
     world.stop().await;
     assert_eq!(stream.read(&mut [0; 16]).await.unwrap(), 0);
-}
-
-#[tokio::test]
-async fn rest_is_served_over_tls_with_the_sites_own_certificate() {
-    let dir = tempfile::tempdir().unwrap();
-    let (certificate, key) = (dir.path().join("rest.pem"), dir.path().join("rest.key"));
-    let made = rcgen::generate_simple_self_signed(vec!["rest.example".to_owned()]).unwrap();
-    std::fs::write(&certificate, made.cert.pem()).unwrap();
-    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    let tls = Some(Tls::read(&certificate, &key).unwrap());
-    let world = World::with(Auth::disabled(), |service| service.with(Settings { tls, ..Settings::default() })).await;
-
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    // As old as heketi's clients are.
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS12])
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let plain = TcpStream::connect(world.address).await.unwrap();
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    let mut stream = connector.connect("rest.example".try_into().unwrap(), plain).await.unwrap();
-    stream.write_all(b"GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("Hello from Bricklayer"), "{answer}");
-}
-
-#[test]
-fn a_file_without_a_certificate_is_named() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("empty.pem");
-    std::fs::write(&file, "").unwrap();
-    let refused = Tls::read(&file, &file).err().unwrap().to_string();
-    assert!(refused.contains("empty.pem"), "{refused}");
 }

@@ -13,7 +13,7 @@ use crate::http::{Service, answer};
 #[utoipa::path(get, path = "/v1/doctor", responses((status = 200, body = Diagnosis)))]
 pub async fn examine(State(service): State<Service>) -> Response {
     let at = service.trust.clock().now();
-    let world = World::of(&service.operations, at);
+    let world = World::of(&service.operations, service.settings.own_host(), at);
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     let topology = &world.topology;
     let examined = Examined {

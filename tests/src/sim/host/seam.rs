@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use bricklayer_agent::host::{
-    BrickStatus, BrickVolumes, Drain, GlusterSnapshot, GlusterVolume, GroupReport, Host, HostError, HostView, Mount,
-    Signature,
+    BrickStatus, BrickVolumes, Drain, GlusterSnapshot, GlusterVolume, GroupReport, Host, HostError, HostView,
+    LinearVolume, Mount, Signature,
 };
 use bricklayer_proto::ids::BootId;
 use bricklayer_proto::inventory::{PeerSeen, Versions};
@@ -13,7 +13,7 @@ use bricklayer_proto::names::{
 };
 use bricklayer_proto::size::{ByteSize, ExtentSize};
 use bricklayer_proto::task::{BrickAddress, HealReport, Layout, RebalanceReport};
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Run, SimHost};
 
@@ -44,6 +44,11 @@ impl Host for SimHost {
             xfsprogs: "6.1.0".into(),
             glusterfs: if installed { "10.3".into() } else { String::new() },
         })
+    }
+
+    async fn own_disk(&self) -> Result<(Utf8PathBuf, ByteSize), HostError> {
+        self.until_power().await;
+        Ok(("/var/lib/bricklayer".into(), self.on(|machine| machine.own_free)))
     }
 
     async fn view(&self) -> Result<HostView, HostError> {
@@ -183,6 +188,13 @@ impl Host for SimHost {
         self.call(Call::CreateBrickVolumes, format!("{}/{}", wanted.group, wanted.volume), run, Some(half)).await
     }
 
+    async fn create_linear_volume(&self, wanted: &LinearVolume) -> Result<GroupReport, HostError> {
+        let (whole, unwiped) = (wanted.clone(), wanted.clone());
+        let half: Run<()> = Box::new(move |world, key| world.create_linear_volume(key, &unwiped, false).map(drop));
+        let run: Run<GroupReport> = Box::new(move |world, key| world.create_linear_volume(key, &whole, true));
+        self.call(Call::CreateLinear, format!("{}/{}", wanted.group, wanted.volume), run, Some(half)).await
+    }
+
     async fn add_volume_tag(&self, group: &VgName, volume: &LvName, tag: &LvmTag) -> Result<(), HostError> {
         let (group, volume, tag) = (group.clone(), volume.clone(), tag.clone());
         self.effect(Call::AddVolumeTag, format!("{group}/{volume} {tag}"), move |world, key| {
@@ -247,7 +259,15 @@ impl Host for SimHost {
     async fn make_xfs(&self, group: &VgName, volume: &LvName, arbiter: bool) -> Result<(), HostError> {
         let (group, volume) = (group.clone(), volume.clone());
         self.effect(Call::MakeXfs, format!("{group}/{volume}"), move |world, key| {
-            world.make_xfs(key, &group, &volume, arbiter)
+            world.make_xfs(key, &group, &volume, arbiter, false)
+        })
+        .await
+    }
+
+    async fn make_xfs_over(&self, group: &VgName, volume: &LvName, arbiter: bool) -> Result<(), HostError> {
+        let (group, volume) = (group.clone(), volume.clone());
+        self.effect(Call::MakeXfsOver, format!("{group}/{volume}"), move |world, key| {
+            world.make_xfs(key, &group, &volume, arbiter, true)
         })
         .await
     }

@@ -80,7 +80,7 @@ impl Session {
         };
         let doing = format!("giving {what} back");
         let Some(()) = self.work(&Change::unadopt(&request)?, work, &doing).await? else { return DONE };
-        let text = format!("{what} is given back: it is as it was, and Bricklayer knows it no more");
+        let text = format!("{what} is given back: Bricklayer's marks are off, and it knows it no more");
         self.tell(work.output(), &json!({ "unadopted": what }), &text, &what)
     }
 

@@ -277,10 +277,11 @@ impl Dump {
         let kib = |extents: Extents| one.and_then(|one| extents.to_bytes(one)).map_or(0, ByteSize::whole_kib);
         let entry = BrickEntry {
             info: devices::brick_view(volume, brick),
-            tp_size: kib(brick.space.pool),
+            tp_size: if brick.is_thick() { 0 } else { kib(brick.space.pool) },
             pool_metadata_size: kib(brick.space.metadata),
             pending,
-            lvm_thin_pool: brick.pool_lv().to_string(),
+            // heketi knows no brick without one; its export is refused where there is one.
+            lvm_thin_pool: brick.pool_lv().map(|pool| pool.to_string()).unwrap_or_default(),
             lvm_lv: brick.volume_lv().to_string(),
             sub_type: match brick.role {
                 BrickRole::Data => 1,

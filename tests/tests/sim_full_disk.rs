@@ -1,0 +1,90 @@
+//! Hosts whose own disk is full: nothing new is made there, everything else goes on.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+use bricklayer_api::client::Client;
+use bricklayer_api::v1::Severity;
+use bricklayer_proto::size::{ByteSize, GIB, MIB};
+use bricklayer_tests::cluster::{Cluster, until};
+use bricklayer_tests::sim::{At, Call, Fault};
+use bricklayer_tests::story::{create, delete, done, replicated};
+
+const FULL: ByteSize = ByteSize::from_bytes(10 * MIB);
+const ROOMY: ByteSize = ByteSize::from_bytes(8 * GIB);
+
+async fn cluster(hosts: usize) -> Cluster {
+    let cluster = Cluster::start(hosts, 1, ByteSize::from_gib(16).unwrap()).await.unwrap();
+    cluster.load_topology().await.unwrap();
+    cluster
+}
+
+/// Waits until exactly these are found on `gfs1`.
+async fn found(client: &Client, codes: &[(&str, Severity)]) {
+    until(&format!("the doctor finds {codes:?}"), async || {
+        let findings = client.doctor().await?.findings;
+        let seen: Vec<_> = findings.iter().map(|finding| (finding.code.as_str(), finding.severity)).collect();
+        anyhow::ensure!(seen == codes, "it finds {findings:?}");
+        Ok(findings.iter().all(|finding| finding.host == "gfs1" && finding.what.contains("/var/lib/bricklayer")))
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_host_whose_own_disk_is_full_gets_no_bricks_serves_on_and_gives_back_what_it_has() {
+    let cluster = cluster(4).await;
+    let client = cluster.client().unwrap();
+    let before = create(&client, &replicated(1, 3)).await.unwrap();
+    let host = cluster.host("gfs1");
+    host.leave_on_own_disk(ByteSize::from_bytes(100 * MIB));
+    found(&client, &[("agent-disk-fills-up", Severity::Warning)]).await;
+    host.leave_on_own_disk(FULL);
+    found(&client, &[("agent-disk-full", Severity::Error)]).await;
+
+    let node = client.topology().await.unwrap().clusters[0]
+        .nodes
+        .iter()
+        .find(|node| node.hostnames.manage[0] == "gfs1")
+        .unwrap()
+        .id;
+    for _ in 0..3 {
+        let volume = create(&client, &replicated(1, 3)).await.unwrap();
+        assert!(volume.bricks.iter().all(|brick| brick.node != node), "{:?}", volume.bricks);
+    }
+    delete(&client, before.id).await.unwrap();
+
+    host.leave_on_own_disk(ROOMY);
+    found(&client, &[]).await;
+    cluster.ledger_is_lvms().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_create_that_meets_a_disk_that_has_just_become_full_is_undone_with_the_reason() {
+    let cluster = cluster(3).await;
+    let client = cluster.client().unwrap();
+    let host = cluster.host("gfs1");
+    host.leave_on_own_disk(FULL);
+    let refused = create(&client, &replicated(1, 3)).await.unwrap_err().to_string();
+    assert!(refused.contains("own disk is full") && refused.contains("/var/lib/bricklayer"), "{refused}");
+    host.leave_on_own_disk(ROOMY);
+    found(&client, &[]).await;
+    assert_eq!(cluster.sim.violations(), Vec::<String>::new());
+    create(&client, &replicated(1, 3)).await.unwrap();
+}
+
+/// Its task is in the journal, and its other half is worth more than a little space.
+#[tokio::test]
+async fn a_create_in_the_middle_of_which_a_disk_becomes_full_is_finished() {
+    let mut cluster = cluster(3).await;
+    let client = cluster.client().unwrap();
+    let host = cluster.host("gfs1").clone();
+    host.faults().inject(At::Next(Call::MakeXfs), Fault::HangsBefore);
+    let accepted = client.volume_create(&replicated(1, 3)).await.unwrap();
+    host.faults().until_one_hangs().await;
+    cluster.agent("gfs1").kill().await;
+    host.leave_on_own_disk(FULL);
+    cluster.agent("gfs1").start().await.unwrap();
+    let volume = done(&client, accepted).await.unwrap();
+    cluster.until_able("gfs1").await.unwrap();
+    cluster.volume_is_whole(volume.id).await.unwrap();
+}
