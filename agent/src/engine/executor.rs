@@ -190,7 +190,7 @@ impl Executor {
             && let Some(full) = self.engine.full_disk().await.filter(FullDisk::refuses)
         {
             tracing::warn!(task.id = %id, free = %full.free, folder = full.folder, "this host's disk is full; nothing is made");
-            return failed(id, FailureKind::Refused, full_text(&full));
+            return Some(failed(id, FailureKind::Refused, full_text(&full)));
         }
         match self.journal.accept(&task).await {
             Ok(Accepted::New) => {}
