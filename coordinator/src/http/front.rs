@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt as _;
 
 use super::failure::Failure;
-use super::{Service, answer, openapi, serve};
+use super::{Service, answer, openapi, rehearsal, serve};
 
 /// One line per request. Reads and polls are many, so they are for debugging only.
 pub async fn log<F: Future<Output = Response>>(
@@ -51,11 +51,15 @@ pub async fn no_panic<F: Future<Output = Response>>(request: Request, next: impl
 }
 
 /// A client that goes away does not take its request with it: what was read is carried out to its end. Otherwise an
-/// operation could be recorded and, its connection gone at that moment, be begun by nobody before the next start.
+/// operation could be recorded and, its connection gone at that moment, be begun by nobody before the next start. What
+/// only reads is not worth a place of its own in the queue of the runtime.
 pub async fn to_the_end<F: Future<Output = Response> + Send + 'static>(
     request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response {
+    if !rehearsal::changes(&request) {
+        return next(request).await;
+    }
     match tokio::spawn(next(request)).await {
         Ok(response) => response,
         Err(error) => match error.try_into_panic() {

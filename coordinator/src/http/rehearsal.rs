@@ -51,8 +51,8 @@ fn flag(name: &str, query: Option<&str>) -> Option<Option<bool>> {
     })
 }
 
-/// heketi has one GET that begins work.
-fn changes(request: &Request) -> bool {
+/// Whether anything may come of it. heketi has one GET that begins work.
+pub fn changes(request: &Request) -> bool {
     let path = request.uri().path();
     match *request.method() {
         Method::GET => path.starts_with("/devices/") && path.ends_with("/resync"),
