@@ -44,7 +44,7 @@ const BYTES_A_SECOND: u64 = 4 << 20;
 const REST: u32 = 20;
 
 /// More than this is not under way at once, as each document under way takes its size in memory.
-const UNDER_WAY: usize = 4 << 20;
+const UNDER_WAY: usize = 1 << 20;
 
 /// A host that has not said so long that it has a document does not keep others from theirs.
 const SLOW: Duration = Duration::from_secs(10);
@@ -342,7 +342,9 @@ impl Keeper {
     /// The same document keeps its number; a new one gets a higher one than it had.
     fn numbered(&self, kind: KeepsakeKind, before: Option<Kept>, seq: u64, document: &impl Serialize) -> Document {
         // An empty one would take the place of what hosts keep.
-        let content = serde_json::to_string(document).expect("our own records can be written as JSON");
+        let mut content = serde_json::to_string(document).expect("our own records can be written as JSON");
+        // It may be kept for as long as the coordinator runs.
+        content.shrink_to_fit();
         let digest = bricklayer_proto::keepsake::Digest::of(content.as_bytes());
         let sequence = match before {
             Some(before) if before.digest == digest => before.sequence,
