@@ -1,5 +1,7 @@
 //! Bricks.
 
+use std::sync::Arc;
+
 use bricklayer_proto::names::{DevicePath, VgName, mapper_path};
 use bricklayer_proto::task::{BrickKey, BrickReport, BrickSpec, CloneBrickSpec, Done, Failure, FailureKind, Report};
 
@@ -13,7 +15,7 @@ use crate::tags;
 
 /// What was seen of the host, to be handed to the planner.
 struct Seen {
-    group: Option<GroupReport>,
+    group: Option<Arc<GroupReport>>,
     mounts: Vec<Mount>,
     fstab: String,
 }
@@ -24,7 +26,7 @@ impl Engine {
     pub(super) async fn brick(&self, spec: &BrickSpec, progress: OnProgress<'_>) -> Result<Done, Failure> {
         let key = spec.key();
         let remembered = locked(&self.remembered).get(&VgName::of_device(spec.device)).cloned();
-        let new_there = |group: &GroupReport| {
+        let new_there = |group: &Arc<GroupReport>| {
             Found::look(group, &key).is_ok_and(|found| found.volume.is_none() && found.pool.is_none())
         };
         let mut begun = false;
@@ -161,10 +163,10 @@ impl Engine {
     pub(super) async fn brick_synced(&self, key: &BrickKey, progress: OnProgress<'_>) -> Result<Done, Failure> {
         progress("writing what GlusterFS has made to the disk");
         let remembered = locked(&self.remembered).get(&VgName::of_device(key.device)).cloned();
-        let knows = |group: &GroupReport| Found::look(group, key).is_ok_and(|found| found.volume.is_some());
+        let knows = |group: &Arc<GroupReport>| Found::look(group, key).is_ok_and(|found| found.volume.is_some());
         let group = match remembered.filter(knows) {
             Some(group) => Some(group),
-            None => self.group_of(key.device).await?,
+            None => self.group_of(key.device).await?.map(Arc::new),
         };
         let mounts = self.host.mounts().await.map_err(|error| failure(&error))?;
         let mount = match &group {
@@ -199,14 +201,14 @@ impl Engine {
     }
 
     async fn see(&self, key: &BrickKey) -> Result<Seen, Failure> {
-        let group = self.group_of(key.device).await?;
+        let group = self.group_of(key.device).await?.map(Arc::new);
         if let Some(group) = &group {
             self.remember(group);
         }
         self.see_around(group).await
     }
 
-    async fn see_around(&self, group: Option<GroupReport>) -> Result<Seen, Failure> {
+    async fn see_around(&self, group: Option<Arc<GroupReport>>) -> Result<Seen, Failure> {
         let mounts = self.host.mounts().await.map_err(|error| failure(&error))?;
         let fstab = self.host.fstab().await.map_err(|error| failure(&error))?;
         Ok(Seen { group, mounts, fstab })
@@ -215,7 +217,7 @@ impl Engine {
     fn facts<'a>(&self, seen: &'a Seen) -> Facts<'a> {
         Facts {
             root: self.host.mount_root(),
-            group: seen.group.as_ref(),
+            group: seen.group.as_deref(),
             mounts: &seen.mounts,
             fstab: &seen.fstab,
             on_volume: None,

@@ -46,7 +46,14 @@ impl<'a> Found<'a> {
         device::ours(group, key.device)?;
         let mut found = Self { group, volume: None, pool: None };
         let (volume_name, pool_name) = (LvName::of_brick(key.brick), LvName::of_pool(key.brick));
-        for volume in &group.volumes {
+        // A group may hold hundreds of volumes, and few say anything of this brick.
+        let id = key.brick.to_string();
+        let names_it = |volume: &&LogicalVolume| {
+            volume.name == volume_name
+                || volume.name == pool_name
+                || volume.tags.iter().any(|tag| tag.as_str().contains(&id))
+        };
+        for volume in group.volumes.iter().filter(names_it) {
             let full_name = format!("{}/{}", group.name, volume.name);
             let (place, of) = match (tags::parse_brick(&volume.tags), tags::parse_pool(&volume.tags)) {
                 (Ok(Some(brick)), _) if brick.brick == key.brick => (&mut found.volume, brick.volume),

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
@@ -70,6 +71,9 @@ pub struct Attached {
     /// it heard that; it needs no second answer.
     answered: HashSet<TaskId>,
     tasks: JoinSet<Outcome>,
+    /// Cancelled when this stream ends, so that nothing is begun for it after that.
+    asked: CancellationToken,
+    _end: DropGuard,
     /// What each task does now, and the coordinator has not been told.
     doing: BTreeMap<TaskId, Progress>,
     inventories: JoinSet<Result<Inventory, HostError>>,
@@ -132,6 +136,7 @@ impl Attached {
             let kept = in_the_background(&keepsakes, |keepsakes| keepsakes.kept()).await;
             let _ = say.send(FromAgent::Kept(kept).into());
         }
+        let asked = CancellationToken::new();
         Ok(Self {
             say,
             told,
@@ -139,6 +144,8 @@ impl Attached {
             protocol: welcome.protocol,
             answered,
             tasks: JoinSet::new(),
+            _end: asked.clone().drop_guard(),
+            asked,
             doing: BTreeMap::new(),
             inventories: JoinSet::new(),
             keepsakes,
@@ -150,7 +157,8 @@ impl Attached {
         })
     }
 
-    /// Serves the stream. Tasks that are running when it ends run on; their outcomes are in the journal.
+    /// Serves the stream. Tasks that have begun when it ends run on; their outcomes are in the journal. Those that wait for
+    /// their turn are not begun.
     pub async fn serve(
         mut self,
         client: AgentsClient<Channel>,
@@ -339,8 +347,8 @@ impl Attached {
         if self.answered.remove(&task.id) {
             return;
         }
-        let executor = Arc::clone(&agent.executor);
-        self.tasks.spawn(async move { executor.carry_out(task).await });
+        let (executor, asked) = (Arc::clone(&agent.executor), self.asked.clone());
+        self.tasks.spawn(async move { executor.carry_out_while(task, asked).await });
     }
 
     /// Begins an inventory, or notes that another one is due after the running one.

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::api::{AgentApi, AgentError, AgentEvent, AgentStatus, Patience, Presence, Sight};
+use super::lean::lean;
 use crate::pki::{AgentRecord, RevokeError, Trust, Unwelcome};
 
 /// An outcome for which nobody has asked by then belongs to nobody: its operation has ended or been lost.
@@ -234,8 +235,9 @@ impl Registry {
             FromAgent::Inventory(inventory) => {
                 let now = self.trust.clock().now();
                 let ailing = inventory.ailing.clone();
+                let inventory = lean(*inventory);
                 let before = self.with(node, |state| {
-                    let before = state.inventory.replace((Arc::from(inventory), now));
+                    let before = state.inventory.replace((Arc::new(inventory), now));
                     let old: Vec<TaskId> = state
                         .unclaimed
                         .iter()

@@ -30,11 +30,6 @@ pub async fn ask(context: &Context, run: &Run, cluster: ClusterId, wanted: Wante
 }
 
 pub async fn ask_as(context: &Context, asker: &Asker, cluster: ClusterId, wanted: Wanted) -> Result<Done, StepError> {
-    // What is left to heal is read from the bricks, past glusterd and its lock.
-    let _turn = match &wanted {
-        Wanted::HealSeen(_) => None,
-        _ => Some(context.gluster_turn(cluster).await),
-    };
     await_able(context, cluster).await;
     let mut last = None;
     let nodes: Vec<NodeId> = context.state.read().nodes_of(cluster).map(|node| node.id).collect();
@@ -42,6 +37,11 @@ pub async fn ask_as(context: &Context, asker: &Asker, cluster: ClusterId, wanted
         if !is_able(context, node) {
             continue;
         }
+        // What is left to heal is read from the bricks, past glusterd and its lock.
+        let _turn = match &wanted {
+            Wanted::HealSeen(_) => None,
+            _ => Some(context.gluster_turn(cluster, Some(node)).await),
+        };
         match context.ask_as(asker, node, wanted.clone(), Wait::NotAtAll).await {
             Ok(done) => return Ok(done),
             Err(error) if is_about_the_host(&error) => last = Some(error),

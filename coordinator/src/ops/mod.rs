@@ -32,6 +32,7 @@ mod disk_wipe;
 mod drive;
 mod explain;
 mod gluster;
+mod gluster_turns;
 mod gluster_watch;
 mod ledger;
 mod lost;

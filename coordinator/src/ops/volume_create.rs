@@ -9,7 +9,7 @@ use bricklayer_proto::ids::{BrickId, ClusterId, OperationId, VolumeId};
 use bricklayer_proto::names::{OptionKey, OptionValue, VolumeName};
 use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::space::Provisioning;
-use bricklayer_proto::task::{Layout, VolumeSpec, Wanted};
+use bricklayer_proto::task::{Layout, Report, VolumeSpec, Wanted};
 
 use super::bricks::{MakeBrick, SyncBrick};
 use super::candidates::pool;
@@ -268,7 +268,7 @@ impl TellGluster {
             .map(|brick| gluster::address(&topology, brick, run.brick_path(brick.id)?))
             .collect::<Result<Vec<_>, _>>()?;
         let options = options_of(&self.volume)?;
-        Ok(VolumeSpec { key: self.volume.key(), layout: self.volume.layout, bricks, options })
+        Ok(VolumeSpec { key: self.volume.key(), layout: self.volume.layout, bricks, options, start: true })
     }
 }
 
@@ -292,7 +292,10 @@ impl Step for TellGluster {
 
     async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
         let spec = self.spec(context, run)?;
-        gluster::ask(context, run, self.volume.cluster, Wanted::Volume(spec)).await?;
+        let done = gluster::ask(context, run, self.volume.cluster, Wanted::Volume(spec)).await?;
+        if done.report == Report::VolumeRuns {
+            run.learn_started();
+        }
         Ok(())
     }
 
@@ -313,6 +316,10 @@ impl Step for StartVolume {
     }
 
     async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        // The agent that created it has started it as well, if it is not an older one.
+        if run.is_started() {
+            return Ok(());
+        }
         gluster::ask(context, run, self.volume.cluster, Wanted::VolumeStarted(self.volume.key())).await?;
         Ok(())
     }

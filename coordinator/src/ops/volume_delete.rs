@@ -186,7 +186,7 @@ impl SeeForgotten {
                     return Ok(true);
                 };
                 tracing::warn!(volume.name = %key.name, "{}: it has come back with its host, and is deleted again.", self.name);
-                let _turn = context.gluster_turn(self.volume.cluster).await;
+                let _turn = context.gluster_turn(self.volume.cluster, None).await;
                 ask(Wanted::VolumeStopped(key.clone())).await?;
                 ask(Wanted::VolumeGone(key.clone())).await?;
                 Ok::<_, AgentError>(false)

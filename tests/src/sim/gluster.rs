@@ -9,6 +9,7 @@ use bricklayer_agent::host::{GlusterVolume, HostError};
 use bricklayer_proto::inventory::PeerSeen;
 use bricklayer_proto::names::{HostName, OptionKey, OptionValue, SnapshotName, VolumeName};
 use bricklayer_proto::task::{BrickAddress, Layout};
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::disk::failed;
 use super::machine::Source;
@@ -26,6 +27,9 @@ pub(super) struct Gluster {
     online: BTreeSet<(HostKey, BrickAddress)>,
     /// Volumes on which a writing command is under way.
     busy: BTreeSet<VolumeName>,
+    /// The paths of all bricks that ever were in a volume: what is not near one of them need not be compared with
+    /// thousands.
+    ever: BTreeSet<Utf8PathBuf>,
     /// How many files the next movement of data leaves where they are.
     pub(super) next_failures: u64,
 }
@@ -119,6 +123,16 @@ impl Gluster {
 
     pub fn unlock_volume(&mut self, name: &VolumeName) {
         self.busy.remove(name);
+    }
+
+    pub(super) fn note_bricks(&mut self, bricks: &[BrickAddress]) {
+        self.ever.extend(bricks.iter().map(|brick| brick.path.as_path().to_owned()));
+    }
+
+    /// Whether a brick ever lay there, above or below.
+    fn was_ever_near(&self, path: &Utf8Path) -> bool {
+        let below = self.ever.range(path.to_owned()..).next().is_some_and(|next| next.starts_with(path));
+        below || path.ancestors().any(|above| self.ever.contains(above))
     }
 
     pub fn brick_is_online(&self, key: HostKey, brick: &BrickAddress) -> bool {
@@ -399,12 +413,10 @@ impl World {
         let BrickAddress { host: name, path } = brick;
         let overlaps = |used: &BrickAddress| {
             let (used_path, path) = (used.path.as_path(), path.as_path());
-            // Compared as texts first: thousands of bricks are none of this one.
-            (used_path.as_str().starts_with(path.as_str()) || path.as_str().starts_with(used_path.as_str()))
-                && self.resolve(&used.host) == Some(host)
-                && (used_path.starts_with(path) || path.starts_with(used_path))
+            (used_path.starts_with(path) || path.starts_with(used_path)) && self.resolve(&used.host) == Some(host)
         };
-        if pool.volumes.values().flat_map(|volume| &volume.bricks).any(overlaps) {
+        let near = self.gluster.was_ever_near(path.as_path());
+        if near && pool.volumes.values().flat_map(|volume| &volume.bricks).any(overlaps) {
             return Err(format!(
                 "Brick: {name}:{path} not available. Brick may be containing or be contained by an existing brick."
             ));
@@ -442,6 +454,7 @@ impl World {
     }
 
     pub(super) fn mark_bricks(&mut self, bricks: &[BrickAddress], uuid: &str) {
+        self.gluster.note_bricks(bricks);
         for brick in bricks {
             let Some(host) = self.resolve(&brick.host) else { continue };
             let path = brick.path.as_path();

@@ -2,7 +2,7 @@
 
 use bricklayer_agent::host::{BlockDevice, BlockKind, GroupReport, HostView, Mount};
 use bricklayer_proto::inventory::{LogicalVolume, LvKind, PhysicalVolume, PvExtent};
-use bricklayer_proto::names::{DevicePath, LvName, PvUuid};
+use bricklayer_proto::names::{DevicePath, LvName, PvUuid, VgName};
 use bricklayer_proto::size::{ByteSize, Extents};
 use bricklayer_proto::space;
 
@@ -62,6 +62,9 @@ impl Machine {
     /// sda is 8:0, sda1 8:1, sdb 8:16 and so on.
     fn block_minor(&self, path: &DevicePath) -> u32 {
         for (index, disk) in (0u32..).zip(&self.disks) {
+            if !path.as_str().starts_with(disk.path.as_str()) {
+                continue;
+            }
             for (part, minor) in (1usize..16).zip(1u32..) {
                 if *path == partition(&disk.path, part) {
                     return index * 16 + minor;
@@ -72,6 +75,11 @@ impl Machine {
             }
         }
         u32::MAX
+    }
+
+    pub fn report_of(&self, group: &VgName) -> Option<GroupReport> {
+        let holds = |disk: &&SimDisk| matches!(&disk.content, Content::PhysicalVolume { group: Some(found), .. } if found.name == *group);
+        self.report(self.disks.iter().find(holds)?)
     }
 
     pub fn report(&self, disk: &SimDisk) -> Option<GroupReport> {

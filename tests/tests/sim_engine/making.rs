@@ -2,7 +2,7 @@
 
 use bricklayer_proto::names::LvName;
 use bricklayer_proto::size::{ByteSize, ExtentSize, MIB};
-use bricklayer_proto::task::{FailureKind, Report, Wanted};
+use bricklayer_proto::task::{FailureKind, Layout, Report, VolumeSpec, Wanted};
 use bricklayer_tests::rig::{self, Rig, Scenario};
 use bricklayer_tests::sim::lvm::Group;
 use bricklayer_tests::sim::{At, Call, Fault, SimDisk};
@@ -125,6 +125,23 @@ async fn a_volume_failed_anywhere_is_made_and_started_by_a_repeat() {
     let asked = vec![rig::volume(3), (0, Wanted::VolumeStarted(rig::volume_key()))];
     let scenario = Scenario { hosts: 3, before, asked: asked.clone(), then: None, except: MARKED };
     scenario.fail_everywhere(&asked).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_that_is_to_run_at_once_is_made_and_started_by_a_repeat_wherever_it_failed() {
+    let mut before = rig::peers(3);
+    before.extend((0..3).flat_map(|host| [rig::device(host), rig::brick(host, 3)]));
+    let spec = VolumeSpec { start: true, ..rig::volume_spec(3, 1, Layout::Replicate { replica: 3 }) };
+    let asked = vec![(0, Wanted::Volume(spec))];
+    let scenario = Scenario { hosts: 3, before: before.clone(), asked: asked.clone(), then: None, except: MARKED };
+    scenario.fail_everywhere(&asked).await;
+
+    let rig = Rig::new(3);
+    rig.ask_all(&before, &"before").await;
+    let made = rig.ask(&asked[0]).await.unwrap();
+    assert_eq!((made.changed, made.report), (true, Report::VolumeRuns));
+    let again = rig.ask(&asked[0]).await.unwrap();
+    assert_eq!(again.report, Report::VolumeRuns);
 }
 
 #[tokio::test(start_paused = true)]

@@ -59,8 +59,7 @@ impl Host for SimHost {
         let group = group.clone();
         self.fact(Call::Group, group.to_string(), move |world, key| {
             let machine = world.machine(key);
-            let mut reports = machine.disks.iter().filter_map(|disk| machine.report(disk));
-            Ok(reports.find(|report| report.name == group))
+            Ok(machine.report_of(&group))
         })
         .await
     }
