@@ -75,7 +75,7 @@ fn every_history_comes_to_rest_with_records_hosts_and_clients_at_one() {
 
 #[test]
 fn a_seed_plays_the_same_history_twice() {
-    for seed in [1, 2, 3] {
+    for seed in 1..=20 {
         let (once, again) = (play(seed, None).unwrap(), play(seed, None).unwrap());
         assert_eq!(once, again, "seed {seed}");
     }
@@ -99,7 +99,20 @@ const SOON: u64 = 500;
 
 fn is_found(planted: Planted) {
     let (played, broken) = play_all(1..SOON, None, Some(planted));
-    assert!(broken.is_some(), "{planted:?} was not found in {played} histories");
+    let Some(broken) = broken else { panic!("{planted:?} was not found in {played} histories") };
+    // It was the planted fault that was found, and no other.
+    if let Err(other) = play(broken.seed, None) {
+        panic!("without {planted:?}, too:\n{other}");
+    }
+}
+
+#[test]
+fn a_panic_of_a_history_itself_is_told_with_its_seed() {
+    let broken = play(7, Some(Planted::Panic)).unwrap_err();
+    assert_eq!(broken.seed, 7);
+    let [wrong] = &broken.wrong[..] else { panic!("{:?}", broken.wrong) };
+    assert!(wrong.contains("the history panicked") && wrong.contains("planted in the history itself"), "{wrong}");
+    assert!(!broken.told.history.is_empty());
 }
 
 #[test]

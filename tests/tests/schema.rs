@@ -1,16 +1,23 @@
 //! Stores of every schema that ever was are read by today's programs. A schema that changes gets a fixture of the one
-//! before it: `RECORD_SCHEMA=1 cargo test -p bricklayer-tests --test schema record` writes one of today's.
+//! before it: `RECORD_SCHEMA=1 cargo test -p bricklayer-tests --test schema -- --ignored record` writes one of today's.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use bricklayer_agent::journal::{self, Journal};
+use bricklayer_api::heketi::VolumeCreateRequest;
+use bricklayer_api::v1::{PlacementPolicy, ProtectRequest, ZonePolicy};
+use bricklayer_coordinator::placement::ZoneRule;
 use bricklayer_coordinator::state::{SCHEMA, State};
 use bricklayer_proto::size::ByteSize;
 use bricklayer_store::{Schema, Store};
 use bricklayer_tests::cluster::Cluster;
-use bricklayer_tests::story::{create, delete, replicated};
+use bricklayer_tests::story::{create, delete, done, replicated};
+
+/// How long the deleted volume of the fixture is kept.
+const KEPT_HOURS: i64 = 168;
 
 fn fixture(program: &str, version: u32) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/store/{program}-{version}.jsonl"))
@@ -32,11 +39,29 @@ fn a_coordinators_store_of_each_schema_is_read_whole() {
         let topology = state.read();
         assert_eq!(topology.nodes.size(), 3, "schema {version}");
         assert_eq!(topology.devices.size(), 3, "schema {version}");
-        let volumes: Vec<_> = topology.volumes.values().collect();
-        assert_eq!(volumes.len(), 1, "schema {version}");
-        assert_eq!(volumes[0].bricks.len(), 3, "schema {version}");
-        assert!(volumes[0].bricks.iter().all(|brick| brick.path.is_some()), "schema {version}");
+        for volume in topology.volumes.values() {
+            assert_eq!(volume.bricks.len(), 3, "schema {version}");
+            assert!(volume.bricks.iter().all(|brick| brick.path.is_some()), "schema {version}");
+        }
         assert!(topology.operations.size() >= 9 && topology.unfinished.is_empty(), "schema {version}");
+        let protected: Vec<_> = topology.volumes.values().filter(|volume| volume.protected).collect();
+        let trashed: Vec<_> = topology.volumes.values().filter_map(|volume| volume.trash).collect();
+        match version {
+            1 => {
+                assert_eq!((topology.volumes.size(), protected.len(), trashed.len()), (1, 0, 0));
+                assert!(topology.policies.is_empty());
+            }
+            // What schema 2 came for.
+            _ => {
+                assert_eq!((topology.volumes.size(), protected.len(), trashed.len()), (2, 1, 1), "schema {version}");
+                assert_eq!(protected[0].name.as_str(), "dear", "schema {version}");
+                assert_eq!(trashed[0].until.duration_since(trashed[0].since).as_hours(), KEPT_HOURS);
+                let policies = &topology.policies;
+                let here = policies.clusters.values().next().expect("the cluster says something of its own");
+                assert_eq!(policies.installation.most_per_zone.map(NonZeroU32::get), Some(2), "schema {version}");
+                assert_eq!(here.zones, Some(ZoneRule::Strict), "schema {version}");
+            }
+        }
     }
 }
 
@@ -77,8 +102,17 @@ async fn record() {
     cluster.load_topology().await.unwrap();
     let client = cluster.client().unwrap();
     let gone = create(&client, &replicated(1, 3)).await.unwrap();
-    create(&client, &replicated(2, 3)).await.unwrap();
+    let dear = create(&client, &VolumeCreateRequest { name: "dear".to_owned(), ..replicated(2, 3) }).await.unwrap();
+    let old = create(&client, &replicated(2, 3)).await.unwrap();
     delete(&client, gone.id).await.unwrap();
+    let accepted = client.volume_protect(dear.id, ProtectRequest { protected: true }).await.unwrap();
+    done(&client, accepted).await.unwrap();
+    let accepted = client.volume_delete_keeping(old.id, Some(&format!("{KEPT_HOURS}h"))).await.unwrap();
+    done(&client, accepted).await.unwrap();
+    let policy = PlacementPolicy { most_bricks_per_zone: Some(2), ..PlacementPolicy::default() };
+    client.policy_set(&policy).await.unwrap();
+    let policy = PlacementPolicy { zones: Some(ZonePolicy::Strict), ..PlacementPolicy::default() };
+    client.cluster_policy_set(dear.cluster, &policy).await.unwrap();
     cluster.installation.stop_coordinator().await;
     cluster.agent("gfs1").stop().await;
     let store = cluster.installation.data_dir().join("store");

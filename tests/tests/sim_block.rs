@@ -231,6 +231,23 @@ async fn a_create_that_fails_in_gluster_block_leaves_nothing_the_hosting_volume_
 }
 
 #[tokio::test]
+async fn a_create_whose_new_hosting_volume_does_not_start_is_taken_back_and_not_stuck() {
+    let cluster = three().await;
+    let client = cluster.client().unwrap();
+    let empty = cluster.footprints();
+    for host in cluster.hosts() {
+        host.faults().inject(At::Every(Call::VolumeStart), Fault::Before);
+    }
+    let failed = block(&client, &wish("blk", 5)).await.unwrap_err().to_string();
+    assert!(failed.contains("gluster_volume_start failed"), "{failed}");
+    let operations = client.operations().await.unwrap().operations;
+    assert!(operations.iter().all(|operation| operation.state.is_final()), "{operations:?}");
+    assert_eq!(cluster.footprints(), empty);
+    cluster.until_ledger_is_lvms().await.unwrap();
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
 async fn what_gluster_block_did_without_saying_so_is_found_done() {
     let cluster = three_by_hand().await;
     let client = cluster.client().unwrap();

@@ -6,14 +6,16 @@
 use bricklayer_agent::host::Host;
 use bricklayer_api::client::Client;
 use bricklayer_api::heketi::{
-    BrickEvictRequest, DeviceDeleteRequest, Disperse, DurabilityRequest, StateRequest, VolumeCloneRequest,
-    VolumeCreateRequest, VolumeExpandRequest, VolumeInfo,
+    BrickEvictRequest, DeviceAddRequest, DeviceDeleteRequest, Disperse, DurabilityRequest, StateRequest,
+    VolumeCloneRequest, VolumeCreateRequest, VolumeExpandRequest, VolumeInfo,
 };
 use bricklayer_api::v1::{AgentState, BrickReplaceRequest, DeviceLostRequest, NodeLostRequest};
 use bricklayer_proto::ids::{DeviceId, NodeId, VolumeId};
+use bricklayer_proto::inventory::Inventory;
+use bricklayer_proto::names::DevicePath;
 use bricklayer_proto::size::ByteSize;
 use bricklayer_tests::cluster::{Cluster, until};
-use bricklayer_tests::sim::{At, Call, Fault};
+use bricklayer_tests::sim::{At, Call, Fault, SimDisk};
 use bricklayer_tests::story::{create, delete, done, replicated};
 
 async fn cluster(hosts: usize, gib: u64) -> Cluster {
@@ -397,6 +399,37 @@ async fn a_node_that_is_lost_for_ever_is_emptied_without_it_and_leaves_the_recor
     let accepted = client.node_delete(lost.node).await.unwrap();
     done(&client, accepted).await.unwrap();
     delete(&client, volume.id).await.unwrap();
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
+async fn an_empty_node_that_is_lost_gives_up_its_devices_and_whatever_was_begun_on_it() {
+    let mut cluster = cluster(3, 16).await;
+    let client = cluster.client().unwrap();
+    let (node, device) = hardware(&client, 3).await;
+    let host = cluster.host("gfs3").clone();
+    let disk = "/dev/sdc".parse::<DevicePath>().unwrap();
+    host.plug(SimDisk::new(&disk, ByteSize::from_gib(16).unwrap()));
+    let has_it = |seen: &Inventory| seen.disks.iter().any(|seen| seen.path == disk);
+    cluster.installation.until_seen(host.name(), "the disk is there", has_it).await.unwrap();
+    host.faults().inject(At::Next(Call::CreateGroup), Fault::HangsAfter);
+    let request = DeviceAddRequest { name: disk.to_string(), node: node.to_string(), ..DeviceAddRequest::default() };
+    let adding = client.device_add(&request).await.unwrap();
+    host.faults().until_one_hangs().await;
+    cluster.power_cut("gfs3").await;
+    let confirm = NodeLostRequest { confirm: "gfs3".to_owned() };
+    until("the node can be declared lost", async || Ok(client.node_lost(node, &confirm).await.is_ok())).await.unwrap();
+    done(&client, adding).await.unwrap_err();
+
+    let request = StateRequest { state: "failed".into(), ..StateRequest::default() };
+    let accepted = client.node_set_state(node, &request).await.unwrap();
+    done(&client, accepted).await.unwrap();
+    let accepted = client.device_delete(device, DeviceDeleteRequest::default()).await.unwrap();
+    done(&client, accepted).await.unwrap();
+    let accepted = client.node_delete(node).await.unwrap();
+    done(&client, accepted).await.unwrap();
+    let operations = client.operations().await.unwrap().operations;
+    assert!(operations.iter().all(|operation| operation.state.is_final()), "{operations:?}");
     nothing_was_violated(&cluster);
 }
 

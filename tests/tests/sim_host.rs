@@ -117,7 +117,9 @@ async fn a_disk_that_carries_or_holds_anything_becomes_no_group() {
     host.plug(disk("h").multipath_member("mpatha"));
     host.plug(disk("i"));
     host.mount_foreign(&parsed("/dev/sdi"), "ext4", "/data");
-    for letter in ["c", "d", "e", "f", "g", "h", "i"] {
+    host.plug(disk("j"));
+    host.swap_on(&parsed("/dev/sdj"));
+    for letter in ["c", "d", "e", "f", "g", "h", "i", "j"] {
         let made = host.create_group(&parsed(&format!("/dev/sd{letter}")), &vg, ONE, &[]).await;
         assert!(made.is_err(), "/dev/sd{letter}");
     }

@@ -45,15 +45,20 @@ async fn findings(client: &Client, code: &str) -> Vec<Finding> {
     found.into_iter().filter(|finding| finding.code == code).collect()
 }
 
-/// Waits until every pool has at least so much.
-async fn until_pools_have(client: &Client, least: ByteSize) {
-    until(&format!("all pools have {least}"), async || {
+/// Waits until it holds of all three pools of a volume.
+async fn until_three_pools(client: &Client, what: &str, holds: impl Fn(&Pool) -> bool) {
+    until(what, async || {
         let pools = client.pools().await?.pools;
-        anyhow::ensure!(!pools.is_empty() && pools.iter().all(|pool| pool.size_bytes >= least.bytes()), "{pools:?}");
+        anyhow::ensure!(pools.len() == 3 && pools.iter().all(&holds), "{pools:?}");
         Ok(true)
     })
     .await
     .unwrap();
+}
+
+/// Waits until every pool has at least so much.
+async fn until_pools_have(client: &Client, least: ByteSize) {
+    until_three_pools(client, &format!("all pools have {least}"), |pool| pool.size_bytes >= least.bytes()).await;
 }
 
 async fn until_all_is_done(client: &Client) {
@@ -71,11 +76,10 @@ async fn a_pool_that_snapshots_fill_is_extended_before_it_is_full_and_every_byte
     let volume = create(&client, &replicated(2, 3)).await.unwrap();
     write(&cluster, &volume, 0, 1900).unwrap();
     // It cannot overflow: nobody is told, nothing is extended.
-    until("the fill is seen", async || Ok(pools(&client).await.iter().all(|pool| pool.data_percent > Some(90.0))))
-        .await
-        .unwrap();
+    until_three_pools(&client, "the fill is seen", |pool| pool.data_percent > Some(90.0)).await;
     assert_eq!(findings(&client, "pool-fills-up").await, Vec::new());
-    assert!(pools(&client).await.iter().all(|pool| pool.size_bytes == mib(2048).bytes()));
+    let left: Vec<u64> = pools(&client).await.iter().map(|pool| pool.size_bytes).collect();
+    assert_eq!(left, [mib(2048).bytes(); 3]);
 
     cluster.host("gfs1").snapshot_by_hand("monday", &volume.name.parse().unwrap());
     // In more than one step: until there is room again below the mark.
@@ -112,11 +116,7 @@ async fn metadata_that_fills_up_is_doubled() {
         let host = cluster.hosts().find(|host| host.footprint().view.fstab.contains(&brick.id.to_string())).unwrap();
         host.use_pool_metadata(&group, &pool, 5 * MIB);
     }
-    until("metadata has twice as much", async || {
-        Ok(client.pools().await?.pools.iter().all(|pool| pool.metadata_bytes == 16 * MIB))
-    })
-    .await
-    .unwrap();
+    until_three_pools(&client, "metadata has twice as much", |pool| pool.metadata_bytes == 16 * MIB).await;
     until_all_is_done(&client).await;
     cluster.until_ledger_is_lvms().await.unwrap();
     assert_eq!(findings(&client, "pool-metadata-fills-up").await, Vec::new());
@@ -219,5 +219,6 @@ async fn an_extension_takes_nothing_that_is_to_stay_free() {
     })
     .await
     .unwrap();
-    assert!(pools(&client).await.iter().all(|pool| pool.size_bytes == mib(8192).bytes()));
+    let left: Vec<u64> = pools(&client).await.iter().map(|pool| pool.size_bytes).collect();
+    assert_eq!(left, [mib(8192).bytes(); 3]);
 }

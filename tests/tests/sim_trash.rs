@@ -101,7 +101,8 @@ async fn what_somebody_started_by_hand_does_not_go_by_itself() {
     // Started already: taking it out finds that done.
     cluster.host("gfs1").start_volume_by_hand(&volume.name.parse().unwrap());
     done(&client, client.volume_undelete(volume.id).await.unwrap()).await.unwrap();
-    keep(&client, volume.id, "1s").await;
+    // Long enough to be started before it is over.
+    keep(&client, volume.id, "5s").await;
     cluster.host("gfs1").start_volume_by_hand(&volume.name.parse().unwrap());
     let over = kept(&client).await.first().map(|one| one.until).unwrap();
     until("its time is over", async || Ok(client.doctor().await?.at > over)).await.unwrap();

@@ -16,7 +16,7 @@ use super::{Choices, Facts, Finding, MOST_BRICKS, Takeover};
 use crate::model::{Adopt, Brick, Device, DiskIdentity, Node, Snapshot, Volume};
 use crate::placement::TagMatch;
 use crate::rebuild::durability;
-pub use bricks::is_mounted_by_glusterd;
+pub use bricks::is_where_glusterd_mounts;
 
 /// What is to be written down, and every difference.
 #[must_use]
@@ -226,7 +226,7 @@ impl Scene<'_> {
             return None;
         };
         // heketi left a clone with the options of its source, the id among them.
-        let is_clone = claim.bricks.iter().any(|brick| is_mounted_by_glusterd(&brick.path));
+        let is_clone = claim.bricks.iter().any(|brick| is_where_glusterd_mounts(&brick.path));
         for option in [VOLUME_ID_OPTION, HEKETI_ID_OPTION] {
             if is_clone && option == HEKETI_ID_OPTION {
                 continue;

@@ -84,10 +84,13 @@ pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, own: &OwnHost, t
     });
     gauges.each("bricklayer_trash_volumes", "Deleted volumes that are kept for a while.", kept)?;
     ledgers(gauges, operations)?;
-    let survivable = operations.node_loss_is_survivable(MOST_LOOKS).into_iter();
-    let survivable = survivable.map(|(cluster, yes)| ([("cluster", cluster.to_string())], u64::from(yes)));
+    let losses = operations.survivable_losses(MOST_LOOKS);
+    let survivable = losses.iter().map(|(cluster, node, _)| ([("cluster", cluster.to_string())], u64::from(*node)));
     let help = "Whether any one node can be lost and its bricks placed again, as far as they have copies.";
     gauges.each("bricklayer_node_loss_survivable", help, survivable)?;
+    let survivable = losses.iter().map(|(cluster, _, zone)| ([("cluster", cluster.to_string())], u64::from(*zone)));
+    let help = "Whether any one zone can be lost with all its nodes, and no set with copies loses data or stays short of bricks.";
+    gauges.each("bricklayer_zone_loss_survivable", help, survivable)?;
     pools(gauges, operations)
 }
 

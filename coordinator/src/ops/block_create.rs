@@ -15,11 +15,11 @@ use bricklayer_proto::names::{BlockName, HostName};
 use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::task::{Layout, VolumeKey, Wanted};
 
-use super::Rejected;
 use super::block_hosts::{self, NotServed};
 use super::context::{Asker, Context, Run};
 use super::step::{Stage, Step, StepError};
 use super::volume_create::{self, VolumeWish};
+use super::{Rejected, gluster};
 use crate::model::{
     BlockAccess, BlockCreate, BlockVolume, Durability, Operation, Plan, Resource, Snapshot, Topology, Volume, most_gib,
 };
@@ -219,7 +219,8 @@ fn hosting_volume(
 
 pub fn stages(context: &Context, operation: OperationId, plan: &BlockCreate) -> Vec<Stage> {
     let hosting = plan.hosting.iter().flat_map(|volume| volume_create::stages(context, operation, volume));
-    hosting.chain([Stage::one(CreateBlock { block: plan.block.clone() })]).collect()
+    let create = CreateBlock { block: plan.block.clone(), hosting_is_new: plan.hosting.is_some() };
+    hosting.chain([Stage::one(create)]).collect()
 }
 
 pub fn finish(change: &mut Change, run: &Run, plan: &BlockCreate) -> Result<Option<Resource>, StepError> {
@@ -242,6 +243,8 @@ pub fn undone(change: &mut Change, plan: &BlockCreate) {
 
 struct CreateBlock {
     block: BlockVolume,
+    /// The volume that hosts it is made by the same operation.
+    hosting_is_new: bool,
 }
 
 #[async_trait]
@@ -266,6 +269,15 @@ impl Step for CreateBlock {
     }
 
     async fn undo(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        // `gluster-block` says nothing of a volume that does not run. A new one that could not be started has nothing in it,
+        // and goes next.
+        if self.hosting_is_new {
+            let key = self.block.hosting.clone();
+            let hosting = gluster::seen(context, &run.asker(), self.block.cluster, key).await?;
+            if !hosting.is_some_and(|hosting| hosting.started) {
+                return Ok(());
+            }
+        }
         let wanted = Wanted::BlockGone(self.block.key());
         block_hosts::ask(context, &run.asker(), self.block.cluster, wanted).await?;
         Ok(())

@@ -90,10 +90,19 @@ pub async fn unless_lost(
     device: DeviceId,
     work: impl Future<Output = Result<(), StepError>>,
 ) -> Result<(), StepError> {
+    unless(context, |topology| topology.is_lost(device), work).await
+}
+
+/// The same by another word for what is lost.
+pub async fn unless(
+    context: &Context,
+    is_lost: impl Fn(&Topology) -> bool,
+    work: impl Future<Output = Result<(), StepError>>,
+) -> Result<(), StepError> {
     tokio::select! {
         biased;
-        () = context.state.until(|topology| topology.is_lost(device).then_some(())) => {
-            tracing::warn!(device.id = %device, "Nothing is done there: its host or its disk was declared lost.");
+        () = context.state.until(|topology| is_lost(topology).then_some(())) => {
+            tracing::warn!("Nothing is done on a host or a disk that was declared lost.");
             Ok(())
         }
         result = work => result,

@@ -23,6 +23,7 @@ use super::trash::TrashPolicy;
 use crate::agents::{AgentApi, AgentError, Patience, Presence};
 use crate::exports;
 use crate::model::{Operation, Topology};
+use crate::pki::Clock;
 use crate::placement::{self, Terms};
 use crate::pools::extension::PoolPolicy;
 use crate::state::State;
@@ -44,6 +45,8 @@ pub struct Context {
     /// This start of the coordinator; agents refuse tasks of an earlier one.
     pub epoch: u64,
     pub policy: Policy,
+    /// By which the time of what lies in the trash is over.
+    pub clock: Clock,
     pub unknown_node: Option<Arc<dyn UnknownNode>>,
     pub progress: ProgressBoard,
     /// Held by each brick that moves while devices are emptied: [`Policy::moves_at_once`].
@@ -161,6 +164,7 @@ impl Context {
             epoch,
             moves: Semaphore::new(policy.moves_at_once),
             policy,
+            clock: Clock::system(),
             unknown_node: None,
             progress: ProgressBoard::default(),
             exports: exports::Status::default(),
@@ -179,6 +183,12 @@ impl Context {
         self
     }
 
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
     /// What holds for bricks in a cluster, as far as their volume says nothing else.
     #[must_use]
     pub fn terms(&self, topology: &Topology, cluster: ClusterId) -> Terms {
@@ -191,7 +201,7 @@ impl Context {
         let state = Arc::new(self.state.rehearsal());
         let pools = Arc::clone(&self.pools);
         let context = Self::new(state, Arc::clone(&self.agents), self.installation, self.epoch);
-        Self { pools, ..context.with_policy(self.policy.clone()) }
+        Self { pools, ..context.with_policy(self.policy.clone()).with_clock(self.clock.clone()) }
     }
 
     /// Before what is stuck is tried again; a person may cut it short.

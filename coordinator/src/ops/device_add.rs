@@ -9,6 +9,7 @@ use bricklayer_proto::task::{DeviceSpec, Report, Wanted};
 use jiff::Timestamp;
 
 use super::Rejected;
+use super::bricks::unless;
 use super::context::{Context, Run, Wait};
 use super::step::{Stage, Step, StepError};
 use crate::model::{AdminState, Device, DeviceAdd, DiskIdentity, Operation, Plan, Resource, Tags, Topology};
@@ -136,9 +137,14 @@ impl Step for MakeGroup {
 
     /// Finds nothing where the disk was refused: the group is sought by this operation's own new id.
     async fn undo(&self, context: &Context, run: &Run) -> Result<(), StepError> {
-        let device = self.spec.device;
-        context.ask(run, self.spec.node, Wanted::DeviceCondemned { device }, Wait::ForEver).await?;
-        context.ask(run, self.spec.node, Wanted::DeviceGone { device }, Wait::ForEver).await?;
-        Ok(())
+        let (node, device) = (self.spec.node, self.spec.device);
+        let remove = async {
+            context.ask(run, node, Wanted::DeviceCondemned { device }, Wait::ForEver).await?;
+            context.ask(run, node, Wanted::DeviceGone { device }, Wait::ForEver).await?;
+            Ok(())
+        };
+        // The device has no record yet by which it could be said to be lost; its host has.
+        let is_lost = |topology: &Topology| topology.nodes.get(&node).is_none_or(|node| node.lost);
+        unless(context, is_lost, remove).await
     }
 }

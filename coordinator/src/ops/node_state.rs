@@ -1,10 +1,12 @@
 //! Whether a node is used for new bricks, and whether it is used at all: to remove it is to empty all its devices.
 
+use std::sync::Arc;
+
 use bricklayer_proto::ids::{DeviceId, NodeId};
 
 use super::context::Context;
 use super::{Begun, Rejected, device_remove, drive};
-use crate::model::{AdminState, Node, NodeState, Operation, Plan};
+use crate::model::{AdminState, Device, Node, NodeState, Operation, Plan};
 use crate::state::Change;
 
 pub async fn set(context: &Context, id: NodeId, wanted: AdminState, heal_check: bool) -> Result<Begun, Rejected> {
@@ -12,10 +14,13 @@ pub async fn set(context: &Context, id: NodeId, wanted: AdminState, heal_check: 
         .state
         .change(|change| {
             let node = Node::clone(change.nodes.get(&id).ok_or(Rejected::NotFound)?);
-            let holds_bricks = change.devices_of(id).any(|device| change.brick_spaces(device.id).next().is_some());
+            let is_left = |device: &Arc<Device>| {
+                device.state != AdminState::Failed || change.brick_spaces(device.id).next().is_some()
+            };
+            let something_is_left = change.devices_of(id).any(is_left);
             match (node.state, wanted) {
-                // What a lost node has left behind still has to be made anew elsewhere.
-                (AdminState::Failed, AdminState::Failed) if holds_bricks => {
+                // What a lost node has left behind still has to be made anew elsewhere, and its devices given up.
+                (AdminState::Failed, AdminState::Failed) if something_is_left => {
                     return empty(context, change, id, heal_check);
                 }
                 (from, to) if from == to => {}

@@ -54,11 +54,15 @@ impl PoolView {
 pub struct PoolHistories(Mutex<BTreeMap<(DeviceId, LvName), History>>);
 
 impl PoolHistories {
-    /// `pools`: all of these devices'.
-    fn take(&self, devices: &BTreeSet<DeviceId>, pools: &[PoolSeen], at: Timestamp) {
+    /// `pools`: all of this node's.
+    fn take(&self, topology: &Topology, node: NodeId, pools: &[PoolSeen], at: Timestamp) {
         let mut histories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let followed: BTreeSet<_> = pools.iter().filter(|pool| pool.can_overflow()).map(key).collect();
-        histories.retain(|key, _| !devices.contains(&key.0) || followed.contains(key));
+        // Those of devices that are gone go with any report.
+        histories.retain(|key, _| match topology.devices.get(&key.0) {
+            Some(device) => device.node != node || followed.contains(key),
+            None => false,
+        });
         for pool in pools.iter().filter(|pool| pool.can_overflow()) {
             histories.entry(key(pool)).or_default().take(at, pool);
         }
@@ -254,8 +258,7 @@ async fn look(operations: &Operations, node: NodeId) {
     let (context, topology) = (&operations.context, operations.topology());
     let Some((_, at)) = context.agents.inventory(node) else { return };
     let pools = reported(context, &topology, node);
-    let devices: BTreeSet<DeviceId> = topology.devices_of(node).map(|device| device.id).collect();
-    context.pool_histories.take(&devices, &pools, at);
+    context.pool_histories.take(&topology, node, &pools, at);
     let filling: Vec<&PoolSeen> =
         pools.iter().filter(|pool| pool.data_level() > 0 || pool.metadata_level() > 0).collect();
     if filling.is_empty() {

@@ -108,7 +108,7 @@ pub enum Rejected {
     PlanIsStale { moved: Vec<String> },
     #[error(
         "this request cannot be planned and kept, and was not carried out\nPlans are for creating and expanding volumes, for \
-         moving bricks, and for removing devices and nodes. Of all else `--dry-run` shows what it would do."
+         moving bricks, for removing devices and nodes, and for wipes. Of all else `--dry-run` shows what it would do."
     )]
     CannotBeKept,
     #[error(

@@ -79,7 +79,7 @@ pub async fn delete(context: &Context, id: VolumeId, keep: Keep) -> Result<Opera
             } else if volume.block {
                 return volume_delete::begin(context, change, volume);
             }
-            let since = Timestamp::now();
+            let since = context.clock.now();
             let until = since.checked_add(keep).unwrap_or(Timestamp::MAX);
             let volume = Volume { trash: Some(Trash { since, until }), ..volume };
             change.put_volume(volume.clone());
@@ -219,10 +219,10 @@ fn hosts_disagree(agents: &dyn AgentApi, volume: &Volume) -> bool {
 /// Ends what is over, until told to stop.
 pub async fn expire(operations: Operations, stop: CancellationToken) {
     let context = &operations.context;
-    let mut watch = ClockWatch::starting(Timestamp::now(), Instant::now());
+    let mut watch = ClockWatch::starting(context.clock.now(), Instant::now());
     let mut tried: BTreeMap<VolumeId, Instant> = BTreeMap::new();
     loop {
-        let (now, steady) = (Timestamp::now(), Instant::now());
+        let (now, steady) = (context.clock.now(), Instant::now());
         if watch.look(now, steady) {
             let over = over(&context.state.read(), now);
             tried.retain(|id, _| over.contains(id));
@@ -239,7 +239,7 @@ pub async fn expire(operations: Operations, stop: CancellationToken) {
                 }
             }
         }
-        let next = next_end(&context.state.read()).map(|until| until.duration_since(Timestamp::now()));
+        let next = next_end(&context.state.read()).map(|until| until.duration_since(context.clock.now()));
         let next = next.and_then(|left| Duration::try_from(left).ok()).filter(|left| !left.is_zero());
         // What could not end is tried again, as its host may be back, or its clock right.
         let pause = next.unwrap_or(context.policy.trash_look).min(context.policy.trash_look);

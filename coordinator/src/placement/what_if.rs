@@ -203,8 +203,9 @@ fn hits(scenario: &Scenario, candidate: &Candidate) -> bool {
 }
 
 /// The state of a set of which these are left, where it has lost any.
-fn state(layout: Layout, left: &[&BrickAsItIs]) -> SetState {
-    let data = left.iter().filter(|brick| brick.role == BrickRole::Data).count();
+pub fn state(layout: Layout, left: impl Iterator<Item = BrickRole>) -> SetState {
+    let left: Vec<BrickRole> = left.collect();
+    let data = left.iter().filter(|role| **role == BrickRole::Data).count();
     let held = match layout {
         Layout::Disperse { data: needed, .. } => data >= usize::try_from(needed).unwrap_or(usize::MAX),
         Layout::Distribute | Layout::Replicate { .. } | Layout::Arbiter => data > 0,
@@ -285,7 +286,7 @@ impl Trial {
                             .iter()
                             .filter(|one| one.set == brick.set && !lost.contains(&one.device))
                             .collect();
-                        let to = match state(volume.layout, &left) {
+                        let to = match state(volume.layout, left.iter().map(|brick| brick.role)) {
                             SetState::Degraded => {
                                 replace(&trial.wish(volume, brick), &trial.candidates).map_err(NoHeal::NoPlace)
                             }
@@ -373,7 +374,7 @@ fn set_outcomes(volume: &VolumeAsItIs, lost: &BTreeSet<DeviceId>) -> Vec<SetOutc
             set,
             bricks_lost: gone.len(),
             bricks_left: left.len(),
-            state: state(volume.layout, &left),
+            state: state(volume.layout, left.iter().map(|brick: &&BrickAsItIs| brick.role)),
         })
     };
     sets.into_iter().filter_map(of_set).collect()

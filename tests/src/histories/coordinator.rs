@@ -1,5 +1,8 @@
 //! The coordinator of a history: the program's own parts, put together as `service::Coordinator::start` does it, with a
-//! simulated disk below and simulated connections in place of listeners.
+//! simulated disk below, simulated connections in place of listeners, and the history's clock.
+//!
+//! In it: the store's guards, trust, the registry, the state, operations, reconciliation, the watch of thin pools and the
+//! end of what lies in the trash. Not in it: REST, exports, what is handed to hosts to keep, and the watch of GlusterFS.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -7,14 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bricklayer_coordinator::agents::{AgentApi, Arrival, Registry};
-use bricklayer_coordinator::ops::{Context, Operations, Policy};
+use bricklayer_coordinator::ops::{self, BlockPolicy, Context, Operations, Policy};
 use bricklayer_coordinator::pki::{Clock, Start, Trust};
 use bricklayer_coordinator::reconcile;
 use bricklayer_coordinator::state::{SCHEMA, State};
+use bricklayer_proto::size::{ByteSize, GIB};
 use bricklayer_proto::wire::{self, FromAgent, Hello, ToAgent, Welcome};
 use bricklayer_store::Store;
 use bricklayer_store::simulated::Disk;
+use jiff::Timestamp;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::planted::{Planted, SkipsUndo};
@@ -22,6 +28,9 @@ use super::program::Program;
 use super::wire::{AgentEnd, over_the_wire_up};
 
 const GREETING: Duration = Duration::from_secs(20);
+
+/// How often is looked for what is over in the trash.
+pub const TRASH_LOOK: Duration = Duration::from_secs(2);
 
 pub struct Coordinator {
     pub program: Program,
@@ -32,11 +41,11 @@ pub struct Coordinator {
 }
 
 impl Coordinator {
-    /// Starts it on what its disk holds; `None` if the disk was cut off under it.
+    /// Starts it on what its disk holds; `None` if the disk was cut off under it. `now`: in the history.
     #[must_use]
-    pub fn start(disk: &Disk, authority: &Path, planted: Option<Planted>) -> Option<Self> {
+    pub fn start(disk: &Disk, authority: &Path, now: Duration, planted: Option<Planted>) -> Option<Self> {
         let program = Program::new();
-        let started = program.enter(|| Self::parts(disk, authority, planted));
+        let started = program.enter(|| Self::parts(disk, authority, now, planted));
         let (operations, registry, trust) = started.ok()?;
         let (accept, mut accepted) = unbounded_channel::<AgentEnd>();
         let epoch = trust.epoch();
@@ -53,6 +62,7 @@ impl Coordinator {
     fn parts(
         disk: &Disk,
         authority: &Path,
+        now: Duration,
         planted: Option<Planted>,
     ) -> anyhow::Result<(Operations, Arc<Registry>, Arc<Trust>)> {
         let store = Store::on(disk, SCHEMA)?;
@@ -66,12 +76,28 @@ impl Coordinator {
             agents = Arc::new(SkipsUndo::before(agents));
         }
         let context = Context::new(Arc::clone(&state), Arc::clone(&agents), trust.installation(), trust.epoch())
-            .with_policy(policy());
+            .with_policy(policy())
+            .with_clock(clock(now));
         let operations = Operations::new(context);
-        tokio::spawn(reconcile::run(state, agents, stop));
+        tokio::spawn(reconcile::run(state, agents, stop.clone()));
         operations.resume();
+        tokio::spawn(ops::watch_pools(operations.clone(), stop.clone()));
+        tokio::spawn(ops::expire_trash(operations.clone(), stop));
         Ok((operations, registry, trust))
     }
+}
+
+/// The wall clock of a history, as its programs have it.
+#[must_use]
+pub fn wall(now: Duration) -> Timestamp {
+    let began = Timestamp::from_second(1_800_000_000).expect("a time");
+    began.checked_add(now).expect("no history takes so long")
+}
+
+/// A wall clock that goes on with the time of the runtime that asks it.
+fn clock(now: Duration) -> Clock {
+    let started = Instant::now();
+    Clock::from_fn(move || wall(now + started.elapsed()))
 }
 
 /// Time costs nothing here; what is waited for is short all the same, so that more happens in a history.
@@ -84,6 +110,12 @@ fn policy() -> Policy {
         settled: Duration::from_secs(5),
         healing: Duration::from_secs(30),
         reports_lag: Duration::ZERO,
+        trash_look: TRASH_LOOK,
+        block: BlockPolicy {
+            create_hosting_volumes: true,
+            hosting_size: ByteSize::from_bytes(5 * GIB),
+            ..BlockPolicy::default()
+        },
         ..Policy::default()
     }
 }

@@ -24,6 +24,7 @@ pub mod wishes;
 pub mod world;
 
 use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::OnceLock;
 
 use bricklayer_coordinator::pki::{Clock, Trust};
@@ -34,7 +35,7 @@ use bricklayer_store::simulated::Disk;
 
 use self::planted::Planted;
 use self::troubles::Trouble;
-use self::wishes::Wish;
+use self::wishes::{Theme, Wish};
 use self::world::World;
 
 /// A history that came to a good end.
@@ -70,19 +71,39 @@ pub fn play(seed: u64, planted: Option<Planted>) -> Result<Told, Box<Broken>> {
     let (authority, founded) = installation();
     panics::watch();
     seeded::from_seed(Some(seed));
-    let mut world = World::new(seed, authority, founded, planted);
-    world.settle_in();
-    happenings(&mut world);
-    world.calm();
-    let mut wrong = world.come_to_rest();
-    wrong.extend(panics::met().into_iter().map(|panic| format!("a task panicked: {panic}")));
-    let told = Told { deeds: world.deeds(), history: std::mem::take(&mut world.history) };
+    let mut world = None;
+    // A panic of a task is caught by its program. This one is of the history itself, and is told with its seed as well.
+    let ended = panic::catch_unwind(AssertUnwindSafe(|| {
+        let world = world.insert(World::new(seed, authority, founded, planted));
+        world.settle_in();
+        happenings(world);
+        world.calm();
+        world.mourn();
+        (world.come_to_rest(), world.deeds())
+    }));
+    let history = world.as_mut().map(|world| std::mem::take(&mut world.history)).unwrap_or_default();
+    // What its programs do as they are dropped is heard, too.
+    drop(world);
+    let met = panics::met();
     seeded::from_seed(None);
-    if wrong.is_empty() { Ok(told) } else { Err(Box::new(Broken { seed, wrong, told })) }
+    let broken = |wrong, deeds| Box::new(Broken { seed, wrong, told: Told { history: history.clone(), deeds } });
+    match ended {
+        Ok((wrong, deeds)) if wrong.is_empty() && met.is_empty() => Ok(Told { history, deeds }),
+        Ok((mut wrong, deeds)) => {
+            wrong.extend(met.into_iter().map(|panic| format!("a task panicked: {panic}")));
+            Err(broken(wrong, deeds))
+        }
+        Err(_) => {
+            Err(broken(met.into_iter().map(|panic| format!("the history panicked: {panic}")).collect(), Vec::new()))
+        }
+    }
 }
 
 /// What is asked and what goes wrong, in turn and at random moments.
 fn happenings(world: &mut World) {
+    assert!(!world.plants(Planted::Panic), "planted in the history itself");
+    let theme = Theme::any(&mut world.chance);
+    world.note(format_args!("most of it is about {theme:?}"));
     // Something to begin with, mostly.
     for _ in 0..world.chance.number(0..=2) {
         let wish = Wish::create(&mut world.chance);
@@ -94,19 +115,21 @@ fn happenings(world: &mut World) {
     while wishes + troubles > 0 {
         if world.chance.number(1..=wishes + troubles) <= wishes {
             wishes -= 1;
-            if let Some(topology) = world.topology() {
-                let wish = Wish::any(&topology, &mut world.chance);
+            if let Some(wish) = world.wish(theme) {
                 world.ask(wish);
             }
         } else {
             troubles -= 1;
-            let hosts = world.hosts();
-            let trouble = Trouble::any(hosts, &mut world.chance);
+            let (hosts, for_good) = (world.hosts(), theme == Theme::Hosts && world.can_lose_more());
+            let trouble = Trouble::any(hosts, for_good, &mut world.chance);
             world.suffer(&trouble);
         }
         let pause = if world.chance.one_in(3) { world.chance.millis(0..=8000) } else { world.chance.millis(0..=300) };
         world.run_for(pause);
         world.write();
+        if world.chance.one_in(4) {
+            world.fill();
+        }
     }
 }
 

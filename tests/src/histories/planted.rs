@@ -20,6 +20,8 @@ pub enum Planted {
     UndoSkipped,
     /// A task that arrives again is carried out anew, with a new id.
     SecondEffect,
+    /// The harness itself panics.
+    Panic,
 }
 
 /// The agents, but what failed is not undone.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bricklayer_proto::names::DevicePath;
 use bricklayer_store::simulated::Cut;
 
 use super::chance::Chance;
@@ -55,6 +56,27 @@ pub enum Trouble {
         host: usize,
         down: Duration,
     },
+    /// Its glusterd reaches no other, and no other reaches it.
+    Isolated {
+        host: usize,
+        healed: Duration,
+    },
+    /// A disk answers every access with an error.
+    DiskFails {
+        host: usize,
+        disk: DevicePath,
+        mended: Duration,
+    },
+    /// The host burns down.
+    HostGoes {
+        host: usize,
+    },
+    /// The host loses power, and comes back without one of its disks.
+    DiskGoes {
+        host: usize,
+        disk: DevicePath,
+        down: Duration,
+    },
 }
 
 const FAULTS: [Fault; 8] = [
@@ -69,11 +91,33 @@ const FAULTS: [Fault; 8] = [
 ];
 
 impl Trouble {
-    pub fn any(hosts: usize, chance: &mut Chance) -> Self {
+    /// The host that it is about.
+    #[must_use]
+    pub fn host(&self) -> Option<usize> {
+        match self {
+            Self::Effect { host, .. }
+            | Self::AgentsCommit { host, .. }
+            | Self::KillAgent { host, .. }
+            | Self::KillBoth { host, .. }
+            | Self::PowerCut { host, .. }
+            | Self::CutLine { host, .. }
+            | Self::GlusterdStops { host, .. }
+            | Self::Isolated { host, .. }
+            | Self::DiskFails { host, .. }
+            | Self::HostGoes { host }
+            | Self::DiskGoes { host, .. } => Some(*host),
+            Self::CoordinatorsCommit { .. } | Self::KillCoordinator { .. } | Self::Weather(_) => None,
+        }
+    }
+
+    /// `for_good`: whether something may go that never comes back.
+    pub fn any(hosts: usize, for_good: bool, chance: &mut Chance) -> Self {
         let host = chance.index(hosts);
         let cut = if chance.one_in(2) { Cut::Before } else { Cut::After };
         let down = chance.millis(1..=4000);
-        match chance.number(0..=18) {
+        let disk = if chance.one_in(3) { "/dev/sdc" } else { "/dev/sdb" };
+        let disk: DevicePath = disk.parse().expect("a device path");
+        match chance.number(0..=if for_good { 24 } else { 20 }) {
             0..=6 => Self::Effect {
                 host,
                 from_now: chance.number(1..=25),
@@ -92,7 +136,11 @@ impl Trouble {
                 twice: chance.number(0..=5),
                 overtaken: chance.number(0..=5),
             }),
-            _ => Self::GlusterdStops { host, down },
+            18 => Self::GlusterdStops { host, down },
+            19 => Self::Isolated { host, healed: down },
+            20 => Self::DiskFails { host, disk, mended: down },
+            21 | 22 => Self::HostGoes { host },
+            _ => Self::DiskGoes { host, disk, down },
         }
     }
 }

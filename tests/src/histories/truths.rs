@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bricklayer_coordinator::model::{OpState, Plan, Resource, Topology};
-use bricklayer_proto::ids::{BrickId, DeviceId, OperationId};
+use bricklayer_coordinator::model::{Brick, OpState, Plan, Resource, Topology, Volume};
+use bricklayer_proto::ids::{BrickId, DeviceId, OperationId, VolumeId};
 use bricklayer_proto::inventory::LvKind;
 use bricklayer_proto::names::VgName;
+use jiff::Timestamp;
 
 use crate::sim::{Footprint, SimHost};
 
@@ -17,16 +18,25 @@ pub struct HostSeen<'a> {
     pub inventory: Option<&'a bricklayer_proto::inventory::Inventory>,
     /// As it was before anything of ours.
     pub fstab: &'a str,
+    pub has_lost_a_disk: bool,
 }
 
 /// What is wrong; empty if all is well. `told`: the operations whose ids clients were given.
 #[must_use]
-pub fn wrong(topology: &Topology, hosts: &[HostSeen<'_>], told: &[OperationId], violations: &[String]) -> Vec<String> {
+pub fn wrong(
+    topology: &Topology,
+    now: Timestamp,
+    hosts: &[HostSeen<'_>],
+    told: &[OperationId],
+    violations: &[String],
+) -> Vec<String> {
     let mut wrong: Vec<String> = violations.iter().map(|what| format!("a promise was broken: {what}")).collect();
     operations(topology, told, &mut wrong);
     volumes(topology, &mut wrong);
+    trash(topology, now, &mut wrong);
     for host in hosts {
         let footprint = host.host.footprint();
+        blocks(topology, host, &footprint, &mut wrong);
         space(topology, host, &footprint, &mut wrong);
         bricks(topology, host, &footprint, &mut wrong);
         gluster(topology, host, &footprint, &mut wrong);
@@ -77,6 +87,39 @@ fn volumes(topology: &Topology, wrong: &mut Vec<String>) {
     }
 }
 
+/// What lies in the trash beyond its time, but for what could not go when it was tried: that is tried again in an hour.
+pub fn overdue(topology: &Topology, now: Timestamp) -> impl Iterator<Item = &Volume> {
+    let failed = |id: VolumeId| {
+        topology.operations.values().any(|operation| {
+            let ends = matches!(&operation.plan, Plan::VolumeDelete(delete) if delete.volume.id == id);
+            ends && matches!(operation.state, OpState::Failed { .. })
+        })
+    };
+    let volumes = topology.volumes.values().map(AsRef::as_ref);
+    // What has a brick on what is lost is deleted by nobody before that is replaced.
+    let can_go =
+        move |volume: &Volume| !failed(volume.id) && !volume.bricks.iter().any(|brick| topology.is_lost(brick.device));
+    volumes.filter(move |volume| volume.trash.is_some_and(|trash| trash.until <= now) && can_go(volume))
+}
+
+/// What is over is gone, and nothing that was protected ever went.
+fn trash(topology: &Topology, now: Timestamp, wrong: &mut Vec<String>) {
+    for volume in overdue(topology, now) {
+        wrong.push(format!("volume {} lies in the trash though its time is over", volume.id));
+    }
+    for operation in topology.operations.values() {
+        let volume = match &operation.plan {
+            Plan::VolumeDelete(delete) => &delete.volume,
+            Plan::VolumeTrash(trash) => &trash.volume,
+            _ => continue,
+        };
+        if volume.protected {
+            let kind = operation.plan.kind();
+            wrong.push(format!("volume {} was protected when {kind} {} began", volume.id, operation.id));
+        }
+    }
+}
+
 /// The records of a group, its bricks, its spare and what is foreign are all that LVM counts, to the extent. A physical
 /// volume without a group, which LVM leaves where it is killed half-way, is a person's to wipe: nothing says whose it is.
 fn space(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wrong: &mut Vec<String>) {
@@ -101,7 +144,7 @@ fn space(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wrong:
         }
     }
     for (group, device) in &known {
-        if !footprint.view.groups.iter().any(|seen| seen.name == *group) {
+        if !footprint.view.groups.iter().any(|seen| seen.name == *group) && !topology.is_lost(*device) {
             wrong.push(format!("{name}: device {device} has no volume group"));
         }
     }
@@ -117,7 +160,8 @@ fn bricks(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wrong
     let mut wanted: BTreeMap<BrickId, (DeviceId, Option<String>)> = BTreeMap::new();
     let mut pools = BTreeSet::new();
     for volume in topology.volumes.values() {
-        for brick in volume.bricks.iter().filter(|brick| brick.node == host.node) {
+        let here = |brick: &&Brick| brick.node == host.node && !topology.is_lost(brick.device);
+        for brick in volume.bricks.iter().filter(here) {
             wanted.insert(brick.id, (brick.device, brick.path.as_ref().map(ToString::to_string)));
             if !brick.is_thick() {
                 pools.insert((brick.device, brick.pool_of()));
@@ -167,28 +211,35 @@ fn bricks(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wrong
     }
     let lines = footprint.view.fstab.lines().filter(|line| line.contains("/brick_")).count();
     let ours = inventory.bricks.iter().filter(|brick| brick.fstab.is_some()).count();
-    if lines != ours {
+    // Those of bricks that went with their disk stay: nobody knows that it will not be plugged in again.
+    if lines < ours || (lines > ours && !host.has_lost_a_disk) {
         wrong.push(format!("{name}: {lines} lines of fstab for {ours} bricks:\n{}", footprint.view.fstab));
     }
 }
 
-/// GlusterFS has the volumes of the records, started, with just these bricks in this order.
+/// GlusterFS has the volumes of the records, with just these bricks in this order, started unless they lie in the trash.
 fn gluster(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wrong: &mut Vec<String>) {
     let name = host.host.name();
-    let mut known: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    // Not in the pool, or no longer.
+    if !topology.nodes.contains_key(&host.node) {
+        return;
+    }
+    let mut known: BTreeMap<String, (bool, Vec<String>)> = BTreeMap::new();
     for volume in topology.volumes.values() {
         let bricks = volume.bricks.iter().map(|brick| {
             let node = topology.nodes.get(&brick.node).map(|node| node.storage[0].to_string()).unwrap_or_default();
             format!("{node}:{}", brick.path.as_ref().map(ToString::to_string).unwrap_or_default())
         });
-        known.insert(volume.name.to_string(), bricks.collect());
+        known.insert(volume.name.to_string(), (volume.trash.is_none(), bricks.collect()));
     }
     for volume in &footprint.volumes {
         let bricks: Vec<String> = volume.bricks.iter().map(|brick| format!("{}:{}", brick.host, brick.path)).collect();
         match known.remove(volume.name.as_str()) {
             None => wrong.push(format!("{name}: GlusterFS has volume {}, which is in no record", volume.name)),
-            Some(_) if !volume.started => wrong.push(format!("{name}: volume {} does not run", volume.name)),
-            Some(wanted) if wanted != bricks => {
+            Some((runs, _)) if runs != volume.started => {
+                wrong.push(format!("{name}: volume {} runs: {}, by the records: {runs}", volume.name, volume.started));
+            }
+            Some((_, wanted)) if wanted != bricks => {
                 wrong.push(format!("{name}: volume {} has bricks {bricks:?}, by the records {wanted:?}", volume.name));
             }
             Some(_) => {}
@@ -196,5 +247,20 @@ fn gluster(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wron
     }
     for missing in known.keys() {
         wrong.push(format!("{name}: GlusterFS does not know volume {missing}"));
+    }
+}
+
+/// The block volumes of the records are those that there are, as large and exported by as many hosts.
+fn blocks(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wrong: &mut Vec<String>) {
+    if !topology.nodes.contains_key(&host.node) {
+        return;
+    }
+    let mut seen: Vec<_> = footprint.blocks.clone();
+    let recorded = topology.block_volumes.values();
+    let mut recorded: Vec<_> = recorded.map(|block| (block.name.clone(), block.size, block.hosts.len())).collect();
+    seen.sort();
+    recorded.sort();
+    if seen != recorded {
+        wrong.push(format!("{}: block volumes {seen:?}, by the records {recorded:?}", host.host.name()));
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use bricklayer_agent::host::{BlockInfo, BlockTool, GlusterVolume, HostError, NewBlock, PrintedSize};
+use bricklayer_proto::ids::BlockVolumeId;
 use bricklayer_proto::names::{BlockName, HostName, VolumeName};
 use bricklayer_proto::size::ByteSize;
 
@@ -51,6 +52,11 @@ impl SimHost {
         let made = self.cluster.lock().block_create(self.key, hosting, name, new);
         made.expect("a block volume can be made by hand");
     }
+}
+
+/// Follows from the seed where ids do.
+fn new_uuid() -> String {
+    uuid::Uuid::parse_str(&BlockVolumeId::random().to_string()).expect("an id is a UUID").to_string()
 }
 
 impl World {
@@ -104,11 +110,11 @@ impl World {
             return Err(failed(&what, &format!("failed to configure on {away}")));
         }
         let block = SimBlock {
-            gbid: uuid::Uuid::new_v4().to_string(),
+            gbid: new_uuid(),
             size: new.size,
             ha: new.hosts.len() as u64,
             hosts: new.hosts.clone(),
-            password: if new.auth { uuid::Uuid::new_v4().to_string() } else { String::new() },
+            password: if new.auth { new_uuid() } else { String::new() },
             behind: BTreeMap::new(),
         };
         self.blocks.0.insert((uuid, name.clone()), block);

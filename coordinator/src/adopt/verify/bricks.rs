@@ -129,7 +129,7 @@ impl Scene<'_> {
             return None;
         }
         match place.lines {
-            0 if is_mounted_by_glusterd(&claim.path) => {}
+            0 if is_where_glusterd_mounts(&claim.path) => {}
             0 => self.findings.push(Finding::note(
                 "not-in-fstab",
                 about,
@@ -189,7 +189,7 @@ const NO_OTHER_KINDS: &str =
 
 /// Whether glusterd made the brick for a clone: then it keeps it where it keeps those of snapshots.
 #[must_use]
-pub fn is_mounted_by_glusterd(path: &BrickPath) -> bool {
+pub fn is_where_glusterd_mounts(path: &BrickPath) -> bool {
     ["/run/gluster/snaps", "/var/run/gluster/snaps"].iter().any(|folder| path.as_path().starts_with(folder))
 }
 

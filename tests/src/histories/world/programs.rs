@@ -1,0 +1,69 @@
+//! Programs that start, and programs that are killed.
+
+use std::time::Duration;
+
+use super::World;
+use crate::histories::agent;
+use crate::histories::coordinator::Coordinator;
+use crate::histories::planted::Planted;
+
+impl World {
+    pub(super) fn start_coordinator(&mut self) {
+        self.again = None;
+        self.coordinator = Coordinator::start(&self.disk, &self.authority, self.now, self.planted);
+        match &self.coordinator {
+            Some(coordinator) => {
+                let epoch = coordinator.epoch;
+                if epoch <= self.epoch && self.planted.is_none() {
+                    self.broken.push(format!("the epoch went from {} to {epoch}", self.epoch));
+                }
+                self.epoch = epoch;
+                self.note(format_args!("the coordinator starts, epoch {epoch}"));
+            }
+            None => {
+                self.note("the coordinator was cut off as it started");
+                self.again = Some(self.now + Duration::from_secs(1));
+            }
+        }
+    }
+
+    pub fn kill_coordinator(&mut self, down: Duration) {
+        if self.coordinator.take().is_some() {
+            self.note("the coordinator is killed");
+            // Clients that waited for it are told nothing.
+            self.asked.clear();
+            if self.plants(Planted::ToldBeforeDurable) {
+                self.disk.lose_last();
+                self.seq = self.disk.seq();
+            }
+        }
+        self.again = Some(self.now + down);
+    }
+
+    pub(super) fn start_agent(&mut self, host: usize) {
+        let machine = &mut self.hosts[host];
+        machine.again = None;
+        let dark = !machine.sim.has_power();
+        if dark {
+            machine.sim.power_on();
+        }
+        machine.program =
+            Some(agent::start(machine.sim.clone(), machine.node, &machine.disk, machine.dial.clone(), self.planted));
+        if dark {
+            // Ordered after the agent, which brings the bricks up first.
+            machine.glusterd_again = Some(self.now + Duration::from_secs(3));
+        }
+        self.note(format_args!("the agent of {} starts", self.name(host)));
+    }
+
+    pub fn kill_agent(&mut self, host: usize, down: Duration, power: bool) {
+        self.hosts[host].program = None;
+        self.hosts[host].again = (!self.hosts[host].gone).then_some(self.now + down);
+        if power {
+            self.hosts[host].sim.power_cut();
+            self.note(format_args!("{} loses power", self.name(host)));
+        } else {
+            self.note(format_args!("the agent of {} is killed", self.name(host)));
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! How the world begins and how it comes to rest.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bricklayer_coordinator::agents::AgentApi as _;
+use bricklayer_coordinator::model::Topology;
+use bricklayer_coordinator::ops::{self, DeviceWish};
+use bricklayer_proto::ids::{NodeId, OperationId};
+
+use super::{MARK, Machine, World};
+use crate::histories::coordinator::wall;
+use crate::histories::truths::{self, HostSeen};
+use crate::histories::wishes::{Hosts, Scene, Wish, node};
+
+/// How long, in its own time, a history may take to come to rest when nothing goes wrong any more.
+const REST: Duration = Duration::from_secs(30 * 60);
+
+/// An agent's reports come at least so often.
+const REPORTS: Duration = Duration::from_secs(12);
+
+/// How often a person looks what there is to do. Each loss takes four steps.
+const MOURNING: u32 = 12;
+
+impl World {
+    /// One cluster of most hosts with `/dev/sdb` of each. Nothing goes wrong meanwhile.
+    ///
+    /// # Panics
+    /// If it does not come about: histories begin only then.
+    pub fn settle_in(&mut self) {
+        let all_are_here = |world: &Self| {
+            let coordinator = world.coordinator.as_ref().expect("nothing goes wrong yet");
+            world.hosts.iter().all(|host| {
+                let seen = coordinator.registry.inventory(host.node);
+                coordinator.registry.is_attached(host.node) && seen.is_some_and(|(seen, _)| seen.gluster.running)
+            })
+        };
+        assert!(self.run_until(Duration::from_secs(60), all_are_here), "the agents do not attach");
+        let coordinator = self.coordinator.as_ref().expect("nothing goes wrong yet");
+        let operations = coordinator.operations.clone();
+        // Some are left to be added later.
+        let all = u32::try_from(self.hosts.len()).expect("a few");
+        let members = self.chance.number(3..=u64::from(all));
+        let done = Arc::new(Mutex::new(None));
+        let slot = Arc::clone(&done);
+        coordinator.program.spawn(async move {
+            let work = async {
+                let cluster = ops::cluster_create(operations.state(), true, true).await?;
+                for number in (1..=all).take(usize::try_from(members).unwrap_or_default()) {
+                    let id = operations.node_add(node(cluster.id, number)).await?;
+                    finished(&operations, id).await;
+                }
+                let nodes: Vec<NodeId> = operations.topology().nodes.keys().copied().collect();
+                for node in nodes {
+                    let name = "/dev/sdb".parse().expect("a path");
+                    let id = operations
+                        .device_add(DeviceWish { node, name, destroy: false, tags: Default::default() })
+                        .await?;
+                    finished(&operations, id).await;
+                }
+                Ok::<_, ops::Rejected>(())
+            };
+            let result = work.await.map_err(|no| no.to_string());
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        });
+        let is_done = |_: &Self| done.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        let came = self.run_until(Duration::from_secs(120), is_done);
+        let result = done.lock().unwrap_or_else(PoisonError::into_inner).take();
+        assert!(came && result == Some(Ok(())), "the cluster does not come about: {result:?}");
+    }
+
+    /// A person does what there is to do about what is gone for good, as far as it can be done.
+    pub fn mourn(&mut self) {
+        if self.gone.is_empty() && self.gone_disks.is_empty() {
+            return;
+        }
+        let is_idle = |world: &Self| {
+            let Some(coordinator) = &world.coordinator else { return false };
+            let attached = world.living().all(|host| coordinator.registry.is_attached(host.node));
+            attached && world.asked.is_empty() && coordinator.operations.topology().unfinished.is_empty()
+        };
+        let hosts = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
+        for _ in 0..MOURNING {
+            // Some of what is under way waits for the next step.
+            self.run_until(REPORTS * 2, is_idle);
+            let Some(topology) = self.topology() else { continue };
+            let scene = Scene { topology: &topology, hosts, gone: &self.gone, gone_disks: &self.gone_disks };
+            let due = Hosts::mourn(&scene);
+            if due.is_empty() {
+                break;
+            }
+            due.into_iter().for_each(|wish| self.ask(Wish::Hosts(wish)));
+        }
+    }
+
+    /// Runs until every program is up and no operation is under way. What is wrong then, or if that never comes.
+    pub fn come_to_rest(&mut self) -> Vec<String> {
+        let at_rest = |world: &Self| {
+            let is_up = |host: &Machine| {
+                host.program.is_some()
+                    && host.glusterd_again.is_none()
+                    && host.joined_again.is_none()
+                    && host.mended_again.is_none()
+            };
+            let up = world.living().all(is_up);
+            let Some(coordinator) = world.coordinator.as_ref().filter(|_| up && world.asked.is_empty()) else {
+                return false;
+            };
+            let topology = coordinator.operations.topology();
+            topology.unfinished.is_empty() && truths::overdue(&topology, wall(world.now)).next().is_none()
+        };
+        let rests = self.run_until(REST, at_rest);
+        if rests {
+            // Reports of what was last done have arrived, and what they led to is written down.
+            self.run_for(REPORTS);
+        } else {
+            self.note("it does not come to rest");
+        }
+        let mut wrong = std::mem::take(&mut self.broken);
+        let Some(coordinator) = &self.coordinator else {
+            wrong.push("the coordinator does not run".to_owned());
+            return wrong;
+        };
+        let inventories: Vec<_> =
+            self.living().map(|host| coordinator.registry.inventory(host.node).map(|(seen, _)| seen)).collect();
+        let seen: Vec<HostSeen<'_>> = self
+            .living()
+            .zip(&inventories)
+            .map(|(host, inventory)| HostSeen {
+                node: host.node,
+                host: &host.sim,
+                inventory: inventory.as_deref(),
+                fstab: &host.fstab,
+                has_lost_a_disk: self.has_lost,
+            })
+            .collect();
+        let topology = coordinator.operations.topology();
+        for node in self.gone.iter().filter_map(|gone| topology.nodes.get(gone)).filter(|node| !node.lost) {
+            wrong.push(format!("{} burnt down, and it cannot be said that it is lost", node.name()));
+        }
+        let disks = self.gone_disks.iter().filter_map(|gone| topology.devices.get(gone));
+        for device in disks.filter(|device| !topology.is_lost(device.id)) {
+            wrong.push(format!("the disk of device {} is gone, and that cannot be said", device.id));
+        }
+        wrong.extend(truths::wrong(&topology, wall(self.now), &seen, &self.told, &self.sim.violations()));
+        let is_kept = |id| self.written.contains(id) && !self.unchecked.contains(id) && !self.lost.contains(id);
+        for volume in topology.volumes.values().filter(|volume| is_kept(&volume.id)) {
+            if !self.bricks(volume).any(|(host, path)| host.read_data(path, MARK).is_some()) {
+                wrong.push(format!("what was written on volume {} is on none of its bricks", volume.id));
+            }
+        }
+        wrong
+    }
+
+    /// All that the hosts were made to do, a line each, and how operations ended.
+    #[must_use]
+    pub fn deeds(&self) -> Vec<String> {
+        let mut deeds = Vec::new();
+        if let Some(topology) = self.topology() {
+            for operation in topology.operations.values() {
+                let (id, kind, state) = (operation.id, operation.plan.kind(), &operation.state);
+                deeds.push(format!("operation {id}, {kind}: {state:?}"));
+            }
+        }
+        for host in &self.hosts {
+            let log = host.sim.faults().log();
+            let effects = log.iter().filter(|entry| entry.call.is_effect());
+            deeds.extend(effects.map(|entry| format!("{}: {entry}", host.sim.name())));
+        }
+        deeds
+    }
+}
+
+async fn finished(operations: &ops::Operations, id: OperationId) {
+    let look = |topology: &Topology| {
+        topology.operations.get(&id).filter(|operation| operation.state.is_finished()).map(|_| ())
+    };
+    operations.state().until(look).await;
+}
