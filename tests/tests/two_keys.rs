@@ -51,7 +51,12 @@ async fn host() -> Rig {
     host.plug(disk(3).group(Group::new(name, size, one, &tags::print_group(&theirs))));
     host.plug(disk(4).signature("ext4"));
     rig.ask_all(
-        &[rig::device(0), rig::brick(0, HOSTS), rig::brick_in(1, 0, HOSTS), rig::brick_in(2, 0, HOSTS)],
+        &[
+            rig::device(0),
+            rig::brick(0, HOSTS),
+            rig::brick_in(1, 0, HOSTS),
+            (0, Wanted::Brick(rig::thick(rig::brick_spec_in(2, 0, HOSTS)))),
+        ],
         &"bricks",
     )
     .await;
@@ -128,7 +133,8 @@ impl Hostile {
             }
             _ => {}
         }
-        spec
+        // Thick ones as well, and those that are there as what they are not.
+        if row == 3 || self.chance.one_in(6) { rig::thick(spec) } else { spec }
     }
 
     fn next(&mut self) -> Wanted {
@@ -181,9 +187,12 @@ async fn look(host: &SimHost) -> Things {
             }
             let brick = matches!(tags::parse_brick(&volume.tags), Ok(Some(_)));
             let pool = matches!(tags::parse_pool(&volume.tags), Ok(Some(_)));
-            let thin = matches!(volume.kind, LvKind::Thin { .. } | LvKind::ThinPool { .. });
-            let what =
-                (format!("{name}/{}", volume.name), tags::is_condemned(&volume.tags), ours && thin && (brick || pool));
+            // A thick brick is a linear volume, and all that says so are its tags.
+            let kind = match volume.kind {
+                LvKind::ThinPool { .. } => pool,
+                LvKind::Thin { .. } | LvKind::Other { .. } => brick,
+            };
+            let what = (format!("{name}/{}", volume.name), tags::is_condemned(&volume.tags), ours && kind);
             things.volumes.insert(volume.uuid.clone(), what);
         }
     }

@@ -76,13 +76,17 @@ impl World {
         }
         let is_idle = |world: &Self| {
             let Some(coordinator) = &world.coordinator else { return false };
-            let attached = world.living().all(|host| coordinator.registry.is_attached(host.node));
+            // That a host has lost its power is not noticed at once.
+            let is_back = |host: &Machine| host.program.is_some() && coordinator.registry.is_attached(host.node);
+            let attached = world.living().all(is_back);
             attached && world.asked.is_empty() && coordinator.operations.topology().unfinished.is_empty()
         };
         let hosts = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
         for _ in 0..MOURNING {
             // Some of what is under way waits for the next step.
             self.run_until(REPORTS * 2, is_idle);
+            // Nothing is believed to be gone before its host has said so.
+            self.run_for(REPORTS);
             let Some(topology) = self.topology() else { continue };
             let scene = Scene { topology: &topology, hosts, gone: &self.gone, gone_disks: &self.gone_disks };
             let due = Hosts::mourn(&scene);
