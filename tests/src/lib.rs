@@ -4,6 +4,8 @@ pub mod clients;
 pub mod cluster;
 #[cfg(feature = "histories")]
 pub mod histories;
+#[cfg(feature = "histories")]
+pub mod hostile;
 #[cfg(feature = "lab")]
 pub mod lab;
 pub mod life;

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use bricklayer_coordinator::doctor::{self, World};
+use bricklayer_coordinator::doctor::{self, OwnHost, World};
 use bricklayer_coordinator::model::{Tags, Topology};
 use bricklayer_coordinator::ops::{LedgerOf, Operations, PolicyOf, Rejected, TagChange, Tagged};
 use bricklayer_coordinator::placement::{OverCommit, Policy, Reserve, TagRule, ZoneRule};
@@ -65,7 +65,7 @@ impl Rules {
             Self::Policy { of, policy } => operations.set_policy(of, policy).await.map(drop),
             Self::Tags { of, change } => operations.tags(of, change).await.map(drop),
             Self::Look { at } => {
-                drop(doctor::examine(&World::of(operations, Timestamp::now())));
+                drop(doctor::examine(&World::of(operations, OwnHost::default(), Timestamp::now())));
                 drop((operations.audit(), operations.scores(2), operations.pools(), operations.policies()));
                 let topology = operations.topology();
                 for cluster in topology.clusters.keys() {

@@ -19,6 +19,8 @@ const REST: Duration = Duration::from_secs(30 * 60);
 /// An agent's reports come at least so often.
 const REPORTS: Duration = Duration::from_secs(12);
 
+const LOOK: Duration = Duration::from_secs(3);
+
 /// How often a person looks what there is to do. Each loss takes four steps.
 const MOURNING: u32 = 12;
 
@@ -76,12 +78,15 @@ impl World {
         }
         let is_idle = |world: &Self| {
             let Some(coordinator) = &world.coordinator else { return false };
-            let attached = world.living().all(|host| coordinator.registry.is_attached(host.node));
-            attached && world.asked.is_empty() && coordinator.operations.topology().unfinished.is_empty()
+            let there = |host: &Machine| host.program.is_some() && coordinator.registry.is_attached(host.node);
+            world.living().all(there)
+                && world.asked.is_empty()
+                && coordinator.operations.topology().unfinished.is_empty()
         };
         let hosts = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
         for _ in 0..MOURNING {
-            // Some of what is under way waits for the next step.
+            // What was lost is noticed; some of what is under way waits for the next step.
+            self.run_for(LOOK);
             self.run_until(REPORTS * 2, is_idle);
             let Some(topology) = self.topology() else { continue };
             let scene = Scene { topology: &topology, hosts, gone: &self.gone, gone_disks: &self.gone_disks };
