@@ -17,6 +17,7 @@ pub mod coordinator;
 mod panics;
 pub mod planted;
 pub mod program;
+mod rebuilt;
 pub mod troubles;
 pub mod truths;
 pub mod wire;
@@ -77,9 +78,14 @@ pub fn play(seed: u64, planted: Option<Planted>) -> Result<Told, Box<Broken>> {
         let world = world.insert(World::new(seed, authority, founded, planted));
         world.settle_in();
         happenings(world);
-        world.calm();
-        world.mourn();
-        (world.come_to_rest(), world.deeds())
+        let mut wrong = rest(world);
+        if wrong.is_empty() && world.chance.one_in(4) {
+            // The store is lost, and what is made of the hosts' word has to do.
+            world.rebuild();
+            happenings(world);
+            wrong = rest(world);
+        }
+        (wrong, world.deeds())
     }));
     let history = world.as_mut().map(|world| std::mem::take(&mut world.history)).unwrap_or_default();
     // What its programs do as they are dropped is heard, too.
@@ -97,6 +103,13 @@ pub fn play(seed: u64, planted: Option<Planted>) -> Result<Told, Box<Broken>> {
             Err(broken(met.into_iter().map(|panic| format!("the history panicked: {panic}")).collect(), Vec::new()))
         }
     }
+}
+
+/// Everything comes to rest. What is wrong then.
+fn rest(world: &mut World) -> Vec<String> {
+    world.calm();
+    world.mourn();
+    world.come_to_rest()
 }
 
 /// What is asked and what goes wrong, in turn and at random moments.

@@ -10,8 +10,10 @@ use bricklayer_proto::ids::{NodeId, OperationId};
 
 use super::{MARK, Machine, World};
 use crate::histories::coordinator::wall;
+use crate::histories::rebuilt;
 use crate::histories::truths::{self, HostSeen};
 use crate::histories::wishes::{Hosts, Scene, Wish, node};
+use crate::sim::SimHost;
 
 /// How long, in its own time, a history may take to come to rest when nothing goes wrong any more.
 const REST: Duration = Duration::from_secs(30 * 60);
@@ -148,6 +150,7 @@ impl World {
             wrong.push(format!("the disk of device {} is gone, and that cannot be said", device.id));
         }
         wrong.extend(truths::wrong(&topology, wall(self.now), &seen, &self.told, &self.sim.violations()));
+        wrong.extend(rebuilt::wrong(&topology, &coordinator.registry, &self.reachable(), wall(self.now)).1);
         let is_kept = |id| self.written.contains(id) && !self.unchecked.contains(id) && !self.lost.contains(id);
         for volume in topology.volumes.values().filter(|volume| is_kept(&volume.id)) {
             if !self.bricks(volume).any(|(host, path)| host.read_data(path, MARK).is_some()) {
@@ -155,6 +158,36 @@ impl World {
             }
         }
         wrong
+    }
+
+    /// The store is gone with all that is in it but the authority. Another one is made of what the hosts say, and a
+    /// coordinator starts on it. Nothing is under way.
+    ///
+    /// # Panics
+    /// If there is no coordinator: histories come here only from rest.
+    pub fn rebuild(&mut self) {
+        let coordinator = self.coordinator.as_ref().expect("it has come to rest");
+        let (topology, trust) = (coordinator.operations.topology(), Arc::clone(coordinator.registry.trust()));
+        let (rebuilt, _) = rebuilt::wrong(&topology, &coordinator.registry, &self.reachable(), wall(self.now));
+        self.kill_coordinator(Duration::ZERO);
+        self.note("the store is lost, and made again of what the hosts say");
+        let delay = self.chance.millis(0..=4);
+        self.disk = rebuilt::on_a_new_disk(rebuilt, &trust, wall(self.now));
+        self.disk.set_delay(delay);
+        // It counts on from nothing, and knows no operation of before.
+        self.seq = 0;
+        self.told.clear();
+        let all_are_here = |world: &Self| {
+            let Some(coordinator) = &world.coordinator else { return false };
+            world.living().all(|host| coordinator.registry.inventory(host.node).is_some())
+        };
+        if !self.run_until(REPORTS * 5, all_are_here) {
+            self.broken.push("the agents do not take a coordinator that was rebuilt for theirs".to_owned());
+        }
+    }
+
+    fn reachable(&self) -> Vec<(NodeId, SimHost)> {
+        self.living().map(|host| (host.node, host.sim.clone())).collect()
     }
 
     /// All that the hosts were made to do, a line each, and how operations ended.
