@@ -77,12 +77,16 @@ pub fn play(seed: u64, planted: Option<Planted>) -> Result<Told, Box<Broken>> {
     let ended = panic::catch_unwind(AssertUnwindSafe(|| {
         let world = world.insert(World::new(seed, authority, founded, planted));
         world.settle_in();
-        happenings(world);
+        let theme = Theme::any(&mut world.chance);
+        if theme == Theme::Adoption {
+            world.make_by_hand();
+        }
+        happenings(world, theme);
         let mut wrong = rest(world);
         if wrong.is_empty() && world.chance.one_in(4) {
             // The store is lost, and what is made of the hosts' word has to do.
             world.rebuild();
-            happenings(world);
+            happenings(world, theme);
             wrong = rest(world);
         }
         (wrong, world.deeds())
@@ -113,9 +117,8 @@ fn rest(world: &mut World) -> Vec<String> {
 }
 
 /// What is asked and what goes wrong, in turn and at random moments.
-fn happenings(world: &mut World) {
+fn happenings(world: &mut World, theme: Theme) {
     assert!(!world.plants(Planted::Panic), "planted in the history itself");
-    let theme = Theme::any(&mut world.chance);
     world.note(format_args!("most of it is about {theme:?}"));
     // Something to begin with, mostly.
     for _ in 0..world.chance.number(0..=2) {

@@ -20,6 +20,7 @@ use bricklayer_store::simulated::Disk;
 use jiff::Timestamp;
 
 use super::program::Program;
+use super::world::by_hand;
 use crate::sim::SimHost;
 
 /// Starts of the old coordinator that nobody knows of.
@@ -84,6 +85,8 @@ pub fn wrong(
     let is_expected = |difference: &&Difference| match difference {
         Difference::HostMissing { .. } | Difference::DeviceMissing { .. } => true,
         Difference::BrickMissing { brick, .. } => is_lost(brick),
+        // Made by hand, and not adopted.
+        Difference::GlusterVolume { name, id: None } => *name == by_hand::volume(),
         _ => false,
     };
     let unexpected = rebuilt.differences.iter().filter(|difference| !is_expected(difference));

@@ -86,12 +86,14 @@ impl World {
                 && coordinator.operations.topology().unfinished.is_empty()
         };
         let hosts = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
+        let has_hand_made = self.hosts.iter().any(|host| host.has_hand_made);
         for _ in 0..MOURNING {
             // What was lost is noticed; some of what is under way waits for the next step.
             self.run_for(LOOK);
             self.run_until(REPORTS * 2, is_idle);
             let Some(topology) = self.topology() else { continue };
-            let scene = Scene { topology: &topology, hosts, gone: &self.gone, gone_disks: &self.gone_disks };
+            let scene =
+                Scene { topology: &topology, hosts, gone: &self.gone, gone_disks: &self.gone_disks, has_hand_made };
             let due = Hosts::mourn(&scene);
             if due.is_empty() {
                 break;
@@ -116,12 +118,18 @@ impl World {
             let topology = coordinator.operations.topology();
             topology.unfinished.is_empty() && truths::overdue(&topology, wall(world.now)).next().is_none()
         };
-        let rests = self.run_until(REST, at_rest);
-        if rests {
-            // Reports of what was last done have arrived, and what they led to is written down.
+        let limit = self.now + REST;
+        loop {
+            if self.now >= limit || !self.run_until(limit - self.now, at_rest) {
+                self.note("it does not come to rest");
+                break;
+            }
+            let before = self.topology().map(|topology| topology.version);
+            // Reports of what was last done have arrived, and what they led to is done as well: a pool that is extended.
             self.run_for(REPORTS);
-        } else {
-            self.note("it does not come to rest");
+            if self.topology().map(|topology| topology.version) == before {
+                break;
+            }
         }
         let mut wrong = std::mem::take(&mut self.broken);
         let Some(coordinator) = &self.coordinator else {
@@ -139,6 +147,7 @@ impl World {
                 inventory: inventory.as_deref(),
                 fstab: &host.fstab,
                 has_lost_a_disk: self.has_lost,
+                has_hand_made: self.hosts.iter().any(|host| host.has_hand_made),
             })
             .collect();
         let topology = coordinator.operations.topology();
