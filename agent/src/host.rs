@@ -13,7 +13,7 @@ use bricklayer_proto::names::{
     BrickPath, DevicePath, HostName, LvName, LvmTag, MountPoint, NotAName, OptionKey, OptionValue, PvUuid,
     SnapshotName, VgName, VolumeName,
 };
-use bricklayer_proto::size::{ByteSize, ExtentSize};
+use bricklayer_proto::size::{ByteSize, ExtentSize, Extents};
 use bricklayer_proto::space::BrickSpace;
 use bricklayer_proto::task::{BrickAddress, HealReport, Layout, RebalanceReport};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -136,7 +136,16 @@ pub struct Mount {
     pub file_system: String,
 }
 
-/// What makes a brick's two logical volumes.
+/// What makes the one logical volume of a thick brick.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinearVolume {
+    pub group: VgName,
+    pub volume: LvName,
+    pub size: Extents,
+    pub tags: Vec<LvmTag>,
+}
+
+/// What makes a thin brick's two logical volumes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrickVolumes {
     pub group: VgName,
@@ -200,6 +209,11 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     async fn group(&self, group: &VgName) -> Result<Option<GroupReport>, HostError>;
     async fn signatures(&self, disk: &DevicePath) -> Result<Vec<Signature>, HostError>;
     async fn mounts(&self) -> Result<Vec<Mount>, HostError>;
+    /// Reads a little from the disk itself, past every cache. Of a disk that is dying the answer may take minutes, or never
+    /// come; nothing else of this host waits for it.
+    async fn probe_disk(&self, disk: &DevicePath) -> Result<(), HostError>;
+    /// The same of a brick's file system, by way of its pool: reads the file in its root, or the root where that is not there.
+    async fn probe_file_system(&self, at: &MountPoint, file: &str) -> Result<(), HostError>;
     async fn fstab(&self) -> Result<String, HostError>;
 
     // Disks and groups.
@@ -231,6 +245,9 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     /// Makes the pool and then the thin volume, each with its tags in the same metadata commit. After a failure in
     /// between the pool is there alone, and a repeat makes the rest. Answers the group as it is then.
     async fn create_brick_volumes(&self, wanted: &BrickVolumes) -> Result<GroupReport, HostError>;
+    /// Makes a linear volume with its tags, and then wipes what earlier volumes left at its beginning. After a failure in
+    /// between it is there with that still on it. Answers the group as it is then.
+    async fn create_linear_volume(&self, wanted: &LinearVolume) -> Result<GroupReport, HostError>;
     /// Extends a thin pool: its metadata, its data, or first the one and then the other. Fails where the data is as
     /// large already. The group's spare of metadata grows along. Check the group's free extents before: LVM extends the
     /// metadata also where there is no room for the data.
@@ -241,7 +258,8 @@ pub trait Host: BlockTool + Send + Sync + 'static {
         data: Option<ByteSize>,
         metadata: Option<ByteSize>,
     ) -> Result<(), HostError>;
-    /// Extends a thin volume, which takes nothing from the group. Fails where it is as large already.
+    /// Extends a thin volume, which takes nothing from the group, or a linear one, which does. Fails where it is as large
+    /// already.
     async fn extend_volume(&self, group: &VgName, volume: &LvName, to: ByteSize) -> Result<(), HostError>;
     /// Has the mounted XFS take all of its volume. Idempotent.
     async fn grow_xfs(&self, at: &MountPoint) -> Result<(), HostError>;
@@ -272,6 +290,8 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     }
     /// Never overwrites a file system: a volume that carries one is refused.
     async fn make_xfs(&self, group: &VgName, volume: &LvName, arbiter: bool) -> Result<(), HostError>;
+    /// The same, over whatever earlier volumes left there. Only for [`crate::plan::doomed::BlankVolume`].
+    async fn make_xfs_over(&self, group: &VgName, volume: &LvName, arbiter: bool) -> Result<(), HostError>;
     /// Makes the empty folder, immutable, so that nothing can be written below it while nothing is mounted. Idempotent.
     async fn make_mount_point(&self, at: &MountPoint) -> Result<(), HostError>;
     /// Removes the empty folder, and the group's folder above it if that is empty too. Idempotent.
@@ -301,6 +321,15 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     // GlusterFS, through this host's glusterd.
 
     async fn gluster_is_running(&self) -> Result<bool, HostError>;
+    /// Returns when all that glusterd has written of its volumes is on the disk: it syncs nothing itself.
+    async fn sync_gluster_store(&self) -> Result<(), HostError> {
+        Ok(())
+    }
+    /// While glusterd does not run: makes those files of its own again that a power cut has taken, and without which it does
+    /// not start. Answers which. Idempotent.
+    async fn mend_gluster_store(&self) -> Result<Vec<String>, HostError> {
+        Ok(Vec::new())
+    }
     /// This host's own UUID and the other members of its pool.
     async fn gluster_pool(&self) -> Result<(String, Vec<PeerSeen>), HostError>;
     async fn gluster_peer_probe(&self, host: &HostName) -> Result<(), HostError>;

@@ -46,6 +46,18 @@ pub fn condemned() -> LvmTag {
     tag_word("condemned".to_owned())
 }
 
+/// Nothing on the linear volume is anybody's yet. LVM hands out extents as they were left: what is found on them until the
+/// file system is made was some earlier volume's.
+#[must_use]
+pub fn blank() -> LvmTag {
+    tag_word("blank".to_owned())
+}
+
+#[must_use]
+pub fn is_blank(tags: &[LvmTag]) -> bool {
+    tags.contains(&blank())
+}
+
 /// Others made it, and it can be given back to them.
 #[must_use]
 pub fn adopted() -> LvmTag {

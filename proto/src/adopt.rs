@@ -24,14 +24,16 @@ pub struct GroupAdoption {
     pub pv_uuid: PvUuid,
 }
 
-/// A thin volume with a mounted XFS that is a brick already.
+/// A thin or linear volume with a mounted XFS that is a brick already.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BrickAdoption {
     /// The brick as it is, `space` included.
     pub spec: BrickSpec,
     pub group: VgName,
     pub volume: LvName,
-    pub pool: LvName,
+    /// Of a thin volume. A linear one has none, which an older agent does not understand, and refuses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<LvName>,
     /// The pool belongs to this brick, and goes with it. Of the bricks that share a pool one alone owns it.
     pub owns_pool: bool,
     /// What GlusterFS knows as the brick. It stays.

@@ -25,6 +25,10 @@ pub struct Inventory {
     /// Said while the disk is nearly full that the agent itself writes to; agents that do not say it never do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub full_disk: Option<FullDisk>,
+    /// What of our disks and bricks does not answer as it should. It is told also when nothing else can be found out any
+    /// more, as a disk that is dying may hold up every program that looks at disks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ailing: Vec<Ailing>,
 }
 
 /// The host's own disk, not one of ours: of the agent's journal, fstab and LVM's backups of metadata.
@@ -43,6 +47,39 @@ impl FullDisk {
     #[must_use]
     pub fn refuses(&self) -> bool {
         self.free < self.least
+    }
+}
+
+/// A disk of ours, or the file system of a brick on it, that was read past every cache, in vain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ailing {
+    pub device: DeviceId,
+    /// As the kernel called it when LVM saw it last.
+    pub disk: DevicePath,
+    /// The brick that could not be read; `None` where it was the disk itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brick: Option<BrickId>,
+    pub fault: ReadFault,
+    /// When it was found out, by the host's clock, in milliseconds since 1970.
+    pub since_ms: i64,
+}
+
+/// What came of reading.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ReadFault {
+    /// In the words of the host's kernel.
+    Failed { said: String },
+    /// Nothing, for half a minute and more.
+    Silent,
+}
+
+impl fmt::Display for ReadFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed { said } => write!(f, "reading it fails: {said}"),
+            Self::Silent => f.write_str("reading it gets no answer"),
+        }
     }
 }
 
@@ -315,14 +352,24 @@ pub enum LvKind {
     },
 }
 
-/// A brick, as the tags of its thin volume and the state of its mount tell it.
+impl LvKind {
+    /// Whether it is a plain linear volume, as a thick brick is.
+    #[must_use]
+    pub fn is_linear(&self) -> bool {
+        matches!(self, Self::Other { segment_type } if segment_type == "linear")
+    }
+}
+
+/// A brick, as the tags of its thin or linear volume and the state of its mount tell it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BrickSeen {
     pub tags: BrickTags,
     pub group: VgName,
     pub volume_lv: LvName,
-    pub pool_lv: LvName,
-    /// Size of the thin volume.
+    /// Of a thin volume; a thick brick has no pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool_lv: Option<LvName>,
+    /// Size of the thin or linear volume.
     pub size: ByteSize,
     pub condemned: bool,
     /// Others made it, and we took it over.
@@ -336,7 +383,7 @@ pub struct BrickSeen {
     pub path: Option<BrickPath>,
 }
 
-/// What a brick's thin volume says of itself, in tags.
+/// What a brick's volume says of itself, in tags.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BrickTags {
     pub brick: BrickId,
@@ -347,7 +394,7 @@ pub struct BrickTags {
     /// The place within its set, from 0. GlusterFS reads order as meaning.
     pub position: u32,
     pub role: BrickRole,
-    /// What was asked for; the thin volume is this, rounded up to extents.
+    /// What was asked for; the volume is this, rounded up to extents.
     pub asked: ByteSize,
     pub generation: u64,
     pub operation: OperationId,

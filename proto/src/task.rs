@@ -46,7 +46,8 @@ pub enum Wanted {
         path: DevicePath,
         confirm: String,
     },
-    /// The brick exists: thin pool, thin volume, XFS, fstab line, mount, record, brick directory.
+    /// The brick exists: thin pool and thin volume, or a linear volume, as its space says; XFS, fstab line, mount, record,
+    /// brick directory.
     Brick(BrickSpec),
     /// What GlusterFS has written into the brick's file system is on the disk. It does not see to that itself when it
     /// makes a volume: a power cut soon after would take the brick's marks away, and the brick would not start again.
@@ -54,17 +55,17 @@ pub enum Wanted {
     /// The group has the free extents that [`Wanted::BrickGrown`] of the same spec would take, and the brick is there
     /// and mounted. Changes nothing.
     BrickCanGrow(BrickSpec),
-    /// The brick has at least the space of the spec: pool, pool metadata, thin volume and file system, and its tags and
-    /// record say so. Nothing is ever made smaller.
+    /// The brick has at least the space of the spec: pool and pool metadata where it has any, volume and file system, and
+    /// its tags and record say so. Nothing is ever made smaller.
     BrickGrown(BrickSpec),
     /// The brick that is there is mounted and has its line of fstab, as after a boot. Makes no volume and no file system.
     BrickUp(BrickKey),
     /// A brick that GlusterFS itself made when it cloned a volume is one of ours: its thin volume carries our tags, its
     /// file system our record.
     CloneBrick(CloneBrickSpec),
-    /// The brick's thin volume carries the mark without which it may not be destroyed.
+    /// The brick's volumes carry the mark without which they may not be destroyed.
     BrickCondemned(BrickKey),
-    /// The condemned brick and all that belonged to it are gone. Its pool goes with the last thin volume in it.
+    /// The condemned brick and all that belonged to it are gone. A pool goes with the last thin volume in it.
     BrickGone(BrickKey),
     /// The host is in the same trusted storage pool as this one. Asked of a host that is in the pool.
     Peer {
@@ -476,7 +477,7 @@ pub struct DeviceReport {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BrickReport {
     pub path: BrickPath,
-    /// The thin volume as it came out.
+    /// The thin or linear volume as it came out.
     pub size: ByteSize,
     pub space: GroupSpace,
 }

@@ -35,6 +35,10 @@ pub const PARTS_SINCE: u32 = 2;
 /// From this protocol on agents keep keepsakes and can be asked for them.
 pub const KEEPSAKES_SINCE: u32 = 2;
 
+/// From this protocol on agents make thick bricks. One of this protocol that does not know them yet cannot read such a task,
+/// and refuses it.
+pub const THICK_SINCE: u32 = 2;
+
 /// No message of an agent is larger. An inventory has about 1 KiB per brick and a volume group holds at most some
 /// thousands of them.
 pub const MAX_FROM_AGENT: usize = 16 << 20;

@@ -2,6 +2,8 @@
 
 pub mod clients;
 pub mod cluster;
+#[cfg(feature = "lab")]
+pub mod cuts;
 #[cfg(feature = "histories")]
 pub mod histories;
 #[cfg(feature = "histories")]

@@ -317,6 +317,12 @@ pub fn brick_spec(host: usize, hosts: usize) -> BrickSpec {
     }
 }
 
+/// The same as a thick brick.
+#[must_use]
+pub fn thick(spec: BrickSpec) -> BrickSpec {
+    BrickSpec { space: BrickSpace::thick(spec.tags.asked, EXTENT), ..spec }
+}
+
 /// The brick as it is to be after its volume has grown to this many GiB.
 #[must_use]
 pub fn grown_spec(host: usize, hosts: usize, gib: u64) -> BrickSpec {

@@ -38,6 +38,18 @@ pub struct Boot {
 }
 
 impl Engine {
+    /// What keeps glusterd from starting after a power cut is mended before it starts, as far as that is certain.
+    pub async fn mend_gluster_store(&self) {
+        match self.host.mend_gluster_store().await {
+            Ok(mended) => {
+                for what in mended {
+                    tracing::warn!("glusterd's file of brick {what} was lost, as by a power cut; it was made again");
+                }
+            }
+            Err(error) => tracing::warn!("glusterd's files could not be looked at: {}", chain(&error)),
+        }
+    }
+
     /// Brings the bricks up. Disks that the manifest misses are waited for as long as `patience` lasts; what fails is
     /// tried again a little later, as much is in motion on a host that boots, and a brick that is up before glusterd
     /// starts is served without anybody's help.
@@ -130,6 +142,9 @@ impl Engine {
         if tags::is_mounted_by_glusterd(&volume.tags) {
             return Err(refused(format!("brick {} is mounted by glusterd itself", key.brick)));
         }
+        if tags::is_blank(&volume.tags) {
+            return Err(refused(format!("brick {} has no file system yet: its making was cut off", key.brick)));
+        }
         let parsed = tags::parse_brick(&volume.tags).ok().flatten();
         let parsed = parsed.ok_or_else(|| refused(format!("brick {} has no tags that can be read", key.brick)))?;
         progress("mount");
@@ -194,9 +209,9 @@ impl Engine {
     }
 }
 
-/// The bricks of a group that are to be mounted.
+/// The bricks of a group that are to be mounted. What lies on one that is blank is not its own.
 fn bricks(group: &GroupReport) -> impl Iterator<Item = (BrickTags, &LogicalVolume)> {
-    let there = group.volumes.iter().filter(|volume| !volume.condemned);
+    let there = group.volumes.iter().filter(|volume| !volume.condemned && !tags::is_blank(&volume.tags));
     there.filter_map(|volume| Some((tags::parse_brick(&volume.tags).ok()??, volume)))
 }
 

@@ -65,7 +65,11 @@ impl Engine {
             Step::RemoveGroup(doomed) => host.remove_group(doomed.group(), doomed.disk()).await?,
             Step::ActivateGroup { group } => host.activate_group(group).await?,
             Step::CreateVolumes(wanted) => return host.create_brick_volumes(wanted).await.map(Some),
+            Step::CreateLinear(wanted) => return host.create_linear_volume(wanted).await.map(Some),
             Step::MakeXfs { group, volume, arbiter } => host.make_xfs(group, volume, *arbiter).await?,
+            Step::MakeXfsOver { blank, arbiter } => {
+                host.make_xfs_over(blank.group(), blank.volume(), *arbiter).await?;
+            }
             Step::MakeMountPoint { at } => host.make_mount_point(at).await?,
             Step::SetLine { brick, line } => {
                 self.edit_fstab(|text| fstab::with_brick(text, *brick, line)).await?;

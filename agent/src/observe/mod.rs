@@ -34,6 +34,7 @@ pub fn inventory(view: &HostView, on_disk: impl Fn(&BlockDevice) -> OnDisk, glus
         bricks: bricks(view),
         gluster,
         full_disk: None,
+        ailing: Vec::new(),
     }
 }
 
@@ -119,7 +120,12 @@ fn brick(view: &HostView, group: &GroupReport, volume: &LogicalVolume) -> Option
             return None;
         }
     };
-    let LvKind::Thin { pool } = &volume.kind else { return None };
+    let pool_lv = match &volume.kind {
+        LvKind::Thin { pool } => Some(pool.clone()),
+        // A thick brick, whatever a person has made of its linear volume: a brick that is there is never left out.
+        LvKind::Other { .. } => None,
+        LvKind::ThinPool { .. } => return None,
+    };
     let mounted = mount_point(view_mount(view, &group.name, &volume.name));
     Some(BrickSeen {
         fstab: fstab::of_brick(&view.fstab, tags.brick).and_then(|entry| entry.at.as_str().parse().ok()),
@@ -128,7 +134,7 @@ fn brick(view: &HostView, group: &GroupReport, volume: &LogicalVolume) -> Option
         tags,
         group: group.name.clone(),
         volume_lv: volume.name.clone(),
-        pool_lv: pool.clone(),
+        pool_lv,
         size: volume.size,
         condemned: volume.condemned,
         adopted: volume.tags.contains(&tags::adopted()),

@@ -84,16 +84,27 @@ pub fn take_brick(spec: &BrickAdoption, facts: &Facts<'_>) -> Result<Vec<Step>, 
     let name = format!("{}/{}", group.name, spec.volume);
     let (volume, pool) = volumes(spec, group)?;
     let Some(volume) = volume else { return Err(refused(format!("there is no {name}"))) };
-    let Some(pool) = pool.filter(|pool| matches!(pool.kind, LvKind::ThinPool { .. })) else {
-        return Err(refused(format!("there is no thin pool {}/{}", group.name, spec.pool)));
-    };
-    if !matches!(&volume.kind, LvKind::Thin { pool } if *pool == spec.pool) {
-        return Err(refused(format!("{name} does not lie in thin pool {}", spec.pool)));
+    match &spec.pool {
+        Some(name_of_pool) => {
+            if !pool.is_some_and(|pool| matches!(pool.kind, LvKind::ThinPool { .. })) {
+                return Err(refused(format!("there is no thin pool {}/{name_of_pool}", group.name)));
+            }
+            if !matches!(&volume.kind, LvKind::Thin { pool } if pool == name_of_pool) {
+                return Err(refused(format!("{name} does not lie in thin pool {name_of_pool}")));
+            }
+        }
+        None if !volume.kind.is_linear() => {
+            return Err(refused(format!("{name} is neither a thin nor a linear volume")));
+        }
+        None => {}
+    }
+    if spec.spec.space.is_thick() != spec.pool.is_none() {
+        return Err(refused(format!("what is asked for contradicts itself: {name} with the space of another kind")));
     }
     if Some(volume.size) != spec.spec.space.volume.to_bytes(group.space.extent_size) {
         return Err(refused_with_cure(format!("{name} has another size than when this was planned"), "Plan it anew"));
     }
-    for there in [volume, pool] {
+    for there in std::iter::once(volume).chain(pool) {
         if there.condemned {
             return Err(refused(format!("{}/{} is condemned: it is being removed", group.name, there.name)));
         }
@@ -135,7 +146,7 @@ pub fn take_brick(spec: &BrickAdoption, facts: &Facts<'_>) -> Result<Vec<Step>, 
             steps.push(Step::ReplaceTags { group, volume, gone, new });
         }
     };
-    if spec.owns_pool {
+    if let Some(pool) = pool.filter(|_| spec.owns_pool) {
         retag(pool, &tags::print_pool(&spec.spec.tags));
     }
     let mut wanted = tags::print_brick(&spec.spec.tags);
@@ -194,18 +205,18 @@ fn nobody_elses(spec: &BrickAdoption, group: &GroupReport) -> Result<(), Failure
     }
 }
 
-/// The brick's thin volume and pool by their names, if they are nobody else's.
+/// The brick's volume and its pool, if it has one, by their names, if they are nobody else's.
 fn volumes<'a>(
     spec: &BrickAdoption,
     group: &'a GroupReport,
 ) -> Result<(Option<&'a LogicalVolume>, Option<&'a LogicalVolume>), Failure> {
     let key = spec.key();
     let named = |name: &LvName| group.volumes.iter().find(|volume| volume.name == *name);
-    let (volume, pool) = (named(&spec.volume), named(&spec.pool));
+    let (volume, pool) = (named(&spec.volume), spec.pool.as_ref().and_then(named));
     for there in &group.volumes {
         let name = format!("{}/{}", group.name, there.name);
         let is_it = there.name == spec.volume;
-        let is_pool = there.name == spec.pool && spec.owns_pool;
+        let is_pool = spec.pool.as_ref() == Some(&there.name) && spec.owns_pool;
         match (tags::parse_brick(&there.tags), tags::parse_pool(&there.tags)) {
             (Err(damaged), _) | (_, Err(damaged)) if is_it || is_pool => return Err(unreadable(&name, &damaged)),
             (Ok(Some(brick)), _) if is_it && (brick.brick, brick.volume) != (key.brick, key.volume) => {

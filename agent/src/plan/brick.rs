@@ -4,13 +4,13 @@ use bricklayer_proto::ids::{BrickId, DeviceId};
 use bricklayer_proto::inventory::{BrickRole, BrickTags, LogicalVolume, LvKind};
 use bricklayer_proto::names::{LvName, MountPoint, mapper_path};
 use bricklayer_proto::size::{ByteSize, Extents};
-use bricklayer_proto::space::spare_growth;
+use bricklayer_proto::space::{Provisioning, spare_growth};
 use bricklayer_proto::task::{BrickKey, BrickSpec, Failure, FailureKind, VolumeRecord};
 
-use super::doomed::DoomedVolumes;
+use super::doomed::{BlankVolume, DoomedVolumes};
 use super::{Step, clone, device, refused, refused_with_cure};
 use crate::fstab;
-use crate::host::{BrickVolumes, GroupReport, Mount, Signature};
+use crate::host::{BrickVolumes, GroupReport, LinearVolume, Mount, Signature};
 use crate::observe;
 use crate::tags;
 
@@ -25,7 +25,7 @@ pub struct Facts<'a> {
     pub group: Option<&'a GroupReport>,
     pub mounts: &'a [Mount],
     pub fstab: &'a str,
-    /// What is written on the thin volume; looked for only where it is there and not mounted.
+    /// What is written on the brick's volume; looked for only where it is there and not mounted.
     pub on_volume: Option<Vec<Signature>>,
     /// The record on the mounted file system; looked for only there.
     pub record: Option<Vec<u8>>,
@@ -92,6 +92,27 @@ pub fn place(facts: &Facts<'_>, group: &GroupReport, volume: &LvName, key: &Bric
     in_fstab.or_else(mounted).unwrap_or_else(|| MountPoint::of_brick(&facts.root, &group.name, volume))
 }
 
+/// What LVM was making of the brick's pool when the power went: a plain volume that carries the pool's name and tags already,
+/// and that lvcreate would have made into a pool. Nothing has ever been in it.
+fn begun_pool<'a>(found: &Found<'a>, key: &BrickKey) -> Option<&'a LogicalVolume> {
+    let pool = found.pool.filter(|_| found.volume.is_none())?;
+    let is_plain = matches!(&pool.kind, LvKind::Other { segment_type } if segment_type == "linear");
+    let parts = ["_tdata", "_tmeta"].map(|suffix| format!("{}{suffix}", pool.name));
+    let has_parts = found.group.volumes.iter().any(|volume| parts.iter().any(|part| volume.name.as_str() == part));
+    (is_plain && !has_parts && pool.name == LvName::of_pool(key.brick)).then_some(pool)
+}
+
+/// A pool that LVM has begun and will never finish goes, so that the brick can be made: it is condemned, and removed by
+/// what is planned after another look.
+pub fn clear(key: &BrickKey, group: &GroupReport) -> Result<Vec<Step>, Failure> {
+    let found = Found::look(group, key)?;
+    let Some(pool) = begun_pool(&found, key) else { return Ok(Vec::new()) };
+    if !pool.condemned {
+        return Ok(vec![Step::CondemnVolumes { group: group.name.clone(), volumes: vec![pool.name.clone()] }]);
+    }
+    Ok(vec![Step::RemoveVolumes(DoomedVolumes::of_brick(&found, key)?)])
+}
+
 /// The brick is there, whole.
 pub fn ensure(spec: &BrickSpec, facts: &Facts<'_>) -> Result<Vec<Step>, Failure> {
     let key = spec.key();
@@ -122,17 +143,12 @@ pub fn ensure(spec: &BrickSpec, facts: &Facts<'_>) -> Result<Vec<Step>, Failure>
                 let needed = spec.space.taken().and_then(|taken| taken.checked_add(spare));
                 enough_space(&spec.tags.brick, spec.device, group, needed)?;
             }
-            steps.push(Step::CreateVolumes(Box::new(BrickVolumes {
-                group: group.name.clone(),
-                pool: found.pool.map_or_else(|| LvName::of_pool(key.brick), |pool| pool.name.clone()),
-                volume: volume.clone(),
-                space: spec.space,
-                extent_size: group.space.extent_size,
-                pool_tags: tags::print_pool(&spec.tags),
-                volume_tags: tags::print_brick(&spec.tags),
-            })));
+            steps.push(create(spec, &found, volume.clone())?);
         }
     }
+    // On a thin volume nothing is found that was not written to it. On a linear one lies what earlier volumes left: it is
+    // blank until its file system is made, whatever is found there.
+    let is_blank = spec.space.is_thick() && found.volume.is_none_or(|volume| tags::is_blank(&volume.tags));
 
     let device = mapper_path(&group.name, &volume);
     let mounted = match observe::mounted_at(facts.mounts, at.as_path()) {
@@ -140,18 +156,25 @@ pub fn ensure(spec: &BrickSpec, facts: &Facts<'_>) -> Result<Vec<Step>, Failure>
         Some(mount) => return Err(refused(format!("{} is mounted at {at}, where the brick is to be", mount.source))),
         None => false,
     };
+    if mounted && is_blank {
+        return Err(refused(format!("{}/{volume} is mounted, and says that nothing is on it yet", group.name)));
+    }
     if !mounted {
         let signatures = facts.on_volume.as_deref().unwrap_or_default();
-        match signatures {
-            [] => steps.push(Step::MakeXfs {
-                group: group.name.clone(),
-                volume: volume.clone(),
-                arbiter: spec.tags.role == BrickRole::Arbiter,
-            }),
-            [only] if only.what == "xfs" => {}
-            [other, ..] => {
+        let arbiter = spec.tags.role == BrickRole::Arbiter;
+        match (signatures, BlankVolume::of_brick(&found).filter(|_| is_blank)) {
+            ([], _) => {
+                steps.push(Step::MakeXfs { group: group.name.clone(), volume: volume.clone(), arbiter });
+            }
+            (_, Some(blank)) => steps.push(Step::MakeXfsOver { blank, arbiter }),
+            ([only], None) if only.what == "xfs" => {}
+            ([other, ..], None) => {
                 return Err(refused(format!("{}/{volume} carries a signature of {}", group.name, other.what)));
             }
+        }
+        if is_blank {
+            let (group, volume) = (group.name.clone(), volume.clone());
+            steps.push(Step::ReplaceTags { group, volume, gone: vec![tags::blank()], new: Vec::new() });
         }
         steps.push(Step::MakeMountPoint { at: at.clone() });
     }
@@ -169,6 +192,33 @@ pub fn ensure(spec: &BrickSpec, facts: &Facts<'_>) -> Result<Vec<Step>, Failure>
     let path = found.volume.map_or_else(|| at.brick_path(), |volume| tags::brick_path(&at, &volume.tags));
     steps.push(Step::MakeBrickDirectory { path, gid: spec.gid });
     Ok(steps)
+}
+
+/// The step that makes the volumes of a brick that has none, or a pool alone.
+fn create(spec: &BrickSpec, found: &Found<'_>, volume: LvName) -> Result<Step, Failure> {
+    let group = found.group;
+    let volume_tags = tags::print_brick(&spec.tags);
+    match (spec.space.provisioning, found.pool) {
+        (Provisioning::Thick, Some(pool)) => Err(refused(format!(
+            "{}/{} says that it is the pool of brick {}, which is to be thick and has none",
+            group.name, pool.name, spec.tags.brick
+        ))),
+        (Provisioning::Thick, None) => {
+            let mut tags = volume_tags;
+            tags.push(tags::blank());
+            let (group, size) = (group.name.clone(), spec.space.volume);
+            Ok(Step::CreateLinear(Box::new(LinearVolume { group, volume, size, tags })))
+        }
+        (Provisioning::Thin, pool) => Ok(Step::CreateVolumes(Box::new(BrickVolumes {
+            group: group.name.clone(),
+            pool: pool.map_or_else(|| LvName::of_pool(spec.tags.brick), |pool| pool.name.clone()),
+            volume,
+            space: spec.space,
+            extent_size: group.space.extent_size,
+            pool_tags: tags::print_pool(&spec.tags),
+            volume_tags,
+        }))),
+    }
 }
 
 /// The brick has at least the space of the spec. Nothing is made smaller, and what a crash left half grown is gone on
@@ -190,7 +240,10 @@ pub fn grow(spec: &BrickSpec, facts: &Facts<'_>) -> Result<Vec<Step>, Failure> {
             key.brick, tags.asked, spec.tags.asked
         )));
     }
-    let (pool, metadata) = pool_of(group, volume)?;
+    same_provisioning(spec, &name, volume)?;
+    if tags::is_blank(&volume.tags) {
+        return Err(refused(format!("{name} is not made yet")));
+    }
     let Some(mount) = observe::mount_of(facts.mounts, &group.name, &volume.name) else {
         return Err(refused_with_cure(
             format!("brick {} is not mounted, and XFS grows only while it is", key.brick),
@@ -203,23 +256,29 @@ pub fn grow(spec: &BrickSpec, facts: &Facts<'_>) -> Result<Vec<Step>, Failure> {
         Some(wanted) => Ok((wanted > now).then_some(wanted)),
         None => Err(refused("what is asked for does not fit into 64 bits")),
     };
-    let data = larger(spec.space.pool, pool.size)?;
-    let more_metadata = larger(spec.space.metadata, metadata)?;
     let to = larger(spec.space.volume, volume.size)?;
-    let spare = match more_metadata {
-        Some(_) => spare_growth(group.space.spare, spec.space.metadata),
-        None => Extents::ZERO,
-    };
     let one = group.space.extent_size;
     let more = |to: Option<ByteSize>, now: ByteSize| now.short_of(to.unwrap_or(now)).to_extents(one);
-    let needed = more(data, pool.size).checked_add(more(more_metadata, metadata));
-    enough_space(&spec.tags.brick, spec.device, group, needed.and_then(|needed| needed.checked_add(spare)))?;
-
     let mut steps = Vec::new();
-    if data.is_some() || more_metadata.is_some() {
-        let (group, pool) = (group.name.clone(), pool.name.clone());
-        steps.push(Step::ExtendPool { group, pool, data, metadata: more_metadata });
-    }
+    let needed = match spec.space.provisioning {
+        Provisioning::Thick => Some(more(to, volume.size)),
+        Provisioning::Thin => {
+            let (pool, metadata) = pool_of(group, volume)?;
+            let data = larger(spec.space.pool, pool.size)?;
+            let more_metadata = larger(spec.space.metadata, metadata)?;
+            let spare = match more_metadata {
+                Some(_) => spare_growth(group.space.spare, spec.space.metadata),
+                None => Extents::ZERO,
+            };
+            if data.is_some() || more_metadata.is_some() {
+                let (group, pool) = (group.name.clone(), pool.name.clone());
+                steps.push(Step::ExtendPool { group, pool, data, metadata: more_metadata });
+            }
+            let needed = more(data, pool.size).checked_add(more(more_metadata, metadata));
+            needed.and_then(|needed| needed.checked_add(spare))
+        }
+    };
+    enough_space(&spec.tags.brick, spec.device, group, needed)?;
     if let Some(to) = to {
         steps.push(Step::ExtendVolume { group: group.name.clone(), volume: volume.name.clone(), to });
     }
@@ -315,6 +374,7 @@ pub fn record(record: &VolumeRecord) -> Vec<u8> {
 fn same_shape(spec: &BrickSpec, group: &GroupReport, there: &LogicalVolume) -> Result<(), Failure> {
     let name = format!("{}/{}", group.name, there.name);
     same_place(spec, &name, there)?;
+    same_provisioning(spec, &name, there)?;
     let wanted = spec.space.volume.to_bytes(group.space.extent_size);
     if wanted != Some(there.size) {
         let wanted = wanted.map_or_else(|| "more than can be".to_owned(), |size| size.to_string());
@@ -323,7 +383,17 @@ fn same_shape(spec: &BrickSpec, group: &GroupReport, there: &LogicalVolume) -> R
     Ok(())
 }
 
-/// What the thin volume's tags say, if it is the brick in the place where the spec has it, and stays.
+/// Whether it is a thin or a linear volume as the spec has it.
+fn same_provisioning(spec: &BrickSpec, name: &str, there: &LogicalVolume) -> Result<(), Failure> {
+    match (spec.space.provisioning, &there.kind) {
+        (Provisioning::Thin, LvKind::Thin { .. }) => Ok(()),
+        (Provisioning::Thick, kind) if kind.is_linear() => Ok(()),
+        (Provisioning::Thin, _) => Err(refused(format!("{name} is no thin volume"))),
+        (Provisioning::Thick, _) => Err(refused(format!("{name} is no linear volume, and the brick is a thick one"))),
+    }
+}
+
+/// What the volume's tags say, if it is the brick in the place where the spec has it, and stays.
 fn same_place(spec: &BrickSpec, name: &str, there: &LogicalVolume) -> Result<BrickTags, Failure> {
     if there.condemned {
         return Err(refused(format!("{name} is condemned: it is being removed")));

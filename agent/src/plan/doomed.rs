@@ -17,7 +17,7 @@ pub struct DoomedVolumes {
 }
 
 impl DoomedVolumes {
-    /// The thin volume of `key`, then its pool; whichever is still there. Both must carry tags that match all of `key`
+    /// The volume of `key`, then its pool, if it has one; whichever is still there. Both must carry tags that match all of `key`
     /// (that is what [`Found`] holds) and the mark.
     pub fn of_brick(found: &Found<'_>, key: &BrickKey) -> Result<Self, Failure> {
         let there = [found.volume, found.pool];
@@ -41,6 +41,32 @@ impl DoomedVolumes {
     #[must_use]
     pub fn volumes(&self) -> &[LvName] {
         &self.volumes
+    }
+}
+
+/// A linear volume of ours on which nothing is anybody's: no file system of ours was made on it yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlankVolume {
+    group: VgName,
+    volume: LvName,
+}
+
+impl BlankVolume {
+    /// The volume of a brick, whose tags match all of its key (that is what [`Found`] holds) and which carries the mark; `None` where it does not.
+    #[must_use]
+    pub fn of_brick(found: &Found<'_>) -> Option<Self> {
+        let volume = found.volume.filter(|volume| tags::is_blank(&volume.tags) && !volume.condemned)?;
+        Some(Self { group: found.group.name.clone(), volume: volume.name.clone() })
+    }
+
+    #[must_use]
+    pub fn group(&self) -> &VgName {
+        &self.group
+    }
+
+    #[must_use]
+    pub fn volume(&self) -> &LvName {
+        &self.volume
     }
 }
 

@@ -27,8 +27,8 @@ use bricklayer_proto::size::{ByteSize, ExtentSize};
 use bricklayer_proto::task::{Failure, FailureKind};
 use camino::Utf8PathBuf;
 
-use crate::host::BrickVolumes;
-use doomed::{DoomedDisk, DoomedGroup, DoomedVolumes};
+use crate::host::{BrickVolumes, LinearVolume};
+use doomed::{BlankVolume, DoomedDisk, DoomedGroup, DoomedVolumes};
 
 /// One small change of the host.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,9 +66,15 @@ pub enum Step {
         group: VgName,
     },
     CreateVolumes(Box<BrickVolumes>),
+    CreateLinear(Box<LinearVolume>),
     MakeXfs {
         group: VgName,
         volume: LvName,
+        arbiter: bool,
+    },
+    /// Over what earlier volumes left on it.
+    MakeXfsOver {
+        blank: BlankVolume,
         arbiter: bool,
     },
     MakeMountPoint {
@@ -161,6 +167,7 @@ impl Step {
             | Self::ReplaceGroupTags { group, .. }
             | Self::CondemnVolumes { group, .. } => Some(group),
             Self::CreateVolumes(wanted) => Some(&wanted.group),
+            Self::CreateLinear(wanted) => Some(&wanted.group),
             Self::RemoveGroup(doomed) => Some(doomed.group()),
             Self::RemoveVolumes(doomed) => Some(doomed.group()),
             Self::UnmountForeign { .. }
@@ -168,6 +175,7 @@ impl Step {
             | Self::RemoveMapping { .. }
             | Self::WipeSignatures(_)
             | Self::MakeXfs { .. }
+            | Self::MakeXfsOver { .. }
             | Self::MakeMountPoint { .. }
             | Self::SetLine { .. }
             | Self::Mount { .. }
@@ -201,8 +209,8 @@ impl Step {
             Self::WipeSignatures(_) => "wipefs",
             Self::CreateGroup { .. } => "vgcreate",
             Self::RemoveGroup(_) => "vgremove",
-            Self::CreateVolumes(_) => "lvcreate",
-            Self::MakeXfs { .. } => "mkfs.xfs",
+            Self::CreateVolumes(_) | Self::CreateLinear(_) => "lvcreate",
+            Self::MakeXfs { .. } | Self::MakeXfsOver { .. } => "mkfs.xfs",
             Self::MakeMountPoint { .. } | Self::RemoveMountPoint { .. } => "mount point",
             Self::Mount { .. } => "mount",
             Self::WriteRecord { .. } | Self::RemoveRecord { .. } => "record",
@@ -240,7 +248,14 @@ impl fmt::Display for Step {
                     wanted.group
                 )
             }
+            Self::CreateLinear(wanted) => {
+                write!(f, "make linear volume {} ({}) in {}", wanted.volume, wanted.size, wanted.group)
+            }
             Self::MakeXfs { group, volume, .. } => write!(f, "make an XFS on {group}/{volume}"),
+            Self::MakeXfsOver { blank, .. } => {
+                let (group, volume) = (blank.group(), blank.volume());
+                write!(f, "make an XFS on {group}/{volume}, over what an earlier volume left there")
+            }
             Self::MakeMountPoint { at } => write!(f, "make the mount point {at}"),
             Self::SetLine { line, .. } => write!(f, "put into fstab: {line}"),
             Self::Mount { group, volume, at } => write!(f, "mount {group}/{volume} at {at}"),
@@ -251,7 +266,7 @@ impl fmt::Display for Step {
                 metadata.iter().try_for_each(|size| write!(f, ", its metadata to {size}"))?;
                 data.iter().try_for_each(|size| write!(f, ", its data to {size}"))
             }
-            Self::ExtendVolume { group, volume, to } => write!(f, "extend thin volume {group}/{volume} to {to}"),
+            Self::ExtendVolume { group, volume, to } => write!(f, "extend volume {group}/{volume} to {to}"),
             Self::GrowXfs { at } => write!(f, "grow the XFS at {at} to its volume's size"),
             Self::ReplaceTags { group, volume, gone, new } => {
                 write!(f, "change the tags of {group}/{volume}:")?;

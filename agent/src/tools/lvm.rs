@@ -16,7 +16,7 @@ use bricklayer_proto::space::{DATA_ALIGNMENT, POOL_CHUNK, PV_METADATA};
 use serde::Deserialize;
 
 use super::run::{Call, Program};
-use crate::host::{BrickVolumes, GroupReport, HostError};
+use crate::host::{BrickVolumes, GroupReport, HostError, LinearVolume};
 use crate::tags;
 
 /// The `lvm` program and what we ask of it.
@@ -111,6 +111,20 @@ impl Lvm {
     #[must_use]
     pub fn create_volume(&self, wanted: &BrickVolumes) -> Call {
         self.0.writes(create_volume(wanted)).titled(format!("lvcreate {}/{}", wanted.group, wanted.volume))
+    }
+
+    /// Makes the linear volume of a thick brick. LVM wipes what earlier volumes left at its beginning once it is there, as is
+    /// said here and not left to `lvm.conf`.
+    #[must_use]
+    pub fn create_linear(&self, wanted: &LinearVolume) -> Call {
+        let mut words = ["lvcreate", "--yes", "--type", "linear"].map(str::to_owned).to_vec();
+        words.extend(option("--extents", wanted.size.count().to_string()));
+        words.extend(option("--zero", "y".to_owned()));
+        words.extend(option("--wipesignatures", "y".to_owned()));
+        words.extend(add_tags(&wanted.tags));
+        words.extend(option("--name", wanted.volume.to_string()));
+        words.push(wanted.group.to_string());
+        self.0.writes(words).titled(format!("lvcreate {}/{}", wanted.group, wanted.volume))
     }
 
     /// Both in one process, which spares reading the configuration and all disks again. `lvm` takes command lines from
@@ -450,7 +464,7 @@ fn percent(field: &str, text: &str) -> Result<Option<f64>, String> {
 
 #[cfg(test)]
 mod tests {
-    use bricklayer_proto::space::BrickSpace;
+    use bricklayer_proto::space::{BrickSpace, Provisioning};
 
     use super::*;
 
@@ -463,7 +477,12 @@ mod tests {
             group: "vg_a".parse().unwrap(),
             pool: "tp_b".parse().unwrap(),
             volume: "brick_b".parse().unwrap(),
-            space: BrickSpace { volume: Extents::new(2048), pool: Extents::new(2048), metadata: Extents::new(2) },
+            space: BrickSpace {
+                provisioning: Provisioning::Thin,
+                volume: Extents::new(2048),
+                pool: Extents::new(2048),
+                metadata: Extents::new(2),
+            },
             extent_size: ExtentSize::FOUR_MIB,
             pool_tags: vec!["bricklayer.role=pool".parse().unwrap()],
             volume_tags: vec!["bricklayer.role=data".parse().unwrap()],
@@ -479,6 +498,21 @@ mod tests {
             "lvcreate --yes --thin --extents 2048 --poolmetadatasize 8388608b --chunksize 262144b --zero y \
              --errorwhenfull y --addtag bricklayer.role=pool --name tp_b vg_a\n\
              lvcreate --yes --thin --virtualsize 8589934592b --addtag bricklayer.role=data --name brick_b vg_a/tp_b\n"
+        );
+    }
+
+    #[test]
+    fn a_thick_brick_is_made_by_one_command_that_wipes_what_was_left_there() {
+        let wanted = LinearVolume {
+            group: "vg_a".parse().unwrap(),
+            volume: "brick_b".parse().unwrap(),
+            size: Extents::new(2048),
+            tags: vec!["bricklayer.role=data".parse().unwrap(), "bricklayer.blank".parse().unwrap()],
+        };
+        assert_eq!(
+            lvm().create_linear(&wanted).words(),
+            "lvm lvcreate --yes --type linear --extents 2048 --zero y --wipesignatures y --addtag bricklayer.role=data \
+             --addtag bricklayer.blank --name brick_b vg_a"
         );
     }
 

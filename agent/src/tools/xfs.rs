@@ -1,4 +1,5 @@
-//! `mkfs.xfs`, as bricks want it, and `xfs_growfs`. Never with `-f`: a file system that is there stays there.
+//! `mkfs.xfs`, as bricks want it, and `xfs_growfs`. Without `-f`: a file system that is there stays there. With it only on
+//! a linear volume that says of itself that nothing on it is anybody's.
 
 use bricklayer_proto::names::MountPoint;
 
@@ -23,12 +24,21 @@ impl Xfs {
 
     /// Inodes of 512 bytes hold GlusterFS's extended attributes; directory blocks of 8 KiB are what its users have
     /// found good. An arbiter holds nothing but inodes, so they may take all of it. A new thin volume has no blocks to
-    /// discard (`-K`).
+    /// discard (`-K`), and to discard all of a large linear one may take minutes.
     #[must_use]
     pub fn make(&self, device: &str, arbiter: bool) -> Call {
-        let mut words = vec!["-q", "-K", "-i", if arbiter { "size=512,maxpct=100" } else { "size=512" }];
-        words.extend(["-n", "size=8192", "--", device]);
-        self.mkfs.writes(words)
+        self.mkfs.writes(Self::words(&["-q", "-K"], device, arbiter))
+    }
+
+    /// Over whatever is there.
+    #[must_use]
+    pub fn make_over(&self, device: &str, arbiter: bool) -> Call {
+        self.mkfs.writes(Self::words(&["-q", "-K", "-f"], device, arbiter))
+    }
+
+    fn words<'a>(how: &[&'a str], device: &'a str, arbiter: bool) -> Vec<&'a str> {
+        let inodes = if arbiter { "size=512,maxpct=100" } else { "size=512" };
+        [how, &["-i", inodes, "-n", "size=8192", "--", device]].concat()
     }
 
     /// Has the file system mounted here take all of its device. A repeat changes nothing.
@@ -53,6 +63,12 @@ mod tests {
             xfs.make("/dev/mapper/a", true).words(),
             "mkfs.xfs -q -K -i size=512,maxpct=100 -n size=8192 -- /dev/mapper/a"
         );
+    }
+
+    #[test]
+    fn a_file_system_is_made_over_what_is_there_only_where_that_is_said() {
+        let words = Xfs::find().make_over("/dev/mapper/a", false);
+        assert_eq!(words.words(), "mkfs.xfs -q -K -f -i size=512 -n size=8192 -- /dev/mapper/a");
     }
 
     #[test]

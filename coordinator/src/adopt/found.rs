@@ -11,7 +11,7 @@ use bricklayer_proto::names::{HostName, VgName, VolumeName};
 use bricklayer_proto::task::{BrickAddress, VOLUME_ID_OPTION};
 
 use super::claims::{BrickClaim, Claims, DeviceClaim, VolumeClaim};
-use super::verify::is_mounted_by_glusterd;
+use super::verify::is_where_glusterd_mounts;
 use super::{Choices, Facts, Finding, HostFacts};
 use crate::model::{AdminState, BlockRestriction, Cluster, Node, Tags, Zone};
 
@@ -49,7 +49,7 @@ pub fn of_disks(facts: &Facts<'_>, choices: &Choices, fresh: Fresh<'_>, findings
     let mut volumes: Vec<&VolumeSurvey> =
         facts.hosts.all().filter_map(|host| host.survey.volumes.as_deref()).flatten().collect();
     // Clones lie in the pools of others, so they come after them.
-    volumes.sort_by_key(|seen| (seen.bricks.iter().any(|brick| is_mounted_by_glusterd(&brick.path)), &seen.name));
+    volumes.sort_by_key(|seen| (seen.bricks.iter().any(|brick| is_where_glusterd_mounts(&brick.path)), &seen.name));
     for seen in volumes {
         if seen.option(VOLUME_ID_OPTION).is_some() {
             continue;
@@ -107,7 +107,7 @@ impl<'a> Found<'a> {
             }
         }
         // heketi left a clone with the options of its source, the id among them.
-        let is_clone = seen.bricks.iter().any(|brick| is_mounted_by_glusterd(&brick.path));
+        let is_clone = seen.bricks.iter().any(|brick| is_where_glusterd_mounts(&brick.path));
         let heketis = seen.option(HEKETI_ID_OPTION).filter(|_| !is_clone);
         let by_option = heketis.or_else(|| seen.option(VOLUME_ID_OPTION));
         let id =

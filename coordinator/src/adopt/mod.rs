@@ -26,7 +26,7 @@ pub use finding::Finding;
 pub use found::{by_hand, of_disks};
 pub use heketi_db::{HeketiDb, NotADatabase};
 pub use hosts::{HostFacts, Hosts};
-pub use verify::{is_mounted_by_glusterd, verify};
+pub use verify::{is_where_glusterd_mounts, verify};
 
 use crate::model::{Adopt, Topology};
 

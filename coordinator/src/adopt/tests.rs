@@ -7,7 +7,7 @@ use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, InstallationId, NodeId
 use bricklayer_proto::inventory::{BrickRole, GroupSpace, Inventory};
 use bricklayer_proto::names::LvName;
 use bricklayer_proto::size::{ByteSize, ExtentSize, Extents};
-use bricklayer_proto::space::BrickSpace;
+use bricklayer_proto::space::{BrickSpace, Provisioning};
 use bricklayer_proto::task::Layout;
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -194,7 +194,7 @@ fn volume(at: u128, shape: &Shape, cluster: ClusterId) -> Volume {
                 BrickRole::Data
             },
             asked: size.to_bytes(ExtentSize::FOUR_MIB).unwrap(),
-            space: BrickSpace { volume: size, pool: size, metadata: Extents::new(3) },
+            space: BrickSpace { provisioning: Provisioning::Thin, volume: size, pool: size, metadata: Extents::new(3) },
             path: Some(format!("/var/lib/heketi/mounts/vg_1/brick_{id}/brick").try_into().unwrap()),
             pool: None,
             names: LvNames {
@@ -281,7 +281,7 @@ proptest! {
                 let was = known.brick(brick.id).unwrap();
                 prop_assert_eq!((brick.node, brick.device, Some(&brick.path)), (was.node, was.device, was.path.as_ref()));
                 prop_assert_eq!((brick.size, brick.role), (Some(was.asked), Some(was.role)));
-                prop_assert_eq!((&brick.volume, &brick.pool), (&Some(was.volume_lv()), &Some(was.pool_lv())));
+                prop_assert_eq!((&brick.volume, &brick.pool), (&Some(was.volume_lv()), &was.pool_lv()));
             }
         }
     }

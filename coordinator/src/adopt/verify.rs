@@ -16,7 +16,7 @@ use super::{Choices, Facts, Finding, MOST_BRICKS, Takeover};
 use crate::model::{Adopt, Brick, Device, DiskIdentity, Node, Snapshot, Volume};
 use crate::placement::TagMatch;
 use crate::rebuild::durability;
-pub use bricks::is_mounted_by_glusterd;
+pub use bricks::is_where_glusterd_mounts;
 
 /// What is to be written down, and every difference.
 #[must_use]
@@ -89,7 +89,7 @@ struct Scene<'a> {
 fn owners(facts: &Facts<'_>) -> HashMap<(DeviceId, LvName), BrickId> {
     let bricks = facts.topology.bricks.values().flat_map(|bricks| bricks.values());
     let owned = bricks.filter(|brick| brick.space.pool > Extents::ZERO);
-    owned.map(|brick| ((brick.device, brick.pool_lv()), brick.pool_of())).collect()
+    owned.filter_map(|brick| Some(((brick.device, brick.pool_lv()?), brick.pool_of()))).collect()
 }
 
 impl Scene<'_> {
@@ -226,7 +226,7 @@ impl Scene<'_> {
             return None;
         };
         // heketi left a clone with the options of its source, the id among them.
-        let is_clone = claim.bricks.iter().any(|brick| is_mounted_by_glusterd(&brick.path));
+        let is_clone = claim.bricks.iter().any(|brick| is_where_glusterd_mounts(&brick.path));
         for option in [VOLUME_ID_OPTION, HEKETI_ID_OPTION] {
             if is_clone && option == HEKETI_ID_OPTION {
                 continue;

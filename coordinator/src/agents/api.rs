@@ -9,6 +9,7 @@ use bricklayer_proto::ids::{NodeId, TaskId};
 use bricklayer_proto::inventory::{AgentSeen, Inventory};
 use bricklayer_proto::names::HostName;
 use bricklayer_proto::task::{Done, Failure, Outcome, Progress, Task};
+use bricklayer_proto::wire::THICK_SINCE;
 use jiff::Timestamp;
 use tokio::sync::{broadcast, mpsc};
 
@@ -43,7 +44,11 @@ pub trait AgentApi: Send + Sync + 'static {
 
     /// What decides whether the node takes bricks now.
     fn sight(&self, node: NodeId) -> Sight {
-        Sight { attached: self.is_attached(node), inventory: self.inventory(node) }
+        let protocol = match self.status(node).map(|status| status.presence) {
+            Some(Presence::Attached { protocol, .. }) => Some(protocol),
+            _ => None,
+        };
+        Sight { attached: self.is_attached(node), protocol, inventory: self.inventory(node) }
     }
 
     /// The same of many nodes, in their order.
@@ -56,11 +61,19 @@ pub trait AgentApi: Send + Sync + 'static {
 #[derive(Clone, Debug, Default)]
 pub struct Sight {
     pub attached: bool,
+    /// That both sides speak, of one that is attached.
+    pub protocol: Option<u32>,
     /// As [`AgentApi::inventory`].
     pub inventory: Option<(Arc<Inventory>, Timestamp)>,
 }
 
 impl Sight {
+    /// Whether its agent is known to be too old to make thick bricks.
+    #[must_use]
+    pub fn is_thin_only(&self) -> bool {
+        self.protocol.is_some_and(|protocol| protocol < THICK_SINCE)
+    }
+
     /// Whether nothing has changed between the two: it is the same report, not just an equal one.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
@@ -68,7 +81,7 @@ impl Sight {
             (Some((one, _)), Some((other, _))) => Arc::ptr_eq(one, other),
             (one, other) => one.is_none() && other.is_none(),
         };
-        self.attached == other.attached && same_report
+        self.attached == other.attached && self.protocol == other.protocol && same_report
     }
 }
 

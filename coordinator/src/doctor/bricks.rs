@@ -7,13 +7,13 @@ use bricklayer_proto::inventory::{BrickSeen, Inventory};
 use bricklayer_proto::names::BrickPath;
 
 use super::devices::device_of;
-use super::{Finding, Severity, Subject, World, device_on, group_of};
+use super::{Finding, Severity, Subject, World, device_on, group_of, is_dying};
 use crate::model::{Brick, Device, Node};
 
 pub fn examine(world: &World, node: &Node, report: &Inventory, findings: &mut Vec<Finding>) {
     let seen: BTreeMap<BrickId, &BrickSeen> = report.bricks.iter().map(|brick| (brick.tags.brick, brick)).collect();
     for device in world.topology.devices_of(node.id) {
-        if device.lost || world.is_moving(device.id) {
+        if device.lost || world.is_moving(device.id) || is_dying(report, device.id) {
             continue;
         }
         // Without its group none of its bricks is there, which is said once.
@@ -70,6 +70,15 @@ fn one(
         let text = format!("{what} has {} and should have {}", seen.size, brick.asked);
         let cure = "expand its volume again, or evict the brick".to_owned();
         found(Severity::Warning, "brick-too-small", text, cure);
+    }
+    if seen.pool_lv.is_none() != brick.is_thick() {
+        let (is, was) = if brick.is_thick() { ("a thin volume", "thick") } else { ("no thin volume", "thin") };
+        let text = format!("{what} is recorded as {was}, and is {is}: somebody has converted it");
+        let cure = format!(
+            "it serves, and does not grow; have it made anew as it is recorded: `bricklayer brick evict {}`",
+            brick.id
+        );
+        found(Severity::Warning, "brick-converted", text, cure);
     }
     if (seen.tags.set, seen.tags.position) != (brick.set, brick.position) {
         let text = format!(
@@ -192,7 +201,7 @@ mod tests {
             },
             group: "vg_1".parse().unwrap(),
             volume_lv: "brick_7".parse().unwrap(),
-            pool_lv: "tp_7".parse().unwrap(),
+            pool_lv: Some("tp_7".parse().unwrap()),
             size: asked,
             condemned: false,
             adopted: false,
@@ -220,6 +229,7 @@ mod tests {
         assert_eq!(codes(&BrickSeen { condemned: true, ..right.clone() }, false), ["brick-condemned"]);
         let small = ByteSize::from_bytes(gib.bytes() - 1);
         assert_eq!(codes(&BrickSeen { size: small, ..right.clone() }, false), ["brick-too-small"]);
+        assert_eq!(codes(&BrickSeen { pool_lv: None, ..right.clone() }, false), ["brick-converted"]);
         let tags = BrickTags { position: 0, ..right.tags.clone() };
         assert_eq!(codes(&BrickSeen { tags, ..right }, false), ["brick-misplaced"]);
     }

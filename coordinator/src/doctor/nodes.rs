@@ -71,7 +71,7 @@ fn versions(host: &Host, name: &str, protocol: u32, found: &mut impl FnMut(Sever
     if protocol < newest {
         let what = format!(
             "the agent of {name} ({agent}) speaks protocol {protocol}, the newest is {newest}: it serves as before, and cannot \
-             do what is newer, such as keeping the state for a coordinator that is to come"
+             do what is newer: keep the state for a coordinator that is to come, or make thick bricks"
         );
         let cure = format!("update bricklayer-agent on {name} to {OURS}");
         found(Severity::Warning, "agent-older", what, cure);

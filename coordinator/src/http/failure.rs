@@ -133,8 +133,14 @@ impl Failure {
             | R::NoClusters
             | R::ClusterUnknown(_)
             | R::Option(
-                BadOption::NoValue(_) | BadOption::Name(_) | BadOption::MostPerZone(_) | BadOption::TagRule(_),
+                BadOption::NoValue(_)
+                | BadOption::Name(_)
+                | BadOption::MostPerZone(_)
+                | BadOption::TagRule(_)
+                | BadOption::Provisioning(_),
             )
+            | R::ThickSnapshots
+            | R::ThickOverCommitted { .. }
             | R::Name(_)
             | R::NoSuchDevice(_)
             | R::NoSuchZone { .. }
@@ -157,6 +163,7 @@ impl Failure {
             | R::BrickPending(_)
             | R::VolumeHasPendingBricks { .. }
             | R::CloneOfBlockVolume
+            | R::CloneOfThickVolume { .. }
             | R::PoolMetadataFills { .. }
             | R::BlockNotServed(_)
             | R::BlockTooLarge { .. }

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use bricklayer_proto::ids::DeviceId;
+use bricklayer_proto::space::Provisioning;
 
 use jiff::Timestamp;
 
 use super::Gauges;
 use crate::agents::Presence;
 use crate::doctor::{self, OwnHost, World};
-use crate::model::{OpState, Topology};
+use crate::model::{Brick, OpState, Topology};
 use crate::ops::{DeviceLedger, LedgerOf, Operations};
 
 /// Looks at a device that a scrape may take to find out whether a node can be lost. `/v1/audit` takes as many as it needs.
@@ -56,6 +57,14 @@ pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, own: &OwnHost, t
         gauges.one("bricklayer_export_commits_behind", "Commits of the store that are in no export.", behind)?;
     }
 
+    let failing = topology.devices.values().map(|device| {
+        let node = topology.nodes.get(&device.node).map_or_else(String::new, |node| node.name().to_owned());
+        let labels = [("device", device.id.to_string()), ("node", node), ("name", device.name.to_string())];
+        (labels, u64::from(operations.failing(device).is_some()))
+    });
+    let help = "Whether the disk of a device, or a brick on it, cannot be read by its host.";
+    gauges.each("bricklayer_device_failing", help, failing)?;
+
     let mut unfinished = BTreeMap::<(&str, &str), u64>::new();
     for operation in topology.unfinished.values() {
         *unfinished.entry((operation.plan.kind(), word(&operation.state))).or_default() += 1;
@@ -69,16 +78,27 @@ pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, own: &OwnHost, t
         ([("cluster", cluster.to_string())], sizes.fold(0, u64::saturating_add))
     });
     gauges.each("bricklayer_volumes_size_bytes", "What all volumes of a cluster were asked to hold.", sizes)?;
+    let bricks = topology.clusters.keys().flat_map(|cluster| {
+        let bricks = topology.volumes_of(*cluster).flat_map(|volume| &volume.bricks);
+        let (thick, thin): (Vec<&Brick>, Vec<&Brick>) = bricks.partition(|brick| brick.is_thick());
+        [(Provisioning::Thin, thin.len()), (Provisioning::Thick, thick.len())].map(|(provisioning, count)| {
+            ([("cluster", cluster.to_string()), ("provisioning", provisioning.to_string())], count)
+        })
+    });
+    gauges.each("bricklayer_bricks", "Bricks of whole volumes, by how they have their space.", bricks)?;
     let kept = topology.clusters.keys().map(|cluster| {
         let kept = topology.volumes_of(*cluster).filter(|volume| volume.trash.is_some());
         ([("cluster", cluster.to_string())], kept.count())
     });
     gauges.each("bricklayer_trash_volumes", "Deleted volumes that are kept for a while.", kept)?;
     ledgers(gauges, operations)?;
-    let survivable = operations.node_loss_is_survivable(MOST_LOOKS).into_iter();
-    let survivable = survivable.map(|(cluster, yes)| ([("cluster", cluster.to_string())], u64::from(yes)));
+    let losses = operations.survivable_losses(MOST_LOOKS);
+    let survivable = losses.iter().map(|(cluster, node, _)| ([("cluster", cluster.to_string())], u64::from(*node)));
     let help = "Whether any one node can be lost and its bricks placed again, as far as they have copies.";
     gauges.each("bricklayer_node_loss_survivable", help, survivable)?;
+    let survivable = losses.iter().map(|(cluster, _, zone)| ([("cluster", cluster.to_string())], u64::from(*zone)));
+    let help = "Whether any one zone can be lost with all its nodes, and no set with copies loses data or stays short of bricks.";
+    gauges.each("bricklayer_zone_loss_survivable", help, survivable)?;
     pools(gauges, operations)
 }
 

@@ -2,7 +2,7 @@ use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, InstallationId, NodeId
 use bricklayer_proto::inventory::{BrickRole, BrickTags};
 use bricklayer_proto::names::{BrickPath, LvName, VolumeName};
 use bricklayer_proto::size::ByteSize;
-use bricklayer_proto::space::BrickSpace;
+use bricklayer_proto::space::{BrickSpace, Provisioning};
 use bricklayer_proto::task::{BrickKey, BrickSpec, Layout, TrashRecord, VolumeKey, VolumeRecord};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -133,19 +133,31 @@ fn is_first(generation: &u64) -> bool {
 }
 
 impl Brick {
-    /// What its thin volume is called.
+    /// What its thin or linear volume is called.
     #[must_use]
     pub fn volume_lv(&self) -> LvName {
         self.names.volume.clone().unwrap_or_else(|| LvName::of_brick(self.id))
     }
 
-    /// What its pool is called.
     #[must_use]
-    pub fn pool_lv(&self) -> LvName {
-        self.names.pool.clone().unwrap_or_else(|| LvName::of_pool(self.pool_of()))
+    pub fn is_thick(&self) -> bool {
+        self.space.is_thick()
     }
 
-    /// The brick that its pool was made for.
+    /// What its pool is called; a thick brick has none.
+    #[must_use]
+    pub fn pool_lv(&self) -> Option<LvName> {
+        let pool = || self.names.pool.clone().unwrap_or_else(|| LvName::of_pool(self.pool_of()));
+        (!self.is_thick()).then(pool)
+    }
+
+    /// The logical volume that has its extents: its pool, or its linear volume.
+    #[must_use]
+    pub fn space_lv(&self) -> LvName {
+        self.pool_lv().unwrap_or_else(|| self.volume_lv())
+    }
+
+    /// The brick that its pool was made for; itself, where it has none.
     #[must_use]
     pub fn pool_of(&self) -> BrickId {
         self.pool.unwrap_or(self.id)
@@ -162,6 +174,13 @@ impl Volume {
     pub fn sets(&self) -> u32 {
         let bricks = u32::try_from(self.bricks.len()).unwrap_or(u32::MAX);
         bricks / self.layout.bricks_per_set().max(1)
+    }
+
+    /// How bricks that it gets are provisioned: as those that it has. GlusterFS takes snapshots only where all of them are
+    /// thin, so one thick brick makes a thick volume.
+    #[must_use]
+    pub fn provisioning(&self) -> Provisioning {
+        self.bricks.iter().map(|brick| brick.space.provisioning).max().unwrap_or_default()
     }
 
     /// What is written beside each of its bricks.

@@ -1,16 +1,16 @@
 //! The audit: every whole volume that nothing changes now, held against the rules of today.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bricklayer_proto::ids::{ClusterId, NodeId, VolumeId};
+use bricklayer_proto::ids::{ClusterId, VolumeId};
 
 use super::Operations;
 use super::candidates::candidates;
 use super::context::Context;
 use super::volume_options;
 use crate::model::{Brick, Topology, Volume};
-use crate::placement::Candidate;
-use crate::placement::audit::{self, BrickStanding, NodeLoss, SetReport, SetStanding};
+use crate::placement::audit::{self, BrickStanding, Domain, DomainLoss, SetReport, SetStanding};
 use crate::placement::score::{self, Improvement, Score};
 
 /// Of one cluster.
@@ -19,7 +19,9 @@ pub struct ClusterAudit {
     pub cluster: ClusterId,
     pub sets: Vec<SetReport>,
     /// One for each node that was not declared lost, in the order of their names.
-    pub losses: Vec<NodeLoss>,
+    pub nodes: Vec<DomainLoss>,
+    /// One for each zone with such a node.
+    pub zones: Vec<DomainLoss>,
     /// Volumes that were left out, as an operation changes them.
     pub changing: Vec<VolumeId>,
 }
@@ -38,7 +40,13 @@ impl ClusterAudit {
     /// Whether any one node could be lost and its bricks placed again, as far as they have copies.
     #[must_use]
     pub fn survives_any_node(&self) -> bool {
-        self.losses.iter().all(NodeLoss::is_survivable)
+        self.nodes.iter().all(DomainLoss::is_survivable)
+    }
+
+    /// The same of any one zone with all its nodes.
+    #[must_use]
+    pub fn survives_any_zone(&self) -> bool {
+        self.zones.iter().all(DomainLoss::is_survivable)
     }
 }
 
@@ -64,10 +72,10 @@ impl Operations {
         topology.clusters.keys().map(of).collect()
     }
 
-    /// Whether any one node of each cluster could be lost; a cluster in which this takes more than `most` looks at a
-    /// device is left out.
+    /// Whether any one node, and any one zone, of each cluster could be lost; a cluster in which this takes more than `most`
+    /// looks at a device is left out.
     #[must_use]
-    pub fn node_loss_is_survivable(&self, most: usize) -> Vec<(ClusterId, bool)> {
+    pub fn survivable_losses(&self, most: usize) -> Vec<(ClusterId, bool, bool)> {
         let topology = self.topology();
         let mut all = Vec::new();
         for cluster in topology.clusters.keys() {
@@ -75,8 +83,10 @@ impl Operations {
             let (sets, _) = sets(&self.context, &topology, *cluster);
             let bricks: usize = sets.iter().map(|set| set.bricks.len()).sum();
             if bricks.saturating_mul(candidates.len()) <= most {
-                let mut losses = losses(&topology, *cluster, &sets, &candidates);
-                all.push((*cluster, losses.all(|loss| loss.is_survivable())));
+                let survives = |domains: Vec<Domain>| {
+                    domains.into_iter().all(|domain| audit::lose(domain, &sets, &candidates).is_survivable())
+                };
+                all.push((*cluster, survives(nodes(&topology, *cluster)), survives(zones(&topology, *cluster))));
             }
         }
         all
@@ -86,24 +96,29 @@ impl Operations {
 fn of_cluster(context: &Context, topology: &Topology, cluster: ClusterId) -> ClusterAudit {
     let candidates = candidates(context, topology, cluster);
     let (sets, changing) = sets(context, topology, cluster);
+    let losses =
+        |domains: Vec<Domain>| domains.into_iter().map(|domain| audit::lose(domain, &sets, &candidates)).collect();
     ClusterAudit {
         cluster,
         sets: audit::audit(&sets, &candidates),
-        losses: losses(topology, cluster, &sets, &candidates).collect(),
+        nodes: losses(nodes(topology, cluster)),
+        zones: losses(zones(topology, cluster)),
         changing,
     }
 }
 
-fn losses<'a>(
-    topology: &Topology,
-    cluster: ClusterId,
-    sets: &'a [SetStanding],
-    candidates: &'a [Candidate],
-) -> impl Iterator<Item = NodeLoss> + use<'a> {
-    let mut nodes: Vec<(String, NodeId)> =
-        topology.nodes_of(cluster).filter(|node| !node.lost).map(|node| (node.name().to_owned(), node.id)).collect();
+/// In the order of their names.
+fn nodes(topology: &Topology, cluster: ClusterId) -> Vec<Domain> {
+    let there = topology.nodes_of(cluster).filter(|node| !node.lost);
+    let mut nodes: Vec<_> = there.map(|node| (node.name().to_owned(), node.id)).collect();
     nodes.sort();
-    nodes.into_iter().map(move |(_, node)| audit::lose_node(node, sets, candidates))
+    nodes.into_iter().map(|(_, node)| Domain::Node(node)).collect()
+}
+
+fn zones(topology: &Topology, cluster: ClusterId) -> Vec<Domain> {
+    let there = topology.nodes_of(cluster).filter(|node| !node.lost);
+    let zones: BTreeSet<u32> = there.map(|node| node.zone.get()).collect();
+    zones.into_iter().map(Domain::Zone).collect()
 }
 
 /// The sets of all volumes of a cluster, and the volumes that are left out.
@@ -133,6 +148,7 @@ fn sets(context: &Context, topology: &Topology, cluster: ClusterId) -> (Vec<SetS
                 device: brick.device,
                 role: brick.role,
                 asked: brick.asked,
+                provisioning: brick.space.provisioning,
                 lost: topology.is_lost(brick.device),
             };
             sets.push(SetStanding {

@@ -101,6 +101,7 @@ fn of_host(host: &Host, sight: &Sight, reserve: Reserve) -> Vec<Candidate> {
             zone: node.zone.get(),
             standing: standing(host, hosted, sight),
             space: space(device, hosted.free, hosted.spare, reserve),
+            thin_only: sight.is_thin_only(),
             tags,
             node_name: node.name().to_owned(),
             device_name: device.name.to_string(),
@@ -136,6 +137,9 @@ fn standing(host: &Host, hosted: &Hosted, sight: &Sight) -> Standing {
     }
     if inventory.full_disk.as_ref().is_some_and(FullDisk::refuses) {
         return Standing::AgentDiskFull;
+    }
+    if inventory.ailing.iter().any(|ailing| ailing.device == device.id) {
+        return Standing::DiskFails;
     }
     let Some(group) = inventory.groups.iter().find(|group| group.tags.is_some_and(|tags| tags.device == device.id))
     else {
@@ -180,7 +184,9 @@ mod tests {
                     let say = (0..4_u128).zip(agents).find(|(number, _)| NodeId::from_u128(*number) == node);
                     let report = say.and_then(|(_, say)| reports.get(say)).cloned();
                     let inventory = report.map(|report| (report, Timestamp::UNIX_EPOCH));
-                    Sight { attached: say.is_some_and(|(_, say)| say != 1), inventory }
+                    let attached = say.is_some_and(|(_, say)| say != 1);
+                    let protocol = say.filter(|_| attached).map(|(_, say)| if say == 0 { 1 } else { 2 });
+                    Sight { attached, protocol, inventory }
                 };
                 for (cluster, kept) in [0, 1].into_iter().zip(&mut kept) {
                     let hosts = || topology.hosts_of(ClusterId::from_u128(cluster));

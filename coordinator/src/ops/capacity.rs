@@ -2,13 +2,14 @@
 
 use bricklayer_proto::ids::ClusterId;
 use bricklayer_proto::size::ByteSize;
+use bricklayer_proto::space::Provisioning;
 use bricklayer_proto::task::Layout;
 
 use super::Rejected;
 use super::candidates::candidates;
 use super::context::Context;
 use super::volume_create::candidates_of;
-use crate::placement::{self, Capacity, TagMatch, Wish, ZoneRule};
+use crate::placement::{self, Capacity, Policy, TagMatch, Wish, ZoneRule};
 
 /// What kind of volume is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct CapacityWish {
     pub zones: Option<ZoneRule>,
     pub tag_match: Option<TagMatch>,
     pub snapshot_factor_milli: u32,
+    /// `None`: as the policy has it.
+    pub provisioning: Option<Provisioning>,
 }
 
 /// What fits into one cluster.
@@ -38,12 +41,17 @@ pub async fn capacities(context: &Context, wish: &CapacityWish) -> Result<Vec<Cl
     for cluster in candidates_of(&topology, &wish.clusters)? {
         let candidates = candidates(context, &topology, cluster);
         for layout in &wish.layouts {
-            let terms = context.terms(&topology, cluster);
+            let own = Policy { provisioning: wish.provisioning, ..Policy::default() };
+            let terms = own.over(context.terms(&topology, cluster));
+            if terms.provisioning.is_thick() && wish.snapshot_factor_milli > 1000 {
+                return Err(Rejected::ThickSnapshots);
+            }
             let wish = Wish {
                 snapshot_factor_milli: wish.snapshot_factor_milli,
                 zones: wish.zones.unwrap_or(terms.zones),
                 set_rules: terms.set,
                 over_commit: terms.over_commit,
+                provisioning: terms.provisioning,
                 average_file_size: context.policy.average_file_size,
                 limits: context.policy.limits,
                 tag_match: wish.tag_match.clone(),

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bricklayer_proto::ids::NodeId;
-use bricklayer_proto::inventory::Disk;
+use bricklayer_proto::inventory::{Disk, Obstacle};
 use bricklayer_proto::names::DevicePath;
 use bricklayer_proto::task::Wanted;
 
@@ -38,6 +38,42 @@ pub fn outlook(context: &Context, node: NodeId, path: &DevicePath) -> Result<Wip
         return Err(Rejected::NothingToConfirm { name: path.clone(), node: node_name });
     }
     Ok(WipeOutlook { node_name, disk: disk.clone() })
+}
+
+/// What of the disk would go, by the agent's last report, in the order in which it does.
+pub fn in_words(context: &Context, plan: &DiskWipe) -> Vec<String> {
+    let Ok(WipeOutlook { mut disk, .. }) = outlook(context, plan.node, &plan.name) else { return Vec::new() };
+    disk.obstacles.sort_by_key(order);
+    disk.obstacles.iter().map(gone).collect()
+}
+
+fn order(obstacle: &Obstacle) -> u8 {
+    match obstacle {
+        Obstacle::Mounted { .. } => 0,
+        Obstacle::Fstab { .. } => 1,
+        Obstacle::HeldBy { .. } => 2,
+        Obstacle::PhysicalVolume { .. } => 3,
+        Obstacle::PartitionTable { .. } => 4,
+        _ => 5,
+    }
+}
+
+fn gone(obstacle: &Obstacle) -> String {
+    match obstacle {
+        Obstacle::Mounted { source, at } => format!("{source} is unmounted from {at}"),
+        Obstacle::Fstab { line } => format!("this line of /etc/fstab goes: {line}"),
+        Obstacle::HeldBy { name, path, .. } => format!("{name} ({path}), which lies on it, is taken down"),
+        Obstacle::PhysicalVolume { uuid, group: Some(group) } => {
+            format!("volume group {group} is lost, with all volumes in it: its physical volume {uuid} goes")
+        }
+        Obstacle::PhysicalVolume { uuid, group: None } => format!("LVM's physical volume {uuid} goes"),
+        Obstacle::PartitionTable { what } => format!("the partition table ({what}) goes, with all partitions"),
+        Obstacle::Signature { what, offset } => {
+            format!("the signature of {what} at byte {offset} goes, and what it begins")
+        }
+        // What cannot be wiped is refused before.
+        other => other.to_string(),
+    }
 }
 
 pub async fn submit(context: &Context, node: NodeId, name: DevicePath, confirm: String) -> Result<Operation, Rejected> {

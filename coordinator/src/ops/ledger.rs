@@ -210,7 +210,7 @@ fn ledger(
     let disk =
         report.and_then(|(inventory, received)| disk(inventory, group.map(|(group, _)| group), device, *received));
     let space = fresh.map_or(device.space, |(group, _)| group.space);
-    let pools = fresh.map(|(group, _)| pools(group, space.extent_size));
+    let holding = fresh.map(|(group, _)| holding(group, space.extent_size));
     let bricks: Vec<&Brick> = match topology.bricks.get(&device.id) {
         Some(bricks) => bricks.values().map(|brick| &**brick).collect(),
         None => Vec::new(),
@@ -220,10 +220,10 @@ fn ledger(
         asked: brick.asked,
         space: brick.space,
         stage: stages.get(&brick.id).copied().unwrap_or_else(|| settled(topology, brick)),
-        seen: pools.as_ref().map(|pools| match brick.space.pool {
+        seen: holding.as_ref().map(|holding| match brick.space.pool {
             // Its pool is counted with another brick.
             Extents::ZERO => Extents::ZERO,
-            _ => pools.get(&brick.pool_lv()).copied().unwrap_or_default(),
+            _ => holding.get(&brick.space_lv()).copied().unwrap_or_default(),
         }),
     });
     let others = fresh.map_or_else(Vec::new, |(group, _)| others(group, &bricks));
@@ -260,11 +260,11 @@ fn disk(inventory: &Inventory, group: Option<&VolumeGroup>, device: &Device, rec
     Some(DiskSeen { size: disk.size, start: None, received })
 }
 
-/// What each pool holds. By its name, as its tags may name another brick than it was made for: a clone's, to which it was
-/// passed on when that one went.
-fn pools(group: &VolumeGroup, one: ExtentSize) -> BTreeMap<LvName, Extents> {
-    let pools = group.volumes.iter().filter(|volume| matches!(volume.kind, LvKind::ThinPool { .. }));
-    pools.map(|pool| (pool.name.clone(), held(pool, one))).collect()
+/// What each pool and each linear volume holds. By its name, as a pool's tags may name another brick than it was made for: a
+/// clone's, to which it was passed on when that one went.
+fn holding(group: &VolumeGroup, one: ExtentSize) -> BTreeMap<LvName, Extents> {
+    let holding = group.volumes.iter().filter(|volume| !matches!(volume.kind, LvKind::Thin { .. }));
+    holding.map(|volume| (volume.name.clone(), held(volume, one))).collect()
 }
 
 fn tagged_as(volume: &LogicalVolume) -> Option<BrickId> {
@@ -285,14 +285,16 @@ fn held(volume: &LogicalVolume, one: ExtentSize) -> Extents {
 /// GlusterFS keeps its snapshots in our pools.
 fn others(group: &VolumeGroup, bricks: &[&Brick]) -> Vec<OtherVolume> {
     let known: BTreeSet<BrickId> = bricks.iter().map(|brick| brick.id).collect();
-    let pools: BTreeSet<LvName> = bricks.iter().map(|brick| brick.pool_lv()).collect();
+    let pools: BTreeSet<LvName> = bricks.iter().filter_map(|brick| brick.pool_lv()).collect();
+    let linear: BTreeSet<LvName> =
+        bricks.iter().filter(|brick| brick.is_thick()).map(|brick| brick.volume_lv()).collect();
     let one = group.space.extent_size;
     let visible = group.volumes.iter().filter(|volume| !volume.is_part_of_pool());
     let others = visible.filter_map(|volume| {
         let is_known = match volume.kind {
             LvKind::ThinPool { .. } => pools.contains(&volume.name),
             LvKind::Thin { .. } => tagged_as(volume).is_some_and(|brick| known.contains(&brick)),
-            LvKind::Other { .. } => false,
+            LvKind::Other { .. } => linear.contains(&volume.name),
         };
         let orphan = volume.is_tagged_ours();
         if is_known || (matches!(volume.kind, LvKind::Thin { .. }) && !orphan) {

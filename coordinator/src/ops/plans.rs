@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, NodeId, OperationId, VolumeId};
-use bricklayer_proto::inventory::GroupSpace;
+use bricklayer_proto::inventory::{Disk, GroupSpace};
 use bricklayer_proto::names::VgName;
 use bricklayer_proto::size::Extents;
 use jiff::{SignedDuration, Timestamp};
@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::candidates::{candidates, space};
 use super::context::Context;
 use super::rehearsal::Rehearsal;
-use super::{AdoptFrom, Operations, Rejected, adopt, brick_replace, volume_create};
+use super::{AdoptFrom, Operations, Rejected, adopt, brick_replace, disk_wipe, volume_create};
 use crate::adopt::{Choices, Takeover};
 use crate::model::{Adopt, Brick, Device, Map, Operation, Plan, Topology, Volume};
 use crate::placement::{Candidate, DeviceSpace, Terms};
@@ -89,6 +89,8 @@ struct Footing {
     volumes: BTreeMap<VolumeId, Arc<Volume>>,
     /// Of an adoption: LVM's number of each group's state.
     groups: BTreeMap<(NodeId, VgName), u64>,
+    /// Of a wipe: the disk with all that lies on it, as its host reported it.
+    disk: Option<Disk>,
 }
 
 impl Plans {
@@ -255,6 +257,7 @@ fn planned_bricks(context: &Context, topology: &Topology, plan: &Plan) -> Result
             }
             bricks
         }
+        Plan::DiskWipe(_) => Vec::new(),
         _ => return Err(Rejected::CannotBeKept),
     })
 }
@@ -309,6 +312,10 @@ impl Footing {
                 let volumes = remove.moves.iter().map(|moving| moving.volume).collect();
                 (volumes, to.chain(remove.devices.iter().copied()).collect())
             }
+            Plan::DiskWipe(wipe) => {
+                let disk = disk_wipe::outlook(context, wipe.node, &wipe.name)?.disk;
+                return Ok(Self { disk: Some(disk), ..Self::default() });
+            }
             _ => return Err(Rejected::CannotBeKept),
         };
         let volumes: BTreeMap<VolumeId, Arc<Volume>> =
@@ -319,7 +326,7 @@ impl Footing {
             wanted.iter().find_map(|id| topology.nodes.get(&topology.devices.get(id)?.node)).map(|node| node.cluster);
         let devices = devices(context, topology, cluster, &wanted);
         let terms = cluster.map(|cluster| context.terms(topology, cluster));
-        Ok(Self { cluster, terms, devices, volumes, groups: BTreeMap::new() })
+        Ok(Self { cluster, terms, devices, volumes, groups: BTreeMap::new(), disk: None })
     }
 
     /// Within a change: whether everything is as it was.
@@ -362,6 +369,11 @@ impl Footing {
                     moved.push("what is to be emptied is being changed".to_owned());
                 }
             }
+            Plan::DiskWipe(wipe) => match disk_wipe::outlook(context, wipe.node, &wipe.name) {
+                Ok(now) if Some(&now.disk) == self.disk.as_ref() => {}
+                Ok(now) => moved.push(format!("{} on {} carries something else than it did", wipe.name, now.node_name)),
+                Err(rejected) => moved.push(rejected.to_string()),
+            },
             Plan::Adopt(adopt) => moved.extend(adopt::moved(context, topology, adopt, &self.groups)),
             _ => {}
         }

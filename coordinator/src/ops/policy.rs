@@ -60,6 +60,7 @@ impl Operations {
                         policies.clusters.insert(id, policy);
                     }
                 }
+                refuse_contradictions(context, &policies)?;
                 let answer = there(context, &policies, of);
                 if policies != *change.policies {
                     change.put_policies(policies);
@@ -70,8 +71,25 @@ impl Operations {
     }
 }
 
+/// Bricks that were thick and over-committed, be it that one policy asks for both or that a cluster adds one of them to what
+/// the installation asks for.
+fn refuse_contradictions(context: &Context, policies: &Policies) -> Result<(), Rejected> {
+    let check = |whose: &dyn Fn() -> String, policy: &Policy, below: &Terms| match policy.over_commits_thick(below) {
+        Some(ratio) => Err(Rejected::ThickOverCommitted { whose: whose(), ratio }),
+        None => Ok(()),
+    };
+    let defaults = defaults(context);
+    check(&|| "the installation's bricks".to_owned(), &policies.installation, &defaults)?;
+    let below = policies.installation.over(defaults);
+    policies.clusters.iter().try_for_each(|(id, policy)| check(&|| format!("bricks of cluster {id}"), policy, &below))
+}
+
+fn defaults(context: &Context) -> Terms {
+    Terms { zones: context.policy.zones, ..Terms::default() }
+}
+
 fn there(context: &Context, policies: &Policies, of: PolicyOf) -> PolicyThere {
-    let defaults = Terms { zones: context.policy.zones, ..Terms::default() };
+    let defaults = defaults(context);
     let (policy, terms) = match of {
         PolicyOf::Installation => (policies.installation.clone(), policies.installation.over(defaults)),
         PolicyOf::Cluster(id) => {

@@ -54,11 +54,15 @@ impl PoolView {
 pub struct PoolHistories(Mutex<BTreeMap<(DeviceId, LvName), History>>);
 
 impl PoolHistories {
-    /// `pools`: all of these devices'.
-    fn take(&self, devices: &BTreeSet<DeviceId>, pools: &[PoolSeen], at: Timestamp) {
+    /// `pools`: all of this node's.
+    fn take(&self, topology: &Topology, node: NodeId, pools: &[PoolSeen], at: Timestamp) {
         let mut histories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let followed: BTreeSet<_> = pools.iter().filter(|pool| pool.can_overflow()).map(key).collect();
-        histories.retain(|key, _| !devices.contains(&key.0) || followed.contains(key));
+        // Those of devices that are gone go with any report.
+        histories.retain(|key, _| match topology.devices.get(&key.0) {
+            Some(device) => device.node != node || followed.contains(key),
+            None => false,
+        });
         for pool in pools.iter().filter(|pool| pool.can_overflow()) {
             histories.entry(key(pool)).or_default().take(at, pool);
         }
@@ -118,7 +122,9 @@ fn inside(topology: &Topology, node: NodeId) -> Inside<'_> {
     let mut inside = Inside::new();
     for device in topology.devices_of(node) {
         for (volume, brick) in topology.bricks_of(device.id) {
-            inside.entry((device.id, brick.pool_lv())).or_default().push((volume, brick));
+            // A thick brick lies in none.
+            let Some(pool) = brick.pool_lv() else { continue };
+            inside.entry((device.id, pool)).or_default().push((volume, brick));
         }
     }
     inside
@@ -160,7 +166,8 @@ pub fn take_snapshots(context: &Context, topology: &Topology, volume: &Volume) -
     let most = METADATA_MARKS[0];
     for brick in &volume.bricks {
         let pools = reported(context, topology, brick.node);
-        let pool = pools.into_iter().find(|pool| pool.device == brick.device && pool.name == brick.pool_lv());
+        let its = brick.pool_lv();
+        let pool = pools.into_iter().find(|pool| pool.device == brick.device && Some(&pool.name) == its.as_ref());
         let Some((pool, percent)) = pool.and_then(|pool| Some((pool.name, pool.metadata_percent?))) else { continue };
         if percent < most {
             continue;
@@ -199,7 +206,7 @@ async fn submit(context: &Context, id: VolumeId) -> Result<Option<Operation>, Re
                     continue;
                 }
                 let pools = reports.entry(brick.node).or_insert_with(|| reported(context, change, brick.node));
-                let name = brick.pool_lv();
+                let Some(name) = brick.pool_lv() else { continue };
                 let Some(seen) = pools.iter().find(|seen| seen.device == device.id && seen.name == name) else {
                     continue;
                 };
@@ -251,8 +258,7 @@ async fn look(operations: &Operations, node: NodeId) {
     let (context, topology) = (&operations.context, operations.topology());
     let Some((_, at)) = context.agents.inventory(node) else { return };
     let pools = reported(context, &topology, node);
-    let devices: BTreeSet<DeviceId> = topology.devices_of(node).map(|device| device.id).collect();
-    context.pool_histories.take(&devices, &pools, at);
+    context.pool_histories.take(&topology, node, &pools, at);
     let filling: Vec<&PoolSeen> =
         pools.iter().filter(|pool| pool.data_level() > 0 || pool.metadata_level() > 0).collect();
     if filling.is_empty() {

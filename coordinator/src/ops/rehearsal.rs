@@ -2,8 +2,8 @@
 
 use bricklayer_proto::ids::OperationId;
 
-use super::{Operations, drive, plans};
-use crate::model::Operation;
+use super::{Operations, disk_wipe, drive, plans};
+use crate::model::{Operation, Plan};
 
 /// An operation that was not begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,10 +37,10 @@ impl Operations {
     pub(super) fn rehearsal_of(&self, operation: &Operation) -> Rehearsal {
         let stages = drive::stages(&self.context, operation);
         let steps = stages.iter().flat_map(|stage| stage.steps.iter().map(|step| step.name()));
-        Rehearsal {
-            kind: operation.plan.kind(),
-            changes: operation.plan.in_words(&self.topology()),
-            steps: steps.collect(),
+        let mut changes = operation.plan.in_words(&self.topology());
+        if let Plan::DiskWipe(wipe) = &operation.plan {
+            changes.extend(disk_wipe::in_words(&self.context, wipe));
         }
+        Rehearsal { kind: operation.plan.kind(), changes, steps: steps.collect() }
     }
 }

@@ -10,7 +10,7 @@ use bricklayer_store::StoreError;
 
 use super::block_hosts::NotServed;
 use super::volume_options::BadOption;
-use crate::placement::{NoReplacement, Refusal};
+use crate::placement::{NoReplacement, OverCommit, Refusal};
 
 /// A refusal before anything was done. The texts are heketi's where heketi has one (`docs/heketi-compat.md`).
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +108,7 @@ pub enum Rejected {
     PlanIsStale { moved: Vec<String> },
     #[error(
         "this request cannot be planned and kept, and was not carried out\nPlans are for creating and expanding volumes, for \
-         moving bricks, and for removing devices and nodes. Of all else `--dry-run` shows what it would do."
+         moving bricks, for removing devices and nodes, and for wipes. Of all else `--dry-run` shows what it would do."
     )]
     CannotBeKept,
     #[error(
@@ -123,6 +123,21 @@ pub enum Rejected {
     DeviceOfOtherCluster(DeviceId),
     #[error("Cloning of block hosting volumes is not supported")]
     CloneOfBlockVolume,
+    #[error(
+        "volume {name} cannot be cloned: {thick} of its {bricks} bricks are thick, and GlusterFS takes snapshots, of which clones \
+         are made, of thin volumes alone\nCopy its data into a volume that is made thin"
+    )]
+    CloneOfThickVolume { name: VolumeName, thick: usize, bricks: usize },
+    #[error(
+        "a thick volume has no room for snapshots: its bricks are linear volumes\nAsk for it without snapshots, or thin: with the \
+         volume option `user.bricklayer.provisioning thin`"
+    )]
+    ThickSnapshots,
+    #[error(
+        "{whose} would be thick and over-committed {ratio} times, and a thick brick has all that it may hold\nSay `over_commit` 1 \
+         there as well, or `provisioning` thin"
+    )]
+    ThickOverCommitted { whose: String, ratio: OverCommit },
     #[error(
         "no snapshot is made in pool {pool} of {device} on {node}: its metadata is {percent:.0} % full, and from {most:.0} % on none is\nIt \
          is doubled by itself where there is room; `bricklayer pool list` says why it is not"

@@ -6,8 +6,6 @@
 use async_trait::async_trait;
 use bricklayer_proto::ids::{BrickId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::names::VolumeName;
-use bricklayer_proto::size::Extents;
-use bricklayer_proto::space::BrickSpace;
 use bricklayer_proto::task::{CloneBrickSpec, CloneSpec, Report, VolumeReport, Wanted};
 
 use super::bricks::{SyncBrick, host_name, unless_lost};
@@ -37,6 +35,11 @@ pub async fn submit(context: &Context, id: VolumeId, name: Option<VolumeName>) -
             if source.block {
                 return Err(Rejected::CloneOfBlockVolume);
             }
+            let thick = source.bricks.iter().filter(|brick| brick.is_thick()).count();
+            if thick > 0 {
+                let (name, bricks) = (source.name.clone(), source.bricks.len());
+                return Err(Rejected::CloneOfThickVolume { name, thick, bricks });
+            }
             pools::take_snapshots(context, change, &source)?;
             let clone = VolumeId::random();
             let name = match name {
@@ -57,7 +60,7 @@ pub async fn submit(context: &Context, id: VolumeId, name: Option<VolumeName>) -
 fn in_the_same_pool(origin: &Brick) -> Brick {
     Brick {
         id: BrickId::random(),
-        space: BrickSpace { volume: origin.space.volume, pool: Extents::ZERO, metadata: Extents::ZERO },
+        space: origin.space.in_another_pool(),
         path: None,
         pool: Some(origin.pool_of()),
         names: LvNames { volume: None, pool: origin.names.pool.clone() },

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use bricklayer_proto::ids::{BrickId, ClusterId, OperationId, VolumeId};
 use bricklayer_proto::names::{OptionKey, OptionValue, VolumeName};
 use bricklayer_proto::size::ByteSize;
+use bricklayer_proto::space::Provisioning;
 use bricklayer_proto::task::{Layout, VolumeSpec, Wanted};
 
 use super::bricks::{MakeBrick, SyncBrick};
@@ -65,6 +66,7 @@ pub fn planned(context: &Context, topology: &Topology, wish: VolumeWish) -> Resu
     let clusters = candidates_of(topology, &wish.clusters)?;
     let eligible = eligible(context, topology, &clusters, &name, wish.block)?;
     let asked = |cluster| placing(context, topology, cluster, wish.size, layout, wish.snapshot, &options);
+    let eligible = able_of_snapshots(&eligible, wish.snapshot, |cluster| asked(cluster).provisioning)?;
     let (cluster, placement) = place(context, topology, &eligible, asked)?;
     Ok(Volume {
         id,
@@ -93,6 +95,18 @@ pub fn layout_of(layout: Layout, options: &VolumeOptions) -> Result<Layout, Reje
     }
 }
 
+/// The clusters in which the volume would have the snapshots that it asks for: those in which it would not be thick.
+pub fn able_of_snapshots(
+    clusters: &[ClusterId],
+    snapshot: Snapshot,
+    provisioning: impl Fn(ClusterId) -> Provisioning,
+) -> Result<Vec<ClusterId>, Rejected> {
+    let wants_snapshots = snapshot.enable || snapshot.factor_milli > 1000;
+    let able = clusters.iter().copied().filter(|cluster| !wants_snapshots || provisioning(*cluster).is_thin());
+    let able: Vec<ClusterId> = able.collect();
+    if able.is_empty() { Err(Rejected::ThickSnapshots) } else { Ok(able) }
+}
+
 /// What placement is asked for: the size, and what the volume's options and the policy of the cluster say about it.
 pub fn placing(
     context: &Context,
@@ -109,6 +123,7 @@ pub fn placing(
         zones: terms.zones,
         set_rules: terms.set,
         over_commit: terms.over_commit,
+        provisioning: terms.provisioning,
         average_file_size: options.average_file_size.unwrap_or(context.policy.average_file_size),
         limits: context.policy.limits,
         tag_match: options.tag_match.clone(),

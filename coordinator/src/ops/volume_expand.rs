@@ -15,7 +15,7 @@ use super::context::{Context, Run};
 use super::step::{Stage, Step, StepError};
 use super::{Rejected, gluster, volume_create, volume_options, whole};
 use crate::model::{Brick, Operation, Plan, Resource, Topology, Volume, VolumeExpand};
-use crate::placement::{self, Growing, Wish};
+use crate::placement::{self, Growing, OverCommit, Wish};
 use crate::state::Change;
 
 pub async fn submit(context: &Context, id: VolumeId, more: ByteSize) -> Result<Operation, Rejected> {
@@ -42,7 +42,10 @@ fn larger(context: &Context, topology: &Topology, volume: &Volume, more: ByteSiz
     let existing_bricks = u32::try_from(volume.bricks.len()).unwrap_or(u32::MAX);
     let (layout, snapshot) = (volume.layout, volume.snapshot);
     let wish = volume_create::placing(context, topology, volume.cluster, more, layout, snapshot, &options);
-    let wish = Wish { existing_bricks, ..wish };
+    // Whatever new volumes are by the policy of today, this one gets bricks as it has.
+    let provisioning = volume.provisioning();
+    let over_commit = if provisioning.is_thick() { OverCommit::NONE } else { wish.over_commit };
+    let wish = Wish { existing_bricks, provisioning, over_commit, ..wish };
     let pool = pool(context, topology, volume.cluster);
     let mut bricks = volume.bricks.clone();
 

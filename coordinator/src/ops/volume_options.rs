@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bricklayer_proto::names::{NotAName, OptionKey, OptionValue};
 use bricklayer_proto::size::ByteSize;
+use bricklayer_proto::space::NotAProvisioning;
 
 use crate::placement::policy::NotATagRule;
 use crate::placement::{Policy, TagMatch, TagRule, ZoneRule};
@@ -33,6 +34,8 @@ pub enum BadOption {
     MostPerZone(String),
     #[error("{TAG_RULES}: {0}")]
     TagRule(#[from] NotATagRule),
+    #[error("{PROVISIONING}: {0}")]
+    Provisioning(#[from] NotAProvisioning),
 }
 
 /// How many bricks of a set one zone may have.
@@ -40,6 +43,9 @@ const MOST_PER_ZONE: &str = "user.bricklayer.most-bricks-per-zone";
 
 /// Instead of the policy's: `same:tier,different:rack`; `none` for no rule.
 const TAG_RULES: &str = "user.bricklayer.tag-rules";
+
+/// Whether its bricks are `thin` or `thick`.
+const PROVISIONING: &str = "user.bricklayer.provisioning";
 
 /// Reads `key value` texts. Empty ones are heketi's way of saying nothing.
 pub fn read(options: &[String]) -> Result<VolumeOptions, BadOption> {
@@ -75,6 +81,7 @@ pub fn read(options: &[String]) -> Result<VolumeOptions, BadOption> {
                 let rules = text.split(',').filter(|rule| *rule != "none").map(str::parse);
                 read.policy.tags = Some(rules.collect::<Result<Vec<TagRule>, _>>()?);
             }
+            PROVISIONING => read.policy.provisioning = Some(text.parse().map_err(BadOption::Provisioning)?),
             _ => {}
         }
         read.set.insert(key, value);
@@ -89,6 +96,8 @@ fn is_true(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use bricklayer_proto::space::Provisioning;
+
     use super::*;
 
     fn options(texts: &[&str]) -> Result<VolumeOptions, BadOption> {
@@ -116,6 +125,10 @@ mod tests {
         assert_eq!(read.policy.tags.unwrap().len(), 2);
         assert_eq!(options(&["user.bricklayer.tag-rules none"]).unwrap().policy.tags, Some(Vec::new()));
         assert!(options(&["user.bricklayer.most-bricks-per-zone 0"]).is_err());
+        let read = options(&["user.bricklayer.provisioning thick"]).unwrap();
+        assert_eq!(read.policy.provisioning, Some(Provisioning::Thick));
+        let refused = options(&["user.bricklayer.provisioning fat"]).unwrap_err().to_string();
+        assert_eq!(refused, r#"user.bricklayer.provisioning: "fat" is no provisioning: write thin or thick"#);
         assert!(options(&["user.bricklayer.tag-rules rack"]).unwrap_err().to_string().contains("different:KEY"));
     }
 

@@ -8,7 +8,7 @@ use bricklayer_proto::space::usable_extents;
 
 use super::candidates::candidates;
 use super::context::Context;
-use super::volume_create::{eligible, layout_of, placing};
+use super::volume_create::{able_of_snapshots, eligible, layout_of, placing};
 use super::{Rejected, VolumeWish, volume_options};
 use crate::model::{AdminState, Node, Topology, Volume};
 use crate::placement::what_if::{BrickAsItIs, ClusterAsItIs, Creation, Loss, Outcome, Scenario, VolumeAsItIs, what_if};
@@ -58,6 +58,7 @@ fn volume_as_it_is(context: &Context, topology: &Topology, volume: &Volume) -> R
         set: brick.set,
         role: brick.role,
         asked: brick.asked,
+        provisioning: brick.space.provisioning,
         device: brick.device,
         node: brick.node,
     });
@@ -94,6 +95,7 @@ fn scenario(context: &Context, topology: &Topology, supposed: Supposition) -> Re
         };
         let clusters = eligible(context, topology, &clusters, &name, wish.block)?;
         let asked = |cluster| placing(context, topology, cluster, wish.size, layout, wish.snapshot, &options);
+        let clusters = able_of_snapshots(&clusters, wish.snapshot, |cluster| asked(cluster).provisioning)?;
         Ok(Creation { count, clusters: clusters.into_iter().map(|cluster| (cluster, asked(cluster))).collect() })
     });
     Ok(Scenario { lose: supposed.lose, add, create: create.collect::<Result<_, Rejected>>()? })
@@ -128,6 +130,7 @@ fn fresh(context: &Context, node: &Node, size: ByteSize, number: u128, reserve: 
         zone: node.zone.get(),
         standing,
         space: space.keeping(reserve.of(total, one)),
+        thin_only: context.agents.sight(node.id).is_thin_only(),
         tags: node.tags.clone(),
         node_name: node.name().to_owned(),
         device_name: format!("new disk {number}"),

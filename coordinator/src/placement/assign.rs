@@ -28,7 +28,7 @@ use bricklayer_proto::task::Layout;
 use super::ground::{Devices, Field, Ground};
 use super::pool::Slot;
 use super::room::{Frame, Room, add_up, count, device_room};
-use super::{DeviceSpace, OverCommit, Placed, Wish, ledger};
+use super::{DeviceSpace, Placed, Provision, Wish};
 
 /// A device of the field: the group, and its place there.
 #[derive(Clone, Copy)]
@@ -47,8 +47,7 @@ pub(super) struct SetShape {
     pub data_size: ByteSize,
     pub arbiter: usize,
     pub arbiter_size: ByteSize,
-    snapshot_factor_milli: u32,
-    over_commit: OverCommit,
+    provision: Provision,
 }
 
 impl SetShape {
@@ -56,8 +55,8 @@ impl SetShape {
         let bricks = usize::try_from(wish.layout.bricks_per_set()).unwrap_or(usize::MAX);
         let arbiter = usize::from(wish.layout == Layout::Arbiter);
         let arbiter_size = wish.arbiter_size(data_size);
-        let Wish { snapshot_factor_milli, over_commit, .. } = *wish;
-        Self { data: bricks - arbiter, data_size, arbiter, arbiter_size, snapshot_factor_milli, over_commit }
+        let provision = wish.provision(BrickRole::Data);
+        Self { data: bricks - arbiter, data_size, arbiter, arbiter_size, provision }
     }
 
     pub fn bricks(&self) -> usize {
@@ -73,8 +72,7 @@ impl SetShape {
 
     /// What a brick of this role takes from a volume group; `None` where no 64 bits can tell.
     pub fn space(&self, role: BrickRole, extent_size: ExtentSize) -> Option<BrickSpace> {
-        let over_commit = if role == BrickRole::Data { self.over_commit } else { OverCommit::NONE };
-        ledger::brick_over(self.size(role), self.snapshot_factor_milli, over_commit, extent_size)
+        self.provision.of_role(role).space(self.size(role), extent_size)
     }
 }
 

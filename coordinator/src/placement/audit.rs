@@ -9,10 +9,12 @@ use std::fmt;
 use bricklayer_proto::ids::{BrickId, DeviceId, NodeId, VolumeId};
 use bricklayer_proto::inventory::BrickRole;
 use bricklayer_proto::size::ByteSize;
+use bricklayer_proto::space::Provisioning;
 use bricklayer_proto::task::Layout;
 
 use super::ground::Takes;
 use super::policy::{usual, value_of};
+use super::what_if::{self, SetState};
 use super::{
     Candidate, NoReplacement, OtherBrick, OverCommit, Placed, Pool, ReplaceWish, SetRules, Standing, TagMatch,
     ZoneRule, replace_in,
@@ -40,6 +42,7 @@ pub struct BrickStanding {
     pub device: DeviceId,
     pub role: BrickRole,
     pub asked: ByteSize,
+    pub provisioning: Provisioning,
     /// A person declared that its device, or its node, will never come back.
     pub lost: bool,
 }
@@ -114,23 +117,43 @@ impl Move {
     }
 }
 
-/// What the loss of one node would come to.
+/// What fails as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Domain {
+    Node(NodeId),
+    Zone(u32),
+}
+
+impl Domain {
+    fn has(self, candidate: &Candidate) -> bool {
+        match self {
+            Self::Node(node) => candidate.node == node,
+            Self::Zone(zone) => candidate.zone == zone,
+        }
+    }
+}
+
+/// What the loss of one node, or of one zone with all its nodes, would come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeLoss {
-    pub node: NodeId,
+pub struct DomainLoss {
+    pub domain: Domain,
     /// Where its bricks would go, as far as there is a place for them.
     pub moves: Vec<Move>,
     /// The bricks that would find none.
     pub homeless: Vec<(BrickId, NoReplacement)>,
     /// Volumes without copies: their bricks there would be lost.
     pub without_copies: BTreeSet<VolumeId>,
+    /// Sets of which enough is left to be healed and too little to be written until then.
+    pub below_quorum: BTreeSet<(VolumeId, u32)>,
+    /// Sets of which too little is left to have the data.
+    pub data_lost: BTreeSet<(VolumeId, u32)>,
 }
 
-impl NodeLoss {
-    /// Whether all bricks that have copies elsewhere would be placed again.
+impl DomainLoss {
+    /// Whether no set with copies would lose data, and all its bricks would be placed again.
     #[must_use]
     pub fn is_survivable(&self) -> bool {
-        self.homeless.is_empty()
+        self.homeless.is_empty() && self.data_lost.is_empty()
     }
 }
 
@@ -196,29 +219,46 @@ pub fn audit(sets: &[SetStanding], candidates: &[Candidate]) -> Vec<SetReport> {
     sets.iter().filter_map(|set| trial.mend(set)).collect()
 }
 
-/// What would become of the node's bricks if it were lost: each is placed again as [`replace`] places it, the largest
+/// What would become of the bricks there if it were lost: each is placed again as [`replace`] places it, the largest
 /// first.
 #[must_use]
-pub fn lose_node(node: NodeId, sets: &[SetStanding], candidates: &[Candidate]) -> NodeLoss {
-    let at: BTreeMap<DeviceId, &Candidate> = candidates.iter().map(|candidate| (candidate.device, candidate)).collect();
-    let is_there = |brick: &BrickStanding| at.get(&brick.device).is_some_and(|candidate| candidate.node == node);
-    let mut trial = Trial::new(candidates.iter().filter(|candidate| candidate.node != node));
-    let mut loss = NodeLoss { node, moves: Vec::new(), homeless: Vec::new(), without_copies: BTreeSet::new() };
-    let mut hit: Vec<(&SetStanding, usize)> = Vec::new();
-    for set in sets {
-        for (index, brick) in set.bricks.iter().enumerate().filter(|(_, brick)| is_there(brick)) {
-            if set.layout == Layout::Distribute {
-                loss.without_copies.insert(set.volume);
-            } else {
-                hit.push((set, index));
-            }
-            debug_assert_eq!(at[&brick.device].node, node);
+pub fn lose(domain: Domain, sets: &[SetStanding], candidates: &[Candidate]) -> DomainLoss {
+    let there: BTreeSet<DeviceId> =
+        candidates.iter().filter(|candidate| domain.has(candidate)).map(|candidate| candidate.device).collect();
+    let is_hit = |brick: &BrickStanding| there.contains(&brick.device);
+    let mut trial = Trial::new(candidates.iter().filter(|candidate| !domain.has(candidate)));
+    let mut loss = DomainLoss {
+        domain,
+        moves: Vec::new(),
+        homeless: Vec::new(),
+        without_copies: BTreeSet::new(),
+        below_quorum: BTreeSet::new(),
+        data_lost: BTreeSet::new(),
+    };
+    let mut hit: Vec<(usize, usize)> = Vec::new();
+    for (number, set) in sets.iter().enumerate().filter(|(_, set)| set.bricks.iter().any(is_hit)) {
+        if set.layout == Layout::Distribute {
+            loss.without_copies.insert(set.volume);
+            continue;
         }
+        let left = set.bricks.iter().filter(|brick| !brick.lost && !is_hit(brick)).map(|brick| brick.role);
+        match what_if::state(set.layout, left) {
+            SetState::DataLost => {
+                loss.data_lost.insert((set.volume, set.set));
+                continue;
+            }
+            SetState::BelowQuorum => drop(loss.below_quorum.insert((set.volume, set.set))),
+            SetState::Degraded => {}
+        }
+        let bricks = set.bricks.iter().enumerate().filter(|(_, brick)| is_hit(brick));
+        hit.extend(bricks.map(|(index, _)| (number, index)));
     }
-    hit.sort_by_key(|(set, index)| std::cmp::Reverse(set.bricks[*index].asked));
-    for (set, index) in hit {
-        let mut places: Vec<DeviceId> = set.bricks.iter().map(|brick| brick.device).collect();
-        match trial.replace(set, index, &mut places) {
+    hit.sort_by_key(|(set, index)| std::cmp::Reverse(sets[*set].bricks[*index].asked));
+    let mut places: BTreeMap<usize, Vec<DeviceId>> = BTreeMap::new();
+    for (number, index) in hit {
+        let set = &sets[number];
+        let at = || set.bricks.iter().map(|brick| brick.device).collect();
+        match trial.replace(set, index, places.entry(number).or_insert_with(at)) {
             Ok(moved) => loss.moves.push(moved),
             Err(why) => loss.homeless.push((set.bricks[index].brick, why)),
         }
@@ -343,6 +383,7 @@ impl Trial {
             tag_match: set.tag_match.clone(),
             set_rules: set.set_rules.clone(),
             over_commit: set.over_commit,
+            provisioning: brick.provisioning,
             from: places[index],
             others: others.map(OtherBrick::at).collect(),
             to: None,
@@ -379,7 +420,8 @@ fn is_for_good(standing: Standing) -> bool {
         | Standing::NodeOffline
         | Standing::NodeFailed
         | Standing::GroupMissing
-        | Standing::GroupDamaged => true,
+        | Standing::GroupDamaged
+        | Standing::DiskFails => true,
         Standing::Ready
         | Standing::AgentDetached
         | Standing::GlusterDown

@@ -90,7 +90,8 @@ impl<'a> Ground<'a> {
         let different: Vec<&str> = wish.set_rules.different().collect();
         let mut fields: BTreeMap<Vec<&str>, Field<'a>> = BTreeMap::new();
         for (zone, node, member) in pool.members() {
-            for group in member.groups.iter().filter(|group| wish.unmatched(&group.tags).is_none()) {
+            let takes = |group: &&Group| wish.is_made_by(group.thin_only) && wish.unmatched(&group.tags).is_none();
+            for group in member.groups.iter().filter(takes) {
                 let shared = same.iter().map(|key| value_of(&group.tags, key)).collect();
                 fields.entry(shared).or_default().add(wish.layout, &different, zone, node, group);
             }

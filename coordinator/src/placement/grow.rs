@@ -7,7 +7,7 @@ use bricklayer_proto::inventory::BrickRole;
 use bricklayer_proto::size::{ByteSize, KIB};
 use bricklayer_proto::space::BrickSpace;
 
-use super::{Candidate, OverCommit, Wish};
+use super::{Candidate, OverCommit, Provision, Wish};
 
 /// A brick as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,10 +64,13 @@ pub fn grow_among<'a>(
         }
         // Who has all that was promised keeps it.
         let has_all = brick.space.pool >= brick.space.volume;
-        let over_commit = if has_all { OverCommit::NONE } else { wish.over_commit_of(brick.role) };
-        let space = candidate.space.brick_over(asked, wish.snapshot_factor_milli, over_commit)?;
+        let over_commit = if has_all { OverCommit::NONE } else { wish.provision(brick.role).over_commit };
+        // A brick stays as it was provisioned, whatever new ones would be.
+        let how = Provision { provisioning: brick.space.provisioning, over_commit, ..wish.provision(brick.role) };
+        let space = candidate.space.brick_as(asked, how)?;
         // An adopted pool may have more than our own formula gives; nothing is ever made smaller.
         let space = BrickSpace {
+            provisioning: space.provisioning,
             volume: space.volume.max(brick.space.volume),
             pool: space.pool.max(brick.space.pool),
             metadata: space.metadata.max(brick.space.metadata),
@@ -87,6 +90,7 @@ fn largest_data(bricks: &[Growing]) -> Option<ByteSize> {
 mod tests {
     use bricklayer_proto::ids::NodeId;
     use bricklayer_proto::size::{ExtentSize, Extents};
+    use bricklayer_proto::space::Provisioning;
     use bricklayer_proto::task::Layout;
 
     use super::super::{DeviceSpace, Standing};
@@ -113,6 +117,7 @@ mod tests {
                 spare: Extents::new(100),
                 kept: Extents::ZERO,
             },
+            thin_only: false,
             tags: BTreeMap::new(),
             node_name: format!("n{id}"),
             device_name: "/dev/sdb".to_owned(),
@@ -158,6 +163,25 @@ mod tests {
         let grown = grow(&wish, 1, &bricks, &candidates).unwrap();
         let spaces: Vec<_> = grown.iter().map(|one| (one.space.volume.count(), one.space.pool.count())).collect();
         assert_eq!(spaces, [(3584, 3584), (3584, 1792)]);
+    }
+
+    #[test]
+    fn a_brick_grows_as_it_was_provisioned_whatever_new_ones_would_be() {
+        let candidates = [candidate(1, 20), candidate(2, 20)];
+        let thick =
+            Growing { space: BrickSpace::thick(gib(10), ExtentSize::FOUR_MIB), ..brick(2, gib(10), BrickRole::Data) };
+        let bricks = [brick(1, gib(10), BrickRole::Data), thick];
+        for provisioning in [Provisioning::Thin, Provisioning::Thick] {
+            let wish = Wish { provisioning, ..Wish::new(gib(5), Layout::Replicate { replica: 2 }) };
+            let grown = grow(&wish, 1, &bricks, &candidates).unwrap();
+            assert_eq!(grown[0].space, candidates[0].space.brick(gib(15), 1000).unwrap());
+            assert_eq!(grown[1].space, BrickSpace::thick(gib(15), ExtentSize::FOUR_MIB));
+        }
+        // It needs what it grows by and not an extent more.
+        let wish = Wish::new(gib(20), Layout::Distribute);
+        assert!(grow(&wish, 1, &[thick], &candidates).is_some());
+        let wish = Wish { size: ByteSize::from_bytes(20 * GIB + 1), ..wish };
+        assert_eq!(grow(&wish, 1, &[thick], &candidates), None);
     }
 
     #[test]

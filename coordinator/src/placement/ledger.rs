@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use bricklayer_proto::ids::BrickId;
+use bricklayer_proto::inventory::BrickRole;
 use bricklayer_proto::size::{ByteSize, ExtentSize, Extents};
-use bricklayer_proto::space::{BrickSpace, spare_growth};
+use bricklayer_proto::space::{BrickSpace, Provisioning, spare_growth};
 use serde::{Deserialize, Serialize};
 
 use super::{LEAST_ARBITER, OverCommit};
@@ -61,10 +62,10 @@ impl DeviceSpace {
         brick(size, snapshot_factor_milli, self.extent_size)
     }
 
-    /// The same with a pool that may have less than the brick is promised.
+    /// The same, provisioned as it is to be.
     #[must_use]
-    pub fn brick_over(&self, size: ByteSize, snapshot_factor_milli: u32, over: OverCommit) -> Option<BrickSpace> {
-        brick_over(size, snapshot_factor_milli, over, self.extent_size)
+    pub fn brick_as(&self, size: ByteSize, how: Provision) -> Option<BrickSpace> {
+        how.space(size, self.extent_size)
     }
 
     /// What is left once a brick that is here has grown; `None` where it cannot.
@@ -74,7 +75,7 @@ impl DeviceSpace {
         Some(Self { free: self.free.checked_sub(more)?, spare: self.spare.max(to.metadata), ..*self })
     }
 
-    /// What a brick would take from here: its pool, and by how much the group's spare grows for it.
+    /// What a brick would take from here: all of its own, and by how much the group's spare grows for it.
     #[must_use]
     pub fn needed(&self, brick: &BrickSpace) -> Option<Extents> {
         brick.taken()?.checked_add(spare_growth(self.spare, brick.metadata))
@@ -101,23 +102,48 @@ impl DeviceSpace {
 
 /// As [`DeviceSpace::brick`], for any group with extents of this size.
 pub(super) fn brick(size: ByteSize, snapshot_factor_milli: u32, one: ExtentSize) -> Option<BrickSpace> {
-    brick_over(size, snapshot_factor_milli, OverCommit::NONE, one)
+    Provision { snapshot_factor_milli, ..Provision::default() }.space(size, one)
 }
 
-/// The same with a pool that may have less than the brick is promised. It never has less than mkfs.xfs wants to see.
-pub(super) fn brick_over(
-    size: ByteSize,
-    snapshot_factor_milli: u32,
-    over_commit: OverCommit,
-    one: ExtentSize,
-) -> Option<BrickSpace> {
-    let pool = u128::from(size.bytes()) * u128::from(snapshot_factor_milli);
-    let pool = u64::try_from(pool.div_ceil(over_commit.milli().into())).ok()?;
-    let pool = ByteSize::from_bytes(pool);
-    if over_commit.is_none() {
-        return BrickSpace::thin(size, pool, one);
+/// What decides, beside a brick's size, what it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Provision {
+    pub provisioning: Provisioning,
+    /// The pool's size in thousandths of the brick's. Nothing to a thick brick, as is the next.
+    pub snapshot_factor_milli: u32,
+    pub over_commit: OverCommit,
+}
+
+impl Default for Provision {
+    fn default() -> Self {
+        let (provisioning, over_commit) = (Provisioning::default(), OverCommit::NONE);
+        Self { provisioning, snapshot_factor_milli: 1000, over_commit }
     }
-    BrickSpace::promised(size, pool.max(LEAST_ARBITER.min(size)), one)
+}
+
+impl Provision {
+    /// For a brick of this role. An arbiter's is as small as can be, and takes a set with it that writes while it is full.
+    pub(super) fn of_role(self, role: BrickRole) -> Self {
+        match role {
+            BrickRole::Data => self,
+            BrickRole::Arbiter => Self { over_commit: OverCommit::NONE, ..self },
+        }
+    }
+
+    /// The logical volumes of a brick of this size. A pool that has less than its brick is promised never has less than
+    /// mkfs.xfs wants to see.
+    pub(super) fn space(self, size: ByteSize, one: ExtentSize) -> Option<BrickSpace> {
+        if self.provisioning.is_thick() {
+            return Some(BrickSpace::thick(size, one));
+        }
+        let pool = u128::from(size.bytes()) * u128::from(self.snapshot_factor_milli);
+        let pool = u64::try_from(pool.div_ceil(self.over_commit.milli().into())).ok()?;
+        let pool = ByteSize::from_bytes(pool);
+        if self.over_commit.is_none() {
+            return BrickSpace::thin(size, pool, one);
+        }
+        BrickSpace::promised(size, pool.max(LEAST_ARBITER.min(size)), one)
+    }
 }
 
 /// A group's extents in bytes. Extents of a real group fit into 64 bits of bytes, and what does not is shown as the
@@ -154,7 +180,7 @@ pub struct Booked {
     pub asked: ByteSize,
     pub space: BrickSpace,
     pub stage: Stage,
-    /// What LVM has of its pool, metadata included; `None` where no report tells.
+    /// What LVM has of its pool, metadata included, or of its linear volume; `None` where no report tells.
     pub seen: Option<Extents>,
 }
 

@@ -36,13 +36,13 @@ use std::fmt;
 use bricklayer_proto::ids::{DeviceId, NodeId};
 use bricklayer_proto::inventory::BrickRole;
 use bricklayer_proto::size::{ByteSize, GIB, KIB, MIB, TIB};
-use bricklayer_proto::space::BrickSpace;
+use bricklayer_proto::space::{BrickSpace, Provisioning};
 use bricklayer_proto::task::Layout;
 use serde::{Deserialize, Serialize};
 
 pub use capacity::{Capacity, capacity};
 pub use grow::{Growing, Grown, grow, grow_among};
-pub use ledger::{DeviceSpace, Ledger, Unaccounted};
+pub use ledger::{DeviceSpace, Ledger, Provision, Unaccounted};
 pub use policy::{OverCommit, Policy, Reserve, SetRules, TagRule, Terms};
 pub use pool::Pool;
 pub use refusal::{Cause, DeviceRefusal, Refusal, Rule, RuleCount, RuleKind};
@@ -72,6 +72,9 @@ pub struct Candidate {
     pub zone: u32,
     pub standing: Standing,
     pub space: DeviceSpace,
+    /// Its node's agent is too old to make thick bricks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub thin_only: bool,
     /// The node's tags, overlaid by the device's.
     pub tags: BTreeMap<String, String>,
     /// For texts: `gfs1`.
@@ -101,6 +104,8 @@ pub enum Standing {
     GroupMissing,
     /// The device's volume group lacks its physical volume, or LVM reports it partial.
     GroupDamaged,
+    /// The agent cannot read the disk, or a brick on it.
+    DiskFails,
     /// The device is being added or removed.
     Changing,
 }
@@ -115,7 +120,8 @@ impl Standing {
             | Self::AgentDetached
             | Self::GlusterDown
             | Self::GroupMissing
-            | Self::GroupDamaged => false,
+            | Self::GroupDamaged
+            | Self::DiskFails => false,
         }
     }
 }
@@ -136,6 +142,7 @@ impl fmt::Display for Standing {
             }
             Self::GroupMissing => "its node does not see the device's volume group (is the disk attached?)",
             Self::GroupDamaged => "LVM reports the device's volume group as damaged (see `vgs` and `pvs` there)",
+            Self::DiskFails => "its disk, or a brick on it, cannot be read (see `bricklayer doctor`)",
             Self::Changing => "the device is being added or removed",
         })
     }
@@ -160,9 +167,12 @@ pub struct Wish {
     /// What the policy asks of a set besides.
     #[serde(default, skip_serializing_if = "SetRules::is_empty")]
     pub set_rules: SetRules,
-    /// How much more data bricks are promised than their pools have.
+    /// How much more data bricks are promised than their pools have; thick ones have none.
     #[serde(default, skip_serializing_if = "OverCommit::is_none")]
     pub over_commit: OverCommit,
+    /// How its bricks are provisioned.
+    #[serde(default, skip_serializing_if = "Provisioning::is_thin")]
+    pub provisioning: Provisioning,
 }
 
 impl Wish {
@@ -180,12 +190,19 @@ impl Wish {
             tag_match: None,
             set_rules: SetRules::default(),
             over_commit: OverCommit::NONE,
+            provisioning: Provisioning::Thin,
         }
     }
 
-    /// Of bricks of a role. An arbiter's is as small as can be, and takes a set with it that writes while it is full.
-    fn over_commit_of(&self, role: BrickRole) -> OverCommit {
-        if role == BrickRole::Data { self.over_commit } else { OverCommit::NONE }
+    /// Of its bricks of a role.
+    fn provision(&self, role: BrickRole) -> Provision {
+        let Self { provisioning, snapshot_factor_milli, over_commit, .. } = *self;
+        Provision { provisioning, snapshot_factor_milli, over_commit }.of_role(role)
+    }
+
+    /// Whether its bricks can be made where no thick ones can.
+    fn is_made_by(&self, thin_only: bool) -> bool {
+        !thin_only || self.provisioning.is_thin()
     }
 
     /// The rule by which a device with these tags takes none of its bricks.
@@ -243,7 +260,7 @@ pub struct Placed {
     pub device: DeviceId,
     pub node: NodeId,
     pub role: BrickRole,
-    /// What the brick is to hold; its thin volume is this, rounded up to extents.
+    /// What the brick is to hold; its volume is this, rounded up to extents.
     pub asked: ByteSize,
     /// What it takes from the device's group, apart from the growth of the group's spare.
     pub space: BrickSpace,

@@ -9,6 +9,7 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use bricklayer_proto::size::{ByteSize, ExtentSize, Extents, GIB, KIB, MIB, NotASize, TIB};
+use bricklayer_proto::space::Provisioning;
 use serde::{Deserialize, Serialize};
 
 use super::tags::NotATagMatch;
@@ -31,6 +32,9 @@ pub struct Policy {
     /// How much more data bricks are promised than their pools have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over_commit: Option<OverCommit>,
+    /// How the bricks of new volumes are provisioned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provisioning: Option<Provisioning>,
 }
 
 /// What holds once all have spoken.
@@ -39,7 +43,9 @@ pub struct Terms {
     pub zones: ZoneRule,
     pub reserve: Reserve,
     pub set: SetRules,
+    /// None where bricks are thick: they have all that they may hold.
     pub over_commit: OverCommit,
+    pub provisioning: Provisioning,
 }
 
 impl Policy {
@@ -51,6 +57,8 @@ impl Policy {
     /// What this leaves out is as below.
     #[must_use]
     pub fn over(&self, below: Terms) -> Terms {
+        let provisioning = self.provisioning.unwrap_or(below.provisioning);
+        let over_commit = self.over_commit.unwrap_or(below.over_commit);
         Terms {
             zones: self.zones.unwrap_or(below.zones),
             reserve: self.reserve.unwrap_or(below.reserve),
@@ -58,8 +66,17 @@ impl Policy {
                 most_per_zone: self.most_per_zone.or(below.set.most_per_zone),
                 tags: self.tags.clone().unwrap_or(below.set.tags),
             },
-            over_commit: self.over_commit.unwrap_or(below.over_commit),
+            over_commit: if provisioning.is_thick() { OverCommit::NONE } else { over_commit },
+            provisioning,
         }
+    }
+
+    /// The over-commitment that it asks of bricks which are to be thick, and so cannot be over-committed.
+    #[must_use]
+    pub fn over_commits_thick(&self, below: &Terms) -> Option<OverCommit> {
+        let provisioning = self.provisioning.unwrap_or(below.provisioning);
+        let over_commit = self.over_commit.unwrap_or(below.over_commit);
+        Some(over_commit).filter(|ratio| provisioning.is_thick() && !ratio.is_none())
     }
 }
 
@@ -380,6 +397,21 @@ mod tests {
         let cluster = Policy { reserve: Some(Reserve::Percent(0)), tags: Some(Vec::new()), ..Policy::default() };
         let terms = cluster.over(installation.over(Terms::default()));
         assert_eq!((terms.zones, terms.reserve), (ZoneRule::Strict, Reserve::Percent(0)));
+    }
+
+    #[test]
+    fn thick_bricks_are_never_over_committed_whoever_says_which() {
+        let thick = Policy { provisioning: Some(Provisioning::Thick), ..Policy::default() };
+        let thin = Policy { provisioning: Some(Provisioning::Thin), ..Policy::default() };
+        let twice = Policy { over_commit: Some("2".parse().unwrap()), ..Policy::default() };
+        let terms = thick.over(twice.over(Terms::default()));
+        assert_eq!((terms.provisioning, terms.over_commit), (Provisioning::Thick, OverCommit::NONE));
+        // Each of the two contradictions is one, and the way out of it is none.
+        assert_eq!(thick.over_commits_thick(&twice.over(Terms::default())), twice.over_commit);
+        assert_eq!(twice.over_commits_thick(&thick.over(Terms::default())), twice.over_commit);
+        let once = Policy { over_commit: Some(OverCommit::NONE), ..thick.clone() };
+        assert_eq!(once.over_commits_thick(&twice.over(Terms::default())), None);
+        assert_eq!(thin.over_commits_thick(&twice.over(Terms::default())), None);
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub(super) struct Member {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Group {
     pub extent_size: ExtentSize,
+    pub thin_only: bool,
     pub tags: BTreeMap<String, String>,
     /// By device id; never empty.
     pub slots: Vec<Slot>,
@@ -84,8 +85,11 @@ impl Pool {
 
     /// Those of the candidates, in whatever order and however often each comes, on which the wish's bricks may lie.
     pub(super) fn of_eligible(wish: &Wish, candidates: &[Candidate]) -> Self {
-        let eligible =
-            |candidate: &&Candidate| candidate.standing == Standing::Ready && wish.unmatched(&candidate.tags).is_none();
+        let eligible = |candidate: &&Candidate| {
+            candidate.standing == Standing::Ready
+                && wish.is_made_by(candidate.thin_only)
+                && wish.unmatched(&candidate.tags).is_none()
+        };
         Self::of(candidates.iter().filter(eligible))
     }
 
@@ -137,10 +141,12 @@ impl Group {
         let mut groups: Vec<Self> = Vec::new();
         let ready = candidates.iter().enumerate().filter(|(_, candidate)| candidate.standing == Standing::Ready);
         for (at, candidate) in ready {
-            let (space, tags) = (candidate.space, &candidate.tags);
+            let (space, tags, thin_only) = (candidate.space, &candidate.tags, candidate.thin_only);
             let slot = Slot { device: candidate.device, space, candidate: at };
             let with_spare = space.free.checked_add(space.spare).unwrap_or(Extents::new(u64::MAX));
-            let alike = |group: &&mut Self| group.extent_size == space.extent_size && group.tags == *tags;
+            let alike = |group: &&mut Self| {
+                group.extent_size == space.extent_size && group.thin_only == thin_only && group.tags == *tags
+            };
             match groups.iter_mut().find(alike) {
                 Some(group) => {
                     group.slots.push(slot);
@@ -149,6 +155,7 @@ impl Group {
                 }
                 None => groups.push(Self {
                     extent_size: space.extent_size,
+                    thin_only,
                     tags: tags.clone(),
                     slots: vec![slot],
                     most_free: space.free,

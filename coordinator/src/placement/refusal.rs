@@ -19,6 +19,9 @@ use super::{Candidate, Relaxation, Standing, TagMatch, Tags, Wish, ledger};
 /// [`Refusal::devices`].
 const DEVICES_IN_TEXT: usize = 48;
 
+/// Of a device that could take thin bricks.
+pub(super) const AGENT_TOO_OLD: &str = "its node's agent is too old for thick bricks (update bricklayer-agent there)";
+
 /// Nothing was placed.
 ///
 /// Its text is for people and for heketi's clients: the first line is what heketi says, [`Refusal::heketi_text`].
@@ -54,6 +57,7 @@ pub struct RuleCount {
 #[serde(rename_all = "kebab-case")]
 pub enum RuleKind {
     NotReady(Standing),
+    AgentTooOld,
     Tag,
     Space,
     Fits,
@@ -124,6 +128,8 @@ pub struct DeviceRefusal {
 pub enum Rule {
     /// It takes no bricks now.
     NotReady { standing: Standing },
+    /// Its node's agent does not make thick bricks.
+    AgentTooOld,
     /// Its tags do not match.
     Tag { wanted: TagMatch, found: Option<String> },
     /// It has too little free for a brick of this role.
@@ -203,6 +209,7 @@ impl Rule {
     pub fn kind(&self) -> RuleKind {
         match self {
             Self::NotReady { standing } => RuleKind::NotReady(*standing),
+            Self::AgentTooOld => RuleKind::AgentTooOld,
             Self::Tag { .. } => RuleKind::Tag,
             Self::Space { .. } => RuleKind::Space,
             Self::Fits { .. } => RuleKind::Fits,
@@ -220,6 +227,8 @@ fn device_refusal(wish: &Wish, shape: SetShape, candidate: &Candidate) -> Device
 
     let rule = if candidate.standing != Standing::Ready {
         Rule::NotReady { standing: candidate.standing }
+    } else if !wish.is_made_by(candidate.thin_only) {
+        Rule::AgentTooOld
     } else if let Some(wanted) = wish.unmatched(&candidate.tags) {
         Rule::Tag { wanted: wanted.clone(), found: candidate.tags.get(wanted.key()).cloned() }
     } else {
@@ -284,6 +293,7 @@ impl fmt::Display for RuleCount {
         let Self { devices, free, .. } = self;
         match self.rule {
             RuleKind::NotReady(standing) => write!(f, "{devices} not used ({free} free there), as {standing}"),
+            RuleKind::AgentTooOld => write!(f, "{devices} not used ({free} free there), as {AGENT_TOO_OLD}"),
             RuleKind::Tag => write!(f, "{devices} with other tags ({free} free there)"),
             RuleKind::Space => {
                 write!(f, "{devices} too full ({free} free there")?;
@@ -402,6 +412,7 @@ impl fmt::Display for DeviceRefusal {
         };
         match &self.rule {
             Rule::NotReady { standing } => write!(f, "not used: {standing}"),
+            Rule::AgentTooOld => write!(f, "not used: {AGENT_TOO_OLD}"),
             Rule::Tag { wanted, found: Some(found) } => {
                 write!(f, "not used: {wanted} is wanted, its tag {} is {found:?}", wanted.key())
             }

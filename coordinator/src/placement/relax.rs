@@ -11,11 +11,14 @@ use std::num::NonZeroU32;
 
 use bricklayer_proto::ids::{DeviceId, NodeId};
 use bricklayer_proto::size::{ByteSize, Extents};
+use bricklayer_proto::space::Provisioning;
 use bricklayer_proto::task::Layout;
 use serde::Serialize;
 
 use super::search::try_place;
-use super::{Candidate, LEAST_ARBITER, Limits, Placement, Pool, Refusal, Standing, TagMatch, TagRule, Wish, ZoneRule};
+use super::{
+    Candidate, LEAST_ARBITER, Limits, OverCommit, Placement, Pool, Refusal, Standing, TagMatch, TagRule, Wish, ZoneRule,
+};
 
 mod pairs;
 
@@ -76,6 +79,10 @@ pub enum Relaxed {
         milli: u32,
         instead_of: u32,
     },
+    /// Thick bricks for thin ones, which have a pool's metadata besides; or thin ones, where agents are too old for thick.
+    Provisioning {
+        provisioning: Provisioning,
+    },
     /// A zone may have more bricks of a set than the policy allows.
     AnyNumberInAZone {
         instead_of: NonZeroU32,
@@ -134,6 +141,7 @@ fn relaxations(wish: &Wish, largest: Option<ByteSize>, candidates: &[Candidate])
     found.extend(largest.and_then(|size| look.size(size)));
     if new {
         found.extend(look.snapshot_factor());
+        found.extend(look.provisioning());
         found.extend(look.any_number_in_a_zone());
         found.extend(look.zones_preferred());
         found.extend(look.layouts());
@@ -263,6 +271,16 @@ impl Look<'_> {
         Some(best)
     }
 
+    fn provisioning(&self) -> Option<Relaxation> {
+        let provisioning = match self.wish.provisioning {
+            Provisioning::Thin => Provisioning::Thick,
+            Provisioning::Thick => Provisioning::Thin,
+        };
+        let wish =
+            Wish { provisioning, snapshot_factor_milli: 1000, over_commit: OverCommit::NONE, ..self.wish.clone() };
+        self.proven(Relaxed::Provisioning { provisioning }, wish)
+    }
+
     fn any_number_in_a_zone(&self) -> Option<Relaxation> {
         let instead_of = self.wish.set_rules.most_per_zone.filter(|_| self.wish.zones == ZoneRule::Preferred)?;
         self.proven(Relaxed::AnyNumberInAZone { instead_of }, any_number_in_a_zone(self.wish))
@@ -360,7 +378,8 @@ fn can_come_back(standing: Standing) -> bool {
         | Standing::GlusterDown
         | Standing::AgentDiskFull
         | Standing::GroupMissing
-        | Standing::GroupDamaged => true,
+        | Standing::GroupDamaged
+        | Standing::DiskFails => true,
         Standing::Ready | Standing::NodeFailed | Standing::Changing => false,
     }
 }
@@ -442,6 +461,10 @@ impl Relaxation {
             Relaxed::SnapshotFactor { milli, instead_of } => {
                 format!("with a snapshot factor of {} instead of {}", factor(*milli), factor(*instead_of))
             }
+            Relaxed::Provisioning { provisioning: Provisioning::Thick } => {
+                "as a thick volume, which has no snapshots and clones".to_owned()
+            }
+            Relaxed::Provisioning { provisioning: Provisioning::Thin } => "as a thin volume".to_owned(),
             Relaxed::AnyNumberInAZone { instead_of } => {
                 format!("with more than {instead_of} bricks of a set in one zone")
             }
@@ -485,7 +508,8 @@ impl Relaxed {
             | Self::Reserve
             | Self::Limits { .. }
             | Self::Size { .. }
-            | Self::SnapshotFactor { .. } => None,
+            | Self::SnapshotFactor { .. }
+            | Self::Provisioning { .. } => None,
         }
     }
 }

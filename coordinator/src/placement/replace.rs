@@ -7,13 +7,14 @@ use std::fmt;
 use bricklayer_proto::ids::{DeviceId, NodeId};
 use bricklayer_proto::inventory::BrickRole;
 use bricklayer_proto::size::{ByteSize, ExtentSize};
-use bricklayer_proto::space::BrickSpace;
+use bricklayer_proto::space::{BrickSpace, Provisioning};
 use bricklayer_proto::task::Layout;
 use serde::Serialize;
 
 use super::ground::Takes;
 use super::policy::{usual, value_of};
-use super::{Candidate, OverCommit, Placed, Pool, SetRules, Standing, TagMatch, Tags, ZoneRule, ledger};
+use super::refusal::AGENT_TOO_OLD;
+use super::{Candidate, OverCommit, Placed, Pool, Provision, SetRules, Standing, TagMatch, Tags, ZoneRule, ledger};
 
 /// The brick that moves, and what its set and its volume demand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct ReplaceWish {
     pub tag_match: Option<TagMatch>,
     pub set_rules: SetRules,
     pub over_commit: OverCommit,
+    /// As it is now: a brick does not become another kind by moving.
+    pub provisioning: Provisioning,
     /// Where it is now.
     pub from: DeviceId,
     /// The other bricks of its set.
@@ -36,8 +39,9 @@ pub struct ReplaceWish {
 
 impl ReplaceWish {
     fn brick(&self, one: ExtentSize) -> Option<BrickSpace> {
-        let over_commit = if self.role == BrickRole::Data { self.over_commit } else { OverCommit::NONE };
-        ledger::brick_over(self.asked, self.snapshot_factor_milli, over_commit, one)
+        let Self { provisioning, snapshot_factor_milli, over_commit, .. } = *self;
+        let provision = Provision { provisioning, snapshot_factor_milli, over_commit };
+        provision.of_role(self.role).space(self.asked, one)
     }
 }
 
@@ -72,6 +76,8 @@ pub enum WhyNot {
     NotReady {
         standing: Standing,
     },
+    /// Its node's agent does not make thick bricks.
+    AgentTooOld,
     /// Another brick of the set is on its node.
     NodeOfSet,
     /// As many other bricks of the set are in its zone as may be there.
@@ -179,6 +185,9 @@ fn judge(wish: &ReplaceWish, candidate: &Candidate) -> Result<(Placed, ByteSize)
     if candidate.standing != Standing::Ready {
         return Err(WhyNot::NotReady { standing: candidate.standing });
     }
+    if wish.provisioning.is_thick() && candidate.thin_only {
+        return Err(WhyNot::AgentTooOld);
+    }
     if wish.others.iter().any(|other| other.node == candidate.node) {
         return Err(WhyNot::NodeOfSet);
     }
@@ -242,6 +251,7 @@ impl fmt::Display for WhyNot {
         match self {
             Self::Itself => f.write_str("the brick is there now"),
             Self::NotReady { standing } => write!(f, "not used: {standing}"),
+            Self::AgentTooOld => write!(f, "not used: {AGENT_TOO_OLD}"),
             Self::NodeOfSet => f.write_str("its node holds another brick of the set"),
             Self::ZoneOfSet { zone, most: 1 } => {
                 write!(f, "its zone {zone} holds another brick of the set, and zone checking is strict")
@@ -282,6 +292,7 @@ mod tests {
             zone,
             standing: Standing::Ready,
             space: DeviceSpace { extent_size: one, total: free, free, spare: Extents::ZERO, kept: Extents::ZERO },
+            thin_only: false,
             tags: BTreeMap::new(),
             node_name: format!("n{node}"),
             device_name: format!("/dev/sd{id}"),
@@ -304,6 +315,7 @@ mod tests {
             tag_match: None,
             set_rules: SetRules::default(),
             over_commit: OverCommit::NONE,
+            provisioning: Provisioning::Thin,
             from: DeviceId::from_u128(1),
             others: vec![other(2), other(3)],
             to: None,
@@ -376,6 +388,21 @@ mod tests {
         assert_eq!(refused.devices[0].1, WhyNot::TagNotOfSet { key: "rack".to_owned(), wanted: "a".to_owned() });
         device.tags.insert("rack".to_owned(), "a".to_owned());
         assert!(replace(&same, &[device]).is_ok());
+    }
+
+    #[test]
+    fn a_thick_brick_stays_thick_and_needs_an_agent_that_makes_it() {
+        let thick = ReplaceWish { provisioning: Provisioning::Thick, snapshot_factor_milli: 2000, ..wish() };
+        // Exactly its size, where a thin one lacks the room for its metadata and its snapshots.
+        let device = candidate(4, 4, 4, 5);
+        assert!(
+            replace(&ReplaceWish { provisioning: Provisioning::Thin, ..thick.clone() }, &[device.clone()]).is_err()
+        );
+        let placed = replace(&thick, &[device.clone()]).unwrap();
+        assert_eq!(placed.space, BrickSpace::thick(thick.asked, ExtentSize::FOUR_MIB));
+        let refused = replace(&thick, &[Candidate { thin_only: true, ..device }]).unwrap_err();
+        assert_eq!(refused.devices[0].1, WhyNot::AgentTooOld);
+        assert!(refused.to_string().ends_with("(update bricklayer-agent there)"), "{refused}");
     }
 
     #[test]

@@ -36,6 +36,7 @@ fn candidate(node: u8, number: u8, zone: u32, space: DeviceSpace) -> Candidate {
         zone,
         standing: Standing::Ready,
         space,
+        thin_only: false,
         tags: BTreeMap::new(),
         node_name: format!("gfs{node}"),
         device_name: format!("/dev/sd{letter}"),
@@ -518,6 +519,9 @@ mod brute_force {
     }
 
     fn takes(wish: &Wish, role: BrickRole, size: ByteSize) -> (u64, u64) {
+        if wish.provisioning.is_thick() {
+            return (BrickSpace::thick(size, ONE).taken().unwrap().count(), 0);
+        }
         let ratio = if role == BrickRole::Data { u64::from(wish.over_commit.milli()) } else { 1000 };
         let pool = ByteSize::from_bytes((size.bytes() * u64::from(wish.snapshot_factor_milli)).div_ceil(ratio));
         let space = match ratio {
@@ -535,7 +539,11 @@ mod brute_force {
             let arbiter = size(brick, BrickRole::Arbiter);
             bricks[2] = (BrickRole::Arbiter, takes(wish, BrickRole::Arbiter, arbiter));
         }
-        let disks: Vec<_> = disks.iter().filter(|disk| disk.standing == Standing::Ready).cloned().collect();
+        let disks: Vec<_> = disks
+            .iter()
+            .filter(|disk| disk.standing == Standing::Ready && wish.is_made_by(disk.thin_only))
+            .cloned()
+            .collect();
         let free = disks.iter().map(|disk| (disk.space.free.count(), disk.space.spare.count())).collect();
         let (layout, rules) = (wish.layout, &wish.set_rules);
         Search { disks: &disks, bricks, layout, most_per_zone, rules, dead_ends: HashSet::new() }.sets_fit(sets, &free)

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, NodeId, VolumeId};
 use bricklayer_proto::inventory::BrickRole;
 use bricklayer_proto::size::{ByteSize, Extents};
+use bricklayer_proto::space::Provisioning;
 use bricklayer_proto::task::Layout;
 
 use super::{
@@ -47,6 +48,7 @@ pub struct BrickAsItIs {
     pub set: u32,
     pub role: BrickRole,
     pub asked: ByteSize,
+    pub provisioning: Provisioning,
     pub device: DeviceId,
     pub node: NodeId,
 }
@@ -201,8 +203,9 @@ fn hits(scenario: &Scenario, candidate: &Candidate) -> bool {
 }
 
 /// The state of a set of which these are left, where it has lost any.
-fn state(layout: Layout, left: &[&BrickAsItIs]) -> SetState {
-    let data = left.iter().filter(|brick| brick.role == BrickRole::Data).count();
+pub fn state(layout: Layout, left: impl Iterator<Item = BrickRole>) -> SetState {
+    let left: Vec<BrickRole> = left.collect();
+    let data = left.iter().filter(|role| **role == BrickRole::Data).count();
     let held = match layout {
         Layout::Disperse { data: needed, .. } => data >= usize::try_from(needed).unwrap_or(usize::MAX),
         Layout::Distribute | Layout::Replicate { .. } | Layout::Arbiter => data > 0,
@@ -283,7 +286,7 @@ impl Trial {
                             .iter()
                             .filter(|one| one.set == brick.set && !lost.contains(&one.device))
                             .collect();
-                        let to = match state(volume.layout, &left) {
+                        let to = match state(volume.layout, left.iter().map(|brick| brick.role)) {
                             SetState::Degraded => {
                                 replace(&trial.wish(volume, brick), &trial.candidates).map_err(NoHeal::NoPlace)
                             }
@@ -351,6 +354,7 @@ impl TrialCluster {
             tag_match: volume.tag_match.clone(),
             set_rules: volume.set_rules.clone(),
             over_commit: volume.over_commit,
+            provisioning: brick.provisioning,
             from: brick.device,
             others: others.map(beside).collect(),
             to: None,
@@ -370,7 +374,7 @@ fn set_outcomes(volume: &VolumeAsItIs, lost: &BTreeSet<DeviceId>) -> Vec<SetOutc
             set,
             bricks_lost: gone.len(),
             bricks_left: left.len(),
-            state: state(volume.layout, &left),
+            state: state(volume.layout, left.iter().map(|brick: &&BrickAsItIs| brick.role)),
         })
     };
     sets.into_iter().filter_map(of_set).collect()

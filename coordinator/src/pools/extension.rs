@@ -136,7 +136,7 @@ fn fitting(
         let pool = Extents::new(space.pool.count() + step);
         // As much metadata as our own formula gives a pool of that size: LVM would else extend it by its estimate.
         let formula = BrickSpace::thin(ByteSize::ZERO, pool.to_bytes(device.extent_size)?, device.extent_size)?;
-        let to = BrickSpace { volume: space.volume, pool, metadata: metadata.max(formula.metadata) };
+        let to = BrickSpace { pool, metadata: metadata.max(formula.metadata), ..*space };
         let changes = to.pool > space.pool || metadata > space.metadata;
         let left = device.after_growth(space, &to).filter(|left| left.free >= kept);
         match left {

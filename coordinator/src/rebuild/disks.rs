@@ -6,7 +6,7 @@ use bricklayer_proto::ids::{BrickId, DeviceId, InstallationId, NodeId, VolumeId}
 use bricklayer_proto::inventory::{BrickSeen, LogicalVolume, LvKind, VolumeGroup};
 use bricklayer_proto::names::{BrickPath, LvName};
 use bricklayer_proto::size::Extents;
-use bricklayer_proto::space::BrickSpace;
+use bricklayer_proto::space::{BrickSpace, Provisioning};
 
 use super::evidence::HostEvidence;
 
@@ -32,7 +32,7 @@ pub struct OnDisk<'a> {
     pub node: NodeId,
     pub device: DeviceId,
     pub seen: &'a BrickSeen,
-    /// The thin volume, and the pool as if it were this brick's own.
+    /// The linear volume; or the thin one, and the pool as if it were this brick's own.
     pub space: BrickSpace,
     /// The brick that the pool is named after by its tags; `None` where they cannot be read.
     pub pool: Option<BrickId>,
@@ -71,19 +71,26 @@ impl<'a> Disks<'a> {
         for seen in &host.inventory.bricks {
             let Some((device, group, volumes)) = by_name.get(&seen.group) else { continue };
             let one = group.space.extent_size;
-            let pool = volumes.get(&seen.pool_lv);
+            let pool = seen.pool_lv.as_ref().and_then(|name| volumes.get(name));
             let metadata = match pool.map(|pool| &pool.kind) {
                 Some(LvKind::ThinPool { metadata, .. }) => metadata.to_extents(one),
                 _ => Extents::ZERO,
             };
-            let space = BrickSpace {
-                volume: seen.size.to_extents(one),
-                pool: pool.map_or(Extents::ZERO, |pool| pool.size.to_extents(one)),
-                metadata,
+            let volume = seen.size.to_extents(one);
+            let space = match seen.pool_lv {
+                None => BrickSpace::linear(volume),
+                Some(_) => BrickSpace {
+                    provisioning: Provisioning::Thin,
+                    volume,
+                    pool: pool.map_or(Extents::ZERO, |pool| pool.size.to_extents(one)),
+                    metadata,
+                },
             };
             let id = seen.tags.brick;
             self.by_volume.entry(seen.tags.volume).or_default().push(id);
-            self.by_pool.entry((*device, &seen.pool_lv)).or_default().push(id);
+            if let Some(pool) = &seen.pool_lv {
+                self.by_pool.entry((*device, pool)).or_default().push(id);
+            }
             let pool = pool.and_then(|pool| named_after(pool));
             self.bricks.insert(id, OnDisk { node, device: *device, seen, space, pool });
         }

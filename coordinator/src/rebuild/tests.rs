@@ -118,7 +118,10 @@ fn volume(shape: &Shape, number: usize, wish: &Wish) -> Volume {
             position: index % per_set,
             role: if arbiter { BrickRole::Arbiter } else { BrickRole::Data },
             asked,
-            space: BrickSpace::thin(asked, pool, ONE).unwrap(),
+            space: match number % 2 {
+                1 if wish.factor_milli == 1000 => BrickSpace::thick(asked, ONE),
+                _ => BrickSpace::thin(asked, pool, ONE).unwrap(),
+            },
             path: Some(at.brick_path()),
             pool: None,
             names: LvNames::default(),
@@ -275,9 +278,15 @@ fn inventories(records: &Records) -> BTreeMap<NodeId, Inventory> {
             let metadata = brick.space.metadata.to_bytes(ONE).unwrap();
             let pool = LvKind::ThinPool { metadata, data_percent: None, metadata_percent: None, volumes: 1 };
             let tag = format!("bricklayer.brick={}", brick.id);
-            group.volumes.push(logical(pool_lv.clone(), brick.space.pool, pool, &[tag]));
-            let thin = LvKind::Thin { pool: pool_lv.clone() };
-            group.volumes.push(logical(volume_lv.clone(), brick.space.volume, thin, &[]));
+            let pool_lv = (!brick.is_thick()).then_some(pool_lv);
+            let kind = match &pool_lv {
+                Some(pool_lv) => {
+                    group.volumes.push(logical(pool_lv.clone(), brick.space.pool, pool, &[tag]));
+                    LvKind::Thin { pool: pool_lv.clone() }
+                }
+                None => LvKind::Other { segment_type: "linear".to_owned() },
+            };
+            group.volumes.push(logical(volume_lv.clone(), brick.space.volume, kind, &[]));
             let at: MountPoint = brick.path.as_ref().unwrap().to_string().trim_end_matches("/brick").parse().unwrap();
             inventories.get_mut(node).unwrap().bricks.push(BrickSeen {
                 tags: volume.brick_tags(brick, OperationId::from_u128(0xf)),

@@ -212,7 +212,10 @@ impl Scene<'_, '_> {
         // A pool that is shared is counted with one of the bricks in it; that is for the record to say.
         let counts = brick.space.pool > Extents::ZERO;
         let now = if counts { found.space } else { BrickSpace { volume: found.space.volume, ..brick.space } };
-        if now != brick.space {
+        if now.provisioning != brick.space.provisioning {
+            what.push(format!("it is {} and was kept as {}", now.provisioning, brick.space.provisioning));
+            brick.space = now;
+        } else if now != brick.space {
             what.push(format!(
                 "its volume, pool and pool metadata have {}, {} and {}, and {}, {} and {} were kept",
                 now.volume, now.pool, now.metadata, brick.space.volume, brick.space.pool, brick.space.metadata
@@ -306,13 +309,14 @@ impl Scene<'_, '_> {
     fn count_pools_once(&self, bricks: &mut [Brick]) {
         for brick in bricks {
             let Some(found) = self.disks.bricks.get(&brick.id) else { continue };
-            let sharing = self.disks.by_pool.get(&(found.device, &found.seen.pool_lv)).into_iter().flatten();
+            let Some(pool) = &found.seen.pool_lv else { continue };
+            let sharing = self.disks.by_pool.get(&(found.device, pool)).into_iter().flatten();
             let stands = |id: &&BrickId| self.disks.bricks.get(id).is_some_and(|other| !other.seen.condemned);
             let mut ids: Vec<BrickId> = sharing.filter(stands).copied().collect();
             ids.sort_unstable();
             let owner = found.pool.filter(|named| ids.contains(named)).or_else(|| ids.first().copied());
             if owner.is_some_and(|owner| owner != brick.id) {
-                brick.space = BrickSpace { pool: Extents::ZERO, metadata: Extents::ZERO, ..brick.space };
+                brick.space = brick.space.in_another_pool();
             }
         }
     }
@@ -405,7 +409,7 @@ fn names(found: &OnDisk<'_>) -> LvNames {
     let other = |seen: &LvName, ours: LvName| (*seen != ours).then(|| seen.clone());
     LvNames {
         volume: other(&found.seen.volume_lv, LvName::of_brick(brick)),
-        pool: other(&found.seen.pool_lv, LvName::of_pool(pool)),
+        pool: found.seen.pool_lv.as_ref().and_then(|seen| other(seen, LvName::of_pool(pool))),
     }
 }
 

@@ -12,6 +12,7 @@ use bricklayer_coordinator::ops::{candidates, pool};
 use bricklayer_coordinator::placement::{self, OverCommit, ReplaceWish, SetRules, Wish, ZoneRule};
 use bricklayer_proto::inventory::BrickRole;
 use bricklayer_proto::size::ByteSize;
+use bricklayer_proto::space::Provisioning;
 use bricklayer_proto::task::Layout;
 use divan::Bencher;
 
@@ -78,6 +79,7 @@ fn replace(bencher: Bencher<'_, '_>, shape: Shape) {
         tag_match: None,
         set_rules: SetRules::default(),
         over_commit: OverCommit::NONE,
+        provisioning: Provisioning::Thin,
         from: brick.device,
         others,
         to: None,

@@ -280,6 +280,6 @@ impl AgentApi for Agents {
     fn sights(&self, nodes: &[NodeId]) -> Vec<Sight> {
         let known = self.nodes.lock().unwrap();
         let inventory = |node| Some((Arc::clone(&known.get(node)?.1), Timestamp::UNIX_EPOCH));
-        nodes.iter().map(|node| Sight { attached: true, inventory: inventory(node) }).collect()
+        nodes.iter().map(|node| Sight { attached: true, protocol: Some(2), inventory: inventory(node) }).collect()
     }
 }

@@ -179,7 +179,9 @@ fn bricks(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wrong
         let here = |brick: &&Brick| brick.node == host.node && !topology.is_lost(brick.device);
         for brick in volume.bricks.iter().filter(here) {
             wanted.insert(brick.id, (brick.device, brick.path.as_ref().map(ToString::to_string)));
-            pools.insert((brick.device, brick.pool_of()));
+            if !brick.is_thick() {
+                pools.insert((brick.device, brick.pool_of()));
+            }
         }
     }
     for seen in &inventory.bricks {
@@ -199,7 +201,7 @@ fn bricks(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wrong
         wrong.push(format!("{name}: brick {brick} on device {device} is not on the disk"));
     }
     let mut seen_pools = 0;
-    let mut seen_thin = 0;
+    let (mut seen_thin, mut seen_linear) = (0, 0);
     for group in footprint.view.groups.iter().filter(|group| !host.is_strangers(group)) {
         let is_given_back =
             |volume: &LogicalVolume| group.name == by_hand::group() && tags::ours(&volume.tags).is_empty();
@@ -207,14 +209,16 @@ fn bricks(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wrong
             match &volume.kind {
                 LvKind::ThinPool { .. } => seen_pools += 1,
                 LvKind::Thin { .. } => seen_thin += 1,
+                LvKind::Other { .. } if volume.is_tagged_ours() => seen_linear += 1,
                 LvKind::Other { .. } => {}
             }
         }
     }
-    if seen_pools != pools.len() || seen_thin != inventory.bricks.len() {
-        let (thin, bricks) = (seen_thin, inventory.bricks.len());
+    if seen_pools != pools.len() || seen_thin + seen_linear != inventory.bricks.len() {
+        let bricks = inventory.bricks.len();
         wrong.push(format!(
-            "{name}: {seen_pools} pools for {} in the records; {thin} thin volumes, {bricks} bricks",
+            "{name}: {seen_pools} pools for {} in the records; {seen_thin} thin volumes and {seen_linear} linear ones, {bricks} \
+             bricks",
             pools.len()
         ));
     }

@@ -14,7 +14,7 @@ use bricklayer_proto::names::{
     BrickPath, DevicePath, HostName, LvName, MountPoint, SnapshotName, VgName, VolumeName, mapper_path,
 };
 use bricklayer_proto::size::{ByteSize, ExtentSize, Extents, GIB, MIB};
-use bricklayer_proto::space::BrickSpace;
+use bricklayer_proto::space::{BrickSpace, Provisioning};
 use bricklayer_proto::task::{BrickAddress, Layout};
 use serde_json::{Value, json};
 
@@ -394,7 +394,8 @@ fn space(size: ByteSize, factor: f64) -> BrickSpace {
     )]
     let pool = ByteSize::from_bytes((size.bytes() as f64 * factor) as u64).to_extents(ONE);
     let metadata = pool.count() * ONE.bytes() / 200;
-    BrickSpace { volume: size.to_extents(ONE), pool, metadata: ByteSize::from_bytes(metadata).to_extents(ONE) }
+    let metadata = ByteSize::from_bytes(metadata).to_extents(ONE);
+    BrickSpace { provisioning: Provisioning::Thin, volume: size.to_extents(ONE), pool, metadata }
 }
 
 fn kib(extents: Extents) -> u64 {

@@ -172,6 +172,35 @@ impl Group {
         Ok(())
     }
 
+    /// `lvcreate` of a linear volume. Its extents hold what earlier volumes left there until LVM has `wiped` it, which is
+    /// after its metadata says that it is there.
+    pub(super) fn create_linear_volume(
+        &mut self,
+        name: &LvName,
+        size: Extents,
+        tags: &[LvmTag],
+        wiped: bool,
+    ) -> Result<(), HostError> {
+        let what = format!("lvcreate --type linear {}/{name}", self.name);
+        self.refuse_existing(&what, name)?;
+        if size == Extents::ZERO {
+            return Err(failed(&what, "Unable to create new logical volume with no extents."));
+        }
+        let (needed, free) = (size.count(), self.free().count());
+        if needed > free {
+            let group = self.name.clone();
+            let said =
+                format!("Volume group \"{group}\" has insufficient free space ({free} extents): {needed} required.");
+            return Err(HostError::NoSpace { group, said });
+        }
+        self.insert(name.clone(), Kind::Linear { size }, tags);
+        if !wiped && let Some(volume) = self.volumes.get_mut(name) {
+            let files = BTreeMap::from([("of-an-earlier-volume".to_owned(), Vec::new())]);
+            volume.file_system = Some(FileSystem { stale: true, files, ..FileSystem::default() });
+        }
+        Ok(())
+    }
+
     /// `lvextend` of a thin pool, as LVM 2.03.16 does it: the metadata in a commit of its own, which stays when there is
     /// no room for the data; more metadata than was asked for, where its own estimate says so.
     pub(super) fn extend_pool(
@@ -222,6 +251,24 @@ impl Group {
         self.refuse_no_growth(&what, *size, to)?;
         let kind = Kind::Thin { pool: pool.clone(), size: to };
         self.set_kind(name, kind);
+        Ok(())
+    }
+
+    /// `lvextend` of a linear volume, all of whose new extents have to be free.
+    pub(super) fn extend_linear(&mut self, name: &LvName, to: Extents) -> Result<(), HostError> {
+        let what = format!("lvextend {}/{name}", self.name);
+        let Some(Volume { kind: Kind::Linear { size }, .. }) = self.volumes.get(name) else {
+            let said = format!("Failed to find logical volume \"{}/{name}\"", self.name);
+            return Err(failed(&what, &said));
+        };
+        let size = *size;
+        self.refuse_no_growth(&what, size, to)?;
+        let (needed, free) = (to.count() - size.count(), self.free().count());
+        if needed > free {
+            let said = format!("Insufficient free space: {needed} extents needed, but only {free} available");
+            return Err(failed(&what, &said));
+        }
+        self.set_kind(name, Kind::Linear { size: to });
         Ok(())
     }
 
@@ -423,6 +470,32 @@ mod tests {
         assert!(group.remove(&name("a")).is_err());
         group.remove(&name("t")).unwrap();
         group.remove(&name("a")).unwrap();
+    }
+
+    #[test]
+    fn a_linear_volume_takes_its_extents_and_no_spare_and_grows_only_into_free_ones() {
+        let mut group = group_of(16);
+        let all = group.free().count();
+        group.create_linear_volume(&name("a"), Extents::new(100), &[], true).unwrap();
+        assert_eq!((group.free().count(), group.spare), (all - 100, Extents::ZERO));
+        let too_large = group.create_linear_volume(&name("b"), Extents::new(all - 99), &[], true);
+        assert!(matches!(too_large, Err(HostError::NoSpace { .. })), "{too_large:?}");
+        assert!(group.extend_linear(&name("a"), Extents::new(100)).is_err(), "it has that size");
+        assert!(group.extend_linear(&name("a"), Extents::new(all + 1)).is_err(), "there is not so much");
+        group.extend_linear(&name("a"), Extents::new(all)).unwrap();
+        assert_eq!(group.free(), Extents::ZERO);
+        assert!(group.extend_thin(&name("a"), Extents::new(all + 1)).is_err(), "it is no thin volume");
+        group.remove(&name("a")).unwrap();
+        assert_eq!(group.free().count(), all);
+    }
+
+    #[test]
+    fn a_linear_volume_that_was_not_wiped_has_an_earlier_ones_file_system() {
+        let mut group = group_of(16);
+        group.create_linear_volume(&name("a"), Extents::new(100), &[], false).unwrap();
+        group.create_linear_volume(&name("b"), Extents::new(100), &[], true).unwrap();
+        assert!(group.volumes[&name("a")].file_system.as_ref().is_some_and(|found| found.stale));
+        assert!(group.volumes[&name("b")].file_system.is_none());
     }
 
     proptest! {

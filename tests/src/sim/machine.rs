@@ -89,6 +89,8 @@ pub(super) struct FileSystem {
     pub arbiter: bool,
     pub files: BTreeMap<String, Vec<u8>>,
     pub directories: BTreeMap<String, Directory>,
+    /// An earlier volume's, which lay on the same extents.
+    pub stale: bool,
 }
 
 /// A folder in the root of a brick's file system.

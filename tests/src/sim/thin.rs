@@ -22,11 +22,15 @@ impl Group {
     /// A write to a thin volume. Nothing is written where the pool has not enough blocks left.
     pub(super) fn write(&mut self, name: &LvName, from: ByteSize, length: ByteSize) -> Result<(), HostError> {
         let what = format!("writing to {}/{name}", self.name);
-        let Some(Kind::Thin { pool, size }) = self.volumes.get(name).map(|volume| volume.kind.clone()) else {
-            return Err(failed(&what, "it is no thin volume"));
-        };
         let one = self.extent_size.bytes();
         let (first, end) = (from.bytes() / one, (from.bytes() + length.bytes()).div_ceil(one));
+        let (pool, size) = match self.volumes.get(name).map(|volume| volume.kind.clone()) {
+            Some(Kind::Thin { pool, size }) => (pool, size),
+            // All of its extents are there.
+            Some(Kind::Linear { size }) if end <= size.count() => return Ok(()),
+            Some(Kind::Linear { .. }) => return Err(failed(&what, "No space left on device")),
+            _ => return Err(failed(&what, "it is no thin volume")),
+        };
         if end > size.count() {
             return Err(failed(&what, "No space left on device"));
         }

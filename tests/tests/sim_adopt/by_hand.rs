@@ -5,7 +5,7 @@ use bricklayer_api::heketi::{EntryState, VolumeExpandRequest};
 use bricklayer_api::v1::{AdoptRequest, UnadoptRequest};
 use bricklayer_proto::names::VgName;
 use bricklayer_proto::size::{ByteSize, Extents, MIB};
-use bricklayer_proto::space::BrickSpace;
+use bricklayer_proto::space::{BrickSpace, Provisioning};
 use bricklayer_proto::task::{BrickAddress, Layout};
 use bricklayer_tests::cluster::Cluster;
 use bricklayer_tests::sim::heketi::HandMadeBrick;
@@ -29,7 +29,12 @@ async fn by_hand(cluster: &Cluster) -> Vec<HandMadeBrick> {
             group,
             pool: "pool".parse().unwrap(),
             volume: "photos".parse().unwrap(),
-            space: BrickSpace { volume: Extents::new(512), pool: Extents::new(1024), metadata: Extents::new(4) },
+            space: BrickSpace {
+                provisioning: Provisioning::Thin,
+                volume: Extents::new(512),
+                pool: Extents::new(1024),
+                metadata: Extents::new(4),
+            },
             at: "/bricks/photos".parse().unwrap(),
             folder: "data".to_owned(),
             fstab: Some("defaults,noatime 0 0".to_owned()),

@@ -6,6 +6,7 @@ mod block;
 mod changing;
 mod cloning;
 mod making;
+mod thick;
 
 use bricklayer_proto::task::{Layout, Wanted};
 use bricklayer_tests::rig::{self, Asked};

@@ -24,7 +24,7 @@ fn adoption() -> BrickAdoption {
         spec: spec(),
         group: VgName::of_device(DEVICE),
         volume: LvName::of_brick(BRICK),
-        pool: "tp_x".parse().unwrap(),
+        pool: Some("tp_x".parse().unwrap()),
         owns_pool: true,
         path: at().brick_path(),
         mounted_by_glusterd: false,
@@ -213,4 +213,28 @@ fn a_brick_of_which_fstab_says_something_else_is_not_taken() {
     let mut world = heketis();
     world.fstab = format!("/dev/sdz {} xfs x-bricklayer.brick={BRICK} 0 0\n", at());
     assert!(take(&world, &adoption()).unwrap_err().contains("mounts /dev/sdz"));
+}
+
+#[test]
+fn a_brick_on_a_linear_volume_gets_record_line_and_tags_and_has_no_pool() {
+    let mut world = heketis();
+    world.group.volumes.remove(0);
+    world.group.volumes[0].kind = LvKind::Other { segment_type: "linear".to_owned() };
+    let space = BrickSpace::thick(spec().tags.asked, ExtentSize::FOUR_MIB);
+    let spec = BrickSpec { space, ..spec() };
+    let thick = BrickAdoption { spec, pool: None, owns_pool: false, ..adoption() };
+    let steps = adopt::take_brick(&thick, &world.facts()).unwrap();
+    let text = printed(&steps);
+    assert_eq!(text.len(), 3, "{text:#?}");
+    assert!(text[2].starts_with("change the tags of vg_d/brick_b: +bricklayer.brick=b"), "{}", text[2]);
+    let taken = carried_out(world, &steps);
+    assert_eq!(adopt::take_brick(&thick, &taken.facts()), Ok(vec![]));
+    let back = adopt::release_brick(&thick, &taken.facts()).unwrap();
+    assert!(back.iter().all(|step| !matches!(step, Step::ReplaceTags { new, .. } if !new.is_empty())), "{back:?}");
+
+    let mut mirrored = taken;
+    mirrored.group.volumes[0].kind = LvKind::Other { segment_type: "raid1".to_owned() };
+    assert!(take(&mirrored, &thick).unwrap_err().contains("neither a thin nor a linear volume"));
+    let torn = BrickAdoption { pool: None, ..adoption() };
+    assert!(take(&mirrored, &torn).is_err());
 }

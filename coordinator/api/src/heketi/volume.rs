@@ -203,6 +203,9 @@ pub struct VolumeInfo {
     /// Ours: it cannot be deleted before somebody takes that back. Missing otherwise, as heketi has no word for it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub protected: bool,
+    /// Ours: bricks of it are linear volumes without a thin pool, so that it has no snapshots and clones. Missing otherwise.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub thick: bool,
     pub id: VolumeId,
     pub cluster: ClusterId,
     pub mount: Mount,

@@ -22,6 +22,11 @@ pub struct ClusterAudit {
     /// Whether any one node can be lost and its bricks placed again, as far as they have copies elsewhere.
     pub any_node_can_be_lost: bool,
     pub nodes: Vec<NodeLoss>,
+    /// The same of zones with all their nodes.
+    #[serde(default)]
+    pub any_zone_can_be_lost: bool,
+    #[serde(default)]
+    pub zones: Vec<ZoneLoss>,
     /// Volumes that were left out, as an operation changes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changing: Vec<VolumeId>,
@@ -83,6 +88,35 @@ pub struct NodeLoss {
     pub homeless: Vec<Homeless>,
     /// Names of volumes without copies: what they have there would be lost.
     pub without_copies: Vec<String>,
+}
+
+/// What the loss of one zone, with all its nodes, would come to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ZoneLoss {
+    pub zone: u32,
+    pub can_be_lost: bool,
+    /// Bricks that would be placed again.
+    pub bricks: u32,
+    /// What they copy at most.
+    pub bytes: u64,
+    /// Bricks that would find no place, each with why.
+    pub homeless: Vec<Homeless>,
+    /// Names of volumes without copies: what they have there would be lost.
+    pub without_copies: Vec<String>,
+    /// Brick sets that could not be written until they are healed.
+    pub below_quorum: Vec<SetName>,
+    /// Brick sets that would lose data, as too many of their bricks are in the zone.
+    pub data_lost: Vec<SetName>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SetName {
+    pub volume: VolumeId,
+    pub volume_name: String,
+    /// Which set of the volume, from 0.
+    pub set: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use bricklayer_proto::ids::ClusterId;
 use serde::{Deserialize, Serialize};
 
-use super::{SetLayout, ZoneChecking};
+use super::{Provisioning, SetLayout, ZoneChecking};
 
 /// Query of `GET /v1/capacity`: which volumes are meant. Without a durability, all usual ones.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -38,6 +38,9 @@ pub struct CapacityQuery {
     /// 1 to 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot_factor: Option<f32>,
+    /// `thin` or `thick`; as the policy has it when missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provisioning: Option<String>,
 }
 
 /// Answer of `GET /v1/capacity`: by cluster, and by durability within it.
@@ -58,6 +61,9 @@ pub struct Capacity {
     pub tag_match: Option<String>,
     /// Thousandths.
     pub snapshot_factor_milli: u32,
+    /// Missing where it is thin.
+    #[serde(default, skip_serializing_if = "Provisioning::is_thin")]
+    pub provisioning: Provisioning,
     /// Whole GiB in bytes; zero where nothing fits.
     pub largest_bytes: u64,
     /// The same as heketi's clients count it.

@@ -225,7 +225,7 @@ pub struct LedgerBrick {
     pub rounding_bytes: u64,
     pub snapshot_room_bytes: u64,
     pub metadata_bytes: u64,
-    /// What LVM has of its pool, metadata included; missing where no report tells.
+    /// What LVM has of its pool, metadata included, or of its linear volume; missing where no report tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lvm_bytes: Option<u64>,
 }

@@ -78,7 +78,7 @@ pub use agents::{
     Agent, AgentList, AgentState, Invitation, InvitationList, InvitationRequest, InvitationState, InvitationToken,
     OpenInvitation,
 };
-pub use audit::{Audit, BrickFault, BrickMove, ClusterAudit, Homeless, NodeLoss, SetAudit};
+pub use audit::{Audit, BrickFault, BrickMove, ClusterAudit, Homeless, NodeLoss, SetAudit, SetName, ZoneLoss};
 pub use capacity::{Capacity, CapacityList, CapacityQuery};
 pub use disks::{DiskIdentity, DiskList, WipeRefusal, WipeRequest};
 pub use doctor::{Diagnosis, Examined, Finding, Severity};
@@ -94,7 +94,7 @@ pub use placement::{
     VolumePlacement, ZoneChecking,
 };
 pub use plans::{KeptPlan, Plan, PlanList, PlannedBrick, PlannedChange};
-pub use policy::{PlacementPolicy, Policy, PolicyInForce, PolicyList, ZonePolicy};
+pub use policy::{PlacementPolicy, Policy, PolicyInForce, PolicyList, Provisioning, ZonePolicy};
 pub use pools::{Pool, PoolBrick, PoolList};
 pub use score::{Score, ScoreList, ScorePart, ScoreQuery, ScoredMove};
 pub use simulate::{

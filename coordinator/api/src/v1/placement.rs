@@ -8,6 +8,8 @@ use std::fmt;
 use bricklayer_proto::ids::{ClusterId, DeviceId, NodeId};
 use serde::{Deserialize, Serialize};
 
+use super::Provisioning;
+
 /// Answer of `POST /v1/explain`: a volume that was asked for, and would fit or not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -50,7 +52,10 @@ pub struct PlacedBrick {
     pub device_name: String,
     /// What it holds.
     pub size_bytes: u64,
-    /// Its pool with the pool's metadata, without the growth of the group's spare.
+    /// Missing where it is thin.
+    #[serde(default, skip_serializing_if = "Provisioning::is_thin")]
+    pub provisioning: Provisioning,
+    /// Its pool with the pool's metadata, without the growth of the group's spare; of a thick brick its linear volume.
     pub extents: u64,
 }
 
@@ -162,6 +167,9 @@ pub struct PlacementWish {
     /// Of the policy: how many times what its pool has a data brick may hold. Missing where that is 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over_commit: Option<String>,
+    /// Missing where it is thin.
+    #[serde(default, skip_serializing_if = "Provisioning::is_thin")]
+    pub provisioning: Provisioning,
     pub least_brick_bytes: u64,
     pub largest_brick_bytes: u64,
     /// Of the whole volume.
@@ -210,6 +218,8 @@ pub enum AttemptEnded {
 pub enum PlacementRule {
     /// It takes no bricks now.
     NotReady,
+    /// Its node's agent is too old for thick bricks.
+    AgentTooOld,
     Tag,
     Space,
     /// None: it has room, and there were too few others.
@@ -319,6 +329,10 @@ pub enum Relaxed {
     },
     SnapshotFactor {
         milli: u32,
+    },
+    /// As a thick volume, or as a thin one.
+    Provisioning {
+        provisioning: Provisioning,
     },
     /// Without strict zone checking.
     ZonesPreferred,

@@ -28,9 +28,40 @@ pub struct PlacementPolicy {
     /// that is not there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over_commit: Option<String>,
+    /// How the bricks of new volumes are provisioned: `thin` by default. A thick policy over-commits nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provisioning: Option<Provisioning>,
     /// 1, always: two bricks of a set on one node would be lost with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub most_bricks_per_node: Option<i64>,
+}
+
+/// How a brick has its space from its volume group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Provisioning {
+    /// A thin volume in a thin pool of its own.
+    #[default]
+    Thin,
+    /// A linear volume: no pool, no snapshots and clones, no over-commitment.
+    Thick,
+}
+
+impl Provisioning {
+    #[must_use]
+    pub fn is_thin(&self) -> bool {
+        *self == Self::Thin
+    }
+
+    /// As in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Thin => "thin",
+            Self::Thick => "thick",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -77,6 +108,8 @@ pub struct PolicyInForce {
     pub reserve: String,
     pub tag_rules: Vec<String>,
     pub over_commit: String,
+    #[serde(default)]
+    pub provisioning: Provisioning,
     /// What is dangerous about it, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,

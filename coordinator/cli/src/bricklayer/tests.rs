@@ -104,7 +104,10 @@ fn an_audit_says_what_is_wrong_and_which_commands_mend_it() {
         {"brick":"000000000000000000000000000000b3","at":"gfs3:/dev/sdb","rule":"standing","text":"the device is offline","unmended":"No Replacement was found for resource requested to be removed\nSought: a device for a brick of 8 GiB.\n/dev/sdb on gfs4: needs 8598323200 bytes, 4096 free"}],
         "moves":[{"brick":"000000000000000000000000000000b1","from":"gfs1:/dev/sdb","to":"gfs5:/dev/sdb","to_device":"000000000000000000000000000000d5","bytes":8589934592}]}],
         "nodes":[{"node":"00000000000000000000000000000001","node_name":"gfs1","can_be_lost":true,"bricks":1,"bytes":8589934592,"homeless":[],"without_copies":[]},
-        {"node":"00000000000000000000000000000002","node_name":"gfs2","can_be_lost":false,"bricks":0,"bytes":0,"homeless":[{"brick":"000000000000000000000000000000b2","why":"-"}],"without_copies":["scratch"]}]}]}"#,
+        {"node":"00000000000000000000000000000002","node_name":"gfs2","can_be_lost":false,"bricks":0,"bytes":0,"homeless":[{"brick":"000000000000000000000000000000b2","why":"-"}],"without_copies":["scratch"]}],
+        "any_zone_can_be_lost":false,"zones":[{"zone":1,"can_be_lost":false,"bricks":1,"bytes":8589934592,"homeless":[],"without_copies":[],"below_quorum":[],
+        "data_lost":[{"volume":"00000000000000000000000000000005","volume_name":"backups","set":0}]},
+        {"zone":2,"can_be_lost":true,"bricks":1,"bytes":8589934592,"homeless":[],"without_copies":["scratch"],"below_quorum":[],"data_lost":[]}]}]}"#,
     );
     insta::assert_snapshot!("audit", tables::audit(&audit));
     let mut clean = audit;

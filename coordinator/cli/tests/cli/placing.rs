@@ -183,6 +183,7 @@ fn a_policy_is_shown_and_what_is_not_named_stays_when_it_is_set() {
          most bricks of a set per node  -          1\n  \
          reserve on each device         -          0B\n  \
          over-commitment                -          1.5\n  \
+         provisioning of new volumes    -          thin\n  \
          tag rules                      same:tier  same:tier\n  \
          WARNING: new data bricks\n"
     );
@@ -201,6 +202,29 @@ fn a_policy_is_shown_and_what_is_not_named_stays_when_it_is_set() {
     let words = [&words[..], &["--most-bricks-per-zone", "2"]].concat();
     assert_eq!(run("bricklayer", &script.address, &words).code, 0);
     assert_eq!(script.bodies()[1], r#"{"zones":"strict","most_bricks_per_zone":2,"tag_rules":[]}"#);
+
+    let script = Script::new(vec![json("GET /v1/policy", &list), json("PUT /v1/policy", POLICY)]);
+    let words = ["policy", "set", "--provisioning", "thick", "--unset", "zones", "--no-tag-rules"];
+    assert_eq!(run("bricklayer", &script.address, &words).code, 0);
+    assert_eq!(script.bodies()[1], r#"{"tag_rules":[],"provisioning":"thick"}"#);
+}
+
+#[test]
+fn a_volume_is_asked_for_thick_or_thin_by_its_option() {
+    for word in ["thick", "thin"] {
+        let script = Script::new(vec![json("POST /v1/explain", REFUSED)]);
+        run("bricklayer", &script.address, &["volume", "explain", "--size", "8", &format!("--{word}")]);
+        let option = format!(r#""glustervolumeoptions":["user.bricklayer.provisioning {word}"]"#);
+        let bodies = script.bodies();
+        assert!(bodies[0].contains(&option), "{}", bodies[0]);
+    }
+    for contradiction in [&["--thick", "--thin"][..], &["--thick", "--snapshot-factor", "1.5"]] {
+        let words = [&["volume", "explain", "--size", "8"][..], contradiction].concat();
+        assert_eq!(run("bricklayer", "http://127.0.0.1:1", &words).code, 2, "{contradiction:?}");
+    }
+    let script = Script::new(vec![json("GET /v1/capacity?provisioning=thick", r#"{"capacities":[]}"#)]);
+    assert_eq!(run("bricklayer", &script.address, &["capacity", "--provisioning", "thick"]).code, 0);
+    script.bodies();
 }
 
 #[test]

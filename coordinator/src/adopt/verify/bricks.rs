@@ -4,8 +4,7 @@ use bricklayer_proto::adopt::PlaceSeen;
 use bricklayer_proto::ids::BrickId;
 use bricklayer_proto::inventory::{BrickRole, LogicalVolume, LvKind, VolumeGroup};
 use bricklayer_proto::names::{BrickPath, LvName, VgName};
-use bricklayer_proto::size::Extents;
-use bricklayer_proto::space::BrickSpace;
+use bricklayer_proto::space::{BrickSpace, Provisioning};
 
 use super::super::claims::{BrickClaim, VolumeClaim};
 use super::super::hosts::volume as lv_of;
@@ -24,20 +23,31 @@ impl Scene<'_> {
         let place = self.place(volume, claim, &host, &group, &at)?;
         let lv = lv_of(&group, &place.volume)?;
         let full_name = format!("{}/{}", group.name, lv.name);
-        let LvKind::Thin { pool } = &lv.kind else {
-            let what = format!("{at} lies on {full_name}, which is no thin volume");
-            let finding = Finding::blocking("not-thin", about, what);
-            self.findings
-                .push(finding.cure("Bricklayer manages bricks on thin volumes alone; this volume stays as it is"));
-            return None;
+        let one = group.space.extent_size;
+        let extents = lv.size.to_extents(one);
+        let (pool_lv, space) = match &lv.kind {
+            LvKind::Thin { pool } => {
+                let pool_lv = lv_of(&group, pool)?;
+                let LvKind::ThinPool { metadata, .. } = pool_lv.kind else { return None };
+                let (pool, metadata) = (pool_lv.size.to_extents(one), metadata.to_extents(one));
+                let provisioning = Provisioning::Thin;
+                (Some(pool_lv), BrickSpace { provisioning, volume: extents, pool, metadata })
+            }
+            kind if kind.is_linear() => (None, BrickSpace::linear(extents)),
+            _ => {
+                let what = format!("{at} lies on {full_name}, which is neither a thin nor a linear volume");
+                let finding = Finding::blocking("neither-thin-nor-linear", about, what);
+                self.findings.push(finding.cure(NO_OTHER_KINDS));
+                return None;
+            }
         };
-        let pool_lv = lv_of(&group, pool)?;
-        let LvKind::ThinPool { metadata, .. } = pool_lv.kind else { return None };
-        if let Some(other) = claim.pool.as_ref().filter(|other| *other != pool) {
-            let what = format!("{at} lies in pool {pool}, and in {other} by its record; what LVM says counts");
+        let pool = pool_lv.map(|pool| &pool.name);
+        if let Some(other) = claim.pool.as_ref().filter(|other| Some(*other) != pool) {
+            let lies = pool.map_or_else(|| "on a linear volume".to_owned(), |pool| format!("in pool {pool}"));
+            let what = format!("{at} lies {lies}, and in {other} by its record; what LVM says counts");
             self.findings.push(Finding::note("pool-differs", about, what));
         }
-        for volume_of in [lv, pool_lv] {
+        for volume_of in std::iter::once(lv).chain(pool_lv) {
             if volume_of.condemned {
                 self.blocked("brick-condemned", about, format!("{at}: {} is marked for removal", volume_of.name));
                 return None;
@@ -47,8 +57,6 @@ impl Scene<'_> {
             self.blocked("brick-tagged", about, format!("{at}: {full_name} says that it is brick {other}"));
             return None;
         }
-        let one = group.space.extent_size;
-        let extents = lv.size.to_extents(one);
         let asked = match claim.size {
             Some(size) if size.to_extents(one) == extents => size,
             Some(size) => {
@@ -59,7 +67,7 @@ impl Scene<'_> {
             None => lv.size,
         };
         self.used.insert((claim.device, lv.name.clone()));
-        self.used.insert((claim.device, pool.clone()));
+        self.used.extend(pool.map(|pool| (claim.device, pool.clone())));
         let other = |name: &LvName, ours: LvName| (*name != ours).then(|| name.clone());
         Some(Brick {
             id: claim.id,
@@ -69,14 +77,10 @@ impl Scene<'_> {
             position: 0,
             role: BrickRole::Data,
             asked,
-            space: BrickSpace {
-                volume: extents,
-                pool: pool_lv.size.to_extents(one),
-                metadata: metadata.to_extents(one),
-            },
+            space,
             path: Some(claim.path.clone()),
             pool: None,
-            names: LvNames { volume: other(&lv.name, LvName::of_brick(claim.id)), pool: Some(pool.clone()) },
+            names: LvNames { volume: other(&lv.name, LvName::of_brick(claim.id)), pool: pool.cloned() },
             adopted: true,
             generation: FIRST_GENERATION,
         })
@@ -108,7 +112,7 @@ impl Scene<'_> {
                 (None, None) => (
                     "brick-missing",
                     format!("{at}: {} lies on no mounted logical volume", claim.path),
-                    "Bricklayer manages bricks on thin volumes alone; this volume stays as it is".to_owned(),
+                    NO_OTHER_KINDS.to_owned(),
                 ),
             };
             self.findings.push(Finding::blocking(code, about, what).cure(cure));
@@ -125,7 +129,7 @@ impl Scene<'_> {
             return None;
         }
         match place.lines {
-            0 if is_mounted_by_glusterd(&claim.path) => {}
+            0 if is_where_glusterd_mounts(&claim.path) => {}
             0 => self.findings.push(Finding::note(
                 "not-in-fstab",
                 about,
@@ -144,11 +148,12 @@ impl Scene<'_> {
 
     /// Of the bricks in one pool the first has its extents.
     pub(super) fn count_pool(&mut self, brick: &mut Brick) {
-        let owner = *self.owners.entry((brick.device, brick.pool_lv())).or_insert(brick.id);
+        let Some(pool) = brick.pool_lv() else { return };
+        let owner = *self.owners.entry((brick.device, pool.clone())).or_insert(brick.id);
         if owner != brick.id {
             brick.pool = Some(owner);
-            brick.space = BrickSpace { pool: Extents::ZERO, metadata: Extents::ZERO, ..brick.space };
-        } else if brick.pool_lv() == LvName::of_pool(brick.id) {
+            brick.space = brick.space.in_another_pool();
+        } else if pool == LvName::of_pool(brick.id) {
             brick.names.pool = None;
         }
     }
@@ -179,13 +184,16 @@ impl Scene<'_> {
     }
 }
 
+const NO_OTHER_KINDS: &str =
+    "Bricklayer manages bricks on thin and on linear volumes alone; this volume stays as it is";
+
 /// Whether glusterd made the brick for a clone: then it keeps it where it keeps those of snapshots.
 #[must_use]
-pub fn is_mounted_by_glusterd(path: &BrickPath) -> bool {
+pub fn is_where_glusterd_mounts(path: &BrickPath) -> bool {
     ["/run/gluster/snaps", "/var/run/gluster/snaps"].iter().any(|folder| path.as_path().starts_with(folder))
 }
 
-/// The brick that a thin volume says it is, where that is another one.
+/// The brick that a volume says it is, where that is another one.
 fn tagged_otherwise(lv: &LogicalVolume, brick: BrickId, volume: &VolumeClaim) -> Option<String> {
     if !lv.is_tagged_ours() {
         return None;

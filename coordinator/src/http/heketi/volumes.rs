@@ -303,6 +303,7 @@ pub fn view(topology: &Topology, volume: &Volume) -> VolumeInfo {
             factor: SnapshotFactor(factor_view(volume.snapshot.factor_milli)),
         },
         protected: volume.protected,
+        thick: volume.provisioning().is_thick(),
         id: volume.id,
         cluster: volume.cluster,
         mount: mount_view(topology, volume),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use bricklayer_api::heketi::{DeviceInfo, VolumeInfo};
 use bricklayer_api::v1::{KeptPlan, OperationList, Plan, PlanList, PlannedChange, Problem};
 use bricklayer_proto::ids::{BrickId, DeviceId};
+use bricklayer_proto::inventory::Obstacle;
 
 use super::world::{World, node_id};
 
@@ -69,6 +70,31 @@ async fn a_volume_is_made_of_exactly_the_bricks_that_were_planned() {
     // An answer that was lost is asked for again, and nothing is made twice.
     assert_eq!(world.post(&format!("/v1/plans/{}/apply", kept.id), "").await.queue(), format!("/queue/{}", kept.id));
     assert_eq!(world.get("/volumes").await.body.trim_end(), format!(r#"{{"volumes":["{}"]}}"#, volume.id));
+}
+
+#[tokio::test]
+async fn a_wipe_is_planned_with_all_that_would_go_and_refused_once_the_disk_carries_something_else() {
+    let world = World::new().await;
+    world.agents.put_on_disk(0, Obstacle::Signature { what: "xfs".to_owned(), offset: 0 });
+    world.agents.put_on_disk(0, Obstacle::Mounted { source: "/dev/sdb".to_owned(), at: "/mnt/old".to_owned() });
+    let body = r#"{"node":"m0","device":"/dev/sdb","confirm":"SERIAL0"}"#;
+    let (first, kept) = plan(&world, "/v1/devices/wipe", body).await;
+    assert_eq!(
+        first.changes,
+        [
+            "everything on /dev/sdb is destroyed",
+            "/dev/sdb is unmounted from /mnt/old",
+            "the signature of xfs at byte 0 goes, and what it begins"
+        ]
+    );
+    world.agents.put_on_disk(0, Obstacle::PartitionTable { what: "gpt".to_owned() });
+    let answer = world.post(&format!("/v1/plans/{}/apply", kept.id), "").await;
+    let problem: Problem = answer.json();
+    assert!(answer.status == 409 && problem.error.contains("/dev/sdb on m0 carries something else"), "{problem:?}");
+    assert!(world.get("/v1/operations").await.json::<OperationList>().operations.is_empty());
+    let (again, kept) = plan(&world, "/v1/devices/wipe", body).await;
+    assert!(again.changes[2].contains("partition table (gpt)"), "{again:?}");
+    apply(&world, &kept).await;
 }
 
 #[tokio::test]

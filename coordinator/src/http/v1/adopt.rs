@@ -48,7 +48,7 @@ pub async fn give_back(
 /// Writes heketi's database of the state as it is, for `heketi db import`.
 ///
 /// With what initiators of block volumes log in with, as heketi's own export has it. Refused (409) while operations are under
-/// way.
+/// way, and where a volume is thick, which heketi does not know.
 #[utoipa::path(get, path = "/v1/export/heketi", responses((status = 200, description = "as `heketi db export` writes it")))]
 pub async fn export(State(service): State<Service>) -> Result<Response, Failure> {
     let topology = service.operations.topology();
@@ -64,6 +64,14 @@ pub async fn export(State(service): State<Service>) -> Result<Response, Failure>
         let text = format!(
             "volume {} is in the trash, which heketi does not know\nEnd it with `bricklayer trash empty`, or take it out with \
              `bricklayer volume undelete`",
+            volume.name
+        );
+        return Err(Failure::new(axum::http::StatusCode::CONFLICT, text));
+    }
+    if let Some(volume) = topology.volumes.values().find(|volume| volume.provisioning().is_thick()) {
+        let text = format!(
+            "volume {} is thick: its bricks are linear volumes, and heketi knows bricks in thin pools alone\nIts data can be copied \
+             into a thin volume (`user.bricklayer.provisioning thin`), and the volume be deleted",
             volume.name
         );
         return Err(Failure::new(axum::http::StatusCode::CONFLICT, text));

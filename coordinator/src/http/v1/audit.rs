@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use bricklayer_api::v1::{
-    Audit, BrickFault, BrickMove, ClusterAudit as Shown, Homeless, NodeLoss as ShownLoss, SetAudit,
+    Audit, BrickFault, BrickMove, ClusterAudit as Shown, Homeless, NodeLoss, SetAudit, SetName, ZoneLoss,
 };
 use bricklayer_proto::ids::{BrickId, DeviceId, VolumeId};
 use bricklayer_proto::size::ByteSize;
@@ -12,7 +12,7 @@ use crate::http::failure::Failure;
 use crate::http::{Service, answer};
 use crate::model::{Node, Topology};
 use crate::ops::ClusterAudit;
-use crate::placement::audit::{Move, NodeLoss, SetReport};
+use crate::placement::audit::{Domain, DomainLoss, Move, SetReport};
 
 /// Audits every brick set.
 ///
@@ -54,7 +54,9 @@ impl Names<'_> {
             sets: audit.sets.iter().map(|set| self.set(set)).collect(),
             bytes: moves.map(Move::bytes).sum::<ByteSize>().bytes(),
             any_node_can_be_lost: audit.survives_any_node(),
-            nodes: audit.losses.iter().map(|loss| self.loss(loss)).collect(),
+            nodes: audit.nodes.iter().filter_map(|loss| self.node_loss(loss)).collect(),
+            any_zone_can_be_lost: audit.survives_any_zone(),
+            zones: audit.zones.iter().filter_map(|loss| self.zone_loss(loss)).collect(),
             changing: audit.changing.clone(),
         }
     }
@@ -79,16 +81,36 @@ impl Names<'_> {
         SetAudit { volume, volume_name, set: number, faults: faults.collect(), moves: moves.collect() }
     }
 
-    fn loss(&self, loss: &NodeLoss) -> ShownLoss {
-        let homeless = loss.homeless.iter().map(|(brick, why)| Homeless { brick: *brick, why: why.to_string() });
-        ShownLoss {
-            node: loss.node,
-            node_name: self.0.nodes.get(&loss.node).map_or_else(String::new, |node| Node::name(node).to_owned()),
+    fn node_loss(&self, loss: &DomainLoss) -> Option<NodeLoss> {
+        let Domain::Node(node) = loss.domain else { return None };
+        Some(NodeLoss {
+            node,
+            node_name: self.0.nodes.get(&node).map_or_else(String::new, |node| Node::name(node).to_owned()),
             can_be_lost: loss.is_survivable(),
             bricks: u32::try_from(loss.moves.len()).unwrap_or(u32::MAX),
             bytes: loss.moves.iter().map(Move::bytes).sum::<ByteSize>().bytes(),
-            homeless: homeless.collect(),
+            homeless: homeless(loss),
             without_copies: loss.without_copies.iter().map(|volume| self.volume(*volume)).collect(),
-        }
+        })
     }
+
+    fn zone_loss(&self, loss: &DomainLoss) -> Option<ZoneLoss> {
+        let Domain::Zone(zone) = loss.domain else { return None };
+        let set =
+            |(volume, set): &(VolumeId, u32)| SetName { volume: *volume, volume_name: self.volume(*volume), set: *set };
+        Some(ZoneLoss {
+            zone,
+            can_be_lost: loss.is_survivable(),
+            bricks: u32::try_from(loss.moves.len()).unwrap_or(u32::MAX),
+            bytes: loss.moves.iter().map(Move::bytes).sum::<ByteSize>().bytes(),
+            homeless: homeless(loss),
+            without_copies: loss.without_copies.iter().map(|volume| self.volume(*volume)).collect(),
+            below_quorum: loss.below_quorum.iter().map(set).collect(),
+            data_lost: loss.data_lost.iter().map(set).collect(),
+        })
+    }
+}
+
+fn homeless(loss: &DomainLoss) -> Vec<Homeless> {
+    loss.homeless.iter().map(|(brick, why)| Homeless { brick: *brick, why: why.to_string() }).collect()
 }

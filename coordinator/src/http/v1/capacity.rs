@@ -7,10 +7,11 @@ use axum::response::Response;
 use bricklayer_api::heketi::{Disperse, DurabilityRequest, Replicate, Snapshot, SnapshotFactor};
 use bricklayer_api::v1::{Capacity, CapacityList, CapacityQuery};
 use bricklayer_proto::size::ByteSize;
+use bricklayer_proto::space::NotAProvisioning;
 use bricklayer_proto::task::Layout;
 
 use super::explain::{durability, zone_checking};
-use super::policy::over_committed;
+use super::policy::{over_committed, provisioning};
 use crate::http::failure::Failure;
 use crate::http::heketi::{clusters_named, layout_of, snapshot_of};
 use crate::http::{Service, answer};
@@ -58,6 +59,7 @@ fn read(query: &str) -> Result<CapacityQuery, Failure> {
             "zone_checking" => read.zone_checking = value(&key, &text)?,
             "tag_match" => read.tag_match = value(&key, &text)?,
             "snapshot_factor" => read.snapshot_factor = value(&key, &text)?,
+            "provisioning" => read.provisioning = value(&key, &text)?,
             other => return Err(Failure::bad_request(format!("{other:?} is no word of this query"))),
         }
     }
@@ -71,6 +73,7 @@ fn wish(service: &Service, query: &CapacityQuery) -> Result<CapacityWish, Failur
         None => Snapshot::default(),
     };
     let tag_match = query.tag_match.as_deref().filter(|rule| !rule.is_empty()).map(str::parse);
+    let provisioning = query.provisioning.as_deref().filter(|word| !word.is_empty()).map(str::parse);
     let zones = match query.zone_checking.as_deref() {
         None | Some("") => None,
         Some("none") => Some(ZoneRule::Preferred),
@@ -85,6 +88,9 @@ fn wish(service: &Service, query: &CapacityQuery) -> Result<CapacityWish, Failur
         zones,
         tag_match: tag_match.transpose().map_err(|error: NotATagMatch| Failure::bad_request(error.to_string()))?,
         snapshot_factor_milli: snapshot_of(snapshot)?.factor_milli,
+        provisioning: provisioning
+            .transpose()
+            .map_err(|error: NotAProvisioning| Failure::bad_request(error.to_string()))?,
     })
 }
 
@@ -131,6 +137,7 @@ fn view(one: &ClusterCapacity) -> Capacity {
         zone_checking: zone_checking(one.wish.zones),
         tag_match: one.wish.tag_match.as_ref().map(ToString::to_string),
         snapshot_factor_milli: one.wish.snapshot_factor_milli,
+        provisioning: provisioning(one.wish.provisioning),
         largest_bytes: largest.bytes(),
         largest_gib: largest.whole_gib(),
         devices: one.capacity.devices.try_into().unwrap_or(u64::MAX),

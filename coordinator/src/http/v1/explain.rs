@@ -16,6 +16,7 @@ use bricklayer_proto::task::Layout;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::policy::provisioning;
 use crate::http::body::OurJson;
 use crate::http::failure::{Doing, Failure};
 use crate::http::heketi::volume_wish;
@@ -106,6 +107,7 @@ pub fn placed(brick: &Brick, on: Option<&Candidate>) -> PlacedBrick {
         device: brick.device,
         device_name: on.map(|on| on.device_name.clone()).unwrap_or_default(),
         size_bytes: brick.asked.bytes(),
+        provisioning: provisioning(brick.space.provisioning),
         extents: brick.space.taken().map_or(0, Extents::count),
     }
 }
@@ -194,6 +196,7 @@ fn wish(wish: &Wish) -> PlacementWish {
         most_bricks_per_zone: wish.set_rules.most_per_zone.map(u32::from),
         tag_rules: wish.set_rules.tags.iter().map(ToString::to_string).collect(),
         over_commit: Some(wish.over_commit).filter(|ratio| !ratio.is_none()).map(|ratio| ratio.to_string()),
+        provisioning: provisioning(wish.provisioning),
         least_brick_bytes: wish.limits.least_brick.bytes(),
         largest_brick_bytes: wish.limits.largest_brick.bytes(),
         most_bricks: wish.limits.most_bricks,
@@ -204,6 +207,7 @@ fn wish(wish: &Wish) -> PlacementWish {
 fn rule(kind: RuleKind) -> (PlacementRule, Option<String>) {
     match kind {
         RuleKind::NotReady(standing) => (PlacementRule::NotReady, Some(standing_word(standing))),
+        RuleKind::AgentTooOld => (PlacementRule::AgentTooOld, None),
         RuleKind::Tag => (PlacementRule::Tag, None),
         RuleKind::Space => (PlacementRule::Space, None),
         RuleKind::Fits => (PlacementRule::Fits, None),
@@ -285,6 +289,7 @@ fn relaxed(change: &Relaxed) -> RelaxedView {
         Relaxed::TagRule { without } => RelaxedView::TagRule { without: without.to_string() },
         Relaxed::Reserve => RelaxedView::Reserve,
         Relaxed::AnyNumberInAZone { .. } => RelaxedView::AnyNumberInAZone,
+        Relaxed::Provisioning { provisioning: to } => RelaxedView::Provisioning { provisioning: provisioning(*to) },
     }
 }
 

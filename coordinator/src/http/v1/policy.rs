@@ -4,8 +4,11 @@ use std::num::NonZeroU32;
 
 use axum::extract::State;
 use axum::response::Response;
-use bricklayer_api::v1::{PlacementPolicy, Policy as Shown, PolicyInForce, PolicyList, ZonePolicy};
+use bricklayer_api::v1::{
+    PlacementPolicy, Policy as Shown, PolicyInForce, PolicyList, Provisioning as ProvisioningView, ZonePolicy,
+};
 use bricklayer_proto::ids::ClusterId;
+use bricklayer_proto::space::Provisioning;
 use serde_json::Value;
 
 use super::Id;
@@ -97,6 +100,10 @@ fn read(request: &PlacementPolicy) -> Result<Policy, Failure> {
         reserve: reserve.transpose()?,
         tags: request.tag_rules.as_ref().map(rules).transpose()?,
         over_commit: over_commit.transpose()?,
+        provisioning: request.provisioning.map(|word| match word {
+            ProvisioningView::Thin => Provisioning::Thin,
+            ProvisioningView::Thick => Provisioning::Thick,
+        }),
     })
 }
 
@@ -121,6 +128,13 @@ fn zones(rule: ZoneRule) -> ZonePolicy {
     }
 }
 
+pub fn provisioning(provisioning: Provisioning) -> ProvisioningView {
+    match provisioning {
+        Provisioning::Thin => ProvisioningView::Thin,
+        Provisioning::Thick => ProvisioningView::Thick,
+    }
+}
+
 fn view(there: &PolicyThere) -> Shown {
     let PolicyThere { of, policy, terms } = there;
     let says = PlacementPolicy {
@@ -129,6 +143,7 @@ fn view(there: &PolicyThere) -> Shown {
         reserve: policy.reserve.map(|reserve| reserve.to_string()),
         tag_rules: policy.tags.as_ref().map(|rules| rules.iter().map(ToString::to_string).collect()),
         over_commit: policy.over_commit.map(|ratio| ratio.to_string()),
+        provisioning: policy.provisioning.map(provisioning),
         most_bricks_per_node: None,
     };
     let cluster = match of {
@@ -146,6 +161,7 @@ fn in_force(terms: &Terms) -> PolicyInForce {
         reserve: terms.reserve.to_string(),
         tag_rules: terms.set.tags.iter().map(ToString::to_string).collect(),
         over_commit: terms.over_commit.to_string(),
+        provisioning: provisioning(terms.provisioning),
         warning: over_committed(terms.over_commit),
     }
 }

@@ -13,6 +13,7 @@ use bricklayer_proto::ids::DeviceId;
 use bricklayer_proto::size::{ByteSize, Extents};
 
 use super::explain::{device_free, durability, refusal, role};
+use super::policy::provisioning;
 use crate::http::body::OurJson;
 use crate::http::failure::{Doing, Failure};
 use crate::http::heketi::volume_wish;
@@ -169,6 +170,7 @@ fn bricks(placement: &Placement, devices: &Devices<'_>) -> Vec<PlacedBrick> {
         .map(|(set, position, brick)| {
             let on = devices.get(&brick.device);
             PlacedBrick {
+                provisioning: provisioning(brick.space.provisioning),
                 set,
                 position,
                 role: role(brick.role),

@@ -3,6 +3,7 @@
 use bricklayer_proto::inventory::BrickRole;
 use bricklayer_proto::names::{HostName, VolumeName};
 use bricklayer_proto::size::{ByteSize, ExtentSize};
+use bricklayer_proto::space::Provisioning;
 use bricklayer_proto::task::{Layout, VolumeKey};
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -84,7 +85,15 @@ fn brick(volume: u8, position: u8, step: Step) -> Brick {
         position: position.into(),
         role: BrickRole::Data,
         asked: ByteSize::from_gib(1).unwrap(),
-        space: BrickSpace { volume: taken(size), pool: taken(size), metadata: taken(size % 9) },
+        space: match size % 4 {
+            0 => BrickSpace::linear(taken(size)),
+            _ => BrickSpace {
+                provisioning: Provisioning::Thin,
+                volume: taken(size),
+                pool: taken(size),
+                metadata: taken(size % 9),
+            },
+        },
         path: None,
         pool: None,
         names: LvNames::default(),

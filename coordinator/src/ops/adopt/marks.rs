@@ -13,7 +13,7 @@ use super::super::context::{Context, Run, Wait};
 use super::super::gluster::is_about_the_host;
 use super::super::step::{Step, StepError};
 use super::devices_of;
-use crate::adopt::is_mounted_by_glusterd;
+use crate::adopt::is_where_glusterd_mounts;
 use crate::agents::AgentError;
 use crate::model::{Brick, Device, Node, Volume};
 
@@ -59,9 +59,9 @@ pub fn all_steps(
             group: by_id.get(&brick.device)?.group(),
             volume: brick.volume_lv(),
             pool: brick.pool_lv(),
-            owns_pool: brick.space.pool > Extents::ZERO,
+            owns_pool: !brick.is_thick() && brick.space.pool > Extents::ZERO,
             path: brick.path.clone()?,
-            mounted_by_glusterd: brick.path.as_ref().is_some_and(is_mounted_by_glusterd),
+            mounted_by_glusterd: brick.path.as_ref().is_some_and(is_where_glusterd_mounts),
             installation: context.installation,
         };
         let place =

@@ -108,7 +108,7 @@ fn can_be_given_back(topology: &Topology, plan: &Unadopt) -> Result<(), Rejected
             )));
         }
         let goes = |other: &Brick| plan.volumes.iter().any(|volume| volume.brick(other.id).is_some());
-        for brick in &volume.bricks {
+        for brick in volume.bricks.iter().filter(|brick| !brick.is_thick()) {
             let on_device = topology.bricks.get(&brick.device).into_iter().flat_map(|bricks| bricks.values());
             let mut sharing = on_device.filter(|other| other.pool_lv() == brick.pool_lv() && !goes(other));
             if let Some(other) = sharing.next() {

@@ -113,6 +113,7 @@ pub fn choose(
         tag_match: options.tag_match,
         set_rules: terms.set,
         over_commit: terms.over_commit,
+        provisioning: old.space.provisioning,
         from: old.device,
         others: others.map(beside).collect(),
         to,

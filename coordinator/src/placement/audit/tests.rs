@@ -15,6 +15,7 @@ pub fn candidate(number: u128, zone: u32, gib: u64) -> Candidate {
         zone,
         standing: Standing::Ready,
         space: DeviceSpace { extent_size: one, total: free, free, spare: Extents::ZERO, kept: Extents::ZERO },
+        thin_only: false,
         tags: BTreeMap::new(),
         node_name: format!("n{number}"),
         device_name: "/dev/sdb".to_owned(),
@@ -28,6 +29,7 @@ pub fn set(devices: &[u128]) -> SetStanding {
         device: DeviceId::from_u128(*device),
         role: BrickRole::Data,
         asked: ByteSize::from_gib(5).unwrap(),
+        provisioning: Provisioning::Thin,
         lost: false,
     };
     SetStanding {
@@ -153,13 +155,34 @@ fn two_sets_that_want_the_same_room_do_not_both_get_it() {
 #[test]
 fn a_node_can_be_lost_while_the_others_have_room_for_its_bricks() {
     let sets = [set(&[1, 2, 3]), set(&[1, 2, 4])];
-    let loss = lose_node(NodeId::from_u128(1), &sets, &four());
+    let first = Domain::Node(NodeId::from_u128(1));
+    let loss = lose(first, &sets, &four());
     assert!(loss.is_survivable() && loss.moves.len() == 2, "{loss:?}");
-    let loss = lose_node(NodeId::from_u128(1), &sets, &four()[..3]);
+    let loss = lose(first, &sets, &four()[..3]);
     assert!(!loss.is_survivable() && loss.homeless.len() == 1, "{loss:?}");
     let single = SetStanding { layout: Layout::Distribute, ..set(&[1]) };
-    let loss = lose_node(NodeId::from_u128(1), &[single], &four());
+    let loss = lose(first, &[single], &four());
     assert!(loss.is_survivable() && loss.moves.is_empty() && loss.without_copies.len() == 1, "{loss:?}");
+}
+
+#[test]
+fn a_zone_can_be_lost_while_no_set_has_too_much_in_it_and_the_others_have_room() {
+    let mut candidates: Vec<Candidate> =
+        (1..=6_u32).map(|number| candidate(number.into(), number.div_ceil(2), 20)).collect();
+    let zone = Domain::Zone(1);
+    let one_each = [set(&[1, 3, 5])];
+    let loss = lose(zone, &one_each, &candidates);
+    assert!(loss.is_survivable() && loss.moves.len() == 1 && loss.below_quorum.is_empty(), "{loss:?}");
+    // Two of three in it: healed from the third, and not written before.
+    let two = [set(&[1, 2, 3])];
+    let loss = lose(zone, &two, &candidates);
+    assert!(loss.is_survivable() && loss.below_quorum.len() == 1, "{loss:?}");
+    let to: BTreeSet<_> = loss.moves.iter().map(|moved| moved.to.device).collect();
+    assert_eq!(to.len(), 2, "two bricks of a set get two devices: {loss:?}");
+    // All of them in it.
+    candidates[2].zone = 1;
+    let loss = lose(zone, &two, &candidates);
+    assert!(!loss.is_survivable() && loss.data_lost.len() == 1 && loss.moves.is_empty(), "{loss:?}");
 }
 
 proptest! {

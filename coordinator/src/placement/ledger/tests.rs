@@ -113,12 +113,40 @@ fn a_brick_that_grows_or_leaves_is_under_way_with_what_lvm_has_of_it() {
 #[test]
 fn a_clone_and_a_virtual_volume_larger_than_its_pool_take_no_more_than_the_pool() {
     let thin = |pool, metadata| {
-        let space = BrickSpace { volume: Extents::new(50), pool: Extents::new(pool), metadata: Extents::new(metadata) };
+        let (pool, metadata) = (Extents::new(pool), Extents::new(metadata));
+        let space = BrickSpace { provisioning: Provisioning::Thin, volume: Extents::new(50), pool, metadata };
         Booked { space, seen: None, ..whole(1, 0) }
     };
     let ledger = Ledger::of(&books(100, 2, 86, vec![thin(10, 2), thin(0, 0)]));
     assert_eq!((extents(&ledger, Class::BrickData), extents(&ledger, Class::SnapshotRoom)), (10, 0));
     assert_eq!(ledger.unaccounted, Unaccounted(0));
+}
+
+#[test]
+fn a_thick_brick_is_its_data_and_what_lvm_rounds_up() {
+    let asked = ByteSize::from_bytes(8 * GIB + 1);
+    let brick = Booked { asked, space: BrickSpace::thick(asked, ONE), seen: Some(Extents::new(2049)), ..whole(8, 0) };
+    let ledger = Ledger::of(&books(4091, 0, 4091 - 2049, vec![brick]));
+    assert_eq!(ledger.unaccounted, Unaccounted(0));
+    assert_eq!(ledger.amount(Class::BrickData), asked);
+    assert_eq!(ledger.amount(Class::Rounding).bytes(), 4 * MIB - 1);
+    assert_eq!((extents(&ledger, Class::PoolMetadata), extents(&ledger, Class::SnapshotRoom)), (0, 0));
+    // Half taken away, and while it grows.
+    let leaving = Booked { stage: Stage::Leaving, seen: Some(Extents::ZERO), ..brick };
+    assert_eq!(Ledger::of(&books(4091, 0, 4091, vec![leaving])).unaccounted, Unaccounted(0));
+    let growing =
+        Booked { stage: Stage::Growing { from: Extents::new(1000) }, seen: Some(Extents::new(1000)), ..brick };
+    let ledger = Ledger::of(&books(4091, 0, 3091, vec![growing]));
+    assert_eq!((extents(&ledger, Class::Reserved), ledger.unaccounted), (1049, Unaccounted(0)));
+}
+
+/// Thin and thick bricks side by side.
+fn either(gib: u64, room: u64) -> Booked {
+    let brick = whole(gib, room);
+    match room % 3 {
+        0 => Booked { space: BrickSpace::thick(brick.asked, ONE), ..brick },
+        _ => brick,
+    }
 }
 
 proptest! {
@@ -129,11 +157,11 @@ proptest! {
             .prop_flat_map(|bricks| (Just(bricks.clone()), Just(bricks).prop_shuffle())),
         total in 0..4_000_000_u64,
     ) {
-        let made = |sizes: &[(u64, u64)]| sizes.iter().map(|(gib, room)| space(*gib, *room)).collect::<Vec<_>>();
+        let made = |sizes: &[(u64, u64)]| sizes.iter().map(|(gib, room)| either(*gib, *room).space).collect::<Vec<_>>();
         let after = empty(total).after_all(&made(&bricks));
         prop_assert_eq!(after, empty(total).after_all(&made(&shuffled)));
         if let Some(after) = after {
-            let whole = bricks.iter().map(|(gib, room)| whole(*gib, *room)).collect();
+            let whole = bricks.iter().map(|(gib, room)| Booked { seen: None, ..either(*gib, *room) }).collect();
             let ledger = Ledger::of(&books(total, after.spare.count(), after.free.count(), whole));
             prop_assert_eq!(ledger.unaccounted, Unaccounted(0));
             prop_assert_eq!(extents(&ledger, Class::Free), after.free.count());
@@ -155,7 +183,7 @@ proptest! {
                 2 => Stage::Growing { from: Extents::new(gib) },
                 _ => Stage::Leaving,
             };
-            Booked { stage, seen: seen.map(Extents::new), ..whole(gib, room) }
+            Booked { stage, seen: seen.map(Extents::new), ..either(gib, room) }
         });
         let books = Books {
             disk: disk.map(ByteSize::from_bytes),

@@ -71,6 +71,7 @@ pub fn some_move() -> impl Strategy<Value = (ReplaceWish, Vec<Candidate>)> {
                 tag_match: tags.map(|rule| rule.parse().unwrap()),
                 set_rules: SetRules::default(),
                 over_commit: OverCommit::NONE,
+                provisioning: Provisioning::Thin,
                 from: from.device,
                 others,
                 to: chosen.then(|| at[at.len() - 1].get(&disks).device),

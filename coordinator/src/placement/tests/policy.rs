@@ -147,19 +147,24 @@ fn some_rules() -> impl Strategy<Value = SetRules> {
 pub fn some_request() -> impl Strategy<Value = (Wish, Vec<Candidate>)> {
     let rack = prop_oneof![3 => Just(Some("a")), 3 => Just(Some("b")), 2 => Just(Some("c")), 1 => Just(None)];
     let tier = prop_oneof![4 => Just(Some("fast")), 1 => Just(Some("slow")), 1 => Just(None)];
-    let tags = prop::collection::vec((rack, tier), 8);
+    let thin_only = prop::bool::weighted(0.1);
+    let tags = prop::collection::vec((rack, tier, thin_only), 8);
     let reserve = prop_oneof![2 => Just(0_u64), 1 => 0..600_u64];
     let over_commit = prop_oneof![3 => Just("1"), 1 => Just("1.5"), 1 => Just("4")];
-    let asked = (reserve, over_commit);
+    let provisioning = prop_oneof![3 => Just(Provisioning::Thin), 1 => Just(Provisioning::Thick)];
+    let asked = (reserve, over_commit, provisioning);
     (some_wish(), some_disks(), some_rules(), tags, asked).prop_map(|(wish, mut disks, set_rules, tags, asked)| {
-        let (reserve, over_commit) = (asked.0, asked.1.parse().unwrap());
-        for (disk, (rack, tier)) in disks.iter_mut().zip(tags) {
+        let (reserve, ratio, provisioning) = asked;
+        // As a policy has it.
+        let over_commit = if provisioning.is_thick() { OverCommit::NONE } else { ratio.parse().unwrap() };
+        for (disk, (rack, tier, thin_only)) in disks.iter_mut().zip(tags) {
             for (key, value) in [("rack", rack), ("tier", tier)] {
                 disk.tags.extend(value.map(|value| (key.to_owned(), value.to_owned())));
             }
             disk.space = disk.space.keeping(Extents::new(reserve));
+            disk.thin_only = thin_only;
         }
-        (Wish { set_rules, over_commit, ..wish }, disks)
+        (Wish { set_rules, over_commit, provisioning, ..wish }, disks)
     })
 }
 

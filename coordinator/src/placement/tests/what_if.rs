@@ -19,6 +19,7 @@ fn cluster(mut candidates: Vec<Candidate>, wishes: &[Wish]) -> ClusterAsItIs {
             set,
             role: brick.role,
             asked: brick.asked,
+            provisioning: brick.space.provisioning,
             device: brick.device,
             node: brick.node,
         });

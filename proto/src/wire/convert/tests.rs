@@ -96,7 +96,7 @@ fn every_wanted() -> Vec<Wanted> {
         spec: spec.clone(),
         group: "data".parse().unwrap(),
         volume: "photos".parse().unwrap(),
-        pool: "pool".parse().unwrap(),
+        pool: Some("pool".parse().unwrap()),
         owns_pool: true,
         path: mount().brick_path(),
         mounted_by_glusterd: true,
@@ -405,7 +405,7 @@ fn an_inventory_with_everything_in_it_arrives_as_it_was_sent() {
             tags: tags(),
             group,
             volume_lv: "brick_1".parse().unwrap(),
-            pool_lv: "tp_1".parse().unwrap(),
+            pool_lv: Some("tp_1".parse().unwrap()),
             size: ByteSize::from_bytes(8 << 30),
             condemned: false,
             adopted: false,
@@ -429,6 +429,22 @@ fn an_inventory_with_everything_in_it_arrives_as_it_was_sent() {
                 started: true,
             }]),
         },
+        ailing: vec![
+            Ailing {
+                device: DeviceId::from_u128(5),
+                disk: "/dev/sdb".parse().unwrap(),
+                brick: Some(BrickId::from_u128(3)),
+                fault: ReadFault::Failed { said: "Input/output error".to_owned() },
+                since_ms: 1,
+            },
+            Ailing {
+                device: DeviceId::from_u128(5),
+                disk: "/dev/sdb".parse().unwrap(),
+                brick: None,
+                fault: ReadFault::Silent,
+                since_ms: 2,
+            },
+        ],
     };
     for inventory in [inventory, Inventory::default()] {
         let said = FromAgent::Inventory(Box::new(inventory));

@@ -52,10 +52,13 @@ impl Files {
     #[must_use]
     pub fn wish(&self) -> Option<VolumeWish> {
         let Self::Create { layout, gib, snapshots, gid, named } = *self else { return None };
-        let (layout, options) = match layout {
+        let (layout, mut options) = match layout {
             Layout::Arbiter => (Layout::Replicate { replica: 3 }, vec!["user.heketi.arbiter true".to_owned()]),
             layout => (layout, Vec::new()),
         };
+        if !snapshots && gib.is_multiple_of(2) {
+            options.push("user.bricklayer.provisioning thick".to_owned());
+        }
         let snapshot = Snapshot { enable: snapshots, factor_milli: if snapshots { 1500 } else { 1000 } };
         Some(VolumeWish {
             name: named.then(|| "named".parse().expect("a name")),

@@ -1,6 +1,6 @@
 //! What the tools of a host do to its disks, groups and file systems, with what real ones refuse.
 
-use bricklayer_agent::host::{BrickVolumes, GroupReport, HostError};
+use bricklayer_agent::host::{BrickVolumes, GroupReport, HostError, LinearVolume};
 use bricklayer_proto::names::{BrickPath, DevicePath, LvName, LvmTag, MountPoint, VgName};
 use bricklayer_proto::size::{ByteSize, ExtentSize, MIB};
 
@@ -177,6 +177,23 @@ impl World {
         report.into_iter().find(|report| report.name == wanted.group).ok_or_else(|| failed("lvs", "the group is gone"))
     }
 
+    pub(super) fn create_linear_volume(
+        &mut self,
+        key: HostKey,
+        wanted: &LinearVolume,
+        wiped: bool,
+    ) -> Result<GroupReport, HostError> {
+        let machine = self.machine_mut(key);
+        let group = machine.find_group("lvcreate", &wanted.group)?;
+        if !ours::is_blank(&wanted.tags) {
+            self.violation(format!("{}/{} does not say that it is blank", wanted.group, wanted.volume));
+        }
+        group.create_linear_volume(&wanted.volume, wanted.size, &wanted.tags, wiped)?;
+        machine.activate(&wanted.group, &wanted.volume);
+        let report = machine.disks.iter().filter_map(|disk| machine.report(disk));
+        report.into_iter().find(|report| report.name == wanted.group).ok_or_else(|| failed("lvs", "the group is gone"))
+    }
+
     pub(super) fn extend_pool(
         &mut self,
         key: HostKey,
@@ -199,6 +216,9 @@ impl World {
     ) -> Result<(), HostError> {
         let found = self.machine_mut(key).find_group(&format!("lvextend {group}/{name}"), group)?;
         let to = to.to_extents(found.extent_size);
+        if matches!(found.volumes.get(name), Some(volume) if matches!(volume.kind, Kind::Linear { .. })) {
+            return found.extend_linear(name, to);
+        }
         let pool = found.volumes.get(name).and_then(|volume| match &volume.kind {
             // One that a policy over-committed was larger before.
             Kind::Thin { pool, size } => found.volumes.get(pool).filter(|pool| *size <= pool.extents()),
@@ -250,6 +270,7 @@ impl World {
         group: &VgName,
         name: &LvName,
         arbiter: bool,
+        over: bool,
     ) -> Result<(), HostError> {
         let what = format!("mkfs.xfs /dev/{group}/{name}");
         let machine = self.machine_mut(key);
@@ -265,7 +286,10 @@ impl World {
         if size < LEAST_XFS {
             return Err(failed(&what, "Filesystem must be larger than 300MB."));
         }
-        if volume.file_system.is_some() {
+        if over && !(ours::is_ours(&volume.tags) && ours::is_blank(&volume.tags)) {
+            self.violation(format!("{group}/{name} was formatted over, but its tags do not say that it is blank"));
+        }
+        if volume.file_system.is_some() && !over {
             let said = format!("/dev/{group}/{name} appears to contain an existing filesystem (xfs).");
             return Err(failed(&what, &said));
         }
@@ -306,11 +330,16 @@ impl World {
             return Err(failed(&what, &format!("{at}: {source} already mounted or mount point busy.")));
         }
         let volume = machine.find_group(&what, group)?.volumes.get(name);
+        let stale = volume.and_then(|volume| volume.file_system.as_ref()).is_some_and(|found| found.stale);
+        if stale || volume.is_some_and(|volume| ours::is_blank(&volume.tags)) {
+            self.violation(format!("{group}/{name} was mounted with what an earlier volume left on it"));
+        }
+        let volume = self.machine_mut(key).find_group(&what, group)?.volumes.get(name);
         if volume.is_none_or(|volume| volume.file_system.is_none()) {
             return Err(failed(&what, &format!("{at}: wrong fs type, bad option, bad superblock on {source}.")));
         }
         let what = Source::Volume { group: group.clone(), volume: name.clone() };
-        machine.kernel_mut().mounts.push(Mounted { what, at: at.as_path().to_owned() });
+        self.machine_mut(key).kernel_mut().mounts.push(Mounted { what, at: at.as_path().to_owned() });
         Ok(())
     }
 

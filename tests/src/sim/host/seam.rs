@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use bricklayer_agent::host::{
-    BrickStatus, BrickVolumes, Drain, GlusterSnapshot, GlusterVolume, GroupReport, Host, HostError, HostView, Mount,
-    Signature,
+    BrickStatus, BrickVolumes, Drain, GlusterSnapshot, GlusterVolume, GroupReport, Host, HostError, HostView,
+    LinearVolume, Mount, Signature,
 };
 use bricklayer_proto::ids::BootId;
 use bricklayer_proto::inventory::{PeerSeen, Versions};
@@ -84,6 +84,22 @@ impl Host for SimHost {
 
     async fn mounts(&self) -> Result<Vec<Mount>, HostError> {
         self.fact(Call::Mounts, String::new(), |world, key| Ok(world.machine(key).mounts())).await
+    }
+
+    async fn probe_disk(&self, disk: &DevicePath) -> Result<(), HostError> {
+        let path = disk.clone();
+        self.fact(Call::ProbeDisk, path.to_string(), move |world, key| {
+            world.machine_mut(key).find_disk(&format!("read {path}"), &path).map(drop)
+        })
+        .await
+    }
+
+    async fn probe_file_system(&self, at: &MountPoint, file: &str) -> Result<(), HostError> {
+        let (at, what) = (at.clone(), format!("read {at}/{file}"));
+        self.fact(Call::ProbeFileSystem, what.clone(), move |world, key| {
+            world.machine_mut(key).file_system_at(&what, &at).map(drop)
+        })
+        .await
     }
 
     async fn fstab(&self) -> Result<String, HostError> {
@@ -189,6 +205,13 @@ impl Host for SimHost {
         self.call(Call::CreateBrickVolumes, format!("{}/{}", wanted.group, wanted.volume), run, Some(half)).await
     }
 
+    async fn create_linear_volume(&self, wanted: &LinearVolume) -> Result<GroupReport, HostError> {
+        let (whole, unwiped) = (wanted.clone(), wanted.clone());
+        let half: Run<()> = Box::new(move |world, key| world.create_linear_volume(key, &unwiped, false).map(drop));
+        let run: Run<GroupReport> = Box::new(move |world, key| world.create_linear_volume(key, &whole, true));
+        self.call(Call::CreateLinear, format!("{}/{}", wanted.group, wanted.volume), run, Some(half)).await
+    }
+
     async fn add_volume_tag(&self, group: &VgName, volume: &LvName, tag: &LvmTag) -> Result<(), HostError> {
         let (group, volume, tag) = (group.clone(), volume.clone(), tag.clone());
         self.effect(Call::AddVolumeTag, format!("{group}/{volume} {tag}"), move |world, key| {
@@ -253,7 +276,15 @@ impl Host for SimHost {
     async fn make_xfs(&self, group: &VgName, volume: &LvName, arbiter: bool) -> Result<(), HostError> {
         let (group, volume) = (group.clone(), volume.clone());
         self.effect(Call::MakeXfs, format!("{group}/{volume}"), move |world, key| {
-            world.make_xfs(key, &group, &volume, arbiter)
+            world.make_xfs(key, &group, &volume, arbiter, false)
+        })
+        .await
+    }
+
+    async fn make_xfs_over(&self, group: &VgName, volume: &LvName, arbiter: bool) -> Result<(), HostError> {
+        let (group, volume) = (group.clone(), volume.clone());
+        self.effect(Call::MakeXfsOver, format!("{group}/{volume}"), move |world, key| {
+            world.make_xfs(key, &group, &volume, arbiter, true)
         })
         .await
     }

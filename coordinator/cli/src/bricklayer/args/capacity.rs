@@ -4,9 +4,9 @@ use bricklayer_api::ids::ClusterId;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::DurabilityArg;
 use super::common::Look;
 use super::values::snapshot_factor;
+use super::{DurabilityArg, ProvisioningArg};
 use crate::bricklayer::complete;
 
 #[derive(Debug, Args)]
@@ -38,6 +38,9 @@ pub struct Capacity {
     /// Room for snapshots, as a multiple of the size: 1 to 100 [default: none]
     #[arg(long, value_parser = snapshot_factor)]
     pub snapshot_factor: Option<f32>,
+    /// As such a volume [default: as the policy has it]
+    #[arg(long, value_enum)]
+    pub provisioning: Option<ProvisioningArg>,
     #[command(flatten)]
     pub look: Look,
 }

@@ -150,6 +150,7 @@ pub enum DeviceCommand {
     /// Without --confirm nothing is touched: what lies on the disk is shown, and what to confirm with. Mounts, fstab
     /// lines, device-mapper devices, LVM and signatures of this disk alone are undone; no reboot is needed.
     #[command(after_help = "Examples:\n  bricklayer device wipe gfs1 /dev/sdb\n  \
+        bricklayer device wipe gfs1 /dev/sdb --confirm WD-WCC4N0123456 --plan    # all that would go, and an id to apply\n  \
         bricklayer device wipe gfs1 /dev/sdb --confirm WD-WCC4N0123456")]
     Wipe {
         /// Id or name of the node

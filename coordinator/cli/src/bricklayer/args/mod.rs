@@ -41,7 +41,7 @@ pub use cluster::ClusterCommand;
 pub use device::DeviceCommand;
 pub use node::NodeCommand;
 pub use plan::PlanCommand;
-pub use policy::{PolicyCommand, PolicySet, PolicyWord};
+pub use policy::{PolicyCommand, PolicySet, PolicyWord, ProvisioningArg};
 pub use pool::PoolCommand;
 pub use server::{DbCommand, LogLevelCommand, ModeCommand, OperationCommand, ServerCommand, Shell};
 pub use simulate::{Loss, NewDurability, NewVolumes, Simulate};

@@ -1,7 +1,7 @@
 //! `bricklayer policy`.
 
 use bricklayer_api::ids::ClusterId;
-use bricklayer_api::v1::ZonePolicy;
+use bricklayer_api::v1::{Provisioning, ZonePolicy};
 use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::ArgValueCompleter;
 
@@ -25,6 +25,7 @@ pub enum PolicyCommand {
     #[command(after_help = "Examples:\n  bricklayer policy set --zones strict --reserve 5%\n  \
         bricklayer policy set --tag-rule different:rack --tag-rule same:tier\n  \
         bricklayer policy set --cluster ID --most-bricks-per-zone 2\n  \
+        bricklayer policy set --cluster ID --provisioning thick\n  \
         bricklayer policy set --cluster ID --unset reserve --unset tag-rules")]
     Set(PolicySet),
 }
@@ -55,6 +56,9 @@ pub struct PolicySet {
     /// writes fail where bricks fill up and their device has no more to give
     #[arg(long, value_name = "RATIO", group = "what")]
     pub over_commit: Option<String>,
+    /// How the bricks of new volumes are provisioned
+    #[arg(long, value_enum, group = "what")]
+    pub provisioning: Option<ProvisioningArg>,
     /// Say nothing of it any more: as the installation says, or as by default
     #[arg(long, value_enum, value_name = "WHAT", group = "what")]
     pub unset: Vec<PolicyWord>,
@@ -80,10 +84,28 @@ impl From<Zones> for ZonePolicy {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProvisioningArg {
+    /// Thin volumes in thin pools: snapshots, clones, over-commitment
+    Thin,
+    /// Linear volumes: no pool and nothing of these
+    Thick,
+}
+
+impl From<ProvisioningArg> for Provisioning {
+    fn from(arg: ProvisioningArg) -> Self {
+        match arg {
+            ProvisioningArg::Thin => Self::Thin,
+            ProvisioningArg::Thick => Self::Thick,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PolicyWord {
     Zones,
     MostBricksPerZone,
     Reserve,
     TagRules,
     OverCommit,
+    Provisioning,
 }

@@ -217,6 +217,12 @@ pub struct VolumeWanted {
     /// Room for snapshots, as a multiple of the size: 1 to 100 [default: none]
     #[arg(long, value_parser = snapshot_factor)]
     pub snapshot_factor: Option<f32>,
+    /// On linear volumes of all its size: no thin pools, so no snapshots and clones [default: as the policy has it]
+    #[arg(long, conflicts_with = "snapshot_factor")]
+    pub thick: bool,
+    /// On thin volumes in thin pools, whatever the policy has
+    #[arg(long, conflicts_with = "thick")]
+    pub thin: bool,
     /// Group that may write, and owns what is written
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..i64::from(i32::MAX)))]
     pub gid: i64,

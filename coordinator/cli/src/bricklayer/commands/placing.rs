@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use bricklayer_api::client::Change;
 use bricklayer_api::heketi::{Disperse, DurabilityKind, DurabilityRequest, Replicate, VolumeCreateRequest};
-use bricklayer_api::v1::{CapacityQuery, SimulatedDisk, SimulatedLoss, SimulatedVolumes, SimulationRequest};
+use bricklayer_api::v1::{
+    CapacityQuery, Provisioning, SimulatedDisk, SimulatedLoss, SimulatedVolumes, SimulationRequest,
+};
 
 use bricklayer_api::ids::OperationId;
 use serde_json::json;
@@ -28,6 +30,7 @@ impl Session {
             zone_checking: asked.strict_zones.then(|| "strict".to_owned()),
             tag_match: asked.tag_match,
             snapshot_factor: asked.snapshot_factor,
+            provisioning: asked.provisioning.map(|word| Provisioning::from(word).as_str().to_owned()),
         };
         self.look(asked.look, async || {
             let list = self.client.capacity(&query).await?;

@@ -59,12 +59,14 @@ fn changed(mut says: PlacementPolicy, set: PolicySet) -> PlacementPolicy {
             PolicyWord::Reserve => says.reserve = None,
             PolicyWord::TagRules => says.tag_rules = None,
             PolicyWord::OverCommit => says.over_commit = None,
+            PolicyWord::Provisioning => says.provisioning = None,
         }
     }
     says.zones = set.zones.map(Into::into).or(says.zones);
     says.most_bricks_per_zone = set.most_bricks_per_zone.or(says.most_bricks_per_zone);
     says.reserve = set.reserve.or(says.reserve);
     says.over_commit = set.over_commit.or(says.over_commit);
+    says.provisioning = set.provisioning.map(Into::into).or(says.provisioning);
     if set.no_tag_rules || !set.tag_rules.is_empty() {
         says.tag_rules = Some(set.tag_rules);
     }

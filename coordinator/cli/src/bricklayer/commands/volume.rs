@@ -9,7 +9,7 @@ use bricklayer_api::heketi::{
 };
 use bricklayer_api::ids::VolumeId;
 use bricklayer_api::size::{ByteSize, GIB};
-use bricklayer_api::v1::ProtectRequest;
+use bricklayer_api::v1::{ProtectRequest, Provisioning};
 use serde_json::json;
 
 use super::{DONE, Done, Seen, Session, listed};
@@ -273,6 +273,11 @@ pub(super) fn create_request(wanted: &VolumeWanted) -> VolumeCreateRequest {
     let mut options = wanted.gluster_volume_options.clone();
     if wanted.arbiter {
         options.push("user.heketi.arbiter true".to_owned());
+    }
+    for (given, word) in [(wanted.thick, Provisioning::Thick), (wanted.thin, Provisioning::Thin)] {
+        if given {
+            options.push(format!("user.bricklayer.provisioning {}", word.as_str()));
+        }
     }
     VolumeCreateRequest {
         size_gib,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use bricklayer_api::size::ByteSize;
-use bricklayer_api::v1::{Audit, ClusterAudit, NodeLoss, SetAudit};
+use bricklayer_api::v1::{Audit, ClusterAudit, NodeLoss, SetAudit, ZoneLoss};
 
 use super::{count, indented, table, yes};
 
@@ -46,6 +46,24 @@ fn cluster(audit: &ClusterAudit) -> String {
             audit.nodes.iter().map(loss),
         ));
     }
+    // With one zone, whoever asks knows the answer.
+    if audit.zones.len() > 1 {
+        let can = if audit.any_zone_can_be_lost { "can" } else { "can NOT" };
+        let _infallible = write!(text, "\nAny one zone {can} be lost and its bricks placed again.\n");
+        text += &indented(&table(
+            &[
+                "ZONE",
+                "CAN BE LOST",
+                "BRICKS",
+                "TO COPY",
+                "WITHOUT A PLACE",
+                "SETS NOT WRITABLE",
+                "SETS LOST",
+                "VOLUMES WITHOUT COPIES",
+            ],
+            audit.zones.iter().map(zone),
+        ));
+    }
     text
 }
 
@@ -67,6 +85,19 @@ fn set(set: &SetAudit) -> String {
         let _infallible = writeln!(text, "    bricklayer brick replace {} --device {}", moved.brick, moved.to);
     }
     text
+}
+
+fn zone(loss: &ZoneLoss) -> Vec<String> {
+    vec![
+        loss.zone.to_string(),
+        yes(loss.can_be_lost).to_owned(),
+        loss.bricks.to_string(),
+        ByteSize::from_bytes(loss.bytes).to_string(),
+        loss.homeless.len().to_string(),
+        loss.below_quorum.len().to_string(),
+        loss.data_lost.len().to_string(),
+        if loss.without_copies.is_empty() { "-".to_owned() } else { loss.without_copies.join(" ") },
+    ]
 }
 
 fn loss(loss: &NodeLoss) -> Vec<String> {

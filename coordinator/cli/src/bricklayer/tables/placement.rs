@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use bricklayer_api::size::ByteSize;
 use bricklayer_api::v1::{
-    BrickRole, Capacity, DeviceFree, Explanation, Fate, PlacedBrick, SetState, SimulatedDevice, SimulatedHeal,
-    SimulatedSet, Simulation, VolumePlacement, ZoneChecking,
+    BrickRole, Capacity, DeviceFree, Explanation, Fate, PlacedBrick, Provisioning, SetState, SimulatedDevice,
+    SimulatedHeal, SimulatedSet, Simulation, VolumePlacement, ZoneChecking,
 };
 
 use super::{Width, cells, columns, count, or_dash, table};
@@ -30,6 +30,7 @@ pub fn capacity_list(capacities: &[Capacity], width: Width) -> String {
                 one.devices.to_string(),
                 zones.to_owned(),
                 or_dash(one.tag_match.clone()),
+                one.provisioning.as_str().to_owned(),
                 one.largest_bytes.to_string(),
                 ByteSize::from_bytes(one.kept_bytes).to_string(),
             ]
@@ -40,7 +41,7 @@ pub fn capacity_list(capacities: &[Capacity], width: Width) -> String {
     let warnings: String = warnings.into_iter().map(|warning| format!("\nWARNING: {warning}\n")).collect();
     let normal = ["CLUSTER", "DURABILITY", "LARGEST VOLUME", "FREE"];
     let table = table(
-        &columns(&normal, &["DEVICES", "ZONES", "TAGS", "LARGEST BYTES", "KEPT FREE"], width),
+        &columns(&normal, &["DEVICES", "ZONES", "TAGS", "PROVISIONING", "LARGEST BYTES", "KEPT FREE"], width),
         capacities.iter().map(row),
     );
     table + &warnings
@@ -64,7 +65,9 @@ pub fn explanation(told: &Explanation) -> String {
 fn volume_placement(placement: &VolumePlacement) -> String {
     let sets = usize::try_from(placement.sets).unwrap_or(usize::MAX);
     let (durability, cluster) = (placement.durability, placement.cluster);
-    let mut text = format!("It fits: {durability}, {}, in cluster {cluster}.\n\n", count(sets, "set"));
+    let thick = placement.bricks.iter().any(|brick| brick.provisioning == Provisioning::Thick);
+    let thick = if thick { ", thick" } else { "" };
+    let mut text = format!("It fits: {durability}, {}{thick}, in cluster {cluster}.\n\n", count(sets, "set"));
     text.push_str(&bricks(&placement.bricks));
     let _infallible = write!(text, "\n{}", devices(&placement.devices));
     if let Some(warning) = &placement.warning {

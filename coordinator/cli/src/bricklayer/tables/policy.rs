@@ -1,6 +1,6 @@
 //! What is asked of where bricks go.
 
-use bricklayer_api::v1::{Policy, PolicyList, ZonePolicy};
+use bricklayer_api::v1::{Policy, PolicyList, Provisioning, ZonePolicy};
 
 use super::{indented, table};
 
@@ -15,6 +15,7 @@ fn policy(policy: &Policy) -> String {
     let rules = |rules: &Vec<String>| if rules.is_empty() { "none".to_owned() } else { rules.join(" ") };
     let any = |most: Option<u32>| most.map_or_else(|| "any number".to_owned(), |most| most.to_string());
     let zones = |zones: ZonePolicy| zones.as_str().to_owned();
+    let provisioning = |provisioning: Provisioning| provisioning.as_str().to_owned();
     let rows = [
         ("zones", said(says.zones.map(zones)), zones(holds.zones)),
         (
@@ -25,6 +26,7 @@ fn policy(policy: &Policy) -> String {
         ("most bricks of a set per node", "-".to_owned(), holds.most_bricks_per_node.to_string()),
         ("reserve on each device", said(says.reserve.clone()), holds.reserve.clone()),
         ("over-commitment", said(says.over_commit.clone()), holds.over_commit.clone()),
+        ("provisioning of new volumes", said(says.provisioning.map(provisioning)), provisioning(holds.provisioning)),
         ("tag rules", said(says.tag_rules.as_ref().map(rules)), rules(&holds.tag_rules)),
     ];
     let rows = rows.map(|(what, says, holds)| vec![what.to_owned(), says, holds]);

@@ -96,6 +96,9 @@ pub fn volume_info(volume: &VolumeInfo, nodes: &NodeNames, width: Width) -> Stri
         lines.push(("For block", format!("{} GiB free, {} kept back", info.free_size_gib, info.reserved_size_gib)));
         lines.push(("Restriction", restriction.to_owned()));
     }
+    if volume.thick {
+        lines.push(("Provisioning", "thick: linear volumes, without snapshots and clones".to_owned()));
+    }
     if volume.protected {
         lines.push(("Protected", "it is not deleted before `bricklayer volume unprotect`".to_owned()));
     }

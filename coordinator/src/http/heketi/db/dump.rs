@@ -193,7 +193,8 @@ impl Dump {
             dump.nodes.insert(id, NodeEntry { state, info, devices });
         }
         for device in topology.devices.values() {
-            let DeviceInfo { name, tags, storage, id, paths, pv_uuid, state, bricks } = devices::view(topology, device);
+            let DeviceInfo { name, tags, storage, id, paths, pv_uuid, state, bricks, failing: _ } =
+                devices::view(topology, device);
             let info = DeviceHead { name, tags, storage, id, paths, pv_uuid };
             let bricks = bricks.into_iter().map(|brick| brick.id).collect();
             let extent_size = ByteSize::from_bytes(device.space.extent_size.bytes()).whole_kib();
@@ -277,10 +278,11 @@ impl Dump {
         let kib = |extents: Extents| one.and_then(|one| extents.to_bytes(one)).map_or(0, ByteSize::whole_kib);
         let entry = BrickEntry {
             info: devices::brick_view(volume, brick),
-            tp_size: kib(brick.space.pool),
+            tp_size: if brick.is_thick() { 0 } else { kib(brick.space.pool) },
             pool_metadata_size: kib(brick.space.metadata),
             pending,
-            lvm_thin_pool: brick.pool_lv().to_string(),
+            // heketi knows no brick without one; its export is refused where there is one.
+            lvm_thin_pool: brick.pool_lv().map(|pool| pool.to_string()).unwrap_or_default(),
             lvm_lv: brick.volume_lv().to_string(),
             sub_type: match brick.role {
                 BrickRole::Data => 1,
