@@ -6,6 +6,8 @@ pub mod cluster;
 pub mod cuts;
 #[cfg(feature = "histories")]
 pub mod histories;
+#[cfg(feature = "histories")]
+pub mod hostile;
 #[cfg(feature = "lab")]
 pub mod lab;
 pub mod life;
