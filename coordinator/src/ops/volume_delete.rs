@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use bricklayer_proto::ids::VolumeId;
-use bricklayer_proto::task::{FailureKind, Report, Wanted};
+use bricklayer_proto::task::{FailureKind, Wanted};
 
 use super::bricks::{RemoveBrick, host_name, remove_brick, unless_lost};
 use super::context::{Context, Run, Wait};
@@ -153,8 +153,8 @@ impl Step for ForgetVolume {
 }
 
 /// A host that loses power while GlusterFS deletes the volume may come back with it, as glusterd syncs nothing of what it
-/// writes, and then gives it back to all others. A host that has been there the whole time has synced it by now: its bricks
-/// went after it.
+/// writes, and then gives it back to all others. So may one that heard nothing of the deletion, as the host that told it to the
+/// others died. Where all have been there the whole time, all have synced it by now: their bricks went after it.
 struct SeeForgotten {
     name: String,
     volume: Volume,
@@ -172,29 +172,21 @@ impl SeeForgotten {
         volume.bricks.iter().filter(|brick| nodes.insert(brick.node)).map(step).collect()
     }
 
-    fn was_there_all_the_time(&self, context: &Context, run: &Run) -> bool {
-        let presence = context.agents.status(self.brick.node).map(|status| status.presence);
-        matches!(presence, Some(Presence::Attached { since, .. }) if since < run.operation.started)
+    fn all_were_there_all_the_time(&self, context: &Context, run: &Run) -> bool {
+        let presence = |brick: &Brick| context.agents.status(brick.node).map(|status| status.presence);
+        let was_there = |presence: Option<Presence>| {
+            matches!(presence, Some(Presence::Attached { since, .. }) if since < run.operation.started)
+        };
+        self.volume.bricks.iter().map(presence).all(was_there)
     }
 
     async fn forget(&self, context: &Context, run: &Run) -> Result<(), StepError> {
-        let (node, key) = (self.brick.node, self.volume.key());
-        let ask = async |wanted| context.ask(run, node, wanted, Wait::ForEver).await;
+        let (node, cluster, key) = (self.brick.node, self.volume.cluster, self.volume.key());
         loop {
-            let done = async {
-                let Report::Volume { seen: Some(_) } = ask(Wanted::VolumeSeen(key.clone())).await?.report else {
-                    return Ok(true);
-                };
-                tracing::warn!(volume.name = %key.name, "{}: it has come back with its host, and is deleted again.", self.name);
-                let _turn = context.gluster_turn(self.volume.cluster, None).await;
-                ask(Wanted::VolumeStopped(key.clone())).await?;
-                ask(Wanted::VolumeGone(key.clone())).await?;
-                Ok::<_, AgentError>(false)
-            };
-            match done.await {
-                Ok(true) => return Ok(()),
-                // Once more, and with what was gone already: removing a brick syncs what glusterd has written.
-                Ok(false) => {
+            match gluster::forget_on(context, run, node, cluster, &key, Wait::ForEver).await {
+                Ok(false) => return Ok(()),
+                // What is gone already once more: removing a brick syncs what glusterd has written.
+                Ok(true) => {
                     for brick in &self.volume.bricks {
                         remove_brick(context, run, brick.node, self.volume.brick_key(brick)).await?;
                     }
@@ -216,7 +208,7 @@ impl Step for SeeForgotten {
     }
 
     async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
-        if self.was_there_all_the_time(context, run) {
+        if self.all_were_there_all_the_time(context, run) {
             return Ok(());
         }
         unless_lost(context, self.brick.device, self.forget(context, run)).await
