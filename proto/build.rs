@@ -10,6 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tonic_prost_build::configure()
         .skip_debug(["bricklayer.agent.v1.EnrollRequest"])
         .build_transport(false)
+        .codec_path("crate::wire::codec::SmallCodec")
         .compile_fds(files)?;
     Ok(())
 }

@@ -39,7 +39,14 @@ pub fn entries(text: &str) -> impl Iterator<Item = Entry<'_>> {
 /// The line of a brick, where there is one.
 #[must_use]
 pub fn of_brick(text: &str, brick: BrickId) -> Option<Entry<'_>> {
-    entries(text).find(|entry| entry.brick == Some(brick))
+    let lines = text.split_inclusive('\n').filter(names(brick));
+    lines.filter_map(entry).find(|entry| entry.brick == Some(brick))
+}
+
+/// Whether the brick's id stands in a line: of hundreds of lines one is worth reading.
+fn names(brick: BrickId) -> impl Fn(&&str) -> bool {
+    let id = brick.to_string();
+    move |line| line.contains(&id)
 }
 
 /// How the line of a brick reads, without its end.
@@ -53,8 +60,9 @@ pub fn line(source: &Utf8Path, at: &MountPoint, brick: BrickId) -> String {
 pub fn with_brick(text: &str, brick: BrickId, line: &str) -> String {
     let mut out = String::with_capacity(text.len() + line.len() + 2);
     let mut placed = false;
+    let names = names(brick);
     for old in text.split_inclusive('\n') {
-        if entry(old).is_some_and(|entry| entry.brick == Some(brick)) {
+        if names(&old) && entry(old).is_some_and(|entry| entry.brick == Some(brick)) {
             if !placed {
                 out.push_str(line);
                 out.push('\n');

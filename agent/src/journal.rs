@@ -7,7 +7,7 @@
 //! The manifest is a memory, not an authority. What exists is what the tags on the disks say; the manifest alone can
 //! say what *should* exist, so that a brick whose disk is gone is missed by name.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::{MutexGuard, PoisonError};
 
@@ -70,8 +70,8 @@ pub enum JournalError {
 
 pub struct Journal {
     store: Store,
-    /// Two arrivals of one task must not both find it new.
-    accepting: Mutex<()>,
+    /// Nobody is told of an epoch that another greeting is still writing down.
+    greeting: Mutex<()>,
     /// What the store has, the manifest aside: few records, which every task asks for.
     known: std::sync::Mutex<Known>,
 }
@@ -80,12 +80,23 @@ pub struct Journal {
 struct Known {
     epoch: u64,
     tasks: BTreeMap<TaskId, Task>,
+    /// Those of them that are not on the disk yet.
+    unwritten: BTreeSet<TaskId>,
     outcomes: BTreeMap<TaskId, Outcome>,
     /// Forgotten here, and still in the store: they go with the next commit. Whoever finds them there after a crash tells
     /// an outcome once more, which does no harm.
     acknowledged: Vec<TaskId>,
     /// The tasks with a final outcome that were acknowledged last, oldest first.
     remembered: VecDeque<TaskId>,
+}
+
+impl Known {
+    /// A commit that fails is the last one that the store takes, so nothing has to be put back.
+    fn forget_acknowledged(&mut self, batch: &mut Batch) {
+        for task in std::mem::take(&mut self.acknowledged) {
+            batch.remove(&TASKS, &task).remove(&OUTCOMES, &task);
+        }
+    }
 }
 
 /// Of this many tasks that were acknowledged last we know that they were, for arrivals that come after that. To carry
@@ -111,48 +122,49 @@ impl Journal {
             outcomes: store.scan(&OUTCOMES)?.into_iter().collect(),
             ..Known::default()
         };
-        Ok(Self { store, accepting: Mutex::new(()), known: std::sync::Mutex::new(known) })
+        Ok(Self { store, greeting: Mutex::new(()), known: std::sync::Mutex::new(known) })
     }
 
-    /// Durable when it returns.
+    /// Durable when it returns. Tasks that arrive together share a commit.
     pub async fn accept(&self, task: &Task) -> Result<Accepted, StoreError> {
-        let _one_at_a_time = self.accepting.lock().await;
-        let mut batch = Batch::new();
-        let accepted = {
-            let known = self.known();
+        if task.epoch > self.epoch() {
+            // Of a coordinator that never greeted: durable before anything that it asks for is.
+            self.greet(task.epoch).await?;
+        }
+        let (accepted, written) = {
+            let mut known = self.known();
             if task.epoch < known.epoch {
                 return Ok(Accepted::Stale { seen: known.epoch });
             }
             if known.remembered.contains(&task.id) {
                 return Ok(Accepted::Acknowledged);
             }
-            if task.epoch > known.epoch {
-                batch.put(&EPOCH, &(), &task.epoch);
-            }
-            if let Some(outcome) = known.outcomes.get(&task.id) {
-                Accepted::Done(Box::new(outcome.clone()))
+            let mut batch = Batch::new();
+            let accepted = if let Some(outcome) = known.outcomes.get(&task.id) {
+                return Ok(Accepted::Done(Box::new(outcome.clone())));
             } else if let Some(before) = known.tasks.get(&task.id) {
                 // A repeat comes with the epoch of the coordinator's present start; the rest may not differ.
                 if before.wanted != task.wanted || before.operation != task.operation {
                     return Ok(Accepted::Conflict);
                 }
+                if !known.unwritten.contains(&task.id) {
+                    return Ok(Accepted::Resume);
+                }
+                // Its first arrival is still on its way to the disk.
                 Accepted::Resume
             } else {
+                known.forget_acknowledged(&mut batch);
                 Accepted::New
-            }
-        };
-        if accepted == Accepted::New {
-            self.forget_acknowledged(&mut batch);
+            };
             batch.put(&TASKS, &task.id, task);
-        }
-        if !batch.is_empty() {
-            self.store.commit(batch).await?;
-        }
-        let mut known = self.known();
-        known.epoch = known.epoch.max(task.epoch);
-        if accepted == Accepted::New {
+            // Queued while nobody else may look, so that the store writes in the order of what is known.
+            let written = self.store.enqueue(batch)?;
             known.tasks.insert(task.id, task.clone());
-        }
+            known.unwritten.insert(task.id);
+            (accepted, written)
+        };
+        written.await?;
+        self.known().unwritten.remove(&task.id);
         Ok(accepted)
     }
 
@@ -166,7 +178,7 @@ impl Journal {
     /// Notes the epoch of a coordinator that has greeted us, so that an older one is refused even before this one gives
     /// its first task. Answers the highest epoch seen.
     pub async fn greet(&self, epoch: u64) -> Result<u64, StoreError> {
-        let _one_at_a_time = self.accepting.lock().await;
+        let _one_at_a_time = self.greeting.lock().await;
         let seen = self.epoch();
         if epoch > seen {
             let mut batch = Batch::new();
@@ -180,7 +192,7 @@ impl Journal {
     /// Durable when it returns; only then may anybody be told.
     pub async fn finish(&self, outcome: &Outcome, change: ManifestChange) -> Result<(), StoreError> {
         let mut batch = Batch::new();
-        self.forget_acknowledged(&mut batch);
+        self.known().forget_acknowledged(&mut batch);
         batch.put(&OUTCOMES, &outcome.task, outcome);
         match change {
             ManifestChange::None => {}
@@ -222,15 +234,8 @@ impl Journal {
     /// Writes down what was acknowledged and has gone with no other commit yet.
     pub async fn settle(&self) -> Result<(), StoreError> {
         let mut batch = Batch::new();
-        self.forget_acknowledged(&mut batch);
+        self.known().forget_acknowledged(&mut batch);
         if batch.is_empty() { Ok(()) } else { self.store.commit(batch).await.map(drop) }
-    }
-
-    /// A commit that fails is the last one that the store takes, so nothing has to be put back.
-    fn forget_acknowledged(&self, batch: &mut Batch) {
-        for task in std::mem::take(&mut self.known().acknowledged) {
-            batch.remove(&TASKS, &task).remove(&OUTCOMES, &task);
-        }
     }
 
     /// Tasks with no outcome. They go on when the coordinator asks again, and not before: it may have gone another way.
@@ -315,6 +320,17 @@ mod tests {
         journal.acknowledge(TaskId::from_u128(1)).await.unwrap();
         assert_eq!(journal.unfinished(), []);
         assert_eq!(journal.accept(&task(1, 1)).await.unwrap(), Accepted::New, "it may be asked for again");
+    }
+
+    #[tokio::test]
+    async fn a_task_that_arrives_while_its_first_arrival_is_written_is_on_the_disk_for_both() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path()).unwrap();
+        let (first, second, other) = (task(1, 1), task(1, 1), task(2, 1));
+        let all = tokio::join!(journal.accept(&first), journal.accept(&second), journal.accept(&other));
+        assert_eq!((all.0.unwrap(), all.1.unwrap(), all.2.unwrap()), (Accepted::New, Accepted::Resume, Accepted::New));
+        drop(journal);
+        assert_eq!(Journal::open(dir.path()).unwrap().unfinished(), [task(1, 1), task(2, 1)]);
     }
 
     #[tokio::test]

@@ -304,6 +304,10 @@ pub struct VolumeSpec {
     pub bricks: Vec<BrickAddress>,
     /// Our own `user.*` ids among them.
     pub options: BTreeMap<OptionKey, OptionValue>,
+    /// It is to run, too: the answer is [`Report::VolumeRuns`] then. An agent that is older than this only creates it, and
+    /// answers [`Report::Nothing`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub start: bool,
 }
 
 /// `host:/path`.
@@ -376,6 +380,8 @@ pub enum Report {
     Volume {
         seen: Option<VolumeReport>,
     },
+    /// It was created and started.
+    VolumeRuns,
     Heal(HealReport),
     Rebalance(RebalanceReport),
     /// `None` where the hosting volume holds no such block volume.

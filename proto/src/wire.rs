@@ -3,6 +3,7 @@
 //! Read [`FromAgent`] and [`ToAgent`] first, then [`token`] for the line that an operator carries to a new host.
 
 pub mod certificate;
+mod codec;
 mod convert;
 pub mod parts;
 pub mod token;

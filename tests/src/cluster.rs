@@ -36,7 +36,7 @@ use bricklayer_proto::wire::PROTOCOLS;
 use camino::Utf8PathBuf;
 use clap::Parser as _;
 
-use crate::life::Life;
+use crate::life::{Crew, Life, Ready};
 use crate::sim::{SimCluster, SimHost};
 
 /// How long a condition may take to come about, on a slow machine with much else to do.
@@ -74,6 +74,8 @@ pub struct Agent {
     life: Option<Life>,
     /// Those that it offers when it starts.
     protocols: RangeInclusive<u32>,
+    /// Whose threads it runs on, where it has none of its own.
+    crew: Option<Arc<Crew>>,
 }
 
 /// An installation with its agents, in a folder that goes with it.
@@ -291,6 +293,7 @@ fn quick() -> Timing {
         first_pause: Duration::from_millis(20),
         longest_pause: Duration::from_millis(500),
         inventory: Duration::from_millis(500),
+        disks: Duration::from_millis(200),
         ..Timing::default()
     }
 }
@@ -298,6 +301,17 @@ fn quick() -> Timing {
 impl Agent {
     /// Enrols the host with the invitation and starts its agent.
     pub async fn enrol(host: SimHost, data_dir: Utf8PathBuf, invitation: &str, timing: Timing) -> anyhow::Result<Self> {
+        Self::enrol_among(None, host, data_dir, invitation, timing).await
+    }
+
+    /// The same among many on a few threads. It looks at GlusterFS's volumes as seldom as a real agent.
+    pub async fn enrol_among(
+        crew: Option<Arc<Crew>>,
+        host: SimHost,
+        data_dir: Utf8PathBuf,
+        invitation: &str,
+        timing: Timing,
+    ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&data_dir)?;
         let token = invitation.parse().context("the invitation cannot be read")?;
         let enrolment = Enrolment {
@@ -308,7 +322,7 @@ impl Agent {
             clock: identity::Clock::system(),
         };
         identity::enrol(enrolment).await.with_context(|| format!("{} could not enrol", host.name()))?;
-        let mut agent = Self { host, data_dir, timing, life: None, protocols: PROTOCOLS };
+        let mut agent = Self { host, data_dir, timing, life: None, protocols: PROTOCOLS, crew };
         agent.start().await?;
         Ok(agent)
     }
@@ -341,9 +355,13 @@ impl Agent {
         };
         let host: Arc<dyn Host> = Arc::new(self.host.clone());
         let name = format!("agent-{}", self.host.name());
+        let mut engine = Engine::new(Arc::clone(&host));
+        if self.crew.is_none() {
+            engine = engine.with_volumes_every(Duration::ZERO);
+        }
         // As the program's own `run` does it: bricks first, then the coordinator.
-        let (life, ()) = Life::start(&name, |stop, ready| async move {
-            let engine = Arc::new(Engine::new(Arc::clone(&host)).with_volumes_every(Duration::ZERO));
+        let program = |stop, ready: Ready<()>| async move {
+            let engine = Arc::new(engine);
             let journal_dir = config.journal_dir.clone();
             let open = move || Journal::open(journal_dir.as_std_path()).map_err(anyhow::Error::from);
             let journal = tokio::task::spawn_blocking(open).await??;
@@ -353,8 +371,11 @@ impl Agent {
             session::serve(config, host, Arc::clone(&executor), stop).await;
             executor.drain().await;
             Ok(())
-        })
-        .await?;
+        };
+        let (life, ()) = match &self.crew {
+            Some(crew) => Life::start_among(crew, &name, program).await?,
+            None => Life::start(&name, program).await?,
+        };
         self.life = Some(life);
         Ok(())
     }

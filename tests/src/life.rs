@@ -3,8 +3,10 @@
 //! [`Life::kill`] drops the runtime with every task in it, at whatever each of them was waiting for, and frees what they
 //! held (locks of stores, sockets). What was handed to a blocking thread is finished first, as a system call is.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -39,13 +41,29 @@ impl Life {
             }
         })?;
         let life = Self { stop, kill, thread: Some(thread) };
-        match told.await {
-            Ok(ready) => Ok((life, ready)),
-            Err(_) => match how_it_ended.await? {
-                Ok(()) => anyhow::bail!("{name} ended before it was ready"),
-                Err(error) => Err(error.context(format!("{name} did not start"))),
-            },
-        }
+        until_ready(name, told, how_it_ended).await.map(|ready| (life, ready))
+    }
+
+    /// The same on a thread that it shares with others: what it leaves to run by itself is not killed with it.
+    pub async fn start_among<R, F>(
+        crew: &Crew,
+        name: &str,
+        main: impl FnOnce(CancellationToken, Ready<R>) -> F,
+    ) -> anyhow::Result<(Self, R)>
+    where
+        R: Send + 'static,
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
+        let (tell, told) = oneshot::channel();
+        let (ended, how_it_ended) = oneshot::channel();
+        let (program, killed) = (main(stop.clone(), Ready(tell)), kill.clone());
+        crew.next().spawn(async move {
+            // Whoever started it may no longer wait.
+            let _ = ended.send(unless_killed(killed, program).await);
+        });
+        let life = Self { stop, kill, thread: None };
+        until_ready(name, told, how_it_ended).await.map(|ready| (life, ready))
     }
 
     /// As `kill -9`. Back when nothing of it is left.
@@ -86,10 +104,52 @@ impl<R> Ready<R> {
 
 fn run(kill: CancellationToken, main: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        tokio::select! {
-            () = kill.cancelled() => Ok(()),
-            result = main => result,
-        }
-    })
+    runtime.block_on(unless_killed(kill, main))
+}
+
+async fn unless_killed(kill: CancellationToken, main: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::select! {
+        () = kill.cancelled() => Ok(()),
+        result = main => result,
+    }
+}
+
+async fn until_ready<R>(
+    name: &str,
+    told: oneshot::Receiver<R>,
+    how_it_ended: oneshot::Receiver<anyhow::Result<()>>,
+) -> anyhow::Result<R> {
+    match told.await {
+        Ok(ready) => Ok(ready),
+        Err(_) => match how_it_ended.await? {
+            Ok(()) => anyhow::bail!("{name} ended before it was ready"),
+            Err(error) => Err(error.context(format!("{name} did not start"))),
+        },
+    }
+}
+
+/// A few threads for many programs, where hundreds with a thread each would measure how the kernel switches between them.
+pub struct Crew {
+    threads: Vec<Handle>,
+    next: AtomicUsize,
+}
+
+impl Crew {
+    /// # Errors
+    /// Where the system has no thread left.
+    pub fn of(threads: usize) -> std::io::Result<Self> {
+        let threads = (0..threads.max(1)).map(|number| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let handle = runtime.handle().clone();
+            let thread = std::thread::Builder::new().name(format!("crew-{number}"));
+            thread.spawn(move || runtime.block_on(std::future::pending::<()>()))?;
+            Ok(handle)
+        });
+        Ok(Self { threads: threads.collect::<std::io::Result<_>>()?, next: AtomicUsize::new(0) })
+    }
+
+    /// Each thread in turn.
+    fn next(&self) -> &Handle {
+        &self.threads[self.next.fetch_add(1, Ordering::Relaxed) % self.threads.len()]
+    }
 }

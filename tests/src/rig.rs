@@ -374,7 +374,7 @@ pub fn volume_spec(hosts: usize, rows: u32, layout: Layout) -> VolumeSpec {
     let bricks = (0..rows).flat_map(|row| (0..hosts).map(move |host| address(row, host))).collect();
     let id = volume_key().volume.to_string();
     let option = ("user.bricklayer.id".parse().expect("an option"), id.parse().expect("a value"));
-    VolumeSpec { key: volume_key(), layout, bricks, options: BTreeMap::from([option]) }
+    VolumeSpec { key: volume_key(), layout, bricks, options: BTreeMap::from([option]), start: false }
 }
 
 /// The host's brick in a further row of the volume; row 0 holds the ones of [`brick`].

@@ -1,5 +1,7 @@
 //! Bricks.
 
+use std::sync::Arc;
+
 use bricklayer_proto::names::{DevicePath, VgName, mapper_path};
 use bricklayer_proto::task::{BrickKey, BrickReport, BrickSpec, CloneBrickSpec, Done, Failure, FailureKind, Report};
 
@@ -13,7 +15,7 @@ use crate::tags;
 
 /// What was seen of the host, to be handed to the planner.
 struct Seen {
-    group: Option<GroupReport>,
+    group: Option<Arc<GroupReport>>,
     mounts: Vec<Mount>,
     fstab: String,
 }
@@ -24,7 +26,7 @@ impl Engine {
     pub(super) async fn brick(&self, spec: &BrickSpec, progress: OnProgress<'_>) -> Result<Done, Failure> {
         let key = spec.key();
         let remembered = locked(&self.remembered).get(&VgName::of_device(spec.device)).cloned();
-        let new_there = |group: &GroupReport| {
+        let new_there = |group: &Arc<GroupReport>| {
             Found::look(group, &key).is_ok_and(|found| found.volume.is_none() && found.pool.is_none())
         };
         let mut begun = false;
@@ -41,11 +43,33 @@ impl Engine {
         }
         progress("looking at the device");
         let seen = self.see(&key).await?;
+        let seen = self.clear_begun_pool(&key, seen, progress).await?;
         self.brick_from(spec, &seen, progress).await.map_err(|failure| match failure.kind {
             // Nothing was changed by the second attempt; by the first something may have been.
             FailureKind::Refused | FailureKind::NoSpace if begun => Failure { kind: FailureKind::Failed, ..failure },
             _ => failure,
         })
+    }
+
+    /// Takes what a power cut has left of a pool in the making out of the way.
+    async fn clear_begun_pool(
+        &self,
+        key: &BrickKey,
+        mut seen: Seen,
+        progress: OnProgress<'_>,
+    ) -> Result<Seen, Failure> {
+        // The mark first, and what carries it after another look.
+        for _ in 0..2 {
+            let Some(group) = &seen.group else { break };
+            let steps = brick::clear(key, group)?;
+            if steps.is_empty() {
+                break;
+            }
+            tracing::warn!(brick.id = %key.brick, "a pool that LVM has left half made is made anew");
+            self.run(&steps, progress).await?;
+            seen = self.see(key).await?;
+        }
+        Ok(seen)
     }
 
     async fn brick_from(&self, spec: &BrickSpec, seen: &Seen, progress: OnProgress<'_>) -> Result<Done, Failure> {
@@ -139,10 +163,10 @@ impl Engine {
     pub(super) async fn brick_synced(&self, key: &BrickKey, progress: OnProgress<'_>) -> Result<Done, Failure> {
         progress("writing what GlusterFS has made to the disk");
         let remembered = locked(&self.remembered).get(&VgName::of_device(key.device)).cloned();
-        let knows = |group: &GroupReport| Found::look(group, key).is_ok_and(|found| found.volume.is_some());
+        let knows = |group: &Arc<GroupReport>| Found::look(group, key).is_ok_and(|found| found.volume.is_some());
         let group = match remembered.filter(knows) {
             Some(group) => Some(group),
-            None => self.group_of(key.device).await?,
+            None => self.group_of(key.device).await?.map(Arc::new),
         };
         let mounts = self.host.mounts().await.map_err(|error| failure(&error))?;
         let mount = match &group {
@@ -153,7 +177,8 @@ impl Engine {
             None => None,
         };
         let Some(mount) = mount else { return Err(refused(format!("brick {} is not mounted here", key.brick))) };
-        self.host.sync_file_system(&mount.at).await.map_err(|error| failure(&error))?;
+        let (brick, store) = tokio::join!(self.host.sync_file_system(&mount.at), self.host.sync_gluster_store());
+        brick.and(store).map_err(|error| failure(&error))?;
         Ok(done(false, Report::Nothing))
     }
 
@@ -165,6 +190,8 @@ impl Engine {
     }
 
     pub(super) async fn brick_gone(&self, key: &BrickKey, progress: OnProgress<'_>) -> Result<Done, Failure> {
+        // Its volume, or its place in it, went before: a power cut must not bring that back.
+        self.host.sync_gluster_store().await.map_err(|error| failure(&error))?;
         let seen = self.see(key).await?;
         let steps = brick::remove(key, &self.facts(&seen))?;
         let after = self.run(&steps, progress).await?.or(seen.group);
@@ -174,14 +201,14 @@ impl Engine {
     }
 
     async fn see(&self, key: &BrickKey) -> Result<Seen, Failure> {
-        let group = self.group_of(key.device).await?;
+        let group = self.group_of(key.device).await?.map(Arc::new);
         if let Some(group) = &group {
             self.remember(group);
         }
         self.see_around(group).await
     }
 
-    async fn see_around(&self, group: Option<GroupReport>) -> Result<Seen, Failure> {
+    async fn see_around(&self, group: Option<Arc<GroupReport>>) -> Result<Seen, Failure> {
         let mounts = self.host.mounts().await.map_err(|error| failure(&error))?;
         let fstab = self.host.fstab().await.map_err(|error| failure(&error))?;
         Ok(Seen { group, mounts, fstab })
@@ -190,7 +217,7 @@ impl Engine {
     fn facts<'a>(&self, seen: &'a Seen) -> Facts<'a> {
         Facts {
             root: self.host.mount_root(),
-            group: seen.group.as_ref(),
+            group: seen.group.as_deref(),
             mounts: &seen.mounts,
             fstab: &seen.fstab,
             on_volume: None,

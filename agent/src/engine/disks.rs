@@ -1,5 +1,7 @@
 //! Devices and disks.
 
+use std::sync::Arc;
+
 use bricklayer_proto::ids::DeviceId;
 use bricklayer_proto::inventory::Disk;
 use bricklayer_proto::names::{DevicePath, VgName};
@@ -19,7 +21,7 @@ impl Engine {
         self.run(&steps, progress).await?;
         let view = self.host.view().await.map_err(|error| failure(&error))?;
         let report = plan::device::group_of(&view.groups, spec.device).cloned();
-        let report = must_be(report, "the volume group")?;
+        let report = Arc::new(must_be(report, "the volume group")?);
         plan::device::ours(&report, spec.device)?;
         self.remember(&report);
         let Some(physical) = report.physical_volumes.first() else {

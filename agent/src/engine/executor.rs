@@ -13,6 +13,7 @@ use bricklayer_proto::inventory::FullDisk;
 use bricklayer_proto::task::{Done, Failure, FailureKind, Outcome, Progress, Report, Task, Wanted};
 use bricklayer_store::StoreError;
 use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Engine;
@@ -23,11 +24,26 @@ pub struct Executor {
     engine: Arc<Engine>,
     journal: Arc<Journal>,
     /// Tasks at work, so that one that arrives twice is waited for and not begun again.
-    running: Mutex<BTreeMap<TaskId, watch::Receiver<Option<Outcome>>>>,
+    running: Mutex<BTreeMap<TaskId, Running>>,
     progress: broadcast::Sender<Progress>,
     changes: watch::Sender<u64>,
     ended: AtomicU64,
     tracker: TaskTracker,
+}
+
+/// A task at work.
+struct Running {
+    ended: watch::Receiver<Option<Ended>>,
+    /// Cancelled when whoever asked last is gone.
+    asked: Arc<Mutex<CancellationToken>>,
+}
+
+/// How the work on a task ended.
+#[derive(Clone)]
+enum Ended {
+    Done(Outcome),
+    /// Whoever asked was gone when its turn came. Nothing was begun, and it is as if it had never been asked for.
+    Withdrawn,
 }
 
 /// After a brick's task the host is examined anew only when it has been left alone for this long. Outcomes carry the
@@ -78,13 +94,28 @@ impl Executor {
     /// tasks that [leave no trace](Wanted::leaves_no_trace): those are done anew each time, and the journal never hears of
     /// them.
     pub async fn carry_out(self: &Arc<Self>, task: Task) -> Outcome {
+        self.carry_out_while(task, CancellationToken::new()).await
+    }
+
+    /// The same for somebody who may go away; `asked` is cancelled then. A task that still waits for what it changes is not
+    /// begun after that: whoever asked has gone another way by then, and it would come after what undid it.
+    pub async fn carry_out_while(self: &Arc<Self>, task: Task, asked: CancellationToken) -> Outcome {
         let id = task.id;
-        let mut answer = self.join_or_begin(task);
-        let waited = answer.wait_for(Option::is_some).await.map(|outcome| outcome.clone());
-        match waited {
-            Ok(Some(outcome)) => outcome,
-            // The sender went without a word: the task panicked. What it has done by then is for a repeat to find out.
-            Ok(None) | Err(_) => failed(id, FailureKind::Unknown, "the agent failed in the middle of this task".into()),
+        loop {
+            let mut answer = self.join_or_begin(&task, &asked);
+            let waited = answer.wait_for(Option::is_some).await.map(|ended| ended.clone());
+            match waited {
+                Ok(Some(Ended::Done(outcome))) => return outcome,
+                // By somebody who asked before us.
+                Ok(Some(Ended::Withdrawn)) if !asked.is_cancelled() => {}
+                Ok(Some(Ended::Withdrawn)) => {
+                    return failed(id, FailureKind::Unavailable, "whoever asked for this task is gone".into());
+                }
+                // The sender went without a word: the task panicked. What it has done by then is for a repeat to find out.
+                Ok(None) | Err(_) => {
+                    return failed(id, FailureKind::Unknown, "the agent failed in the middle of this task".into());
+                }
+            }
         }
     }
 
@@ -94,25 +125,36 @@ impl Executor {
         self.tracker.wait().await;
     }
 
-    fn join_or_begin(self: &Arc<Self>, task: Task) -> watch::Receiver<Option<Outcome>> {
+    fn join_or_begin(self: &Arc<Self>, task: &Task, asked: &CancellationToken) -> watch::Receiver<Option<Ended>> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(answer) = running.get(&task.id) {
-            return answer.clone();
+        if let Some(running) = running.get(&task.id) {
+            *running.asked.lock().unwrap_or_else(PoisonError::into_inner) = asked.clone();
+            return running.ended.clone();
         }
-        let (tell, answer) = watch::channel(None);
-        running.insert(task.id, answer.clone());
-        let this = Arc::clone(self);
+        let (tell, ended) = watch::channel(None);
+        let asked = Arc::new(Mutex::new(asked.clone()));
+        running.insert(task.id, Running { ended: ended.clone(), asked: Arc::clone(&asked) });
+        let (this, task) = (Arc::clone(self), task.clone());
         self.tracker.spawn(async move {
             let (id, settles) = (task.id, settles(&task.wanted));
             // Also when the work panics: an entry that stays would answer "unknown" until the next restart.
-            let _entry = Entry { executor: &this, id };
-            let outcome = this.journalled(task).await;
-            tell.send_replace(Some(outcome));
-            if let Some(quiet) = settles {
-                this.announce_after(quiet);
+            let entry = Entry { executor: &this, id };
+            let is_wished = || !asked.lock().unwrap_or_else(PoisonError::into_inner).is_cancelled();
+            match this.journalled(task, is_wished).await {
+                Some(outcome) => {
+                    tell.send_replace(Some(Ended::Done(outcome)));
+                    if let Some(quiet) = settles {
+                        this.announce_after(quiet);
+                    }
+                }
+                None => {
+                    // First, so that whoever asks again does not meet this one.
+                    drop(entry);
+                    tell.send_replace(Some(Ended::Withdrawn));
+                }
             }
         });
-        answer
+        ended
     }
 
     /// Announces a change once no task has ended for `quiet`, and none runs.
@@ -133,65 +175,74 @@ impl Executor {
         });
     }
 
-    async fn journalled(&self, task: Task) -> Outcome {
+    /// `None` where the task was no longer wished for when its turn came.
+    async fn journalled(&self, task: Task, is_wished: impl Fn() -> bool) -> Option<Outcome> {
         let id = task.id;
         if task.wanted.leaves_no_trace() {
             let seen = self.journal.epoch();
             if task.epoch < seen {
-                return stale(&task, seen);
+                return Some(stale(&task, seen));
             }
-            return Outcome { task: id, result: self.work(&task).await };
+            return Some(Outcome { task: id, result: self.work(&task, is_wished).await? });
         }
         if makes_something(&task.wanted)
             && !self.journal.knows(id)
             && let Some(full) = self.engine.full_disk().await.filter(FullDisk::refuses)
         {
             tracing::warn!(task.id = %id, free = %full.free, folder = full.folder, "this host's disk is full; nothing is made");
-            return failed(id, FailureKind::Refused, full_text(&full));
+            return Some(failed(id, FailureKind::Refused, full_text(&full)));
         }
         match self.journal.accept(&task).await {
             Ok(Accepted::New) => {}
             Ok(Accepted::Resume) => {
                 tracing::info!(task.id = %id, operation.id = %task.operation, "going on with a task")
             }
-            Ok(Accepted::Done(outcome)) => return *outcome,
-            Ok(Accepted::Stale { seen }) => return stale(&task, seen),
+            Ok(Accepted::Done(outcome)) => return Some(*outcome),
+            Ok(Accepted::Stale { seen }) => return Some(stale(&task, seen)),
             Ok(Accepted::Acknowledged) => {
                 let message = format!("the outcome of task {id} was told and acknowledged before");
-                return failed(id, FailureKind::Refused, message);
+                return Some(failed(id, FailureKind::Refused, message));
             }
             Ok(Accepted::Conflict) => {
-                return failed(id, FailureKind::Refused, format!("task {id} was another task before"));
+                return Some(failed(id, FailureKind::Refused, format!("task {id} was another task before")));
             }
-            Err(error) => return self.journal_failed(id, FailureKind::Unavailable, &error),
+            Err(error) => return Some(self.journal_failed(id, FailureKind::Unavailable, &error)),
         }
-        let result = self.work(&task).await;
+        let Some(result) = self.work(&task, is_wished).await else {
+            return match self.journal.acknowledge(id).await {
+                Ok(()) => None,
+                Err(error) => Some(self.journal_failed(id, FailureKind::Unavailable, &error)),
+            };
+        };
         if let Err(failure) = &result
             && matches!(failure.kind, FailureKind::Unknown | FailureKind::Unavailable | FailureKind::PeersDown)
         {
-            return Outcome { task: id, result };
+            return Some(Outcome { task: id, result });
         }
         let change = manifest_change(&task.wanted, &result);
         let outcome = Outcome { task: id, result };
         match self.journal.finish(&outcome, change).await {
-            Ok(()) => outcome,
-            Err(error) => self.journal_failed(id, FailureKind::Unknown, &error),
+            Ok(()) => Some(outcome),
+            Err(error) => Some(self.journal_failed(id, FailureKind::Unknown, &error)),
         }
     }
 
     #[tracing::instrument(name = "task", skip_all, fields(task.id = %task.id, operation.id = %task.operation))]
-    async fn work(&self, task: &Task) -> Result<Done, Failure> {
+    async fn work(&self, task: &Task, is_wished: impl Fn() -> bool) -> Option<Result<Done, Failure>> {
         let progress = |doing: &str| {
             tracing::debug!(doing, "step");
             // Nobody listens while no coordinator is attached.
             let _ = self.progress.send(Progress { task: task.id, doing: doing.to_owned() });
         };
-        let result = self.engine.carry_out(&task.wanted, &progress).await;
+        let Some(result) = self.engine.carry_out_if(&task.wanted, is_wished, &progress).await else {
+            tracing::info!("whoever asked is gone, and nothing was begun");
+            return None;
+        };
         match &result {
             Ok(done) => tracing::info!(changed = done.changed, "task done"),
             Err(failure) => tracing::warn!(kind = ?failure.kind, "task not done: {failure}"),
         }
-        result
+        Some(result)
     }
 
     fn journal_failed(&self, task: TaskId, kind: FailureKind, error: &StoreError) -> Outcome {

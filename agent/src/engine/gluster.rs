@@ -76,6 +76,15 @@ impl Engine {
     }
 
     pub(super) async fn volume(&self, spec: &VolumeSpec, progress: OnProgress<'_>) -> Result<Done, Failure> {
+        let created = self.volume_created(spec, progress).await?;
+        if !spec.start {
+            return Ok(created);
+        }
+        let started = self.volume_started(&spec.key, progress).await?;
+        Ok(done(created.changed || started.changed, Report::VolumeRuns))
+    }
+
+    async fn volume_created(&self, spec: &VolumeSpec, progress: OnProgress<'_>) -> Result<Done, Failure> {
         self.glusterd_must_run().await?;
         let name = &spec.key.name;
         // Without a look first: GlusterFS refuses a name or a brick that is in use, and forces nothing.

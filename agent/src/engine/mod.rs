@@ -17,6 +17,7 @@ mod layout;
 mod movement;
 mod recollect;
 mod steps;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,6 +37,7 @@ use crate::observe::{self, OnDisk};
 
 pub use executor::Executor;
 pub use recollect::Records;
+pub use watch::Watch;
 
 /// Told what is being done, in a few words for people.
 pub type OnProgress<'a> = &'a (dyn Fn(&str) + Send + Sync);
@@ -48,12 +50,13 @@ pub struct Engine {
     known_on_disk: Mutex<BTreeMap<DevicePath, (BlockDevice, OnDisk)>>,
     /// Groups as LVM last reported them, for making bricks without looking first: see [`Engine::brick`]. Nothing is
     /// condemned or destroyed by it.
-    remembered: Mutex<BTreeMap<VgName, GroupReport>>,
+    remembered: Mutex<BTreeMap<VgName, Arc<GroupReport>>>,
     /// Volumes whose id this process has set or read, so that starting one need not ask whose it is.
     known_volumes: Mutex<BTreeSet<(VolumeName, VolumeId)>>,
     /// What glusterd said last of all its volumes, and when: it is not asked with every inventory.
     volumes_in_pool: Mutex<Option<(Instant, Arc<[GlusterVolumeSeen]>)>>,
     volumes_every: Duration,
+    watch: Arc<Watch>,
 }
 
 /// With less on the host's own disk nothing new is made: a journal that fails stops the agent until its next start, and LVM
@@ -70,6 +73,7 @@ impl Engine {
     #[must_use]
     pub fn new(host: Arc<dyn Host>) -> Self {
         Self {
+            watch: Watch::new(Arc::clone(&host)),
             host,
             locks: Locks::default(),
             known_on_disk: Mutex::default(),
@@ -91,6 +95,12 @@ impl Engine {
         &self.host
     }
 
+    /// Whether its disks answer.
+    #[must_use]
+    pub fn watch(&self) -> &Arc<Watch> {
+        &self.watch
+    }
+
     /// Everything that matters on this host, now.
     pub async fn inventory(&self) -> Result<Inventory, HostError> {
         let (view, (gluster, volumes)) = tokio::join!(self.host.view(), self.gluster_seen());
@@ -102,7 +112,10 @@ impl Engine {
         }
         let full_disk = self.full_disk().await;
         let said = |device: &BlockDevice| on_disk.get(&device.path).cloned().unwrap_or_else(|| Ok(Vec::new()));
-        Ok(Inventory { full_disk, ..observe::inventory(&view, said, gluster) })
+        let mut inventory = Inventory { full_disk, ..observe::inventory(&view, said, gluster) };
+        self.watch.learn(&inventory);
+        inventory.ailing = self.watch.ailing();
+        Ok(inventory)
     }
 
     /// The host's own disk, while it is nearly full. `None` also where nobody can say.
@@ -122,97 +135,70 @@ impl Engine {
 
     /// Brings the wished state about; safe to repeat, also after a crash anywhere in it.
     pub async fn carry_out(&self, wanted: &Wanted, progress: OnProgress<'_>) -> Result<Done, Failure> {
-        let group = |device| Key::Group(VgName::of_device(device));
-        let keys = match wanted {
-            Wanted::Device(spec) => vec![Key::Disks, group(spec.device)],
-            Wanted::DeviceGone { device } => vec![Key::Disks, group(*device)],
-            Wanted::DeviceCondemned { device } | Wanted::DeviceSeen { device } => vec![group(*device)],
-            Wanted::DiskWiped { .. } => vec![Key::Disks],
-            Wanted::Brick(spec) => vec![group(spec.device)],
-            Wanted::BrickCanGrow(spec) | Wanted::BrickGrown(spec) => vec![group(spec.device)],
-            Wanted::CloneBrick(spec) => vec![group(spec.device)],
-            Wanted::BrickUp(key) | Wanted::BrickSynced(key) | Wanted::BrickCondemned(key) | Wanted::BrickGone(key) => {
-                vec![group(key.device)]
-            }
-            Wanted::Peer { .. }
-            | Wanted::PeerGone { .. }
-            | Wanted::Volume(_)
-            | Wanted::VolumeStarted(_)
-            | Wanted::BricksStarted(_)
-            | Wanted::VolumeStopped(_)
-            | Wanted::VolumeGone(_)
-            | Wanted::VolumeExtended(_)
-            | Wanted::VolumeCloned(_)
-            | Wanted::BrickReplaced(_)
-            | Wanted::VolumeOptionSet(_)
-            | Wanted::RebalanceStarted(_)
-            | Wanted::DrainStarted(_)
-            | Wanted::DrainStopped(_)
-            | Wanted::DrainCommitted(_)
-            | Wanted::VolumeSeen(_)
-            | Wanted::HealSeen(_)
-            | Wanted::RebalanceSeen(_)
-            | Wanted::DrainSeen(_) => vec![Key::Gluster],
-            Wanted::BlockCreated(BlockSpec { key, .. })
-            | Wanted::BlockResized(BlockResize { key, .. })
-            | Wanted::BlockGone(key) => vec![Key::Blocks(key.hosting.name.clone())],
-            Wanted::GroupAdopted(spec) | Wanted::GroupReleased(spec) => vec![group(spec.device)],
-            Wanted::BrickAdopted(spec) | Wanted::BrickReleased(spec) => vec![group(spec.spec.device)],
-            Wanted::VolumeAdopted(_) | Wanted::VolumeReleased(_) => vec![Key::Gluster],
-            Wanted::BlockSeen(_) | Wanted::HostSurveyed { .. } => Vec::new(),
-        };
-        let work = async {
-            match wanted {
-                Wanted::Device(spec) => self.device(spec, progress).await,
-                Wanted::DeviceCondemned { device } => self.device_condemned(*device, progress).await,
-                Wanted::DeviceGone { device } => self.device_gone(*device, progress).await,
-                Wanted::DeviceSeen { device } => self.device_seen(*device).await,
-                Wanted::DiskWiped { path, confirm } => self.disk_wiped(path, confirm, progress).await,
-                Wanted::Brick(spec) => self.brick(spec, progress).await,
-                Wanted::BrickUp(key) => self.brick_up(key, progress).await,
-                Wanted::BricksStarted(key) => self.bricks_started(key, progress).await,
-                Wanted::BrickSynced(key) => self.brick_synced(key, progress).await,
-                Wanted::BrickCondemned(key) => self.brick_condemned(key, progress).await,
-                Wanted::BrickGone(key) => self.brick_gone(key, progress).await,
-                Wanted::Peer { host } => self.peer(host, progress).await,
-                Wanted::PeerGone { host, lost } => self.peer_gone(host, *lost, progress).await,
-                Wanted::Volume(spec) => self.volume(spec, progress).await,
-                Wanted::VolumeOptionSet(wanted) => self.volume_option_set(wanted, progress).await,
-                Wanted::VolumeStarted(key) => self.volume_started(key, progress).await,
-                Wanted::VolumeStopped(key) => self.volume_stopped(key, progress).await,
-                Wanted::VolumeGone(key) => self.volume_gone(key, progress).await,
-                Wanted::BrickCanGrow(spec) => self.brick_can_grow(spec, progress).await,
-                Wanted::BrickGrown(spec) => self.brick_grown(spec, progress).await,
-                Wanted::VolumeExtended(spec) => self.volume_extended(spec, progress).await,
-                Wanted::BrickReplaced(swap) => self.brick_replaced(swap, progress).await,
-                Wanted::RebalanceStarted(key) => self.rebalance_started(key, progress).await,
-                Wanted::DrainStarted(drain) => self.drain_started(drain, progress).await,
-                Wanted::DrainStopped(drain) => self.drain_stopped(drain, progress).await,
-                Wanted::DrainCommitted(drain) => self.drain_committed(drain, progress).await,
-                Wanted::VolumeSeen(key) => self.volume_seen(key).await,
-                Wanted::HealSeen(key) => self.heal_seen(key).await,
-                Wanted::RebalanceSeen(key) => self.rebalance_seen(key).await,
-                Wanted::DrainSeen(drain) => self.drain_seen(drain).await,
-                Wanted::BlockCreated(spec) => self.block_created(spec, progress).await,
-                Wanted::BlockResized(resize) => self.block_resized(resize, progress).await,
-                Wanted::BlockGone(key) => self.block_gone(key, progress).await,
-                Wanted::BlockSeen(key) => self.block_seen(key).await,
-                Wanted::CloneBrick(spec) => self.clone_brick(spec, progress).await,
-                Wanted::VolumeCloned(spec) => self.volume_cloned(spec, progress).await,
-                Wanted::GroupAdopted(spec) => self.group_adopted(spec, progress).await,
-                Wanted::GroupReleased(spec) => self.group_released(spec, progress).await,
-                Wanted::BrickAdopted(spec) => self.brick_adopted(spec, progress).await,
-                Wanted::BrickReleased(spec) => self.brick_released(spec, progress).await,
-                Wanted::VolumeAdopted(spec) => self.volume_adopted(spec, progress).await,
-                Wanted::VolumeReleased(spec) => self.volume_released(spec, progress).await,
-                Wanted::HostSurveyed { gluster } => self.host_surveyed(*gluster).await,
-            }
-        };
-        self.locks.holding(keys, work).await
+        self.locks.holding(keys(wanted), self.work(wanted, progress)).await
     }
 
-    fn remember(&self, report: &GroupReport) {
-        locked(&self.remembered).insert(report.name.clone(), report.clone());
+    /// The same, if it is still wished when its turn has come: what it changes may have been locked for a while.
+    pub async fn carry_out_if(
+        &self,
+        wanted: &Wanted,
+        is_wished: impl Fn() -> bool,
+        progress: OnProgress<'_>,
+    ) -> Option<Result<Done, Failure>> {
+        let work = async { if is_wished() { Some(self.work(wanted, progress).await) } else { None } };
+        self.locks.holding(keys(wanted), work).await
+    }
+
+    async fn work(&self, wanted: &Wanted, progress: OnProgress<'_>) -> Result<Done, Failure> {
+        match wanted {
+            Wanted::Device(spec) => self.device(spec, progress).await,
+            Wanted::DeviceCondemned { device } => self.device_condemned(*device, progress).await,
+            Wanted::DeviceGone { device } => self.device_gone(*device, progress).await,
+            Wanted::DeviceSeen { device } => self.device_seen(*device).await,
+            Wanted::DiskWiped { path, confirm } => self.disk_wiped(path, confirm, progress).await,
+            Wanted::Brick(spec) => self.brick(spec, progress).await,
+            Wanted::BrickUp(key) => self.brick_up(key, progress).await,
+            Wanted::BricksStarted(key) => self.bricks_started(key, progress).await,
+            Wanted::BrickSynced(key) => self.brick_synced(key, progress).await,
+            Wanted::BrickCondemned(key) => self.brick_condemned(key, progress).await,
+            Wanted::BrickGone(key) => self.brick_gone(key, progress).await,
+            Wanted::Peer { host } => self.peer(host, progress).await,
+            Wanted::PeerGone { host, lost } => self.peer_gone(host, *lost, progress).await,
+            Wanted::Volume(spec) => self.volume(spec, progress).await,
+            Wanted::VolumeOptionSet(wanted) => self.volume_option_set(wanted, progress).await,
+            Wanted::VolumeStarted(key) => self.volume_started(key, progress).await,
+            Wanted::VolumeStopped(key) => self.volume_stopped(key, progress).await,
+            Wanted::VolumeGone(key) => self.volume_gone(key, progress).await,
+            Wanted::BrickCanGrow(spec) => self.brick_can_grow(spec, progress).await,
+            Wanted::BrickGrown(spec) => self.brick_grown(spec, progress).await,
+            Wanted::VolumeExtended(spec) => self.volume_extended(spec, progress).await,
+            Wanted::BrickReplaced(swap) => self.brick_replaced(swap, progress).await,
+            Wanted::RebalanceStarted(key) => self.rebalance_started(key, progress).await,
+            Wanted::DrainStarted(drain) => self.drain_started(drain, progress).await,
+            Wanted::DrainStopped(drain) => self.drain_stopped(drain, progress).await,
+            Wanted::DrainCommitted(drain) => self.drain_committed(drain, progress).await,
+            Wanted::VolumeSeen(key) => self.volume_seen(key).await,
+            Wanted::HealSeen(key) => self.heal_seen(key).await,
+            Wanted::RebalanceSeen(key) => self.rebalance_seen(key).await,
+            Wanted::DrainSeen(drain) => self.drain_seen(drain).await,
+            Wanted::BlockCreated(spec) => self.block_created(spec, progress).await,
+            Wanted::BlockResized(resize) => self.block_resized(resize, progress).await,
+            Wanted::BlockGone(key) => self.block_gone(key, progress).await,
+            Wanted::BlockSeen(key) => self.block_seen(key).await,
+            Wanted::CloneBrick(spec) => self.clone_brick(spec, progress).await,
+            Wanted::VolumeCloned(spec) => self.volume_cloned(spec, progress).await,
+            Wanted::GroupAdopted(spec) => self.group_adopted(spec, progress).await,
+            Wanted::GroupReleased(spec) => self.group_released(spec, progress).await,
+            Wanted::BrickAdopted(spec) => self.brick_adopted(spec, progress).await,
+            Wanted::BrickReleased(spec) => self.brick_released(spec, progress).await,
+            Wanted::VolumeAdopted(spec) => self.volume_adopted(spec, progress).await,
+            Wanted::VolumeReleased(spec) => self.volume_released(spec, progress).await,
+            Wanted::HostSurveyed { gluster } => self.host_surveyed(*gluster).await,
+        }
+    }
+
+    fn remember(&self, report: &Arc<GroupReport>) {
+        locked(&self.remembered).insert(report.name.clone(), Arc::clone(report));
     }
 
     fn forget(&self, group: &VgName) {
@@ -280,6 +266,49 @@ impl Engine {
         };
         *locked(&self.volumes_in_pool) = Some((Instant::now(), Arc::clone(&volumes)));
         Some(volumes)
+    }
+}
+
+/// What is locked for a task.
+fn keys(wanted: &Wanted) -> Vec<Key> {
+    let group = |device| Key::Group(VgName::of_device(device));
+    match wanted {
+        Wanted::Device(spec) => vec![Key::Disks, group(spec.device)],
+        Wanted::DeviceGone { device } => vec![Key::Disks, group(*device)],
+        Wanted::DeviceCondemned { device } | Wanted::DeviceSeen { device } => vec![group(*device)],
+        Wanted::DiskWiped { .. } => vec![Key::Disks],
+        Wanted::Brick(spec) => vec![group(spec.device)],
+        Wanted::BrickCanGrow(spec) | Wanted::BrickGrown(spec) => vec![group(spec.device)],
+        Wanted::CloneBrick(spec) => vec![group(spec.device)],
+        Wanted::BrickUp(key) | Wanted::BrickSynced(key) | Wanted::BrickCondemned(key) | Wanted::BrickGone(key) => {
+            vec![group(key.device)]
+        }
+        Wanted::Peer { .. }
+        | Wanted::PeerGone { .. }
+        | Wanted::Volume(_)
+        | Wanted::VolumeStarted(_)
+        | Wanted::BricksStarted(_)
+        | Wanted::VolumeStopped(_)
+        | Wanted::VolumeGone(_)
+        | Wanted::VolumeExtended(_)
+        | Wanted::VolumeCloned(_)
+        | Wanted::BrickReplaced(_)
+        | Wanted::VolumeOptionSet(_)
+        | Wanted::RebalanceStarted(_)
+        | Wanted::DrainStarted(_)
+        | Wanted::DrainStopped(_)
+        | Wanted::DrainCommitted(_)
+        | Wanted::VolumeSeen(_)
+        | Wanted::HealSeen(_)
+        | Wanted::RebalanceSeen(_)
+        | Wanted::DrainSeen(_) => vec![Key::Gluster],
+        Wanted::BlockCreated(BlockSpec { key, .. })
+        | Wanted::BlockResized(BlockResize { key, .. })
+        | Wanted::BlockGone(key) => vec![Key::Blocks(key.hosting.name.clone())],
+        Wanted::GroupAdopted(spec) | Wanted::GroupReleased(spec) => vec![group(spec.device)],
+        Wanted::BrickAdopted(spec) | Wanted::BrickReleased(spec) => vec![group(spec.spec.device)],
+        Wanted::VolumeAdopted(_) | Wanted::VolumeReleased(_) => vec![Key::Gluster],
+        Wanted::BlockSeen(_) | Wanted::HostSurveyed { .. } => Vec::new(),
     }
 }
 

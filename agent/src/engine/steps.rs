@@ -1,5 +1,7 @@
 //! The steps of a plan, one by one.
 
+use std::sync::Arc;
+
 use bricklayer_proto::task::Failure;
 
 use super::{Engine, OnProgress, failure, not_so};
@@ -15,12 +17,16 @@ const FSTAB_TRIES: u32 = 10;
 
 impl Engine {
     /// Carries a plan out. Answers the group as LVM reported it last, where a step had LVM report it.
-    pub(super) async fn run(&self, steps: &[Step], progress: OnProgress<'_>) -> Result<Option<GroupReport>, Failure> {
+    pub(super) async fn run(
+        &self,
+        steps: &[Step],
+        progress: OnProgress<'_>,
+    ) -> Result<Option<Arc<GroupReport>>, Failure> {
         let mut last = None;
         for step in steps {
             tracing::info!("{step}");
             progress(step.doing());
-            let done = self.step(step).await;
+            let done = self.step(step).await.map(|report| report.map(Arc::new));
             if let Some(group) = step.changes_group() {
                 match &done {
                     Ok(Some(report)) => self.remember(report),
@@ -138,6 +144,6 @@ impl Engine {
 }
 
 /// A group that a step was to leave behind.
-pub(super) fn must_be(report: Option<GroupReport>, what: &str) -> Result<GroupReport, Failure> {
+pub(super) fn must_be<R>(report: Option<R>, what: &str) -> Result<R, Failure> {
     report.ok_or_else(|| not_so(format!("LVM made {what} and does not know it")))
 }

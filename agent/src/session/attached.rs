@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
@@ -70,6 +71,9 @@ pub struct Attached {
     /// it heard that; it needs no second answer.
     answered: HashSet<TaskId>,
     tasks: JoinSet<Outcome>,
+    /// Cancelled when this stream ends, so that nothing is begun for it after that.
+    asked: CancellationToken,
+    _end: DropGuard,
     /// What each task does now, and the coordinator has not been told.
     doing: BTreeMap<TaskId, Progress>,
     inventories: JoinSet<Result<Inventory, HostError>>,
@@ -77,7 +81,10 @@ pub struct Attached {
     recollections: JoinSet<Vec<Recollection>>,
     /// Something has changed since the running inventory was begun.
     outdated: bool,
+    /// What was told last.
     last: Option<Inventory>,
+    /// It is told once more, also where nothing has changed.
+    anew: bool,
     /// When to look again, as a thin pool is filling up.
     look_again: Option<Instant>,
 }
@@ -129,6 +136,7 @@ impl Attached {
             let kept = in_the_background(&keepsakes, |keepsakes| keepsakes.kept()).await;
             let _ = say.send(FromAgent::Kept(kept).into());
         }
+        let asked = CancellationToken::new();
         Ok(Self {
             say,
             told,
@@ -136,17 +144,21 @@ impl Attached {
             protocol: welcome.protocol,
             answered,
             tasks: JoinSet::new(),
+            _end: asked.clone().drop_guard(),
+            asked,
             doing: BTreeMap::new(),
             inventories: JoinSet::new(),
             keepsakes,
             recollections: JoinSet::new(),
             outdated: false,
             last: None,
+            anew: false,
             look_again: None,
         })
     }
 
-    /// Serves the stream. Tasks that are running when it ends run on; their outcomes are in the journal.
+    /// Serves the stream. Tasks that have begun when it ends run on; their outcomes are in the journal. Those that wait for
+    /// their turn are not begun.
     pub async fn serve(
         mut self,
         client: AgentsClient<Channel>,
@@ -158,6 +170,10 @@ impl Attached {
         let mut changes = executor.changes();
         let mut inventory = tokio::time::interval(agent.config.timing.inventory);
         inventory.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let watch = executor.engine().watch();
+        let mut ailing = watch.changes();
+        let mut disks = tokio::time::interval(agent.config.timing.disks);
+        disks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut settling = Settling { pause: agent.config.timing.settle, since: None, until: None };
         let mut identity_check = tokio::time::interval(IDENTITY);
         let mut glusterd_check = tokio::time::interval(GLUSTERD);
@@ -215,7 +231,12 @@ impl Attached {
                     self.look(agent);
                 }
                 _ = inventory.tick() => {
-                    self.last = None;
+                    self.anew = true;
+                    self.look(agent);
+                }
+                _ = disks.tick() => watch.look(agent.config.clock.now().as_millisecond()),
+                Ok(()) = ailing.changed() => {
+                    self.tell_what_ails(agent)?;
                     self.look(agent);
                 }
                 Some(seen) = self.inventories.join_next() => self.seen(seen, agent)?,
@@ -229,6 +250,9 @@ impl Attached {
                     executor.journal().settle().await?;
                     let runs = executor.engine().host().gluster_is_running().await.unwrap_or_default();
                     if glusterd_runs.replace(runs).is_some_and(|before| before != runs) {
+                        if !runs {
+                            executor.engine().mend_gluster_store().await;
+                        }
                         self.look(agent);
                     }
                 }
@@ -323,8 +347,8 @@ impl Attached {
         if self.answered.remove(&task.id) {
             return;
         }
-        let executor = Arc::clone(&agent.executor);
-        self.tasks.spawn(async move { executor.carry_out(task).await });
+        let (executor, asked) = (Arc::clone(&agent.executor), self.asked.clone());
+        self.tasks.spawn(async move { executor.carry_out_while(task, asked).await });
     }
 
     /// Begins an inventory, or notes that another one is due after the running one.
@@ -337,6 +361,17 @@ impl Attached {
         }
     }
 
+    /// At once, with all else as it was told last: a look at the host may hang at the very disk that is to be told of.
+    fn tell_what_ails(&mut self, agent: &Agent) -> Result<(), SessionError> {
+        let ailing = agent.executor.engine().watch().ailing();
+        if let Some(last) = self.last.as_mut().filter(|last| last.ailing != ailing) {
+            last.ailing = ailing;
+            let told = last.clone();
+            self.say(FromAgent::Inventory(Box::new(told)))?;
+        }
+        Ok(())
+    }
+
     fn seen(
         &mut self,
         seen: Result<Result<Inventory, HostError>, tokio::task::JoinError>,
@@ -345,7 +380,7 @@ impl Attached {
         match seen {
             Ok(Ok(inventory)) => {
                 self.look_again = observe::is_filling(&inventory).then(|| Instant::now() + FILLING);
-                if self.last.as_ref() != Some(&inventory) {
+                if std::mem::take(&mut self.anew) || self.last.as_ref() != Some(&inventory) {
                     self.say(FromAgent::Inventory(Box::new(inventory.clone())))?;
                     self.last = Some(inventory);
                 }

@@ -4,6 +4,7 @@
 //! asked for, nor believe a name that the certificate does not carry. Read [`AgentApi`] first, then [`Registry`].
 
 mod api;
+mod lean;
 mod listen;
 mod registry;
 mod service;

@@ -3,10 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, LOCATION};
 use axum::http::{Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bricklayer_proto::ids::{OperationId, VolumeId};
 use jiff::Timestamp;
@@ -80,7 +79,11 @@ impl Auth {
 }
 
 /// Lets nobody through who may not ask for this.
-pub async fn authenticate(State(service): State<Service>, request: Request, next: Next) -> Response {
+pub async fn authenticate<F: Future<Output = Response>>(
+    service: &Service,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let role = match service.auth.role(&request, service.settings.clock_leeway) {
         Ok(role) => role,
         Err(error) => {
@@ -93,12 +96,12 @@ pub async fn authenticate(State(service): State<Service>, request: Request, next
         }
     };
     if role == Role::Admin {
-        return next.run(request).await;
+        return next(request).await;
     }
     if !service.auth.user_may(request.method(), request.uri().path(), &service.operations.topology()) {
         return Failure::new(StatusCode::UNAUTHORIZED, "Administrator access required").into_response();
     }
-    let response = next.run(request).await;
+    let response = next(request).await;
     let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
     let queued = location.and_then(|location| location.strip_prefix("/queue/")).and_then(|id| id.parse().ok());
     if let Some(operation) = queued {

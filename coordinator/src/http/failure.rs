@@ -8,7 +8,6 @@ use std::fmt;
 use axum::extract::Request;
 use axum::http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bricklayer_api::v1::{Problem, ProblemDetail};
 use bricklayer_proto::ids::VolumeId;
@@ -253,9 +252,9 @@ impl IntoResponse for Failure {
 }
 
 /// Writes refusals: JSON below `/v1`, heketi's plain text elsewhere.
-pub(super) async fn write(request: Request, next: Next) -> Response {
+pub(super) async fn write<F: Future<Output = Response>>(request: Request, next: impl FnOnce(Request) -> F) -> Response {
     let ours = super::v1::is_ours(request.uri().path());
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     let Some(failure) = response.extensions_mut().remove::<Failure>() else { return response };
     match (&failure.cause, failure.status.is_server_error()) {
         (Some(cause), _) => tracing::error!(cause, "A request failed: {failure}"),

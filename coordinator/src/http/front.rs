@@ -12,14 +12,18 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt as _;
 
 use super::failure::Failure;
-use super::{Service, answer, openapi, serve};
+use super::{Service, answer, openapi, rehearsal, serve};
 
 /// One line per request. Reads and polls are many, so they are for debugging only.
-pub async fn log(State(service): State<Service>, request: Request, next: Next) -> Response {
+pub async fn log<F: Future<Output = Response>>(
+    service: &Service,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let peer = request.extensions().get::<serve::Peer>().map(|peer| peer.0);
     let started = Instant::now();
-    let response = next.run(request).await;
+    let response = next(request).await;
     let status = response.status().as_u16();
     let took = started.elapsed();
     service.metrics.answered(method.as_str(), status, took);
@@ -34,9 +38,9 @@ pub async fn log(State(service): State<Service>, request: Request, next: Next) -
 }
 
 /// A handler that panics must cost its own request only, and the client must hear of it.
-pub async fn no_panic(request: Request, next: Next) -> Response {
+pub async fn no_panic<F: Future<Output = Response>>(request: Request, next: impl FnOnce(Request) -> F) -> Response {
     let path = request.uri().path().to_owned();
-    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+    match AssertUnwindSafe(next(request)).catch_unwind().await {
         Ok(response) => response,
         Err(_) => {
             tracing::error!(path, "A handler panicked; this is an error in the coordinator.");
@@ -47,9 +51,16 @@ pub async fn no_panic(request: Request, next: Next) -> Response {
 }
 
 /// A client that goes away does not take its request with it: what was read is carried out to its end. Otherwise an
-/// operation could be recorded and, its connection gone at that moment, be begun by nobody before the next start.
-pub async fn to_the_end(request: Request, next: Next) -> Response {
-    match tokio::spawn(next.run(request)).await {
+/// operation could be recorded and, its connection gone at that moment, be begun by nobody before the next start. What
+/// only reads is not worth a place of its own in the queue of the runtime.
+pub async fn to_the_end<F: Future<Output = Response> + Send + 'static>(
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
+    if !rehearsal::changes(&request) {
+        return next(request).await;
+    }
+    match tokio::spawn(next(request)).await {
         Ok(response) => response,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
@@ -60,15 +71,19 @@ pub async fn to_the_end(request: Request, next: Next) -> Response {
 }
 
 /// What needs no token.
-pub async fn open_doors(State(service): State<Service>, request: Request, next: Next) -> Response {
+pub async fn open_doors<F: Future<Output = Response>>(
+    service: &Service,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     if request.method() != Method::GET {
-        return next.run(request).await;
+        return next(request).await;
     }
     match request.uri().path() {
         "/hello" => hello().await,
-        "/metrics" => metrics(State(service), request.headers().clone()).await,
+        "/metrics" => metrics(State(service.clone()), request.headers().clone()).await,
         "/openapi.json" => openapi::document().await,
-        _ => next.run(request).await,
+        _ => next(request).await,
     }
 }
 
@@ -97,7 +112,10 @@ pub async fn metrics(State(service): State<Service>, headers: HeaderMap) -> Resp
 }
 
 /// `//volumes` is `/volumes`: clients put `/volumes` behind an address that ends with a slash.
-pub async fn plain_path(mut request: Request, next: Next) -> Response {
+pub async fn plain_path<F: Future<Output = Response>>(
+    mut request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let path = request.uri().path();
     if path.contains("//") {
         let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
@@ -107,7 +125,7 @@ pub async fn plain_path(mut request: Request, next: Next) -> Response {
         let Ok(plain) = PathAndQuery::try_from(plain) else { return Failure::no_such_path().into_response() };
         *request.uri_mut() = Uri::from(plain);
     }
-    next.run(request).await
+    next(request).await
 }
 
 /// Ids in paths are hex digits; anything else is no path of heketi's, whatever the method. A HEAD is no GET to heketi.

@@ -29,7 +29,9 @@ pub mod v1;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 
 pub use auth::Auth;
 pub use mode::{Mode, ModeSwitch, NotAMode};
@@ -129,18 +131,30 @@ fn own_host(settings: &Arc<Settings>) -> impl Fn() -> OwnHost + Send + Sync + 's
 pub fn router(service: Service) -> Router {
     let routes = routes(service.clone());
     // A router around the router: what is set by `layer` runs after the route is chosen, and the path must be put right
-    // before.
-    Router::new()
-        .fallback_service(routes)
-        .layer(from_fn_with_state(service.clone(), rehearsal::rehearse))
-        .layer(from_fn(front::plain_path))
-        .layer(from_fn_with_state(service.clone(), mode::gate))
-        .layer(from_fn_with_state(service.clone(), auth::authenticate))
-        .layer(from_fn_with_state(service.clone(), front::open_doors))
-        .layer(from_fn(front::to_the_end))
-        .layer(from_fn(front::no_panic))
-        .layer(from_fn(failure::write))
-        .layer(from_fn_with_state(service, front::log))
+    // before. One layer and not nine: each copies all that is below it, for every request.
+    Router::new().fallback_service(routes).layer(from_fn_with_state(service, through))
+}
+
+async fn through(State(service): State<Service>, request: Request, next: Next) -> Response {
+    let begun = service.clone();
+    front::log(&service, request, |request| {
+        failure::write(request, |request| {
+            front::no_panic(request, |request| front::to_the_end(request, |request| admitted(begun, request, next)))
+        })
+    })
+    .await
+}
+
+async fn admitted(service: Service, request: Request, next: Next) -> Response {
+    let service = &service;
+    front::open_doors(service, request, |request| {
+        auth::authenticate(service, request, |request| {
+            mode::gate(service, request, |request| {
+                front::plain_path(request, |request| rehearsal::rehearse(service, request, |request| next.run(request)))
+            })
+        })
+    })
+    .await
 }
 
 fn routes(service: Service) -> Router {

@@ -4,9 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
@@ -90,16 +89,20 @@ impl ModeSwitch {
 }
 
 /// Behind authentication: who may not ask at all is told so first.
-pub async fn gate(State(service): State<Service>, request: Request, next: Next) -> Response {
+pub async fn gate<F: Future<Output = Response>>(
+    service: &Service,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD) || v1::only_asks(request.uri().path());
     let peer = request.extensions().get::<Peer>().copied();
     if reads {
-        return next.run(request).await;
+        return next(request).await;
     }
     if service.settings.mode.get().takes_changes_from(peer) {
         return match service.settings.room.refusal() {
             Some(full) => Failure::new(StatusCode::SERVICE_UNAVAILABLE, full).into_response(),
-            None => next.run(request).await,
+            None => next(request).await,
         };
     }
     Failure::new(StatusCode::SERVICE_UNAVAILABLE, "Service disabled for maintenance").into_response()

@@ -5,10 +5,9 @@
 //! certificates, the server's own mode and log, what only GlusterFS can do) is refused: a rehearsal must never turn out to
 //! have been the performance.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::LOCATION;
 use axum::http::{Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bricklayer_api::v1::Plan;
 use tower::ServiceExt as _;
@@ -18,18 +17,22 @@ use super::{Service, answer, routes, v1};
 use crate::model::Topology;
 use crate::ops::{Operations, Rejected};
 
-pub async fn rehearse(State(service): State<Service>, request: Request, next: Next) -> Response {
+pub async fn rehearse<F: Future<Output = Response>>(
+    service: &Service,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let query = request.uri().query();
     let (dry_run, plan) = (flag("dry_run", query), flag("plan", query));
     if (dry_run, plan) == (None, None) || !changes(&request) {
-        return next.run(request).await;
+        return next(request).await;
     }
     match (dry_run.unwrap_or(Some(false)), plan.unwrap_or(Some(false))) {
         (None, _) => Failure::bad_request("dry_run is true or false").into_response(),
         (_, None) => Failure::bad_request("plan is true or false").into_response(),
-        (Some(_), Some(true)) => perform(&service, request, true).await,
-        (Some(true), Some(false)) => perform(&service, request, false).await,
-        (Some(false), Some(false)) => next.run(request).await,
+        (Some(_), Some(true)) => perform(service, request, true).await,
+        (Some(true), Some(false)) => perform(service, request, false).await,
+        (Some(false), Some(false)) => next(request).await,
     }
 }
 
@@ -48,8 +51,8 @@ fn flag(name: &str, query: Option<&str>) -> Option<Option<bool>> {
     })
 }
 
-/// heketi has one GET that begins work.
-fn changes(request: &Request) -> bool {
+/// Whether anything may come of it. heketi has one GET that begins work.
+pub fn changes(request: &Request) -> bool {
     let path = request.uri().path();
     match *request.method() {
         Method::GET => path.starts_with("/devices/") && path.ends_with("/resync"),

@@ -1,9 +1,11 @@
 //! The listener and its connections.
 
 use std::net::SocketAddr;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::{Extension, Router};
+use axum::Router;
+use axum::http::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -28,6 +30,31 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Who is at the other end of the connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
+
+/// The routes for one connection. A layer would copy all of them for each.
+#[derive(Clone)]
+struct OfPeer {
+    router: Router,
+    peer: SocketAddr,
+}
+
+impl<B> tower::Service<Request<B>> for OfPeer
+where
+    Router: tower::Service<Request<B>>,
+{
+    type Response = <Router as tower::Service<Request<B>>>::Response;
+    type Error = <Router as tower::Service<Request<B>>>::Error;
+    type Future = <Router as tower::Service<Request<B>>>::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.router.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        request.extensions_mut().insert(Peer(self.peer));
+        self.router.call(request)
+    }
+}
 
 /// Serves until `shutdown`, then lets the requests under way end.
 pub async fn serve(listener: TcpListener, service: Service, shutdown: CancellationToken) {
@@ -85,7 +112,7 @@ async fn requests<S>(stream: S, peer: SocketAddr, router: Router, shutdown: Canc
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let router = router.layer(Extension(Peer(peer)));
+    let router = OfPeer { router, peer };
     let mut http = Builder::new(TokioExecutor::new()).http1_only();
     // As Go writes them: scripts look for `Location:` in what curl prints.
     http.http1().title_case_headers(true).timer(TokioTimer::new()).header_read_timeout(HEADER_LIMIT);

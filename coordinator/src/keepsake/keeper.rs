@@ -44,7 +44,7 @@ const BYTES_A_SECOND: u64 = 4 << 20;
 const REST: u32 = 20;
 
 /// More than this is not under way at once, as each document under way takes its size in memory.
-const UNDER_WAY: usize = 4 << 20;
+const UNDER_WAY: usize = 1 << 20;
 
 /// A host that has not said so long that it has a document does not keep others from theirs.
 const SLOW: Duration = Duration::from_secs(10);
@@ -157,6 +157,14 @@ struct Installation {
     document: Arc<Document>,
 }
 
+/// What a round came to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Round {
+    bytes: u64,
+    /// Its own time, without that of others in between.
+    spent: Duration,
+}
+
 pub struct Keeper {
     fork: Fork,
     state: Arc<State>,
@@ -227,16 +235,15 @@ impl Keeper {
                     Err(RecvError::Closed) => return,
                 },
             }
-            let began = Instant::now();
-            let bytes = match self.round().await {
-                Ok(bytes) => bytes,
+            let Round { bytes, spent } = match self.round().await {
+                Ok(round) => round,
                 Err(error) => {
                     tracing::error!(%error, "What hosts keep could not be handed out.");
-                    0
+                    Round::default()
                 }
             };
             let sending = Duration::from_millis(bytes.saturating_mul(1000) / BYTES_A_SECOND);
-            let pause = (began.elapsed() * REST).max(sending).clamp(SETTLE, LONGEST_PAUSE);
+            let pause = (spent * REST).max(sending).clamp(SETTLE, LONGEST_PAUSE);
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
@@ -244,8 +251,10 @@ impl Keeper {
         }
     }
 
-    /// Compares what every agent keeps with what is true, and sends what differs. Answers how many bytes.
-    async fn round(&mut self) -> Result<u64, StoreError> {
+    /// Compares what every agent keeps with what is true, and sends what differs.
+    async fn round(&mut self) -> Result<Round, StoreError> {
+        let mut since = Instant::now();
+        let mut spent = Duration::ZERO;
         let topology = self.state.read();
         // After the topology, so that no document has a lower number than what is in it.
         let seq = self.state.store().seq()?.get();
@@ -253,7 +262,7 @@ impl Keeper {
         self.under_way = self.still_under_way(&keeping);
         let mut bytes = self.hand_out_secrets(&keeping);
         if self.behind.is_some() {
-            return Ok(bytes);
+            return Ok(Round { bytes, spent: since.elapsed() });
         }
         let agents: BTreeMap<_, _> = self.registry.trust().agents().into_iter().collect();
         let installation = self.installation(&topology, &agents, seq);
@@ -265,24 +274,30 @@ impl Keeper {
             let changed = topology.volumes_changed(*node);
             let known = self.volumes.get(node).filter(|(version, _)| *version == changed);
             let has_its_volumes = known.is_some_and(|(_, ours)| has(*ours));
-            let volumes = (!has_its_volumes).then(|| Arc::new(self.volumes(*node, &topology, seq)));
+            // It could not be sent, and is another one by the next round.
+            let can_be_sent = self.under_way <= UNDER_WAY;
+            all &= has_its_volumes || can_be_sent;
+            let makes = !has_its_volumes && can_be_sent;
+            let volumes = makes.then(|| Arc::new(self.volumes(*node, &topology, seq)));
             for document in std::iter::once(&installation).chain(&volumes) {
                 let ours = document.kept;
                 let theirs = kept.iter().find(|kept| kept.kind == ours.kind);
                 if theirs
                     .is_some_and(|theirs| theirs.digest != ours.digest && self.fork.is_beyond(theirs.sequence, seq))
                 {
-                    return self
-                        .fall_behind(*node, theirs.map_or(0, |theirs| theirs.sequence), seq)
-                        .await
-                        .map(|()| bytes);
+                    self.fall_behind(*node, theirs.map_or(0, |theirs| theirs.sequence), seq).await?;
+                    return Ok(Round { bytes, spent: spent + since.elapsed() });
                 }
                 all &= theirs.is_some_and(|theirs| theirs.digest == ours.digest);
                 bytes += self.send_if_new(*node, *session, theirs, document);
             }
+            // A document takes milliseconds, and a thousand hosts may each need a new one: whoever reads is let in between.
+            spent += since.elapsed();
+            tokio::task::yield_now().await;
+            since = Instant::now();
         }
         self.handed.send_replace(Told { version: all.then_some(topology.version), agents, behind: false });
-        Ok(bytes)
+        Ok(Round { bytes, spent: spent + since.elapsed() })
     }
 
     /// Forgets what has arrived, and tells how many bytes have not.
@@ -327,7 +342,9 @@ impl Keeper {
     /// The same document keeps its number; a new one gets a higher one than it had.
     fn numbered(&self, kind: KeepsakeKind, before: Option<Kept>, seq: u64, document: &impl Serialize) -> Document {
         // An empty one would take the place of what hosts keep.
-        let content = serde_json::to_string(document).expect("our own records can be written as JSON");
+        let mut content = serde_json::to_string(document).expect("our own records can be written as JSON");
+        // It may be kept for as long as the coordinator runs.
+        content.shrink_to_fit();
         let digest = bricklayer_proto::keepsake::Digest::of(content.as_bytes());
         let sequence = match before {
             Some(before) if before.digest == digest => before.sequence,

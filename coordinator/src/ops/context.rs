@@ -15,6 +15,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::candidates::Pools;
+use super::gluster_turns::{GlusterTurns, Turn};
 use super::gluster_watch::{GlusterViews, RepairPolicy};
 use super::pools::PoolHistories;
 use super::progress::ProgressBoard;
@@ -59,7 +60,7 @@ pub struct Context {
     pub(super) pools: Arc<Pools>,
     pub(super) pool_histories: Arc<PoolHistories>,
     pub(super) gluster_views: Arc<GlusterViews>,
-    queues: GlusterQueues,
+    turns: GlusterTurns,
 }
 
 /// What an installation decides once. The defaults need no reading.
@@ -172,7 +173,7 @@ impl Context {
             pools: Arc::default(),
             pool_histories: Arc::default(),
             gluster_views: Arc::default(),
-            queues: GlusterQueues::default(),
+            turns: GlusterTurns::default(),
         }
     }
 
@@ -272,9 +273,10 @@ impl Context {
         tokio::time::timeout(limit, search).await.ok().flatten()
     }
 
-    /// GlusterFS takes one change of a cluster at a time; whoever comes second waits here and does not fail there.
-    pub async fn gluster_turn(&self, cluster: ClusterId) -> tokio::sync::OwnedMutexGuard<()> {
-        self.queues.of(cluster).lock_owned().await
+    /// GlusterFS takes one change of a cluster at a time; whoever comes second waits here and does not fail there. `host`:
+    /// the one that is asked, where it may be handed more than one thing to do.
+    pub async fn gluster_turn(&self, cluster: ClusterId, host: Option<NodeId>) -> Turn {
+        self.turns.take(cluster, host).await
     }
 }
 
@@ -282,7 +284,7 @@ impl Context {
     /// Whether somebody has, or waits for, the turn in that cluster's GlusterFS.
     #[must_use]
     pub fn gluster_is_busy(&self, cluster: ClusterId) -> bool {
-        self.queues.of(cluster).try_lock().is_err()
+        self.turns.is_busy(cluster)
     }
 }
 
@@ -308,18 +310,6 @@ pub enum Wait {
     NotAtAll,
 }
 
-#[derive(Default)]
-struct GlusterQueues {
-    by_cluster: Mutex<BTreeMap<ClusterId, Arc<tokio::sync::Mutex<()>>>>,
-}
-
-impl GlusterQueues {
-    fn of(&self, cluster: ClusterId) -> Arc<tokio::sync::Mutex<()>> {
-        let mut by_cluster = self.by_cluster.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(by_cluster.entry(cluster).or_default())
-    }
-}
-
 /// One operation being driven: its record and what its steps have learnt. What is learnt here is only ever told again
 /// by an agent after a restart, so it need not be durable before the operation ends.
 pub struct Run {
@@ -333,6 +323,7 @@ struct Learnt {
     brick_paths: BTreeMap<BrickId, BrickPath>,
     spaces: BTreeMap<DeviceId, GroupSpace>,
     device: Option<DeviceReport>,
+    started: bool,
     block: Option<BlockReport>,
 }
 
@@ -377,6 +368,15 @@ impl Run {
 
     pub fn device(&self) -> Result<DeviceReport, StepError> {
         self.learnt().device.clone().ok_or_else(|| StepError::Missing("the agent's report of the device".to_owned()))
+    }
+
+    pub fn learn_started(&self) {
+        self.learnt().started = true;
+    }
+
+    /// Whether an agent has said that the volume runs.
+    pub fn is_started(&self) -> bool {
+        self.learnt().started
     }
 
     pub fn learn_block(&self, report: BlockReport) {

@@ -30,11 +30,6 @@ pub async fn ask(context: &Context, run: &Run, cluster: ClusterId, wanted: Wante
 }
 
 pub async fn ask_as(context: &Context, asker: &Asker, cluster: ClusterId, wanted: Wanted) -> Result<Done, StepError> {
-    // What is left to heal is read from the bricks, past glusterd and its lock.
-    let _turn = match &wanted {
-        Wanted::HealSeen(_) => None,
-        _ => Some(context.gluster_turn(cluster).await),
-    };
     await_able(context, cluster).await;
     let mut last = None;
     let nodes: Vec<NodeId> = context.state.read().nodes_of(cluster).map(|node| node.id).collect();
@@ -42,6 +37,11 @@ pub async fn ask_as(context: &Context, asker: &Asker, cluster: ClusterId, wanted
         if !is_able(context, node) {
             continue;
         }
+        // What is left to heal is read from the bricks, past glusterd and its lock.
+        let _turn = match &wanted {
+            Wanted::HealSeen(_) => None,
+            _ => Some(context.gluster_turn(cluster, Some(node)).await),
+        };
         match context.ask_as(asker, node, wanted.clone(), Wait::NotAtAll).await {
             Ok(done) => return Ok(done),
             Err(error) if is_about_the_host(&error) => last = Some(error),
@@ -78,6 +78,27 @@ pub async fn heal(
         Report::Heal(heal) => Ok(heal),
         _ => Err(StepError::Missing("what is left to heal".to_owned())),
     }
+}
+
+/// Has the glusterd of one node forget a volume that is to be gone; answers whether it knew it. A transaction that was cut off
+/// by the death of a host, or that this one forgot in a power cut, may have left it there alone.
+pub async fn forget_on(
+    context: &Context,
+    run: &Run,
+    node: NodeId,
+    cluster: ClusterId,
+    volume: &VolumeKey,
+    wait: Wait,
+) -> Result<bool, AgentError> {
+    let ask = async |wanted| context.ask(run, node, wanted, wait).await;
+    let Report::Volume { seen: Some(_) } = ask(Wanted::VolumeSeen(volume.clone())).await?.report else {
+        return Ok(false);
+    };
+    tracing::warn!(node.id = %node, volume.name = %volume.name, "A volume that is gone is known to a host; it is deleted there.");
+    let _turn = context.gluster_turn(cluster, None).await;
+    ask(Wanted::VolumeStopped(volume.clone())).await?;
+    ask(Wanted::VolumeGone(volume.clone())).await?;
+    Ok(true)
 }
 
 /// How far a movement of data is; `wanted` is the look for it.

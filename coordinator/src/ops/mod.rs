@@ -8,6 +8,7 @@
 //! Must never start a process or open a connection: the hosts are reached through [`crate::agents::AgentApi`] alone.
 
 mod adopt;
+mod ailing;
 mod audit;
 mod block_create;
 mod block_delete;
@@ -31,6 +32,7 @@ mod disk_wipe;
 mod drive;
 mod explain;
 mod gluster;
+mod gluster_turns;
 mod gluster_watch;
 mod ledger;
 mod lost;

@@ -65,7 +65,7 @@ impl Step for LeavePool {
             }
             return Ok(());
         }
-        let _turn = context.gluster_turn(self.node.cluster).await;
+        let _turn = context.gluster_turn(self.node.cluster, None).await;
         let others = gluster::able(context, &context.state.read(), self.node.cluster);
         let Some(other) = others.into_iter().find(|node| *node != self.node.id) else { return Ok(()) };
         let wanted = Wanted::PeerGone { host: host.clone(), lost: self.node.lost };

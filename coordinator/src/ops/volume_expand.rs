@@ -171,6 +171,7 @@ impl Step for ExtendVolume {
             layout: self.volume.layout,
             bricks: bricks.collect::<Result<_, _>>()?,
             options: volume_create::options_of(&self.volume)?,
+            start: false,
         };
         gluster::ask(context, run, self.volume.cluster, Wanted::VolumeExtended(spec)).await?;
         Ok(())

@@ -627,46 +627,53 @@ impl Trust {
 
     /// For the handshake and every message: is this still somebody's certificate? Says nothing about its time.
     pub fn knows(&self, caller: &Caller) -> Result<(), Unwelcome> {
-        self.known(caller).map(drop)
+        self.judge(caller, |_| Ok(()))
     }
 
-    fn known(&self, caller: &Caller) -> Result<AgentRecord, Unwelcome> {
-        let agent = match self.agent(caller.node) {
-            Some(agent) => agent,
-            None if self.takes_back => taken_back(caller, None),
-            None => return Err(Unwelcome::UnknownNode(caller.node)),
-        };
+    /// Asked several times for each message, so nothing is copied where all is well.
+    fn judge(
+        &self,
+        caller: &Caller,
+        judge: impl FnOnce(&AgentRecord) -> Result<(), Unwelcome>,
+    ) -> Result<(), Unwelcome> {
+        let trust = self.durable.load();
+        let unheard = if self.takes_back { Some(taken_back(caller, None)) } else { None };
+        let agent = trust.agents.get(&caller.node).or(unheard.as_ref());
+        let agent = agent.ok_or(Unwelcome::UnknownNode(caller.node))?;
         if let Some(at) = agent.revoked {
-            return Err(Unwelcome::Revoked { name: agent.name, at });
+            return Err(Unwelcome::Revoked { name: agent.name.clone(), at });
         }
         if caller.series < agent.lowest_series {
-            return Err(Unwelcome::Superseded { name: agent.name });
+            return Err(Unwelcome::Superseded { name: agent.name.clone() });
         }
-        Ok(agent)
+        judge(agent)
     }
 
     /// For everything but renewal.
     pub fn may_attach(&self, caller: &Caller) -> Result<(), Unwelcome> {
         self.may_renew(caller)?;
         let now = self.clock.now();
-        if now > caller.not_after {
-            let (at, until) = (caller.not_after, caller.not_after + GRACE);
-            return Err(Unwelcome::Expired { name: self.known(caller)?.name, at, until, now });
-        }
-        Ok(())
+        self.judge(caller, |agent| {
+            if now > caller.not_after {
+                let (at, until) = (caller.not_after, caller.not_after + GRACE);
+                return Err(Unwelcome::Expired { name: agent.name.clone(), at, until, now });
+            }
+            Ok(())
+        })
     }
 
     /// An expired certificate is good for this for a while.
     pub fn may_renew(&self, caller: &Caller) -> Result<(), Unwelcome> {
-        let AgentRecord { name, .. } = self.known(caller)?;
         let now = self.clock.now();
-        if now < caller.not_before {
-            return Err(Unwelcome::NotYet { name, from: caller.not_before, now });
-        }
-        if now > caller.not_after + GRACE {
-            return Err(Unwelcome::LongExpired { name, at: caller.not_after, now });
-        }
-        Ok(())
+        self.judge(caller, |agent| {
+            if now < caller.not_before {
+                return Err(Unwelcome::NotYet { name: agent.name.clone(), from: caller.not_before, now });
+            }
+            if now > caller.not_after + GRACE {
+                return Err(Unwelcome::LongExpired { name: agent.name.clone(), at: caller.not_after, now });
+            }
+            Ok(())
+        })
     }
 
     pub(crate) fn agent(&self, node: NodeId) -> Option<AgentRecord> {
@@ -679,7 +686,8 @@ impl Trust {
         nodes.iter().map(|node| trust.agents.get(node).is_some_and(|agent| agent.revoked.is_none())).collect()
     }
 
-    pub(crate) fn agents(&self) -> Vec<(NodeId, AgentRecord)> {
+    #[must_use]
+    pub fn agents(&self) -> Vec<(NodeId, AgentRecord)> {
         self.durable.load().agents.iter().map(|(node, agent)| (*node, agent.clone())).collect()
     }
 

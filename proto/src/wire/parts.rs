@@ -11,7 +11,7 @@ use super::convert::NotUnderstood;
 use super::{MAX_FROM_AGENT, MAX_TO_AGENT, v1};
 
 /// Larger messages are cut.
-pub const PART: usize = 16 << 10;
+pub const PART: usize = 8 << 10;
 
 /// A message of a stream that may come in parts.
 pub trait Parted: Message + Default {

@@ -1,7 +1,7 @@
 //! How many volumes a server of heketi's API makes in a second, and how fast it reads meanwhile: `docs/benchmarks.md`.
 //!
 //! It fills an empty server with nodes and devices, then makes volumes with some clients at once, each of which polls
-//! as heketi's Go client does, but every 10 ms. A reader asks for volumes that are there all the while. The coordinator as a
+//! as heketi's Go client does and keeps its connection, but every 10 ms. A reader asks for volumes that are there all the while. The coordinator as a
 //! program of its own, with simulated hosts:
 //!
 //! ```text
@@ -32,9 +32,12 @@ struct Arguments {
     /// Where the server is; it takes requests without a token and has no cluster yet.
     #[arg(long, value_name = "ADDRESS")]
     server: SocketAddr,
-    /// The server's process, to tell its memory.
+    /// The server's process, to tell its memory and what it takes of the processors.
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
+    /// The process of the hosts that make the volumes, to tell the same.
+    #[arg(long, value_name = "PID")]
+    hosts_pid: Option<u32>,
     /// Nodes to add: gfs1, gfs2, ...
     #[arg(long, default_value_t = 100, value_name = "COUNT")]
     nodes: usize,
@@ -71,13 +74,19 @@ async fn main() -> anyhow::Result<()> {
     let made = Made::default();
     let enough = CancellationToken::new();
     let reader = tokio::spawn(read(arguments.server, made.clone(), enough.clone()));
+    let processes = processes(&arguments);
+    let before: Vec<f64> = processes.iter().map(|(_, pid)| seconds_of_processor(*pid)).collect::<Result<_, _>>()?;
     let began = Instant::now();
     let creates = create(&arguments, &made).await?;
     let seconds = began.elapsed().as_secs_f64();
     enough.cancel();
     let reads = reader.await??;
 
-    println!("{} volumes: {seconds:.2} s, {:.1} creates per second", creates.len(), per_second(creates.len(), seconds));
+    println!("{} volumes: {seconds:.2} s, {:.1} creates per second", creates.len(), count(creates.len()) / seconds);
+    for ((name, pid), before) in processes.iter().zip(before) {
+        let taken = seconds_of_processor(*pid)? - before;
+        println!("processor time of {name}: {:.2} ms a volume", taken * 1000.0 / count(creates.len()));
+    }
     tell("creates", &creates);
     let tenth = (creates.len() / 10).max(1);
     tell("creates, the first tenth", &creates[..tenth]);
@@ -94,7 +103,7 @@ struct Made {
 }
 
 fn client(server: SocketAddr) -> GoClient {
-    GoClient::new(server, "admin", "")
+    GoClient::new(server, "admin", "").keeping_connections()
 }
 
 /// Adds nodes, a few at a time, and to each its devices.
@@ -213,8 +222,28 @@ fn tell(what: &str, took: &[Duration]) {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a count of volumes")]
-fn per_second(count: usize, seconds: f64) -> f64 {
-    count as f64 / seconds
+fn count(volumes: usize) -> f64 {
+    volumes as f64
+}
+
+/// Whose use of the processors is told.
+fn processes(arguments: &Arguments) -> Vec<(&'static str, u32)> {
+    let all = [
+        ("the server", arguments.pid),
+        ("the hosts", arguments.hosts_pid),
+        ("the clients", arguments.pid.map(|_| std::process::id())),
+    ];
+    all.into_iter().filter_map(|(name, pid)| Some((name, pid?))).collect()
+}
+
+/// What a process has had of all processors, in user and kernel mode.
+fn seconds_of_processor(pid: u32) -> anyhow::Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("process {pid}"))?;
+    // The second field, the name in parentheses, may have blanks in it.
+    let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace()).context("a line of /proc")?;
+    let ticks = fields.skip(11).take(2).map(str::parse::<u32>).collect::<Result<Vec<_>, _>>()?;
+    // A tick is 10 ms on every Linux that is in use.
+    Ok(ticks.into_iter().map(f64::from).sum::<f64>() / 100.0)
 }
 
 fn tell_memory(arguments: &Arguments) -> anyhow::Result<()> {

@@ -18,6 +18,7 @@ use bricklayer_coordinator::ops::{Policy, UnknownNode};
 use bricklayer_proto::names::{DevicePath, HostName};
 use bricklayer_proto::size::ByteSize;
 use bricklayer_tests::cluster::{Agent, Installation, Settings, storage_address, until};
+use bricklayer_tests::life::Crew;
 use bricklayer_tests::sim::{Delays, SimCluster, SimDisk, SimHost};
 use camino::Utf8PathBuf;
 use clap::Parser;
@@ -158,6 +159,7 @@ async fn join(url: &str, arguments: &Arguments, data_dir: &Path) -> anyhow::Resu
         tls_certificates: Vec::new(),
     })?;
     let (sim, dir) = (SimCluster::new(), Utf8PathBuf::try_from(data_dir.join("agents"))?);
+    let crew = Arc::new(Crew::of(std::thread::available_parallelism()?.get())?);
     let mut agents = Vec::new();
     for number in 1..=arguments.nodes {
         let names = names(number)?;
@@ -169,7 +171,8 @@ async fn join(url: &str, arguments: &Arguments, data_dir: &Path) -> anyhow::Resu
         let request = InvitationRequest { name: names[0].to_string(), ..InvitationRequest::default() };
         let invitation = client.invite(&request).await?;
         let dir = dir.join(names[0].as_str());
-        agents.push(Agent::enrol(host, dir, invitation.token.expose(), Timing::default()).await?);
+        let (crew, invitation) = (Some(Arc::clone(&crew)), invitation.token);
+        agents.push(Agent::enrol_among(crew, host, dir, invitation.expose(), Timing::default()).await?);
         let seen = async || Ok(!client.disks(&names[0]).await?.disks.is_empty());
         until(&format!("the coordinator sees the disks of {}", names[0]), seen).await?;
     }

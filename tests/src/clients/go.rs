@@ -1,10 +1,12 @@
 //! heketi's Go client, as `heketi-cli` and Kubernetes have it.
 
 use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use super::calls::{HeketiClient, json_of};
@@ -35,19 +37,36 @@ pub struct GoClient {
     user: String,
     key: String,
     in_flight: Semaphore,
+    /// Connections to be used again, as Go's library does it; `None` where each request has one of its own.
+    kept: Option<Mutex<Vec<TcpStream>>>,
 }
 
 impl GoClient {
     #[must_use]
     pub fn new(server: SocketAddr, user: &str, key: &str) -> Self {
         let in_flight = Semaphore::new(MOST_IN_FLIGHT);
-        Self { server, base: "", user: user.to_owned(), key: key.to_owned(), in_flight }
+        Self { server, base: "", user: user.to_owned(), key: key.to_owned(), in_flight, kept: None }
     }
 
     /// The same with an address that ends with a slash, as many StorageClasses have it: all paths begin with two.
     #[must_use]
     pub fn behind_a_slash(self) -> Self {
         Self { base: "/", ..self }
+    }
+
+    /// The same that uses its connections again.
+    #[must_use]
+    pub fn keeping_connections(self) -> Self {
+        Self { kept: Some(Mutex::default()), ..self }
+    }
+
+    async fn ask(&self, request: &Request) -> Result<Answer, CallError> {
+        let Some(kept) = &self.kept else { return request.ask(self.server).await };
+        let all = || kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connection = all().pop();
+        let answer = request.ask_on(&mut connection, self.server).await;
+        all().extend(connection);
+        answer
     }
 
     #[must_use]
@@ -93,7 +112,7 @@ impl GoClient {
     /// that path.
     async fn follow(&self, mut request: Request) -> Result<Answer, CallError> {
         for _ in 0..=MOST_REDIRECTS {
-            let answer = request.ask(self.server).await?;
+            let answer = self.ask(&request).await?;
             if !matches!(answer.status, 301..=303) {
                 return Ok(answer);
             }

@@ -80,7 +80,37 @@ impl Request {
         self.send(server).await.map(drop).map_err(|error| self.lost(error))
     }
 
+    /// As [`Self::ask`], on the connection that an earlier answer has left, if it is still good, and leaving it for the next.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub async fn ask_on(&self, kept: &mut Option<TcpStream>, server: SocketAddr) -> Result<Answer, CallError> {
+        let exchange = async {
+            if let Some(mut stream) = kept.take()
+                && self.say(&mut stream, server).await.is_ok()
+                && let Ok(answer) = self.hear(&mut stream).await
+            {
+                return Ok((answer, stream));
+            }
+            let mut stream = self.send(server).await?;
+            Ok::<_, std::io::Error>((self.hear(&mut stream).await?, stream))
+        };
+        let answer = tokio::time::timeout(PATIENCE, exchange).await;
+        let (answer, stream) = answer.map_err(|_| self.lost("it takes too long"))?.map_err(|error| self.lost(error))?;
+        answer.check(&self.method, &self.path).map_err(|what| self.contract(format!("{what}: {answer:?}")))?;
+        if !answer.header("Connection").is_some_and(|word| word.eq_ignore_ascii_case("close")) {
+            *kept = Some(stream);
+        }
+        Ok(answer)
+    }
+
     async fn send(&self, server: SocketAddr) -> std::io::Result<TcpStream> {
+        let mut stream = TcpStream::connect(server).await?;
+        self.say(&mut stream, server).await?;
+        Ok(stream)
+    }
+
+    async fn say(&self, stream: &mut TcpStream, server: SocketAddr) -> std::io::Result<()> {
         let mut head = format!("{} {} HTTP/1.1\r\nHost: {server}\r\n", self.method, self.path);
         for (name, value) in &self.headers {
             let _ = write!(head, "{name}: {value}\r\n");
@@ -89,23 +119,26 @@ impl Request {
             let _ = write!(head, "Content-Length: {}\r\n", body.len());
         }
         head.push_str("\r\n");
-        let mut stream = TcpStream::connect(server).await?;
         stream.write_all(head.as_bytes()).await?;
         if let Some(body) = &self.body {
             // A server that refuses a body by its length answers and hangs up without reading it all: the answer counts.
             let _ = stream.write_all(body).await;
         }
-        Ok(stream)
+        Ok(())
     }
 
     async fn exchange(&self, server: SocketAddr) -> std::io::Result<Answer> {
         let mut stream = self.send(server).await?;
+        self.hear(&mut stream).await
+    }
+
+    async fn hear(&self, stream: &mut TcpStream) -> std::io::Result<Answer> {
         let mut bytes = Vec::new();
         let head_ends = loop {
             if let Some(at) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
                 break at;
             }
-            more(&mut stream, &mut bytes).await?;
+            more(stream, &mut bytes).await?;
         };
         let head = std::str::from_utf8(&bytes[..head_ends]).map_err(std::io::Error::other)?;
         let mut answer = parse_head(head).ok_or_else(|| std::io::Error::other(format!("no HTTP/1.1: {head:?}")))?;
@@ -116,7 +149,7 @@ impl Request {
             _ => 0,
         };
         while body.len() < length {
-            more(&mut stream, &mut body).await?;
+            more(stream, &mut body).await?;
         }
         answer.body = body;
         Ok(answer)

@@ -17,6 +17,7 @@ use bricklayer_store::simulated::Disk;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::planted::{Planted, second_effect};
 use super::program::Program;
@@ -102,6 +103,9 @@ impl Session<'_> {
         mut answered: HashSet<TaskId>,
     ) -> anyhow::Result<()> {
         let mut tasks = JoinSet::<Outcome>::new();
+        // As a session does it: what waits for its turn when this connection ends is not begun.
+        let asked = CancellationToken::new();
+        let _end = asked.clone().drop_guard();
         let mut changes = self.executor.changes();
         let mut last: Option<Inventory> = None;
         // All of it is told anew now and then, in case the coordinator missed something.
@@ -117,7 +121,7 @@ impl Session<'_> {
                     Some(ToAgent::Task(task)) => {
                         let known = !self.seen_before.insert(task.id);
                         if !answered.remove(&task.id) {
-                            self.begin(&mut tasks, *task, known);
+                            self.begin(&mut tasks, *task, known, asked.clone());
                         }
                     }
                     Some(ToAgent::Acknowledge(task)) => {
@@ -146,7 +150,7 @@ impl Session<'_> {
         }
     }
 
-    fn begin(&self, tasks: &mut JoinSet<Outcome>, task: Task, known: bool) {
+    fn begin(&self, tasks: &mut JoinSet<Outcome>, task: Task, known: bool, asked: CancellationToken) {
         let executor = Arc::clone(self.executor);
         let planted = self.planted == Some(Planted::SecondEffect) && known;
         tasks.spawn(async move {
@@ -154,7 +158,7 @@ impl Session<'_> {
                 // What it makes belongs to nobody.
                 let _ = executor.engine().carry_out(&wanted, &|_| {}).await;
             }
-            executor.carry_out(task).await
+            executor.carry_out_while(task, asked).await
         });
     }
 }

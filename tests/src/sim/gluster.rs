@@ -9,12 +9,13 @@ use bricklayer_agent::host::{GlusterVolume, HostError};
 use bricklayer_proto::inventory::PeerSeen;
 use bricklayer_proto::names::{HostName, OptionKey, OptionValue, SnapshotName, VolumeName};
 use bricklayer_proto::task::{BrickAddress, Layout};
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::disk::failed;
 use super::machine::Source;
 use super::movement::Movement;
 use super::snapshots::{Snapshot, Twin};
-use super::{HostKey, World};
+use super::{HostKey, SimCluster, SimHost, World};
 
 /// All glusterds of a cluster of hosts.
 #[derive(Default)]
@@ -26,6 +27,9 @@ pub(super) struct Gluster {
     online: BTreeSet<(HostKey, BrickAddress)>,
     /// Volumes on which a writing command is under way.
     busy: BTreeSet<VolumeName>,
+    /// The paths of all bricks that ever were in a volume: what is not near one of them need not be compared with
+    /// thousands.
+    ever: BTreeSet<Utf8PathBuf>,
     /// How many files the next movement of data leaves where they are.
     pub(super) next_failures: u64,
 }
@@ -121,6 +125,16 @@ impl Gluster {
         self.busy.remove(name);
     }
 
+    pub(super) fn note_bricks(&mut self, bricks: &[BrickAddress]) {
+        self.ever.extend(bricks.iter().map(|brick| brick.path.as_path().to_owned()));
+    }
+
+    /// Whether a brick ever lay there, above or below.
+    fn was_ever_near(&self, path: &Utf8Path) -> bool {
+        let below = self.ever.range(path.to_owned()..).next().is_some_and(|next| next.starts_with(path));
+        below || path.ancestors().any(|above| self.ever.contains(above))
+    }
+
     pub fn brick_is_online(&self, key: HostKey, brick: &BrickAddress) -> bool {
         self.online.contains(&(key, brick.clone()))
     }
@@ -132,6 +146,22 @@ impl Gluster {
     /// A host without power runs no brick processes.
     pub fn power_cut(&mut self, key: HostKey) {
         self.online.retain(|(host, _)| *host != key);
+    }
+}
+
+impl SimCluster {
+    /// Has the volume come back as it is now, stopped, once it is deleted: a host that lost power while it was has kept it,
+    /// and gives it back to its peers.
+    ///
+    /// # Panics
+    /// If there is no such volume.
+    pub fn keep_a_copy_of(&self, host: &SimHost, name: &VolumeName) -> impl FnOnce() + use<> {
+        let (cluster, key, name) = (self.clone(), host.key, name.clone());
+        let mut kept = cluster.lock().gluster.pool(key).volumes[&name].clone();
+        kept.started = false;
+        move || {
+            cluster.lock().gluster.pool_mut(key).volumes.insert(name, kept);
+        }
     }
 }
 
@@ -383,12 +413,10 @@ impl World {
         let BrickAddress { host: name, path } = brick;
         let overlaps = |used: &BrickAddress| {
             let (used_path, path) = (used.path.as_path(), path.as_path());
-            // Compared as texts first: thousands of bricks are none of this one.
-            (used_path.as_str().starts_with(path.as_str()) || path.as_str().starts_with(used_path.as_str()))
-                && self.resolve(&used.host) == Some(host)
-                && (used_path.starts_with(path) || path.starts_with(used_path))
+            (used_path.starts_with(path) || path.starts_with(used_path)) && self.resolve(&used.host) == Some(host)
         };
-        if pool.volumes.values().flat_map(|volume| &volume.bricks).any(overlaps) {
+        let near = self.gluster.was_ever_near(path.as_path());
+        if near && pool.volumes.values().flat_map(|volume| &volume.bricks).any(overlaps) {
             return Err(format!(
                 "Brick: {name}:{path} not available. Brick may be containing or be contained by an existing brick."
             ));
@@ -426,6 +454,7 @@ impl World {
     }
 
     pub(super) fn mark_bricks(&mut self, bricks: &[BrickAddress], uuid: &str) {
+        self.gluster.note_bricks(bricks);
         for brick in bricks {
             let Some(host) = self.resolve(&brick.host) else { continue };
             let path = brick.path.as_path();

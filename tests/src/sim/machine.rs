@@ -221,8 +221,9 @@ impl Machine {
     }
 
     pub fn is_open(&self, group: &VgName, volume: &LvName) -> bool {
-        let source = Source::Volume { group: group.clone(), volume: volume.clone() };
-        self.kernel().mounts.iter().any(|mount| mount.what == source)
+        let is_it =
+            |what: &Source| matches!(what, Source::Volume { group: of, volume: name } if of == group && name == volume);
+        self.kernel().mounts.iter().any(|mount| is_it(&mount.what))
     }
 
     pub fn mounted_at(&self, at: &Utf8Path) -> Option<&Mounted> {
@@ -314,8 +315,14 @@ impl Kernel {
         if self.mappings.contains_key(name) {
             return;
         }
-        let used: Vec<u32> = self.mappings.values().map(|mapping| mapping.minor).collect();
-        let minor = (0..).find(|minor| !used.contains(minor)).expect("fewer mappings than numbers");
+        // One more than there are, so one of them is free.
+        let mut used = vec![false; self.mappings.len() + 1];
+        for mapping in self.mappings.values() {
+            if let Some(used) = usize::try_from(mapping.minor).ok().and_then(|minor| used.get_mut(minor)) {
+                *used = true;
+            }
+        }
+        let minor = (0..).zip(&used).find(|(_, used)| !**used).map(|(minor, _)| minor).expect("one is free");
         self.mappings.insert(name.to_owned(), Mapping { minor, of });
     }
 }
@@ -340,6 +347,10 @@ impl SimDisk {
 
 /// LVM's device-mapper name, in which dashes within a part are doubled.
 pub(super) fn mapping_name(group: &VgName, volume: &LvName) -> String {
+    let (of, name) = (group.as_str(), volume.as_str());
+    if !of.contains('-') && !name.contains('-') {
+        return [of, "-", name].concat();
+    }
     let path = mapper_path(group, volume);
     path.file_name().map(str::to_owned).unwrap_or_default()
 }

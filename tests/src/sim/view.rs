@@ -2,7 +2,7 @@
 
 use bricklayer_agent::host::{BlockDevice, BlockKind, GroupReport, HostView, Mount};
 use bricklayer_proto::inventory::{LogicalVolume, LvKind, PhysicalVolume, PvExtent};
-use bricklayer_proto::names::{DevicePath, LvName, PvUuid};
+use bricklayer_proto::names::{DevicePath, LvName, PvUuid, VgName};
 use bricklayer_proto::size::{ByteSize, Extents};
 use bricklayer_proto::space;
 
@@ -62,6 +62,9 @@ impl Machine {
     /// sda is 8:0, sda1 8:1, sdb 8:16 and so on.
     fn block_minor(&self, path: &DevicePath) -> u32 {
         for (index, disk) in (0u32..).zip(&self.disks) {
+            if !path.as_str().starts_with(disk.path.as_str()) {
+                continue;
+            }
             for (part, minor) in (1usize..16).zip(1u32..) {
                 if *path == partition(&disk.path, part) {
                     return index * 16 + minor;
@@ -74,7 +77,16 @@ impl Machine {
         u32::MAX
     }
 
+    pub fn report_of(&self, group: &VgName) -> Option<GroupReport> {
+        let holds = |disk: &&SimDisk| matches!(&disk.content, Content::PhysicalVolume { group: Some(found), .. } if found.name == *group);
+        self.report(self.disks.iter().find(holds)?)
+    }
+
     pub fn report(&self, disk: &SimDisk) -> Option<GroupReport> {
+        // LVM passes over a disk whose label it cannot read.
+        if disk.broken {
+            return None;
+        }
         let Content::PhysicalVolume { uuid, group: Some(group) } = &disk.content else { return None };
         let mut volumes: Vec<LogicalVolume> =
             group.volumes.keys().flat_map(|name| self.volume_and_its_parts(group, name)).collect();

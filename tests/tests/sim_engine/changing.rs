@@ -11,6 +11,8 @@ use bricklayer_proto::task::{
 };
 use bricklayer_tests::rig::{self, Asked, Rig, Scenario};
 use bricklayer_tests::sim::{At, Call, Fault};
+use futures::FutureExt as _;
+use tokio_util::sync::CancellationToken;
 
 use crate::{COPIES, running};
 
@@ -316,18 +318,49 @@ async fn a_host_that_is_lost_leaves_the_pool_though_it_cannot_be_reached() {
     assert!(!rig.ask(&gone(true)).await.unwrap().changed);
 }
 
+fn task(id: u128, epoch: u64, wanted: Wanted) -> Task {
+    Task { id: TaskId::from_u128(id), operation: OperationId::from_u128(1), epoch, wanted }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_whose_asker_is_gone_when_its_turn_comes_is_not_begun_before_it_is_asked_for_again() {
+    let rig = Rig::new(1);
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Arc::new(Journal::open(dir.path()).unwrap());
+    let executor = Executor::new(Arc::clone(rig.engine(0)), Arc::clone(&journal));
+    rig.ask_all(&[rig::device(0), rig::brick(0, 1)], &"make").await;
+    let faults = rig.hosts[0].faults();
+    faults.inject(At::Next(Call::VolumeCreate), Fault::Holds);
+    let spec = rig::volume_spec(1, 1, Layout::Distribute);
+    let first = task(1, 1, Wanted::Volume(spec));
+    let second = task(2, 1, Wanted::VolumeStarted(rig::volume_key()));
+    let session = CancellationToken::new();
+    let running = tokio::spawn({
+        let (executor, session) = (Arc::clone(&executor), session.clone());
+        async move { executor.carry_out_while(first, session).await }
+    });
+    faults.until_one_hangs().await;
+    let mut waiting = Box::pin(executor.carry_out_while(second.clone(), session.clone()));
+    while !journal.unfinished().contains(&second) {
+        assert!(waiting.as_mut().now_or_never().is_none());
+        tokio::task::yield_now().await;
+    }
+    session.cancel();
+    faults.release();
+    assert!(running.await.unwrap().result.is_ok(), "what has begun is finished");
+    assert_eq!(waiting.await.result.unwrap_err().kind, FailureKind::Unavailable);
+    assert!(!volume_seen(&rig, 0).await.unwrap().started);
+    assert_eq!(journal.unfinished(), [], "as if it had never been asked for");
+    assert!(executor.carry_out(second).await.result.unwrap().changed);
+    assert!(volume_seen(&rig, 0).await.unwrap().started);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_look_is_taken_anew_each_time_and_leaves_nothing_in_the_journal() {
     let rig = Rig::new(1);
     let dir = tempfile::tempdir().unwrap();
     let journal = Arc::new(Journal::open(dir.path()).unwrap());
     let executor = Executor::new(Arc::clone(rig.engine(0)), Arc::clone(&journal));
-    let task = |id: u128, epoch: u64, wanted: Wanted| Task {
-        id: TaskId::from_u128(id),
-        operation: OperationId::from_u128(1),
-        epoch,
-        wanted,
-    };
     let look = task(1, 7, Wanted::VolumeSeen(rig::volume_key()));
     let first = executor.carry_out(look.clone()).await.result.unwrap();
     assert_eq!(first.report, Report::Volume { seen: None });

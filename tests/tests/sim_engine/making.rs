@@ -1,7 +1,8 @@
 //! Devices, bricks, peers and volumes are made and removed.
 
-use bricklayer_proto::size::{ByteSize, ExtentSize};
-use bricklayer_proto::task::{FailureKind, Report, Wanted};
+use bricklayer_proto::names::LvName;
+use bricklayer_proto::size::{ByteSize, ExtentSize, MIB};
+use bricklayer_proto::task::{FailureKind, Layout, Report, VolumeSpec, Wanted};
 use bricklayer_tests::rig::{self, Rig, Scenario};
 use bricklayer_tests::sim::lvm::Group;
 use bricklayer_tests::sim::{At, Call, Fault, SimDisk};
@@ -25,6 +26,38 @@ async fn a_brick_that_is_asked_for_twice_is_made_once() {
     assert_eq!(first.report, second.report);
     assert_eq!(rig.hosts[0].footprint(), before);
     assert_eq!(rig.hosts[0].brick_gid(&rig::brick_path(&rig, 0)), Some(2000));
+}
+
+/// Cut off, lvcreate leaves a plain volume that has the pool's name and tags, and takes it for no pool when it is asked again.
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_lvm_has_left_half_made_is_made_anew_whether_or_not_it_was_condemned_already() {
+    let whole = {
+        let rig = Rig::new(1);
+        rig.ask_all(&[rig::device(0), rig::brick(0, 1)], &"the reference").await;
+        rig.footprints()
+    };
+    let spec = rig::brick_spec(0, 1);
+    let name = LvName::of_pool(spec.tags.brick);
+    for condemned in [false, true] {
+        let rig = Rig::new(1);
+        rig.ask_all(&[rig::device(0)], &"device").await;
+        let mut tags = bricklayer_agent::tags::print_pool(&spec.tags);
+        tags.extend(condemned.then(bricklayer_agent::tags::condemned));
+        rig.hosts[0].create_volume_by_hand(&rig::sdb(), name.clone(), ByteSize::from_bytes(8 * MIB), &tags);
+        rig.ask_all(&[rig::brick(0, 1)], &"the brick").await;
+        let mut made = rig.footprints();
+        // LVM's count of changes tells that there was more to do.
+        made[0].view.groups[0].space.seqno = whole[0].view.groups[0].space.seqno;
+        assert_eq!(made, whole, "{}", rig.log(0));
+        assert_eq!(rig.cluster.violations(), Vec::<String>::new());
+    }
+    // Tags that do not say so are somebody else's.
+    let rig = Rig::new(1);
+    rig.ask_all(&[rig::device(0)], &"device").await;
+    rig.hosts[0].create_volume_by_hand(&rig::sdb(), name, ByteSize::from_bytes(8 * MIB), &[]);
+    let refused = rig.ask(&rig::brick(0, 1)).await.unwrap_err();
+    assert!(refused.message.contains("its tags do not say it is brick"), "{refused}");
+    assert!(rig.hosts[0].footprint().view.groups[0].volumes.iter().any(|volume| volume.tags.is_empty()), "it is there");
 }
 
 #[tokio::test(start_paused = true)]
@@ -92,6 +125,23 @@ async fn a_volume_failed_anywhere_is_made_and_started_by_a_repeat() {
     let asked = vec![rig::volume(3), (0, Wanted::VolumeStarted(rig::volume_key()))];
     let scenario = Scenario { hosts: 3, before, asked: asked.clone(), then: None, except: MARKED };
     scenario.fail_everywhere(&asked).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_that_is_to_run_at_once_is_made_and_started_by_a_repeat_wherever_it_failed() {
+    let mut before = rig::peers(3);
+    before.extend((0..3).flat_map(|host| [rig::device(host), rig::brick(host, 3)]));
+    let spec = VolumeSpec { start: true, ..rig::volume_spec(3, 1, Layout::Replicate { replica: 3 }) };
+    let asked = vec![(0, Wanted::Volume(spec))];
+    let scenario = Scenario { hosts: 3, before: before.clone(), asked: asked.clone(), then: None, except: MARKED };
+    scenario.fail_everywhere(&asked).await;
+
+    let rig = Rig::new(3);
+    rig.ask_all(&before, &"before").await;
+    let made = rig.ask(&asked[0]).await.unwrap();
+    assert_eq!((made.changed, made.report), (true, Report::VolumeRuns));
+    let again = rig.ask(&asked[0]).await.unwrap();
+    assert_eq!(again.report, Report::VolumeRuns);
 }
 
 #[tokio::test(start_paused = true)]

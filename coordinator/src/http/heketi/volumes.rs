@@ -353,7 +353,7 @@ fn mount_view(topology: &Topology, volume: &Volume) -> Mount {
     let hosts: Vec<String> = topology
         .nodes_of(volume.cluster)
         .filter_map(|node| Node::storage_host(node))
-        .map(ToString::to_string)
+        .map(|host| host.as_str().to_owned())
         .collect();
     let first = hosts.first().map_or("", String::as_str);
     let device = format!("{first}:{}", volume.name);

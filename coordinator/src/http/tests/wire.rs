@@ -3,7 +3,8 @@
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::middleware::from_fn;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
 use axum::routing::get;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -56,10 +57,14 @@ async fn an_old_client_is_answered_in_its_version() {
     assert!(answer.ends_with("\r\n\r\nHello from Bricklayer"), "{answer}");
 }
 
+async fn guarded(request: Request<Body>, next: Next) -> Response {
+    front::no_panic(request, |request| next.run(request)).await
+}
+
 #[tokio::test]
 async fn a_handler_that_panics_costs_its_own_request_only() {
     #[expect(clippy::panic, reason = "what is tested")]
-    let routes = Router::new().route("/", get(async || -> () { panic!("a test") })).layer(from_fn(front::no_panic));
+    let routes = Router::new().route("/", get(async || -> () { panic!("a test") })).layer(from_fn(guarded));
     for _ in 0..2 {
         let answer = routes.clone().oneshot(Request::new(Body::empty())).await.unwrap();
         assert_eq!(answer.status(), 500);

@@ -128,7 +128,7 @@ impl Mark {
 
     async fn ask(&self, context: &Context, run: &Run, adopted: bool, wait: Wait) -> Result<(), AgentError> {
         let _turn = match self.cluster {
-            Some(cluster) => Some(context.gluster_turn(cluster).await),
+            Some(cluster) => Some(context.gluster_turn(cluster, None).await),
             None => None,
         };
         let wanted = if adopted { &self.adopted } else { &self.released };

@@ -79,8 +79,13 @@ fn every_wanted() -> Vec<Wanted> {
     let address = BrickAddress { host: "gfs1".parse().unwrap(), path: mount().brick_path() };
     let drain = BrickDrain { volume: volume.clone(), brick: address.clone() };
     let options: BTreeMap<_, _> = [("user.a".parse().unwrap(), "b c".parse().unwrap())].into();
-    let volume_spec =
-        VolumeSpec { key: volume.clone(), layout, bricks: vec![address.clone()], options: options.clone() };
+    let volume_spec = VolumeSpec {
+        key: volume.clone(),
+        layout,
+        bricks: vec![address.clone()],
+        options: options.clone(),
+        start: false,
+    };
     let block =
         BlockKey { block: BlockVolumeId::from_u128(9), hosting: volume.clone(), name: "blockvol_9".parse().unwrap() };
     let size = ByteSize::from_bytes(1 << 30);
@@ -126,6 +131,7 @@ fn every_wanted() -> Vec<Wanted> {
         Wanted::Peer { host: "gfs2".parse().unwrap() },
         Wanted::PeerGone { host: "192.168.0.204".parse().unwrap(), lost: true },
         Wanted::Volume(volume_spec.clone()),
+        Wanted::Volume(VolumeSpec { start: true, ..volume_spec.clone() }),
         Wanted::VolumeExtended(volume_spec),
         Wanted::VolumeCloned(CloneSpec { source: volume.clone(), clone: volume.clone(), options }),
         Wanted::BrickReplaced(BrickSwap { volume: volume.clone(), old: address.clone(), new: address }),
@@ -429,6 +435,22 @@ fn an_inventory_with_everything_in_it_arrives_as_it_was_sent() {
                 started: true,
             }]),
         },
+        ailing: vec![
+            Ailing {
+                device: DeviceId::from_u128(5),
+                disk: "/dev/sdb".parse().unwrap(),
+                brick: Some(BrickId::from_u128(3)),
+                fault: ReadFault::Failed { said: "Input/output error".to_owned() },
+                since_ms: 1,
+            },
+            Ailing {
+                device: DeviceId::from_u128(5),
+                disk: "/dev/sdb".parse().unwrap(),
+                brick: None,
+                fault: ReadFault::Silent,
+                since_ms: 2,
+            },
+        ],
     };
     for inventory in [inventory, Inventory::default()] {
         let said = FromAgent::Inventory(Box::new(inventory));

@@ -173,8 +173,7 @@ impl World {
         let size = size.to_extents(group.extent_size);
         group.create_thin(&wanted.volume, &wanted.pool, size, &wanted.volume_tags)?;
         machine.activate(&wanted.group, &wanted.volume);
-        let report = machine.disks.iter().filter_map(|disk| machine.report(disk));
-        report.into_iter().find(|report| report.name == wanted.group).ok_or_else(|| failed("lvs", "the group is gone"))
+        machine.report_of(&wanted.group).ok_or_else(|| failed("lvs", "the group is gone"))
     }
 
     pub(super) fn create_linear_volume(

@@ -59,8 +59,7 @@ impl Host for SimHost {
         let group = group.clone();
         self.fact(Call::Group, group.to_string(), move |world, key| {
             let machine = world.machine(key);
-            let mut reports = machine.disks.iter().filter_map(|disk| machine.report(disk));
-            Ok(reports.find(|report| report.name == group))
+            Ok(machine.report_of(&group))
         })
         .await
     }
@@ -84,6 +83,22 @@ impl Host for SimHost {
 
     async fn mounts(&self) -> Result<Vec<Mount>, HostError> {
         self.fact(Call::Mounts, String::new(), |world, key| Ok(world.machine(key).mounts())).await
+    }
+
+    async fn probe_disk(&self, disk: &DevicePath) -> Result<(), HostError> {
+        let path = disk.clone();
+        self.fact(Call::ProbeDisk, path.to_string(), move |world, key| {
+            world.machine_mut(key).find_disk(&format!("read {path}"), &path).map(drop)
+        })
+        .await
+    }
+
+    async fn probe_file_system(&self, at: &MountPoint, file: &str) -> Result<(), HostError> {
+        let (at, what) = (at.clone(), format!("read {at}/{file}"));
+        self.fact(Call::ProbeFileSystem, what.clone(), move |world, key| {
+            world.machine_mut(key).file_system_at(&what, &at).map(drop)
+        })
+        .await
     }
 
     async fn fstab(&self) -> Result<String, HostError> {
