@@ -396,9 +396,10 @@ mod tests {
         // Exactly its size, where a thin one lacks the room for its metadata and its snapshots.
         let device = candidate(4, 4, 4, 5);
         assert!(
-            replace(&ReplaceWish { provisioning: Provisioning::Thin, ..thick.clone() }, &[device.clone()]).is_err()
+            replace(&ReplaceWish { provisioning: Provisioning::Thin, ..thick.clone() }, std::slice::from_ref(&device))
+                .is_err()
         );
-        let placed = replace(&thick, &[device.clone()]).unwrap();
+        let placed = replace(&thick, std::slice::from_ref(&device)).unwrap();
         assert_eq!(placed.space, BrickSpace::thick(thick.asked, ExtentSize::FOUR_MIB));
         let refused = replace(&thick, &[Candidate { thin_only: true, ..device }]).unwrap_err();
         assert_eq!(refused.devices[0].1, WhyNot::AgentTooOld);

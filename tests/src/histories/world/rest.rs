@@ -208,7 +208,7 @@ impl World {
         if let Some(topology) = self.topology() {
             for operation in topology.operations.values() {
                 let (id, kind, state) = (operation.id, operation.plan.kind(), &operation.state);
-                deeds.push(format!("operation {id}, {kind}: {state:?}"));
+                deeds.push(untimed(format!("operation {id}, {kind}: {state:?}")));
             }
         }
         for host in &self.hosts {
@@ -218,6 +218,15 @@ impl World {
         }
         deeds
     }
+}
+
+/// Without the real time since when an agent is away, which is no part of a history.
+fn untimed(text: String) -> String {
+    let parts = text.split_once(" is not attached since ").and_then(|(before, after)| {
+        let (_, after) = after.split_once('Z')?;
+        Some(format!("{before} is not attached{after}"))
+    });
+    parts.unwrap_or(text)
 }
 
 async fn finished(operations: &ops::Operations, id: OperationId) {
