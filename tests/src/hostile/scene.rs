@@ -160,7 +160,7 @@ async fn others_volume(host: &SimHost) -> (GroupAdoption, BrickAdoption, VolumeA
         spec,
         group: group.clone(),
         volume: made.volume.clone(),
-        pool: made.pool.clone(),
+        pool: Some(made.pool.clone()),
         owns_pool: true,
         path: made.path(),
         mounted_by_glusterd: false,

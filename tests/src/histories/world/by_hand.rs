@@ -3,7 +3,7 @@
 use bricklayer_agent::host::Host as _;
 use bricklayer_proto::names::{VgName, VolumeName};
 use bricklayer_proto::size::{ByteSize, Extents, MIB};
-use bricklayer_proto::space::BrickSpace;
+use bricklayer_proto::space::{BrickSpace, Provisioning};
 use bricklayer_proto::task::{BrickAddress, Layout};
 
 use super::World;
@@ -39,7 +39,12 @@ impl World {
                     group: group(),
                     pool: "pool".parse().expect("a name"),
                     volume: "photos".parse().expect("a name"),
-                    space: BrickSpace { volume: Extents::new(256), pool: Extents::new(512), metadata: Extents::new(4) },
+                    space: BrickSpace {
+                        provisioning: Provisioning::Thin,
+                        volume: Extents::new(256),
+                        pool: Extents::new(512),
+                        metadata: Extents::new(4),
+                    },
                     at: "/bricks/photos".parse().expect("a path"),
                     folder: "data".to_owned(),
                     fstab: Some("defaults,noatime 0 0".to_owned()),
