@@ -2,10 +2,10 @@
 //! clients ask, and what goes wrong; when nothing goes wrong any more, everything has to come to rest within a bound,
 //! and then the records, the hosts and what clients were told have to be one ([`truths`]).
 //!
-//! Real: the coordinator's state, operations, placement, registry, trust and reconciliation; the agents' executor, journal,
-//! engine and boot; the messages' way over the wire. Simulated: hosts ([`crate::sim`]), the stores' disks
-//! ([`bricklayer_store::simulated`]), the connection ([`wire`]), time. Not in it: sled, TLS and HTTP, which have tests of
-//! their own.
+//! Real: the coordinator's state, operations, placement, registry, trust, reconciliation, its watch of thin pools and of the
+//! trash, and the rebuild; the agents' executor, journal, engine and boot; the messages' way over the wire. Simulated: hosts
+//! ([`crate::sim`]), the stores' disks ([`bricklayer_store::simulated`]), the connection ([`wire`]), time. Not in it: sled,
+//! TLS, HTTP and what hands documents to hosts, which have tests of their own.
 //!
 //! Each program has a runtime of its own with a clock of its own, all on the thread of the history, which steps them in
 //! turn: no thread, no socket and no real time decides anything, and ids come from the seed. So a seed plays the same

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use bricklayer_agent::engine::Engine;
 use bricklayer_coordinator::agents::{AgentApi as _, Registry};
 use bricklayer_coordinator::keepsake::{InstallationDocument, Marks, VolumesDocument};
-use bricklayer_coordinator::model::{LvNames, Topology, Volume};
+use bricklayer_coordinator::model::{Brick, Topology, Volume};
 use bricklayer_coordinator::pki::{InstallationRecord, Trust};
 use bricklayer_coordinator::rebuild::{Difference, Evidence, HostEvidence, PoolEvidence, Rebuilt, compare, rebuild};
 use bricklayer_coordinator::state::{SCHEMA, State, assemble};
-use bricklayer_proto::ids::{BrickId, NodeId};
+use bricklayer_proto::ids::{BrickId, DeviceId, NodeId};
 use bricklayer_proto::keepsake::{KeepsakeKind, Recollection};
 use bricklayer_store::Store;
 use bricklayer_store::simulated::Disk;
@@ -108,17 +108,37 @@ pub fn wrong(
             Some(_) => {}
         }
     }
+    let (taken, was) = (taken(bare.records.volumes.iter()), taken(topology.volumes.values().map(AsRef::as_ref)));
+    if taken != was && !topology.devices.keys().any(|device| topology.is_lost(*device)) {
+        wrong.push(format!("rebuilt of disks alone: pools and their metadata take {taken:?}, and took {was:?}"));
+    }
     (rebuilt, wrong)
+}
+
+/// The extents of pools and of their metadata, by device.
+fn taken<'a>(volumes: impl Iterator<Item = &'a Volume>) -> BTreeMap<DeviceId, (u64, u64)> {
+    let mut taken = BTreeMap::new();
+    for brick in volumes.flat_map(|volume| &volume.bricks) {
+        let (pool, metadata) = taken.entry(brick.device).or_default();
+        *pool += brick.space.pool.count();
+        *metadata += brick.space.metadata.count();
+    }
+    taken
 }
 
 /// What disks tell of a volume.
 fn essence(volume: &Volume) -> String {
     let trash = volume.trash.map(|trash| (trash.since.as_millisecond(), trash.until.as_millisecond()));
     let Volume { id, name, size, layout, gid, options, protected, bricks, .. } = volume;
-    let mut bricks = bricks.clone();
-    // What glusterd called the logical volumes of a clone is on the disk alone, and nobody asks for it.
-    bricks.iter_mut().filter(|brick| brick.pool.is_some()).for_each(|brick| brick.names = LvNames::default());
-    format!("{id} {name} {size} {layout:?} {gid} {options:?} {protected} {trash:?} {bricks:?}")
+    // Of clones whose source is gone anyone may be counted with their pool; and what glusterd called their logical volumes
+    // is on the disk alone.
+    let bricks = bricks.iter().map(|brick| {
+        let Brick { id, device, node, set, position, role, asked, space, path, generation, .. } = brick;
+        let extents = space.volume.count();
+        format!("\n    {id} on {device} {node} {set}.{position} {role:?} {asked} {extents} {path:?} {generation}")
+    });
+    let bricks: String = bricks.collect();
+    format!("{id} {name} {size} {layout:?} {gid} {options:?} {protected} {trash:?}{bricks}")
 }
 
 /// A store of what was rebuilt, on a new disk, as the program writes one.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use bricklayer_agent::host::{GroupReport, Host as _};
 use bricklayer_agent::tags;
 use bricklayer_proto::ids::{BrickId, DeviceId, VolumeId};
+use bricklayer_proto::inventory::LvKind;
+use bricklayer_proto::names::LvName;
 use bricklayer_proto::task::{BrickKey, NO_VOLUME_ID, VOLUME_ID_OPTION, VolumeKey, Wanted};
 
 use super::gives_up;
@@ -62,10 +64,12 @@ impl Things {
                 if name_of.ends_with("_tdata") || name_of.ends_with("_tmeta") || name_of.starts_with("lvol0_pmspare") {
                     continue;
                 }
-                // A thick brick is a linear volume, and all that says so are its tags.
+                let is_thin = matches!(volume.kind, LvKind::Thin { .. } | LvKind::ThinPool { .. });
                 let key = ours.and_then(|device| {
-                    let (brick, volume) = ids_of(&volume.tags)?;
-                    Some(BrickKey { device, brick, volume })
+                    let (brick, of) = ids_of(&volume.tags)?;
+                    // A thick brick has its name; whatever else is linear is a stranger's, though it carries its tags.
+                    let is_made_by_us = is_thin || volume.name == LvName::of_brick(brick);
+                    is_made_by_us.then_some(BrickKey { device, brick, volume: of })
                 });
                 let thing = Thing {
                     name: format!("{name}/{}", volume.name),

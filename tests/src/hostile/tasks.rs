@@ -201,7 +201,10 @@ impl Sender<'_> {
             3 => spec.tags.generation = self.choices.below(4) as u64,
             4 => {
                 let size = ByteSize::from_bytes((1 + self.choices.below(5) as u64) * GIB);
-                let space = BrickSpace::thin(size, size, ExtentSize::FOUR_MIB).expect("a small size");
+                let space = match self.choices.one_in(3) {
+                    true => BrickSpace::thick(size, ExtentSize::FOUR_MIB),
+                    false => BrickSpace::thin(size, size, ExtentSize::FOUR_MIB).expect("a small size"),
+                };
                 (spec.space, spec.tags.asked) = (space, size);
             }
             _ => {}
@@ -297,7 +300,7 @@ impl Sender<'_> {
             2 => adoption.spec.tags.brick = key.brick,
             3 => (adoption.group, adoption.volume) = (self.group(), lv(self.choices.below(lvs.len()))),
             4 => adoption.volume = lv(self.choices.below(lvs.len())),
-            5 => adoption.pool = Some(lv(self.choices.below(lvs.len()))),
+            5 => adoption.pool = (!self.choices.one_in(3)).then(|| lv(self.choices.below(lvs.len()))),
             6 => adoption.path = self.address().path,
             7 => (adoption.owns_pool, adoption.mounted_by_glusterd) = (self.choices.one_in(2), self.choices.one_in(2)),
             _ => {}

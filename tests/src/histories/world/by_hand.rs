@@ -40,10 +40,10 @@ impl World {
                     pool: "pool".parse().expect("a name"),
                     volume: "photos".parse().expect("a name"),
                     space: BrickSpace {
+                        provisioning: Provisioning::Thin,
                         volume: Extents::new(256),
                         pool: Extents::new(512),
                         metadata: Extents::new(4),
-                        provisioning: Provisioning::Thin,
                     },
                     at: "/bricks/photos".parse().expect("a path"),
                     folder: "data".to_owned(),
