@@ -209,6 +209,11 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     async fn group(&self, group: &VgName) -> Result<Option<GroupReport>, HostError>;
     async fn signatures(&self, disk: &DevicePath) -> Result<Vec<Signature>, HostError>;
     async fn mounts(&self) -> Result<Vec<Mount>, HostError>;
+    /// Reads a little from the disk itself, past every cache. Of a disk that is dying the answer may take minutes, or never
+    /// come; nothing else of this host waits for it.
+    async fn probe_disk(&self, disk: &DevicePath) -> Result<(), HostError>;
+    /// The same of a brick's file system, by way of its pool: reads the file in its root, or the root where that is not there.
+    async fn probe_file_system(&self, at: &MountPoint, file: &str) -> Result<(), HostError>;
     async fn fstab(&self) -> Result<String, HostError>;
 
     // Disks and groups.
@@ -316,6 +321,15 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     // GlusterFS, through this host's glusterd.
 
     async fn gluster_is_running(&self) -> Result<bool, HostError>;
+    /// Returns when all that glusterd has written of its volumes is on the disk: it syncs nothing itself.
+    async fn sync_gluster_store(&self) -> Result<(), HostError> {
+        Ok(())
+    }
+    /// While glusterd does not run: makes those files of its own again that a power cut has taken, and without which it does
+    /// not start. Answers which. Idempotent.
+    async fn mend_gluster_store(&self) -> Result<Vec<String>, HostError> {
+        Ok(Vec::new())
+    }
     /// This host's own UUID and the other members of its pool.
     async fn gluster_pool(&self) -> Result<(String, Vec<PeerSeen>), HostError>;
     async fn gluster_peer_probe(&self, host: &HostName) -> Result<(), HostError>;

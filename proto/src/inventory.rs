@@ -25,6 +25,10 @@ pub struct Inventory {
     /// Said while the disk is nearly full that the agent itself writes to; agents that do not say it never do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub full_disk: Option<FullDisk>,
+    /// What of our disks and bricks does not answer as it should. It is told also when nothing else can be found out any
+    /// more, as a disk that is dying may hold up every program that looks at disks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ailing: Vec<Ailing>,
 }
 
 /// The host's own disk, not one of ours: of the agent's journal, fstab and LVM's backups of metadata.
@@ -43,6 +47,39 @@ impl FullDisk {
     #[must_use]
     pub fn refuses(&self) -> bool {
         self.free < self.least
+    }
+}
+
+/// A disk of ours, or the file system of a brick on it, that was read past every cache, in vain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ailing {
+    pub device: DeviceId,
+    /// As the kernel called it when LVM saw it last.
+    pub disk: DevicePath,
+    /// The brick that could not be read; `None` where it was the disk itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brick: Option<BrickId>,
+    pub fault: ReadFault,
+    /// When it was found out, by the host's clock, in milliseconds since 1970.
+    pub since_ms: i64,
+}
+
+/// What came of reading.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ReadFault {
+    /// In the words of the host's kernel.
+    Failed { said: String },
+    /// Nothing, for half a minute and more.
+    Silent,
+}
+
+impl fmt::Display for ReadFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed { said } => write!(f, "reading it fails: {said}"),
+            Self::Silent => f.write_str("reading it gets no answer"),
+        }
     }
 }
 

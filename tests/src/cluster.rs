@@ -293,6 +293,7 @@ fn quick() -> Timing {
         first_pause: Duration::from_millis(20),
         longest_pause: Duration::from_millis(500),
         inventory: Duration::from_millis(500),
+        disks: Duration::from_millis(200),
         ..Timing::default()
     }
 }

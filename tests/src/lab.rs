@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 
-/// A lab that is up; taken down when this goes, also when a test fails.
+/// A lab that is up; taken down when this goes, also when a test fails, unless `LAB_KEEP` is set.
 pub struct Lab {
     name: String,
 }
@@ -117,6 +117,29 @@ impl Lab {
         }
     }
 
+    /// Beside the lab's own logs, for whoever looks into a failure: what hosts have logged, and what is on them.
+    pub fn note_what_hosts_say(&self, hosts: &[&str]) {
+        let looks = [
+            ("agent", "cat /var/log/bricklayer-agent.log"),
+            ("boot", "cat /var/log/boot.log"),
+            ("glusterd", "tail -n 3000 /var/log/glusterfs/glusterd.log"),
+            (
+                "state",
+                "set +e; lvs -a -o +lv_tags; vgs; cat /etc/fstab /proc/mounts; ps -ef; dmesg | tail -n 200; \
+                 gluster pool list; gluster volume info; gluster volume status",
+            ),
+        ];
+        for host in hosts {
+            for (name, script) in looks {
+                // A host that does not answer has a console log.
+                let said = self.try_on(host, script).map_or_else(|error| format!("{error:#}"), |answer| answer.text());
+                let _ = std::fs::write(self.dir().join(format!("{host}-{name}.log")), said);
+            }
+        }
+        let said = self.try_bricklayer(&["operation", "list", "-o", "yaml"]).map(|answer| answer.text());
+        let _ = std::fs::write(self.dir().join("operations.log"), said.unwrap_or_default());
+    }
+
     #[must_use]
     pub fn dir(&self) -> PathBuf {
         repository().join("target/lab").join(&self.name)
@@ -137,6 +160,10 @@ impl Drop for Lab {
             // For whoever looks into it afterwards; a failure to copy must not hide the test's own.
             let _ = keep_logs(&self.dir(), &kept);
             eprintln!("The logs of the lab are in {}.", kept.display());
+        }
+        if std::thread::panicking() && std::env::var_os("LAB_KEEP").is_some() {
+            eprintln!("The lab {} is left as it is.", self.name);
+            return;
         }
         if let Err(error) = self.must(&["down"]) {
             eprintln!("The lab could not be taken down: {error:#}");

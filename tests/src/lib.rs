@@ -2,8 +2,12 @@
 
 pub mod clients;
 pub mod cluster;
+#[cfg(feature = "lab")]
+pub mod cuts;
 #[cfg(feature = "histories")]
 pub mod histories;
+#[cfg(feature = "histories")]
+pub mod hostile;
 #[cfg(feature = "lab")]
 pub mod lab;
 pub mod life;

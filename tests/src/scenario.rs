@@ -163,15 +163,29 @@ pub fn assert_no_bricks(lab: &Lab) -> anyhow::Result<()> {
 
 /// Asks for a volume over REST; answers where to ask for the outcome.
 pub fn post_volume(lab: &Lab, body: &str) -> anyhow::Result<String> {
-    let reply = request(lab, &["-X", "POST", "-d", body], "/volumes")?;
-    ensure!(reply.status == 202, "POST /volumes: {} {}", reply.status, reply.body);
+    begin(lab, "POST", "/volumes", body)
+}
+
+/// Asks over REST for what takes time; answers where to ask for the outcome.
+pub fn begin(lab: &Lab, method: &str, path: &str, body: &str) -> anyhow::Result<String> {
+    let reply = request(lab, &["-X", method, "-d", body], path)?;
+    ensure!(reply.status == 202, "{method} {path}: {} {}", reply.status, reply.body);
     reply.location.context("202 without a Location")
+}
+
+/// What is at a path of REST.
+pub fn read(lab: &Lab, path: &str) -> anyhow::Result<serde_json::Value> {
+    let reply = request(lab, &[], path)?;
+    ensure!(reply.status == 200, "GET {path}: {} {}", reply.status, reply.body);
+    Ok(serde_json::from_str(&reply.body)?)
 }
 
 /// What a finished queue entry says.
 #[derive(Clone, Debug)]
 pub enum Polled {
     Resource(String),
+    /// Done, with nothing to show for it.
+    Done,
     Failed(String),
 }
 
@@ -181,6 +195,7 @@ pub fn poll(lab: &Lab, queue: &str) -> anyhow::Result<Option<Polled>> {
     match (reply.status, reply.location) {
         (200, _) => Ok(None),
         (303, Some(location)) => Ok(Some(Polled::Resource(location))),
+        (204, _) => Ok(Some(Polled::Done)),
         (500, _) => Ok(Some(Polled::Failed(reply.body))),
         (status, _) => bail!("GET {queue}: {status} {}", reply.body),
     }

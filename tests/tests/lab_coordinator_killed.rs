@@ -44,6 +44,7 @@ fn a_create_that_loses_its_coordinator_is_finished_or_leaves_no_trace_and_its_cl
                 assert!(status.contains("Status: Started"), "{moment}: {status}");
                 lab.heketi(&["volume", "delete", id]).unwrap();
             }
+            scenario::Polled::Done => panic!("{moment}: a create ends with a volume or a failure"),
             scenario::Polled::Failed(text) => eprintln!("{moment}: undone: {text}"),
         }
         assert_eq!(scenario::vgs(&lab).unwrap(), before, "{moment}: something is left in a volume group");

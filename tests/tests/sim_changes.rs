@@ -245,6 +245,46 @@ async fn a_brick_that_does_not_answer_is_moved_only_where_the_others_have_everyt
 }
 
 #[tokio::test]
+async fn a_volume_that_comes_back_with_a_host_that_lost_power_while_it_was_deleted_is_deleted_again() {
+    let mut cluster = cluster(3, 16).await;
+    let client = cluster.client().unwrap();
+    let empty = cluster.footprints();
+    let volume = create(&client, &replicated(1, 3)).await.unwrap();
+    let host = cluster.host("gfs2").clone();
+    let come_back = cluster.sim.keep_a_copy_of(&host, &volume.name.parse().unwrap());
+    // GlusterFS has forgotten it, and the bricks are going.
+    host.faults().inject(At::Next(Call::RemoveVolume), Fault::HangsBefore);
+    let accepted = client.volume_delete(volume.id).await.unwrap();
+    host.faults().until_one_hangs().await;
+    cluster.power_cut("gfs2").await;
+    come_back();
+    cluster.power_on("gfs2").await.unwrap();
+    done(&client, accepted).await.unwrap();
+    let listed = cluster.host("gfs1").gluster_volumes().await.unwrap();
+    assert!(listed.is_empty(), "GlusterFS has {listed:?}");
+    cluster.until_all_able().await.unwrap();
+    assert_eq!(cluster.footprints(), empty);
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
+async fn a_glusterd_that_cannot_say_yet_what_is_to_be_healed_is_asked_again_before_a_brick_moves() {
+    let cluster = cluster(4, 16).await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(1, 3)).await.unwrap();
+    for host in cluster.hosts() {
+        host.faults().inject(At::Next(Call::GlusterHeal), Fault::Before);
+    }
+    let old = volume.bricks[0].id;
+    let accepted = client.brick_evict(old, &BrickEvictRequest::default()).await.unwrap();
+    done(&client, accepted).await.unwrap();
+    let after = client.volume(volume.id).await.unwrap();
+    assert!(after.bricks.iter().all(|brick| brick.id != old), "{after:?}");
+    cluster.volume_is_whole(volume.id).await.unwrap();
+    nothing_was_violated(&cluster);
+}
+
+#[tokio::test]
 async fn an_evict_whose_coordinator_is_killed_anywhere_ends_after_its_restart() {
     let mut cluster = cluster(4, 16).await;
     let client = cluster.client().unwrap();

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use bricklayer_agent::host::Host as _;
 use bricklayer_api::client::Client;
-use bricklayer_api::heketi::{Brick, VolumeCreateRequest, VolumeInfo};
-use bricklayer_api::v1::{Finding, Severity};
+use bricklayer_api::heketi::{Brick, StateRequest, VolumeCreateRequest, VolumeInfo};
+use bricklayer_api::v1::{DeviceLostRequest, Finding, Severity};
 use bricklayer_coordinator::ops::{Policy, RepairPolicy};
 use bricklayer_proto::names::{LvName, VgName};
 use bricklayer_proto::size::{ByteSize, ExtentSize};
 use bricklayer_proto::task::BrickAddress;
 use bricklayer_tests::cluster::{Cluster, until};
-use bricklayer_tests::sim::SimDisk;
 use bricklayer_tests::sim::lvm::Group;
+use bricklayer_tests::sim::{At, Call, Fault, SimDisk};
 use bricklayer_tests::story::{create, delete, done, replicated};
 
 async fn cluster() -> Cluster {
@@ -155,6 +155,74 @@ async fn a_disk_that_was_pulled_out_is_one_finding_whatever_was_on_it() {
     cluster.power_cut("gfs2").await;
     cluster.host("gfs2").plug(disk);
     cluster.power_on("gfs2").await.unwrap();
+    found(&client, &[]).await;
+}
+
+#[tokio::test]
+async fn a_disk_that_dies_is_named_with_what_is_on_it_and_nothing_is_placed_there_until_it_is_well_again() {
+    let cluster = cluster().await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    let brick = on_host(&client, &volume, "gfs2").await;
+    let before = cluster.footprints();
+    let disk = "/dev/sdb".parse().unwrap();
+    cluster.host("gfs2").break_disk(&disk, true);
+    let dying = found(&client, &["disk-fails"]).await;
+    assert_eq!((dying[0].host.as_str(), dying[0].severity), ("gfs2", Severity::Error));
+    assert_eq!(dying[0].subject, brick.device.to_string());
+    let named =
+        [brick.id.to_string(), format!("of volume {}", volume.name), "serial SIM".into(), "Input/output".into()];
+    assert!(named.iter().all(|word| dying[0].what.contains(word)), "{dying:?}");
+    for command in ["device remove gfs2:/dev/sdb", "device lost gfs2:/dev/sdb"] {
+        assert!(dying[0].cure.contains(command), "{dying:?}");
+    }
+    let shown = client.device(brick.device).await.unwrap().failing.unwrap();
+    assert!(shown.contains("Input/output error"), "{shown}");
+    let refused = create(&client, &replicated(1, 3)).await.unwrap_err().to_string();
+    assert!(refused.contains("cannot be read (see `bricklayer doctor`)"), "{refused}");
+
+    cluster.host("gfs2").break_disk(&disk, false);
+    found(&client, &[]).await;
+    assert_eq!(cluster.footprints(), before, "nothing was done to anything");
+    assert_eq!(client.device(brick.device).await.unwrap().failing, None);
+    create(&client, &replicated(1, 3)).await.unwrap();
+    assert_eq!(cluster.sim.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_disk_that_is_dead_can_be_declared_lost_and_its_bricks_are_made_anew() {
+    let cluster = Cluster::start(4, 1, ByteSize::from_gib(16).unwrap()).await.unwrap();
+    cluster.load_topology().await.unwrap();
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    let topology = client.topology().await.unwrap();
+    let brick = volume.bricks[0].clone();
+    let node = topology.clusters[0].nodes.iter().find(|node| node.id == brick.node).unwrap();
+    cluster.host(&node.hostnames.manage[0]).break_disk(&"/dev/sdb".parse().unwrap(), true);
+    found(&client, &["disk-fails"]).await;
+    let lost = DeviceLostRequest { confirm: brick.device.to_string() };
+    until("the disk is known to be gone", async || Ok(client.device_lost(brick.device, &lost).await.is_ok()))
+        .await
+        .unwrap();
+    found(&client, &[]).await;
+    let state = StateRequest { state: "failed".into(), ..StateRequest::default() };
+    done(&client, client.device_set_state(brick.device, &state).await.unwrap()).await.unwrap();
+    let after = client.volume(volume.id).await.unwrap();
+    assert!(after.bricks.iter().all(|now| now.device != brick.device), "{after:?}");
+    assert_eq!(cluster.sim.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_brick_that_fails_on_a_disk_that_answers_is_named_by_itself() {
+    let cluster = cluster().await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    let brick = on_host(&client, &volume, "gfs3").await;
+    cluster.host("gfs3").faults().inject(At::Every(Call::ProbeFileSystem), Fault::Before);
+    let found_there = found(&client, &["brick-unreadable"]).await;
+    assert_eq!((found_there[0].host.as_str(), found_there[0].subject.clone()), ("gfs3", brick.id.to_string()));
+    assert!(found_there[0].cure.contains(&format!("brick evict {}", brick.id)), "{found_there:?}");
+    cluster.host("gfs3").faults().clear();
     found(&client, &[]).await;
 }
 

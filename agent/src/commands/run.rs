@@ -83,6 +83,7 @@ async fn bring_up(engine: &Engine, journal: Option<&Journal>, ready: &Utf8Path) 
         }
     };
     tracing::info!(up = boot.up.len(), down = boot.down.len(), "bricks");
+    engine.mend_gluster_store().await;
     let mut text: String = boot.up.iter().map(|brick| format!("up {brick}\n")).collect();
     text.extend(boot.down.iter().map(|(brick, why)| format!("down {brick} {why}\n")));
     if let Err(error) = files::replace(ready, text.as_bytes(), 0o644) {

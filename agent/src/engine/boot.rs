@@ -38,6 +38,18 @@ pub struct Boot {
 }
 
 impl Engine {
+    /// What keeps glusterd from starting after a power cut is mended before it starts, as far as that is certain.
+    pub async fn mend_gluster_store(&self) {
+        match self.host.mend_gluster_store().await {
+            Ok(mended) => {
+                for what in mended {
+                    tracing::warn!("glusterd's file of brick {what} was lost, as by a power cut; it was made again");
+                }
+            }
+            Err(error) => tracing::warn!("glusterd's files could not be looked at: {}", chain(&error)),
+        }
+    }
+
     /// Brings the bricks up. Disks that the manifest misses are waited for as long as `patience` lasts; what fails is
     /// tried again a little later, as much is in motion on a host that boots, and a brick that is up before glusterd
     /// starts is served without anybody's help.

@@ -43,11 +43,33 @@ impl Engine {
         }
         progress("looking at the device");
         let seen = self.see(&key).await?;
+        let seen = self.clear_begun_pool(&key, seen, progress).await?;
         self.brick_from(spec, &seen, progress).await.map_err(|failure| match failure.kind {
             // Nothing was changed by the second attempt; by the first something may have been.
             FailureKind::Refused | FailureKind::NoSpace if begun => Failure { kind: FailureKind::Failed, ..failure },
             _ => failure,
         })
+    }
+
+    /// Takes what a power cut has left of a pool in the making out of the way.
+    async fn clear_begun_pool(
+        &self,
+        key: &BrickKey,
+        mut seen: Seen,
+        progress: OnProgress<'_>,
+    ) -> Result<Seen, Failure> {
+        // The mark first, and what carries it after another look.
+        for _ in 0..2 {
+            let Some(group) = &seen.group else { break };
+            let steps = brick::clear(key, group)?;
+            if steps.is_empty() {
+                break;
+            }
+            tracing::warn!(brick.id = %key.brick, "a pool that LVM has left half made is made anew");
+            self.run(&steps, progress).await?;
+            seen = self.see(key).await?;
+        }
+        Ok(seen)
     }
 
     async fn brick_from(&self, spec: &BrickSpec, seen: &Seen, progress: OnProgress<'_>) -> Result<Done, Failure> {
@@ -155,7 +177,8 @@ impl Engine {
             None => None,
         };
         let Some(mount) = mount else { return Err(refused(format!("brick {} is not mounted here", key.brick))) };
-        self.host.sync_file_system(&mount.at).await.map_err(|error| failure(&error))?;
+        let (brick, store) = tokio::join!(self.host.sync_file_system(&mount.at), self.host.sync_gluster_store());
+        brick.and(store).map_err(|error| failure(&error))?;
         Ok(done(false, Report::Nothing))
     }
 
@@ -167,6 +190,8 @@ impl Engine {
     }
 
     pub(super) async fn brick_gone(&self, key: &BrickKey, progress: OnProgress<'_>) -> Result<Done, Failure> {
+        // Its volume, or its place in it, went before: a power cut must not bring that back.
+        self.host.sync_gluster_store().await.map_err(|error| failure(&error))?;
         let seen = self.see(key).await?;
         let steps = brick::remove(key, &self.facts(&seen))?;
         let after = self.run(&steps, progress).await?.or(seen.group);

@@ -17,6 +17,7 @@ mod layout;
 mod movement;
 mod recollect;
 mod steps;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,6 +37,7 @@ use crate::observe::{self, OnDisk};
 
 pub use executor::Executor;
 pub use recollect::Records;
+pub use watch::Watch;
 
 /// Told what is being done, in a few words for people.
 pub type OnProgress<'a> = &'a (dyn Fn(&str) + Send + Sync);
@@ -54,6 +56,7 @@ pub struct Engine {
     /// What glusterd said last of all its volumes, and when: it is not asked with every inventory.
     volumes_in_pool: Mutex<Option<(Instant, Arc<[GlusterVolumeSeen]>)>>,
     volumes_every: Duration,
+    watch: Arc<Watch>,
 }
 
 /// With less on the host's own disk nothing new is made: a journal that fails stops the agent until its next start, and LVM
@@ -70,6 +73,7 @@ impl Engine {
     #[must_use]
     pub fn new(host: Arc<dyn Host>) -> Self {
         Self {
+            watch: Watch::new(Arc::clone(&host)),
             host,
             locks: Locks::default(),
             known_on_disk: Mutex::default(),
@@ -91,6 +95,12 @@ impl Engine {
         &self.host
     }
 
+    /// Whether its disks answer.
+    #[must_use]
+    pub fn watch(&self) -> &Arc<Watch> {
+        &self.watch
+    }
+
     /// Everything that matters on this host, now.
     pub async fn inventory(&self) -> Result<Inventory, HostError> {
         let (view, (gluster, volumes)) = tokio::join!(self.host.view(), self.gluster_seen());
@@ -102,7 +112,10 @@ impl Engine {
         }
         let full_disk = self.full_disk().await;
         let said = |device: &BlockDevice| on_disk.get(&device.path).cloned().unwrap_or_else(|| Ok(Vec::new()));
-        Ok(Inventory { full_disk, ..observe::inventory(&view, said, gluster) })
+        let mut inventory = Inventory { full_disk, ..observe::inventory(&view, said, gluster) };
+        self.watch.learn(&inventory);
+        inventory.ailing = self.watch.ailing();
+        Ok(inventory)
     }
 
     /// The host's own disk, while it is nearly full. `None` also where nobody can say.

@@ -36,6 +36,7 @@ pub fn inventory(view: &HostView, on_disk: impl Fn(&BlockDevice) -> OnDisk, glus
         bricks: bricks(view),
         gluster,
         full_disk: None,
+        ailing: Vec::new(),
     }
 }
 

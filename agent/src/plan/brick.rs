@@ -99,6 +99,27 @@ pub fn place(facts: &Facts<'_>, group: &GroupReport, volume: &LvName, key: &Bric
     in_fstab.or_else(mounted).unwrap_or_else(|| MountPoint::of_brick(&facts.root, &group.name, volume))
 }
 
+/// What LVM was making of the brick's pool when the power went: a plain volume that carries the pool's name and tags already,
+/// and that lvcreate would have made into a pool. Nothing has ever been in it.
+fn begun_pool<'a>(found: &Found<'a>, key: &BrickKey) -> Option<&'a LogicalVolume> {
+    let pool = found.pool.filter(|_| found.volume.is_none())?;
+    let is_plain = matches!(&pool.kind, LvKind::Other { segment_type } if segment_type == "linear");
+    let parts = ["_tdata", "_tmeta"].map(|suffix| format!("{}{suffix}", pool.name));
+    let has_parts = found.group.volumes.iter().any(|volume| parts.iter().any(|part| volume.name.as_str() == part));
+    (is_plain && !has_parts && pool.name == LvName::of_pool(key.brick)).then_some(pool)
+}
+
+/// A pool that LVM has begun and will never finish goes, so that the brick can be made: it is condemned, and removed by
+/// what is planned after another look.
+pub fn clear(key: &BrickKey, group: &GroupReport) -> Result<Vec<Step>, Failure> {
+    let found = Found::look(group, key)?;
+    let Some(pool) = begun_pool(&found, key) else { return Ok(Vec::new()) };
+    if !pool.condemned {
+        return Ok(vec![Step::CondemnVolumes { group: group.name.clone(), volumes: vec![pool.name.clone()] }]);
+    }
+    Ok(vec![Step::RemoveVolumes(DoomedVolumes::of_brick(&found, key)?)])
+}
+
 /// The brick is there, whole.
 pub fn ensure(spec: &BrickSpec, facts: &Facts<'_>) -> Result<Vec<Step>, Failure> {
     let key = spec.key();

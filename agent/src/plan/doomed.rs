@@ -17,8 +17,8 @@ pub struct DoomedVolumes {
 }
 
 impl DoomedVolumes {
-    /// The volume of `key`, then its pool, if it has one; whichever is still there. Both must carry tags that match all of `key`
-    /// (that is what [`Found`] holds) and the mark.
+    /// The volume of `key`, then its pool, if it has one; whichever is still there. Both must carry tags that match all of
+    /// `key` (that is what [`Found`] holds) and the mark.
     pub fn of_brick(found: &Found<'_>, key: &BrickKey) -> Result<Self, Failure> {
         let there = [found.volume, found.pool];
         for volume in there.into_iter().flatten() {
@@ -52,7 +52,7 @@ pub struct BlankVolume {
 }
 
 impl BlankVolume {
-    /// The volume of a brick, whose tags match all of its key (that is what [`Found`] holds) and which carries the mark; `None` where it does not.
+    /// The volume of a brick, whose tags match all of its key (that is what [`Found`] holds), if it carries the mark.
     #[must_use]
     pub fn of_brick(found: &Found<'_>) -> Option<Self> {
         let volume = found.volume.filter(|volume| tags::is_blank(&volume.tags) && !volume.condemned)?;

@@ -247,6 +247,29 @@ fn a_pool_without_its_volume_gets_it() {
 }
 
 #[test]
+fn a_pool_that_was_begun_is_condemned_and_then_goes_and_nothing_else_does() {
+    let begun = |condemned| LogicalVolume {
+        kind: LvKind::Other { segment_type: "linear".to_owned() },
+        size: ByteSize::from_mib(8).unwrap(),
+        ..pool(condemned)
+    };
+    let clear = |volumes| printed(&brick::clear(&KEY, &World::with(volumes).group).unwrap());
+    assert_eq!(clear(vec![begun(false)]), ["condemn vg_d/tp_b"]);
+    assert_eq!(clear(vec![begun(true)]), ["remove vg_d/tp_b"]);
+    for whole in [vec![], vec![pool(false)], vec![pool(true)], vec![thin(false), pool(false)]] {
+        assert_eq!(clear(whole), [""; 0]);
+    }
+    let part = LogicalVolume {
+        name: format!("{}_tmeta", LvName::of_pool(BRICK)).parse().unwrap(),
+        tags: Vec::new(),
+        ..begun(false)
+    };
+    assert_eq!(clear(vec![begun(false), part]), [""; 0], "LVM is further than that");
+    let other = LogicalVolume { kind: LvKind::Other { segment_type: "error".to_owned() }, ..begun(false) };
+    assert_eq!(clear(vec![other]), [""; 0], "its disk is gone");
+}
+
+#[test]
 fn a_brick_with_a_file_system_is_mounted_and_never_formatted_again() {
     let mut world = World::with(vec![thin(false), pool(false)]).in_fstab();
     world.on_volume = Some(vec![Signature { what: "xfs".to_owned(), offset: 0 }]);

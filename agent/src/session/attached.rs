@@ -81,7 +81,10 @@ pub struct Attached {
     recollections: JoinSet<Vec<Recollection>>,
     /// Something has changed since the running inventory was begun.
     outdated: bool,
+    /// What was told last.
     last: Option<Inventory>,
+    /// It is told once more, also where nothing has changed.
+    anew: bool,
     /// When to look again, as a thin pool is filling up.
     look_again: Option<Instant>,
 }
@@ -149,6 +152,7 @@ impl Attached {
             recollections: JoinSet::new(),
             outdated: false,
             last: None,
+            anew: false,
             look_again: None,
         })
     }
@@ -166,6 +170,10 @@ impl Attached {
         let mut changes = executor.changes();
         let mut inventory = tokio::time::interval(agent.config.timing.inventory);
         inventory.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let watch = executor.engine().watch();
+        let mut ailing = watch.changes();
+        let mut disks = tokio::time::interval(agent.config.timing.disks);
+        disks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut settling = Settling { pause: agent.config.timing.settle, since: None, until: None };
         let mut identity_check = tokio::time::interval(IDENTITY);
         let mut glusterd_check = tokio::time::interval(GLUSTERD);
@@ -223,7 +231,12 @@ impl Attached {
                     self.look(agent);
                 }
                 _ = inventory.tick() => {
-                    self.last = None;
+                    self.anew = true;
+                    self.look(agent);
+                }
+                _ = disks.tick() => watch.look(agent.config.clock.now().as_millisecond()),
+                Ok(()) = ailing.changed() => {
+                    self.tell_what_ails(agent)?;
                     self.look(agent);
                 }
                 Some(seen) = self.inventories.join_next() => self.seen(seen, agent)?,
@@ -237,6 +250,9 @@ impl Attached {
                     executor.journal().settle().await?;
                     let runs = executor.engine().host().gluster_is_running().await.unwrap_or_default();
                     if glusterd_runs.replace(runs).is_some_and(|before| before != runs) {
+                        if !runs {
+                            executor.engine().mend_gluster_store().await;
+                        }
                         self.look(agent);
                     }
                 }
@@ -345,6 +361,17 @@ impl Attached {
         }
     }
 
+    /// At once, with all else as it was told last: a look at the host may hang at the very disk that is to be told of.
+    fn tell_what_ails(&mut self, agent: &Agent) -> Result<(), SessionError> {
+        let ailing = agent.executor.engine().watch().ailing();
+        if let Some(last) = self.last.as_mut().filter(|last| last.ailing != ailing) {
+            last.ailing = ailing;
+            let told = last.clone();
+            self.say(FromAgent::Inventory(Box::new(told)))?;
+        }
+        Ok(())
+    }
+
     fn seen(
         &mut self,
         seen: Result<Result<Inventory, HostError>, tokio::task::JoinError>,
@@ -353,7 +380,7 @@ impl Attached {
         match seen {
             Ok(Ok(inventory)) => {
                 self.look_again = observe::is_filling(&inventory).then(|| Instant::now() + FILLING);
-                if self.last.as_ref() != Some(&inventory) {
+                if std::mem::take(&mut self.anew) || self.last.as_ref() != Some(&inventory) {
                     self.say(FromAgent::Inventory(Box::new(inventory.clone())))?;
                     self.last = Some(inventory);
                 }

@@ -61,6 +61,8 @@ pub struct Timing {
     /// After a task has ended, so long a silence comes before the next inventory: an operation is a row of tasks, and
     /// the tools that look need the same locks as those that work. Ten times as long at most.
     pub settle: Duration,
+    /// How often the disks are looked at, whether they answer.
+    pub disks: Duration,
     /// How often a host that has not enrolled looks whether it has.
     pub enrolment: Duration,
 }
@@ -72,6 +74,7 @@ impl Default for Timing {
             longest_pause: Duration::from_secs(30),
             inventory: Duration::from_secs(60),
             settle: Duration::from_millis(500),
+            disks: Duration::from_secs(20),
             enrolment: Duration::from_secs(2),
         }
     }

@@ -19,10 +19,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::blockdev::{self, BlockTools};
 use super::gluster::{self, Answer, Gluster};
 use super::gluster_block::GlusterBlock;
+use super::gluster_store;
 use super::lvm::{self, Lvm};
 use super::run::Call;
 use super::xfs::Xfs;
-use super::{files, mount};
+use super::{files, mount, probe};
 use crate::host::{
     BrickStatus, BrickVolumes, Drain, GlusterSnapshot, GlusterVolume, GroupReport, Host, HostError, HostView,
     LinearVolume, Mount, Signature,
@@ -30,6 +31,9 @@ use crate::host::{
 
 /// How long an unmount waits for a brick process that was just stopped.
 const UNMOUNT_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Where glusterd keeps its own files.
+const GLUSTERD: &str = "/var/lib/glusterd";
 
 /// The programs, files and kernel of the host.
 #[derive(Clone, Debug)]
@@ -216,6 +220,16 @@ impl Host for RealHost {
 
     async fn mounts(&self) -> Result<Vec<Mount>, HostError> {
         mount::parse_mounts(&read("/proc/self/mountinfo")?)
+    }
+
+    async fn probe_disk(&self, disk: &DevicePath) -> Result<(), HostError> {
+        let path = disk.clone();
+        probe::on_a_thread_of_its_own(disk.as_str(), move || probe::disk(path.as_str().into())).await
+    }
+
+    async fn probe_file_system(&self, at: &MountPoint, file: &str) -> Result<(), HostError> {
+        let (root, file) = (at.as_path().to_owned(), file.to_owned());
+        probe::on_a_thread_of_its_own(at.as_path().as_str(), move || probe::file_system(&root, &file)).await
     }
 
     async fn fstab(&self) -> Result<String, HostError> {
@@ -455,6 +469,20 @@ impl Host for RealHost {
     async fn gluster_is_running(&self) -> Result<bool, HostError> {
         // What the command line itself connects to; a program is not worth starting for it.
         Ok(tokio::net::UnixStream::connect("/var/run/glusterd.socket").await.is_ok())
+    }
+
+    async fn sync_gluster_store(&self) -> Result<(), HostError> {
+        let store: &Utf8Path = GLUSTERD.into();
+        if store.is_dir() { self.sync_file_system(store).await } else { Ok(()) }
+    }
+
+    async fn mend_gluster_store(&self) -> Result<Vec<String>, HostError> {
+        if self.gluster_is_running().await? {
+            return Ok(Vec::new());
+        }
+        let what = format!("looking at {GLUSTERD}");
+        self.blocking(move || gluster_store::mend(GLUSTERD.into()).map_err(|source| HostError::Io { what, source }))
+            .await
     }
 
     async fn gluster_pool(&self) -> Result<(String, Vec<PeerSeen>), HostError> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bricklayer_proto::ids::{NodeId, TaskId};
-use bricklayer_proto::inventory::{AgentSeen, Inventory};
+use bricklayer_proto::inventory::{AgentSeen, Ailing, Inventory};
 use bricklayer_proto::keepsake::{Keepsake, Kept, Recollection};
 use bricklayer_proto::names::HostName;
 use bricklayer_proto::task::{Done, Failure, FailureKind, Outcome, Progress, Task};
@@ -234,9 +234,10 @@ impl Registry {
             }),
             FromAgent::Inventory(inventory) => {
                 let now = self.trust.clock().now();
+                let ailing = inventory.ailing.clone();
                 let inventory = lean(*inventory);
-                self.with(node, |state| {
-                    state.inventory = Some((Arc::new(inventory), now));
+                let before = self.with(node, |state| {
+                    let before = state.inventory.replace((Arc::new(inventory), now));
                     let old: Vec<TaskId> = state
                         .unclaimed
                         .iter()
@@ -247,7 +248,9 @@ impl Registry {
                         state.unclaimed.remove(&task);
                         state.acknowledge(task);
                     }
+                    before.map(|(before, _)| before.ailing.clone()).unwrap_or_default()
                 });
+                self.log_ailing(node, &before, &ailing);
                 self.tell(AgentEvent::Inventory { node });
             }
             FromAgent::Outcome(outcome) => self.hear_outcome(node, *outcome),
@@ -269,6 +272,20 @@ impl Registry {
                     self.tell(AgentEvent::Recollected { node });
                 }
             }
+        }
+    }
+
+    /// A disk that fails is told in the log once, and once when it is well again.
+    fn log_ailing(&self, node: NodeId, before: &[Ailing], now: &[Ailing]) {
+        let name = || self.trust.agent(node).map_or_else(|| node.to_string(), |record| record.name.to_string());
+        for Ailing { device, disk, brick, fault, .. } in now.iter().filter(|one| !before.contains(one)) {
+            let brick = brick.map(tracing::field::display);
+            tracing::error!(device.id = %device, brick.id = brick, "{disk} on {} fails: {fault}", name());
+        }
+        let is_there = |one: &Ailing| now.iter().any(|other| (other.device, other.brick) == (one.device, one.brick));
+        for Ailing { device, disk, brick, .. } in before.iter().filter(|one| !is_there(one)) {
+            let brick = brick.map(tracing::field::display);
+            tracing::warn!(device.id = %device, brick.id = brick, "{disk} on {} no longer fails", name());
         }
     }
 

@@ -7,13 +7,13 @@ use bricklayer_proto::inventory::{BrickSeen, Inventory};
 use bricklayer_proto::names::BrickPath;
 
 use super::devices::device_of;
-use super::{Finding, Severity, Subject, World, device_on, group_of};
+use super::{Finding, Severity, Subject, World, device_on, group_of, is_dying};
 use crate::model::{Brick, Device, Node};
 
 pub fn examine(world: &World, node: &Node, report: &Inventory, findings: &mut Vec<Finding>) {
     let seen: BTreeMap<BrickId, &BrickSeen> = report.bricks.iter().map(|brick| (brick.tags.brick, brick)).collect();
     for device in world.topology.devices_of(node.id) {
-        if device.lost || world.is_moving(device.id) {
+        if device.lost || world.is_moving(device.id) || is_dying(report, device.id) {
             continue;
         }
         // Without its group none of its bricks is there, which is said once.

@@ -5,7 +5,7 @@ use bricklayer_proto::inventory::{Inventory, VolumeGroup};
 use bricklayer_proto::names::VgName;
 use bricklayer_proto::size::Extents;
 
-use super::{Finding, Severity, Subject, World, device_on, group_of};
+use super::{Finding, Severity, Subject, World, device_on, group_of, is_dying};
 use crate::model::{Device, Node};
 use crate::placement::Terms;
 
@@ -16,7 +16,7 @@ pub fn examine(world: &World, node: &Node, report: &Inventory, findings: &mut Ve
             findings.extend(reserve_used(world, node, device));
             findings.extend(over_committed(world, node, device));
         }
-        if device.lost || world.is_moving(device.id) {
+        if device.lost || world.is_moving(device.id) || is_dying(report, device.id) {
             continue;
         }
         match group_of(report, device.id) {

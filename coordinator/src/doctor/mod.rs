@@ -4,9 +4,10 @@
 //! knows. It changes nothing and repairs nothing: a cure is a sentence for a person. What operations are working on is
 //! left out, as it is on the move, and so is a report that may be older than the last change.
 //!
-//! `nodes` looks at hosts, agents and glusterd, `devices` at volume groups, `pools` at thin pools, `bricks` at bricks and their mounts, `volumes`
+//! `nodes` looks at hosts, agents and glusterd, `ailing` at disks and bricks that cannot be read, `devices` at volume groups, `pools` at thin pools, `bricks` at bricks and their mounts, `volumes`
 //! at the trash, `gluster` at what GlusterFS says of volumes, `own` at the coordinator's own machine.
 
+mod ailing;
 mod bricks;
 mod devices;
 mod gluster;
@@ -151,6 +152,7 @@ pub fn examine(world: &World) -> Vec<Finding> {
         }
         nodes::examine(world, node, &mut findings);
         let Some(report) = world.report(node.id) else { continue };
+        ailing::examine(world, node, report, &mut findings);
         devices::examine(world, node, report, &mut findings);
         bricks::examine(world, node, report, &mut findings);
     }
@@ -209,6 +211,11 @@ fn exports_of(world: &World, findings: &mut Vec<Finding>) {
 /// The volume group of a device in a report.
 fn group_of(report: &Inventory, device: DeviceId) -> Option<&VolumeGroup> {
     report.groups.iter().find(|group| group.tags.is_some_and(|tags| tags.device == device))
+}
+
+/// Whether the disk of a device cannot be read; what is not seen of it follows from that.
+fn is_dying(report: &Inventory, device: DeviceId) -> bool {
+    report.ailing.iter().any(|ailing| ailing.device == device && ailing.brick.is_none())
 }
 
 /// For texts: `/dev/sdb on gfs1`.

@@ -57,6 +57,14 @@ pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, own: &OwnHost, t
         gauges.one("bricklayer_export_commits_behind", "Commits of the store that are in no export.", behind)?;
     }
 
+    let failing = topology.devices.values().map(|device| {
+        let node = topology.nodes.get(&device.node).map_or_else(String::new, |node| node.name().to_owned());
+        let labels = [("device", device.id.to_string()), ("node", node), ("name", device.name.to_string())];
+        (labels, u64::from(operations.failing(device).is_some()))
+    });
+    let help = "Whether the disk of a device, or a brick on it, cannot be read by its host.";
+    gauges.each("bricklayer_device_failing", help, failing)?;
+
     let mut unfinished = BTreeMap::<(&str, &str), u64>::new();
     for operation in topology.unfinished.values() {
         *unfinished.entry((operation.plan.kind(), word(&operation.state))).or_default() += 1;

@@ -138,6 +138,9 @@ fn standing(host: &Host, hosted: &Hosted, sight: &Sight) -> Standing {
     if inventory.full_disk.as_ref().is_some_and(FullDisk::refuses) {
         return Standing::AgentDiskFull;
     }
+    if inventory.ailing.iter().any(|ailing| ailing.device == device.id) {
+        return Standing::DiskFails;
+    }
     let Some(group) = inventory.groups.iter().find(|group| group.tags.is_some_and(|tags| tags.device == device.id))
     else {
         // A report may have been on its way while the group was made, so a young device is taken at its own word.

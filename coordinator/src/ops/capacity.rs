@@ -43,7 +43,9 @@ pub async fn capacities(context: &Context, wish: &CapacityWish) -> Result<Vec<Cl
         for layout in &wish.layouts {
             let own = Policy { provisioning: wish.provisioning, ..Policy::default() };
             let terms = own.over(context.terms(&topology, cluster));
-            if terms.provisioning.is_thick() && wish.snapshot_factor_milli > 1000 {
+            // None fits: it would be thick, and refused with its snapshots.
+            let is_refused = terms.provisioning.is_thick() && wish.snapshot_factor_milli > 1000;
+            if is_refused && wish.provisioning.is_some() {
                 return Err(Rejected::ThickSnapshots);
             }
             let wish = Wish {
@@ -58,6 +60,7 @@ pub async fn capacities(context: &Context, wish: &CapacityWish) -> Result<Vec<Cl
                 ..Wish::new(ByteSize::ZERO, *layout)
             };
             let capacity = placement::capacity(&wish, &candidates);
+            let capacity = if is_refused { Capacity { largest: None, ..capacity } } else { capacity };
             capacities.push(ClusterCapacity { cluster, wish, capacity });
         }
     }

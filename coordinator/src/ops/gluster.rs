@@ -80,6 +80,27 @@ pub async fn heal(
     }
 }
 
+/// Has the glusterd of one node forget a volume that is to be gone; answers whether it knew it. A transaction that was cut off
+/// by the death of a host, or that this one forgot in a power cut, may have left it there alone.
+pub async fn forget_on(
+    context: &Context,
+    run: &Run,
+    node: NodeId,
+    cluster: ClusterId,
+    volume: &VolumeKey,
+    wait: Wait,
+) -> Result<bool, AgentError> {
+    let ask = async |wanted| context.ask(run, node, wanted, wait).await;
+    let Report::Volume { seen: Some(_) } = ask(Wanted::VolumeSeen(volume.clone())).await?.report else {
+        return Ok(false);
+    };
+    tracing::warn!(node.id = %node, volume.name = %volume.name, "A volume that is gone is known to a host; it is deleted there.");
+    let _turn = context.gluster_turn(cluster, None).await;
+    ask(Wanted::VolumeStopped(volume.clone())).await?;
+    ask(Wanted::VolumeGone(volume.clone())).await?;
+    Ok(true)
+}
+
 /// How far a movement of data is; `wanted` is the look for it.
 pub async fn movement(
     context: &Context,

@@ -8,6 +8,7 @@
 //! Must never start a process or open a connection: the hosts are reached through [`crate::agents::AgentApi`] alone.
 
 mod adopt;
+mod ailing;
 mod audit;
 mod block_create;
 mod block_delete;

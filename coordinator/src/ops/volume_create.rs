@@ -2,10 +2,10 @@
 //!
 //! The placement is made and reserved in one change of the state, so two creates never count on the same extents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use bricklayer_proto::ids::{BrickId, ClusterId, OperationId, VolumeId};
+use bricklayer_proto::ids::{BrickId, ClusterId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::names::{OptionKey, OptionValue, VolumeName};
 use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::space::Provisioning;
@@ -13,7 +13,7 @@ use bricklayer_proto::task::{Layout, Report, VolumeSpec, Wanted};
 
 use super::bricks::{MakeBrick, SyncBrick};
 use super::candidates::pool;
-use super::context::{Context, Run};
+use super::context::{Context, Run, Wait};
 use super::rejected::ClusterRefusal;
 use super::step::{Stage, Step, StepError};
 use super::volume_options::{self, VolumeOptions};
@@ -300,7 +300,16 @@ impl Step for TellGluster {
     }
 
     async fn undo(&self, context: &Context, run: &Run) -> Result<(), StepError> {
-        gluster::ask(context, run, self.volume.cluster, Wanted::VolumeGone(self.volume.key())).await?;
+        let (cluster, key) = (self.volume.cluster, self.volume.key());
+        gluster::ask(context, run, cluster, Wanted::VolumeGone(key.clone())).await?;
+        // A create whose first host died half-way is known to some and not to others.
+        let nodes: BTreeSet<NodeId> = self.volume.bricks.iter().map(|brick| brick.node).collect();
+        for node in nodes.into_iter().filter(|node| gluster::is_able(context, *node)) {
+            match gluster::forget_on(context, run, node, cluster, &key, Wait::NotAtAll).await {
+                Err(error) if gluster::is_about_the_host(&error) => {}
+                other => other.map(drop)?,
+            }
+        }
         Ok(())
     }
 }

@@ -4,15 +4,17 @@
 //! stopped and, past the point of no return, everything else is done as each host is there: the deletion is *parked*.
 //! Its client is answered as soon as there is no way back.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use bricklayer_proto::ids::VolumeId;
 use bricklayer_proto::task::{FailureKind, Wanted};
 
-use super::bricks::{RemoveBrick, host_name};
-use super::context::{Context, Run};
+use super::bricks::{RemoveBrick, host_name, remove_brick, unless_lost};
+use super::context::{Context, Run, Wait};
 use super::step::{Stage, Step, StepError};
 use super::{Rejected, gluster, whole};
-use crate::agents::AgentError;
+use crate::agents::{AgentError, Presence};
 use crate::model::{Brick, Operation, Plan, Resource, Topology, Volume, VolumeDelete};
 use crate::state::Change;
 
@@ -75,12 +77,13 @@ pub fn stages(context: &Context, plan: &VolumeDelete) -> Vec<Stage> {
     let stop = Stage::one(StopVolume { volume: volume.clone(), ran: volume.trash.is_none() });
     let forget = ForgetVolume { volume: volume.clone(), parked: plan.parked };
     let bricks = RemoveBrick::each(context, volume, &volume.bricks);
+    let forgotten = Stage::of(SeeForgotten::each(context, volume)).without_return();
     if plan.parked {
         // Each as soon as its host is there; a stopped volume needs its bricks no more.
         let all = bricks.into_iter().chain([Box::new(forget) as Box<dyn Step>]);
-        vec![stop, Stage::of(all).without_return()]
+        vec![stop, Stage::of(all).without_return(), forgotten]
     } else {
-        vec![stop, Stage::one(forget), Stage::of(bricks).without_return()]
+        vec![stop, Stage::one(forget), Stage::of(bricks).without_return(), forgotten]
     }
 }
 
@@ -130,7 +133,7 @@ impl Step for ForgetVolume {
         loop {
             let wanted = Wanted::VolumeGone(self.volume.key());
             match gluster::ask(context, run, self.volume.cluster, wanted).await {
-                Err(error) if self.parked && is_about_peers(&error) => {
+                Err(error) if self.parked && waits_for_a_host(&error) => {
                     context.progress.note(run.id(), &self.name(), "waits until every host of the cluster is back");
                     // Whoever comes back brings an event; glusterd takes a moment longer than the agent.
                     context.await_agents(context.policy.look * 5, || None::<()>).await;
@@ -149,10 +152,82 @@ impl Step for ForgetVolume {
     }
 }
 
-fn is_about_peers(error: &StepError) -> bool {
+/// A host that loses power while GlusterFS deletes the volume may come back with it, as glusterd syncs nothing of what it
+/// writes, and then gives it back to all others. So may one that heard nothing of the deletion, as the host that told it to the
+/// others died. Where all have been there the whole time, all have synced it by now: their bricks went after it.
+struct SeeForgotten {
+    name: String,
+    volume: Volume,
+    brick: Brick,
+}
+
+impl SeeForgotten {
+    fn each(context: &Context, volume: &Volume) -> Vec<Box<dyn Step>> {
+        let topology = context.state.read();
+        let step = |brick: &Brick| {
+            let name = format!("see that {} has forgotten volume {}", host_name(&topology, brick), volume.name);
+            Box::new(Self { name, volume: volume.clone(), brick: brick.clone() }) as Box<dyn Step>
+        };
+        let mut nodes = BTreeSet::new();
+        volume.bricks.iter().filter(|brick| nodes.insert(brick.node)).map(step).collect()
+    }
+
+    fn all_were_there_all_the_time(&self, context: &Context, run: &Run) -> bool {
+        let presence = |brick: &Brick| context.agents.status(brick.node).map(|status| status.presence);
+        let was_there = |presence: Option<Presence>| {
+            matches!(presence, Some(Presence::Attached { since, .. }) if since < run.operation.started)
+        };
+        self.volume.bricks.iter().map(presence).all(was_there)
+    }
+
+    async fn forget(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        let (node, cluster, key) = (self.brick.node, self.volume.cluster, self.volume.key());
+        loop {
+            match gluster::forget_on(context, run, node, cluster, &key, Wait::ForEver).await {
+                Ok(false) => return Ok(()),
+                // What is gone already once more: removing a brick syncs what glusterd has written.
+                Ok(true) => {
+                    for brick in &self.volume.bricks {
+                        remove_brick(context, run, brick.node, self.volume.brick_key(brick)).await?;
+                    }
+                }
+                Err(error) if is_about_peers(&error) || gluster::is_about_the_host(&error) => {
+                    context.progress.note(run.id(), &self.name, "waits until glusterd runs and sees its peers");
+                    context.await_agents(context.policy.look * 5, || None::<()>).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Step for SeeForgotten {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        if self.all_were_there_all_the_time(context, run) {
+            return Ok(());
+        }
+        unless_lost(context, self.brick.device, self.forget(context, run)).await
+    }
+
+    /// It only runs past the point of no return.
+    async fn undo(&self, _: &Context, _: &Run) -> Result<(), StepError> {
+        Ok(())
+    }
+}
+
+fn is_about_peers(error: &AgentError) -> bool {
+    matches!(error, AgentError::Failed { failure, .. } if failure.kind == FailureKind::PeersDown)
+}
+
+fn waits_for_a_host(error: &StepError) -> bool {
     match error {
-        StepError::Agent(AgentError::Failed { failure, .. }) => failure.kind == FailureKind::PeersDown,
         StepError::NoHost(_) | StepError::Agent(AgentError::Detached { .. }) => true,
+        StepError::Agent(error) => is_about_peers(error),
         _ => false,
     }
 }

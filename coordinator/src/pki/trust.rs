@@ -686,7 +686,8 @@ impl Trust {
         nodes.iter().map(|node| trust.agents.get(node).is_some_and(|agent| agent.revoked.is_none())).collect()
     }
 
-    pub(crate) fn agents(&self) -> Vec<(NodeId, AgentRecord)> {
+    #[must_use]
+    pub fn agents(&self) -> Vec<(NodeId, AgentRecord)> {
         self.durable.load().agents.iter().map(|(node, agent)| (*node, agent.clone())).collect()
     }
 

@@ -420,7 +420,8 @@ fn is_for_good(standing: Standing) -> bool {
         | Standing::NodeOffline
         | Standing::NodeFailed
         | Standing::GroupMissing
-        | Standing::GroupDamaged => true,
+        | Standing::GroupDamaged
+        | Standing::DiskFails => true,
         Standing::Ready
         | Standing::AgentDetached
         | Standing::GlusterDown

@@ -20,8 +20,11 @@ pub struct Capacity {
 /// Whatever size the wish has.
 #[must_use]
 pub fn capacity(wish: &Wish, candidates: &[Candidate]) -> Capacity {
-    let takes =
-        |candidate: &&Candidate| candidate.standing == Standing::Ready && wish.unmatched(&candidate.tags).is_none();
+    let takes = |candidate: &&Candidate| {
+        candidate.standing == Standing::Ready
+            && wish.is_made_by(candidate.thin_only)
+            && wish.unmatched(&candidate.tags).is_none()
+    };
     let taking = || candidates.iter().filter(takes);
     Capacity {
         largest: largest(wish, candidates),

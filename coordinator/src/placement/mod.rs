@@ -104,6 +104,8 @@ pub enum Standing {
     GroupMissing,
     /// The device's volume group lacks its physical volume, or LVM reports it partial.
     GroupDamaged,
+    /// The agent cannot read the disk, or a brick on it.
+    DiskFails,
     /// The device is being added or removed.
     Changing,
 }
@@ -118,7 +120,8 @@ impl Standing {
             | Self::AgentDetached
             | Self::GlusterDown
             | Self::GroupMissing
-            | Self::GroupDamaged => false,
+            | Self::GroupDamaged
+            | Self::DiskFails => false,
         }
     }
 }
@@ -139,6 +142,7 @@ impl fmt::Display for Standing {
             }
             Self::GroupMissing => "its node does not see the device's volume group (is the disk attached?)",
             Self::GroupDamaged => "LVM reports the device's volume group as damaged (see `vgs` and `pvs` there)",
+            Self::DiskFails => "its disk, or a brick on it, cannot be read (see `bricklayer doctor`)",
             Self::Changing => "the device is being added or removed",
         })
     }

@@ -378,7 +378,8 @@ fn can_come_back(standing: Standing) -> bool {
         | Standing::GlusterDown
         | Standing::AgentDiskFull
         | Standing::GroupMissing
-        | Standing::GroupDamaged => true,
+        | Standing::GroupDamaged
+        | Standing::DiskFails => true,
         Standing::Ready | Standing::NodeFailed | Standing::Changing => false,
     }
 }

@@ -18,7 +18,9 @@ use bricklayer_coordinator::keys::{KeySources, RestKeys};
 use bricklayer_proto::ids::BrickId;
 use bricklayer_proto::names::LvmTag;
 use bricklayer_proto::wire;
+use bricklayer_tests::hostile::{self, Choices};
 use jsonwebtoken::{Algorithm, EncodingKey};
+use libfuzzer_sys::arbitrary::Unstructured;
 use prost::Message as _;
 
 /// Bodies of requests, of every route that has one.
@@ -280,4 +282,23 @@ where
     let Ok(read) = text.parse::<T>() else { return false };
     assert_eq!(read.to_string(), text);
     true
+}
+
+/// What a coordinator sends that means harm: whatever it is, the agent destroys and marks nothing but by two keys.
+pub fn two_keys(bytes: &[u8]) {
+    struct Fuzzed<'a>(Unstructured<'a>);
+    impl Choices for Fuzzed<'_> {
+        fn below(&mut self, count: usize) -> usize {
+            self.0.int_in_range(0..=count - 1).unwrap_or_default()
+        }
+
+        fn is_over(&self) -> bool {
+            self.0.is_empty()
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = runtime.expect("a runtime without input and output needs nothing");
+    if let Err(what) = runtime.block_on(hostile::play(&mut Fuzzed(Unstructured::new(bytes)), 200)) {
+        panic!("{what}");
+    }
 }

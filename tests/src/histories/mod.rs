@@ -17,6 +17,7 @@ pub mod coordinator;
 mod panics;
 pub mod planted;
 pub mod program;
+mod rebuilt;
 pub mod troubles;
 pub mod truths;
 pub mod wire;
@@ -76,10 +77,19 @@ pub fn play(seed: u64, planted: Option<Planted>) -> Result<Told, Box<Broken>> {
     let ended = panic::catch_unwind(AssertUnwindSafe(|| {
         let world = world.insert(World::new(seed, authority, founded, planted));
         world.settle_in();
-        happenings(world);
-        world.calm();
-        world.mourn();
-        (world.come_to_rest(), world.deeds())
+        let theme = Theme::any(&mut world.chance);
+        if theme == Theme::Adoption {
+            world.make_by_hand();
+        }
+        happenings(world, theme);
+        let mut wrong = rest(world);
+        if wrong.is_empty() && world.chance.one_in(4) {
+            // The store is lost, and what is made of the hosts' word has to do.
+            world.rebuild();
+            happenings(world, theme);
+            wrong = rest(world);
+        }
+        (wrong, world.deeds())
     }));
     let history = world.as_mut().map(|world| std::mem::take(&mut world.history)).unwrap_or_default();
     // What its programs do as they are dropped is heard, too.
@@ -99,10 +109,16 @@ pub fn play(seed: u64, planted: Option<Planted>) -> Result<Told, Box<Broken>> {
     }
 }
 
+/// Everything comes to rest. What is wrong then.
+fn rest(world: &mut World) -> Vec<String> {
+    world.calm();
+    world.mourn();
+    world.come_to_rest()
+}
+
 /// What is asked and what goes wrong, in turn and at random moments.
-fn happenings(world: &mut World) {
+fn happenings(world: &mut World, theme: Theme) {
     assert!(!world.plants(Planted::Panic), "planted in the history itself");
-    let theme = Theme::any(&mut world.chance);
     world.note(format_args!("most of it is about {theme:?}"));
     // Something to begin with, mostly.
     for _ in 0..world.chance.number(0..=2) {

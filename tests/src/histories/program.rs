@@ -26,6 +26,11 @@ impl Program {
         self.runtime().block_on(async { act() })
     }
 
+    /// Waits for something while nothing else happens.
+    pub fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime().block_on(work)
+    }
+
     /// Lets its tasks run for this long in its own time, which takes no longer than they compute.
     pub fn step(&self, time: Duration) {
         self.runtime().block_on(async { tokio::time::sleep(time).await });

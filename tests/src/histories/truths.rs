@@ -3,11 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bricklayer_agent::host::{GlusterVolume, GroupReport};
+use bricklayer_agent::tags;
 use bricklayer_coordinator::model::{Brick, OpState, Plan, Resource, Topology, Volume};
 use bricklayer_proto::ids::{BrickId, DeviceId, OperationId, VolumeId};
-use bricklayer_proto::inventory::LvKind;
+use bricklayer_proto::inventory::{LogicalVolume, LvKind};
 use bricklayer_proto::names::VgName;
+use bricklayer_proto::task::{NO_VOLUME_ID, VOLUME_ID_OPTION};
 use jiff::Timestamp;
+
+use super::world::by_hand;
 
 use crate::sim::{Footprint, SimHost};
 
@@ -19,6 +24,15 @@ pub struct HostSeen<'a> {
     /// As it was before anything of ours.
     pub fstab: &'a str,
     pub has_lost_a_disk: bool,
+    /// A person has made a volume, which may have been adopted since.
+    pub has_hand_made: bool,
+}
+
+impl HostSeen<'_> {
+    /// Somebody else's, and nobody's business here.
+    fn is_strangers(&self, group: &GroupReport) -> bool {
+        self.has_hand_made && group.name == by_hand::group() && group.tags.is_empty()
+    }
 }
 
 /// What is wrong; empty if all is well. `told`: the operations whose ids clients were given.
@@ -62,9 +76,10 @@ fn volumes(topology: &Topology, wrong: &mut Vec<String>) {
         .operations
         .values()
         .filter(|operation| matches!(operation.state, OpState::Done { .. }))
-        .filter_map(|operation| match &operation.plan {
-            Plan::VolumeDelete(delete) => Some(delete.volume.id),
-            _ => None,
+        .flat_map(|operation| match &operation.plan {
+            Plan::VolumeDelete(delete) => vec![delete.volume.id],
+            Plan::Unadopt(back) => back.volumes.iter().map(|volume| volume.id).collect(),
+            _ => Vec::new(),
         })
         .collect();
     for operation in topology.operations.values() {
@@ -125,8 +140,8 @@ fn trash(topology: &Topology, now: Timestamp, wrong: &mut Vec<String>) {
 fn space(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wrong: &mut Vec<String>) {
     let name = host.host.name();
     let known: BTreeMap<VgName, DeviceId> =
-        topology.devices_of(host.node).map(|device| (VgName::of_device(device.id), device.id)).collect();
-    for group in &footprint.view.groups {
+        topology.devices_of(host.node).map(|device| (device.group(), device.id)).collect();
+    for group in footprint.view.groups.iter().filter(|group| !host.is_strangers(group)) {
         let Some(device) = known.get(&group.name) else {
             wrong.push(format!("{name}: group {} belongs to no device", group.name));
             continue;
@@ -136,7 +151,8 @@ fn space(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wrong:
         if free != lvms {
             wrong.push(format!("{name}: device {device} has {free:?} free by the records, {lvms:?} by LVM"));
         }
-        if record.foreign.count() != 0 {
+        // What was given back is somebody else's again, in a group that is still ours.
+        if record.foreign.count() != 0 && record.adopted.is_none() {
             wrong.push(format!(
                 "{name}: {:?} of device {device} are booked as foreign, and nobody else is here",
                 record.foreign
@@ -174,7 +190,7 @@ fn bricks(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wrong
             wrong.push(format!("{name}: brick {brick} of volume {} is an orphan", seen.tags.volume));
             continue;
         };
-        if seen.group != VgName::of_device(device) {
+        if topology.devices.get(&device).is_none_or(|device| device.group() != seen.group) {
             wrong.push(format!("{name}: brick {brick} lies in {}, not on device {device}", seen.group));
         }
         if seen.condemned || seen.mounted.is_none() || seen.path.as_ref().map(ToString::to_string) != path {
@@ -186,8 +202,10 @@ fn bricks(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wrong
     }
     let mut seen_pools = 0;
     let (mut seen_thin, mut seen_linear) = (0, 0);
-    for group in &footprint.view.groups {
-        for volume in &group.volumes {
+    for group in footprint.view.groups.iter().filter(|group| !host.is_strangers(group)) {
+        let is_given_back =
+            |volume: &LogicalVolume| group.name == by_hand::group() && tags::ours(&volume.tags).is_empty();
+        for volume in group.volumes.iter().filter(|volume| !is_given_back(volume)) {
             match &volume.kind {
                 LvKind::ThinPool { .. } => seen_pools += 1,
                 LvKind::Thin { .. } => seen_thin += 1,
@@ -204,12 +222,17 @@ fn bricks(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wrong
             pools.len()
         ));
     }
-    let foreign: String =
-        footprint.view.fstab.split_inclusive('\n').filter(|line| !line.contains("x-bricklayer.brick=")).collect();
-    if foreign != host.fstab {
-        wrong.push(format!("{name}: foreign lines of fstab were\n{}and are\n{foreign}", host.fstab));
+    // A hand-made brick's own line is ours while the brick is.
+    let is_hand_made = |line: &&str| host.has_hand_made && line.contains("/bricks/photos");
+    let others = |fstab: &str| -> String {
+        let lines = fstab.split_inclusive('\n');
+        lines.filter(|line| !line.contains("x-bricklayer.brick=") && !is_hand_made(line)).collect()
+    };
+    let (before, now) = (others(host.fstab), others(&footprint.view.fstab));
+    if before != now {
+        wrong.push(format!("{name}: foreign lines of fstab were\n{before}and are\n{now}"));
     }
-    let lines = footprint.view.fstab.lines().filter(|line| line.contains("/brick_")).count();
+    let lines = footprint.view.fstab.lines().filter(|line| line.contains("x-bricklayer.brick=")).count();
     let ours = inventory.bricks.iter().filter(|brick| brick.fstab.is_some()).count();
     // Those of bricks that went with their disk stay: nobody knows that it will not be plugged in again.
     if lines < ours || (lines > ours && !host.has_lost_a_disk) {
@@ -235,6 +258,11 @@ fn gluster(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wron
     for volume in &footprint.volumes {
         let bricks: Vec<String> = volume.bricks.iter().map(|brick| format!("{}:{}", brick.host, brick.path)).collect();
         match known.remove(volume.name.as_str()) {
+            None if host.has_hand_made && volume.name == by_hand::volume() && !carries_our_id(volume) => {
+                if !volume.started {
+                    wrong.push(format!("{name}: volume {}, which is somebody else's, does not run", volume.name));
+                }
+            }
             None => wrong.push(format!("{name}: GlusterFS has volume {}, which is in no record", volume.name)),
             Some((runs, _)) if runs != volume.started => {
                 wrong.push(format!("{name}: volume {} runs: {}, by the records: {runs}", volume.name, volume.started));
@@ -248,6 +276,10 @@ fn gluster(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wron
     for missing in known.keys() {
         wrong.push(format!("{name}: GlusterFS does not know volume {missing}"));
     }
+}
+
+fn carries_our_id(volume: &GlusterVolume) -> bool {
+    volume.options.iter().any(|(key, value)| key == VOLUME_ID_OPTION && value != NO_VOLUME_ID)
 }
 
 /// The block volumes of the records are those that there are, as large and exported by as many hosts.

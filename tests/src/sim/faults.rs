@@ -54,6 +54,8 @@ calls! {
         Group = "group",
         Signatures = "signatures",
         Mounts = "mounts",
+        ProbeDisk = "probe_disk",
+        ProbeFileSystem = "probe_file_system",
         Fstab = "fstab",
         ReadRecord = "read_record",
         GlusterPool = "gluster_pool",

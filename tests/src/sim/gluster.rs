@@ -15,7 +15,7 @@ use super::disk::failed;
 use super::machine::Source;
 use super::movement::Movement;
 use super::snapshots::{Snapshot, Twin};
-use super::{HostKey, World};
+use super::{HostKey, SimCluster, SimHost, World};
 
 /// All glusterds of a cluster of hosts.
 #[derive(Default)]
@@ -146,6 +146,22 @@ impl Gluster {
     /// A host without power runs no brick processes.
     pub fn power_cut(&mut self, key: HostKey) {
         self.online.retain(|(host, _)| *host != key);
+    }
+}
+
+impl SimCluster {
+    /// Has the volume come back as it is now, stopped, once it is deleted: a host that lost power while it was has kept it,
+    /// and gives it back to its peers.
+    ///
+    /// # Panics
+    /// If there is no such volume.
+    pub fn keep_a_copy_of(&self, host: &SimHost, name: &VolumeName) -> impl FnOnce() + use<> {
+        let (cluster, key, name) = (self.clone(), host.key, name.clone());
+        let mut kept = cluster.lock().gluster.pool(key).volumes[&name].clone();
+        kept.started = false;
+        move || {
+            cluster.lock().gluster.pool_mut(key).volumes.insert(name, kept);
+        }
     }
 }
 

@@ -311,9 +311,13 @@ impl SimHost {
         self.cluster.lock().start_glusterd(self.key);
     }
 
-    /// Cuts this host's glusterd off from the others, or joins it again.
+    /// Cuts this host's glusterd off from the others, or joins it again: then it hears what it missed, as when it starts.
     pub fn isolate(&self, isolated: bool) {
         self.on(|machine| machine.isolated = isolated);
+        let mut world = self.cluster.lock();
+        if !isolated && world.gluster_runs(self.key) {
+            world.start_glusterd(self.key);
+        }
     }
 
     #[must_use]

@@ -83,6 +83,10 @@ impl Machine {
     }
 
     pub fn report(&self, disk: &SimDisk) -> Option<GroupReport> {
+        // LVM passes over a disk whose label it cannot read.
+        if disk.broken {
+            return None;
+        }
         let Content::PhysicalVolume { uuid, group: Some(group) } = &disk.content else { return None };
         let mut volumes: Vec<LogicalVolume> =
             group.volumes.keys().flat_map(|name| self.volume_and_its_parts(group, name)).collect();

@@ -120,7 +120,7 @@ async fn a_volume_that_was_made_by_hand_keeps_its_names_and_is_managed_and_given
 }
 
 #[tokio::test]
-async fn a_brick_that_lies_on_no_thin_volume_is_refused_with_the_reason() {
+async fn a_brick_on_a_linear_volume_becomes_a_thick_one_that_is_managed_and_given_back() {
     let cluster = Cluster::start(1, 2, ByteSize::from_gib(64).unwrap()).await.unwrap();
     let host = cluster.host("gfs1");
     let (group, lv, disk) = ("data".parse().unwrap(), "linear".parse().unwrap(), "/dev/sdc".parse().unwrap());
@@ -132,15 +132,43 @@ async fn a_brick_that_lies_on_no_thin_volume_is_refused_with_the_reason() {
     host.make_mount_point(&at).await.unwrap();
     host.mount(&group, &lv, &at).await.unwrap();
     host.make_brick_directory(&at.brick_path(), 0).await.unwrap();
+    host.edit_fstab(|text| text.push_str("/dev/mapper/data-linear /bricks/plain xfs defaults 0 0\n"));
     let bricks = [BrickAddress { host: "gfs1".parse().unwrap(), path: at.brick_path() }];
-    host.gluster_volume_create(&"plain".parse().unwrap(), Layout::Distribute, &bricks).await.unwrap();
-    let request = AdoptRequest { from: "volume".to_owned(), volume: "plain".to_owned(), ..AdoptRequest::default() };
+    let name = "plain".parse().unwrap();
+    host.gluster_volume_create(&name, Layout::Distribute, &bricks).await.unwrap();
+    host.gluster_volume_start(&name).await.unwrap();
+    let sees = |seen: &bricklayer_proto::inventory::Inventory| {
+        seen.groups.iter().any(|group| group.name.as_str() == "data" && !group.volumes.is_empty())
+    };
+    cluster.installation.until_seen(&"gfs1".parse().unwrap(), "there is a volume", sees).await.unwrap();
     let before = cluster.footprints();
-    let told = plan(&cluster.client().unwrap(), &request).await;
-    assert!(told.plan.is_none(), "{told:#?}");
-    let finding = told.findings.iter().find(|finding| finding.blocks).unwrap();
-    assert_eq!(finding.code, "not-thin", "{finding:?}");
-    assert_eq!(cluster.footprints(), before);
+    let client = cluster.client().unwrap();
+    let request = AdoptRequest { from: "volume".to_owned(), volume: "plain".to_owned(), ..AdoptRequest::default() };
+    let told = plan(&client, &request).await;
+    assert_eq!(codes(&told), Vec::<&str>::new(), "{:#?}", told.findings);
+    apply(&client, &told).await;
+    let volume = client.volume(client.volumes().await.unwrap().volumes[0]).await.unwrap();
+    assert!(volume.thick && volume.size_gib == 4, "{volume:#?}");
+    let until_exact = async |device| {
+        let exact = async || Ok(client.device_ledger(device).await?.unaccounted_bytes == 0);
+        bricklayer_tests::cluster::until("the ledger is exact", exact).await.unwrap();
+    };
+    until_exact(told.devices[0].id).await;
+
+    let back = UnadoptRequest { cluster: Some(volume.cluster), ..UnadoptRequest::default() };
+    done(&client, client.unadopt(&back).await.unwrap()).await.unwrap();
+    assert_given_back(&cluster, &before);
+
+    let again = plan(&client, &request).await;
+    apply(&client, &again).await;
+    let id = client.volumes().await.unwrap().volumes[0];
+    let more = VolumeExpandRequest { expand_size_gib: 2, ..VolumeExpandRequest::default() };
+    let grown = done(&client, client.volume_expand(id, more).await.unwrap()).await.unwrap();
+    assert_eq!((grown.size_gib, grown.bricks.len(), grown.bricks[0].path.as_str()), (6, 1, "/bricks/plain/brick"));
+    until_exact(again.devices[0].id).await;
+    delete(&client, id).await.unwrap();
+    assert!(cluster.host("gfs1").footprint().view.groups.iter().all(|group| group.volumes.is_empty()));
+    assert_eq!(cluster.sim.violations(), Vec::<String>::new());
 }
 
 #[tokio::test]

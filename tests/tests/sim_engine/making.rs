@@ -1,6 +1,7 @@
 //! Devices, bricks, peers and volumes are made and removed.
 
-use bricklayer_proto::size::{ByteSize, ExtentSize};
+use bricklayer_proto::names::LvName;
+use bricklayer_proto::size::{ByteSize, ExtentSize, MIB};
 use bricklayer_proto::task::{FailureKind, Layout, Report, VolumeSpec, Wanted};
 use bricklayer_tests::rig::{self, Rig, Scenario};
 use bricklayer_tests::sim::lvm::Group;
@@ -25,6 +26,38 @@ async fn a_brick_that_is_asked_for_twice_is_made_once() {
     assert_eq!(first.report, second.report);
     assert_eq!(rig.hosts[0].footprint(), before);
     assert_eq!(rig.hosts[0].brick_gid(&rig::brick_path(&rig, 0)), Some(2000));
+}
+
+/// Cut off, lvcreate leaves a plain volume that has the pool's name and tags, and takes it for no pool when it is asked again.
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_lvm_has_left_half_made_is_made_anew_whether_or_not_it_was_condemned_already() {
+    let whole = {
+        let rig = Rig::new(1);
+        rig.ask_all(&[rig::device(0), rig::brick(0, 1)], &"the reference").await;
+        rig.footprints()
+    };
+    let spec = rig::brick_spec(0, 1);
+    let name = LvName::of_pool(spec.tags.brick);
+    for condemned in [false, true] {
+        let rig = Rig::new(1);
+        rig.ask_all(&[rig::device(0)], &"device").await;
+        let mut tags = bricklayer_agent::tags::print_pool(&spec.tags);
+        tags.extend(condemned.then(bricklayer_agent::tags::condemned));
+        rig.hosts[0].create_volume_by_hand(&rig::sdb(), name.clone(), ByteSize::from_bytes(8 * MIB), &tags);
+        rig.ask_all(&[rig::brick(0, 1)], &"the brick").await;
+        let mut made = rig.footprints();
+        // LVM's count of changes tells that there was more to do.
+        made[0].view.groups[0].space.seqno = whole[0].view.groups[0].space.seqno;
+        assert_eq!(made, whole, "{}", rig.log(0));
+        assert_eq!(rig.cluster.violations(), Vec::<String>::new());
+    }
+    // Tags that do not say so are somebody else's.
+    let rig = Rig::new(1);
+    rig.ask_all(&[rig::device(0)], &"device").await;
+    rig.hosts[0].create_volume_by_hand(&rig::sdb(), name, ByteSize::from_bytes(8 * MIB), &[]);
+    let refused = rig.ask(&rig::brick(0, 1)).await.unwrap_err();
+    assert!(refused.message.contains("its tags do not say it is brick"), "{refused}");
+    assert!(rig.hosts[0].footprint().view.groups[0].volumes.iter().any(|volume| volume.tags.is_empty()), "it is there");
 }
 
 #[tokio::test(start_paused = true)]

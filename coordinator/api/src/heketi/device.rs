@@ -58,6 +58,9 @@ pub struct DeviceInfo {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub pv_uuid: String,
     pub state: EntryState,
+    /// Ours: why its host cannot read it now, and nothing new is placed on it. Missing otherwise, as heketi has no word for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing: Option<String>,
     /// Sorted by id.
     #[serde(default)]
     pub bricks: Vec<Brick>,

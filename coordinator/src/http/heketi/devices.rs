@@ -30,7 +30,7 @@ pub async fn add(State(service): State<Service>, Json(request): Json<DeviceAddRe
 pub async fn info(State(service): State<Service>, Id(id): Id<DeviceId>) -> Result<Response, Failure> {
     let topology = service.operations.topology();
     let device = topology.devices.get(&id).ok_or_else(Failure::unknown_id)?;
-    Ok(answer::ok(&view(&topology, device)))
+    Ok(answer::ok(&DeviceInfo { failing: service.operations.failing(device), ..view(&topology, device) }))
 }
 
 /// Deletes a device in state `failed`, and gives its disk back.
@@ -104,6 +104,7 @@ fn heketi_takes(name: &str) -> bool {
     name.len() > 1 && name.starts_with('/') && name.bytes().all(allowed)
 }
 
+/// Of the records alone.
 pub fn view(topology: &Topology, device: &Device) -> DeviceInfo {
     let space = &device.space;
     let kib = |extents: Extents| extents.to_bytes(space.extent_size).map_or(0, ByteSize::whole_kib);
@@ -119,6 +120,7 @@ pub fn view(topology: &Topology, device: &Device) -> DeviceInfo {
         paths: device.disk.paths.iter().map(ToString::to_string).collect(),
         pv_uuid: device.pv_uuid.to_string(),
         state: entry_state(device.state),
+        failing: None,
         bricks,
     }
 }

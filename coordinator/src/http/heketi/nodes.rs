@@ -33,7 +33,11 @@ pub async fn add(State(service): State<Service>, Json(request): Json<NodeAddRequ
 pub async fn info(State(service): State<Service>, Id(id): Id<NodeId>) -> Result<Response, Failure> {
     let topology = service.operations.topology();
     let node = topology.nodes.get(&id).ok_or_else(Failure::unknown_id)?;
-    Ok(answer::ok(&view(&topology, node)))
+    let mut info = view(&topology, node);
+    for (shown, device) in info.devices.iter_mut().zip(topology.devices_of(node.id)) {
+        shown.failing = service.operations.failing(device);
+    }
+    Ok(answer::ok(&info))
 }
 
 /// Deletes a node without devices.

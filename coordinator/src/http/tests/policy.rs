@@ -1,8 +1,8 @@
 //! What is asked of where bricks go: said once, kept, and obeyed by everything that places.
 
 use bricklayer_api::v1::{
-    Audit, CapacityList, DeviceLedger, Diagnosis, Explanation, LedgerClass, Plan, Policy, PolicyList, Problem, Relaxed,
-    ZonePolicy,
+    Audit, CapacityList, DeviceLedger, Diagnosis, Explanation, LedgerClass, Plan, Policy, PolicyList, Problem,
+    Provisioning, Relaxed, ZonePolicy,
 };
 
 use super::world::{World, node_id};
@@ -169,4 +169,51 @@ async fn what_is_promised_beyond_what_there_is_is_said_wherever_somebody_looks()
     assert_eq!(world.ask("PUT", "/v1/policy", "{}").await.status, 200);
     let moved = world.post(&format!("/v1/bricks/{}/replace", volume.bricks[0].id), "{}").await;
     assert!(moved.json::<Problem>().error.contains("No Replacement was found"), "no device has room for all of it");
+}
+
+#[tokio::test]
+async fn thick_is_a_word_of_the_policy_of_a_volume_and_of_a_question() {
+    let world = World::new().await;
+    world.cluster(3).await;
+    let refused = world.ask("PUT", "/v1/policy", r#"{"provisioning":"fat"}"#).await;
+    assert_eq!(refused.status, 400);
+    let both = world.ask("PUT", "/v1/policy", r#"{"provisioning":"thick","over_commit":"2"}"#).await;
+    assert_eq!(both.status, 400);
+    let problem: Problem = both.json();
+    assert!(problem.error.contains("thick and over-committed 2 times"), "{problem:?}");
+    assert!(problem.cure.as_ref().is_some_and(|cure| cure.contains("`over_commit` 1")), "{problem:?}");
+    let said: Policy = world.ask("PUT", "/v1/policy", r#"{"provisioning":"thick"}"#).await.json();
+    assert_eq!((said.says.provisioning, said.in_force.provisioning), (Some(Provisioning::Thick), Provisioning::Thick));
+
+    let told: Explanation = world.post("/v1/explain", &format!(r#"{{"size":400,{OF_THREE}}}"#)).await.json();
+    let bricks = told.placement.unwrap().bricks;
+    assert!(bricks.iter().all(|brick| (brick.provisioning, brick.extents) == (Provisioning::Thick, 400 * 256)));
+    let thin = r#""glustervolumeoptions":["user.bricklayer.provisioning thin"]"#;
+    let told: Explanation = world.post("/v1/explain", &format!(r#"{{"size":400,{thin},{OF_THREE}}}"#)).await.json();
+    assert!(told.placement.unwrap().bricks.iter().all(|brick| brick.extents > 400 * 256));
+    for (query, wanted) in [("", Provisioning::Thick), ("&provisioning=thin", Provisioning::Thin)] {
+        let list: CapacityList = world.get(&format!("/v1/capacity?replica=3{query}")).await.json();
+        assert_eq!(list.capacities[0].provisioning, wanted);
+    }
+    for query in ["provisioning=fat", "provisioning=thick&snapshot_factor=1.5"] {
+        assert_eq!(world.get(&format!("/v1/capacity?{query}")).await.status, 400, "{query}");
+    }
+    let list: CapacityList = world.get("/v1/capacity?snapshot_factor=1.5&replica=3").await.json();
+    assert_eq!(list.capacities[0].largest_bytes, 0, "by the policy it would be thick");
+    let snapshots = r#""snapshot":{"enable":true,"factor":1.5}"#;
+    let refused = world.post("/volumes", &format!(r#"{{"size":8,{snapshots},{OF_THREE}}}"#)).await;
+    assert_eq!(refused.status, 400);
+    let wrong = r#""glustervolumeoptions":["user.bricklayer.provisioning fat"]"#;
+    assert_eq!(world.post("/volumes", &format!(r#"{{"size":8,{wrong},{OF_THREE}}}"#)).await.status, 400);
+
+    let volume = world.volume(&format!(r#"{{"size":8,{OF_THREE}}}"#)).await;
+    assert!(volume.thick);
+    let clone = world.post(&format!("/volumes/{}/clone", volume.id), "{}").await;
+    assert_eq!(clone.status, 500);
+    assert!(clone.body.contains("3 of its 3 bricks are thick"), "{clone:?}");
+    let export = world.get("/v1/export/heketi").await;
+    assert_eq!(export.status, 409);
+    assert!(export.json::<Problem>().error.contains("is thick"), "{export:?}");
+    let metrics = world.get("/metrics").await.body;
+    assert!(metrics.contains(r#"provisioning="thick"} 3"#), "{metrics}");
 }

@@ -19,6 +19,7 @@ use bricklayer_proto::space::{data_start, spare_growth, usable_extents};
 use bricklayer_proto::task::{
     BrickReport, BrickSpec, DeviceReport, DeviceSpec, Done, Failure, FailureKind, Report, Task, Wanted,
 };
+use bricklayer_proto::wire::PROTOCOLS;
 use bricklayer_store::Store;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -217,19 +218,26 @@ fn host(number: u8) -> Host {
     }
 }
 
-/// The thin pool of a brick, as LVM would report it.
-fn pool(spec: &BrickSpec) -> LogicalVolume {
+/// The thin pool of a brick, or its linear volume, as LVM would report it.
+fn held(spec: &BrickSpec) -> LogicalVolume {
     let size = |extents: Extents| extents.to_bytes(ONE).unwrap();
+    let (name, kind) = match spec.space.is_thick() {
+        true => (LvName::of_brick(spec.tags.brick), LvKind::Other { segment_type: "linear".to_owned() }),
+        false => (
+            LvName::of_pool(spec.tags.brick),
+            LvKind::ThinPool {
+                metadata: size(spec.space.metadata),
+                data_percent: None,
+                metadata_percent: None,
+                volumes: 1,
+            },
+        ),
+    };
     LogicalVolume {
-        name: LvName::of_pool(spec.tags.brick),
+        name,
         uuid: "u".to_owned(),
         size: size(spec.space.pool),
-        kind: LvKind::ThinPool {
-            metadata: size(spec.space.metadata),
-            data_percent: None,
-            metadata_percent: None,
-            volumes: 1,
-        },
+        kind,
         active: true,
         open: true,
         condemned: false,
@@ -305,7 +313,7 @@ impl Host {
                 space.spare = space.spare.max(spec.space.metadata);
                 space.seqno += 1;
                 let space = *space;
-                group.volumes.push(pool(spec));
+                group.volumes.push(held(spec));
                 self.bricks.insert(spec.tags.brick, taken);
                 let root: MountPoint = "/var/lib/bricklayer/mounts".parse().unwrap();
                 let lv = LvName::of_brick(spec.tags.brick);
@@ -315,7 +323,8 @@ impl Host {
             Wanted::BrickGone(key) => {
                 let freed = self.bricks.remove(&key.brick).unwrap_or(Extents::ZERO);
                 let group = self.group(key.device);
-                group.volumes.retain(|volume| volume.name != LvName::of_pool(key.brick));
+                let its = [LvName::of_pool(key.brick), LvName::of_brick(key.brick)];
+                group.volumes.retain(|volume| !its.contains(&volume.name));
                 let space = &mut group.space;
                 space.free = space.free.checked_add(freed).unwrap();
                 space.seqno += 1;
@@ -424,7 +433,7 @@ impl AgentApi for FakeAgents {
                 true => Presence::Attached {
                     since: then,
                     from: "10.0.0.1:4711".parse().unwrap(),
-                    protocol: 1,
+                    protocol: *PROTOCOLS.end(),
                     clock_ahead_ms: 0,
                 },
                 false => Presence::Detached { since: Some(then) },

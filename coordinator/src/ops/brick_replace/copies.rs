@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bricklayer_proto::names::NotAName;
 use bricklayer_proto::task::{BrickAddress, BrickHeal, BrickSwap, HealReport, Layout, VolumeOption, Wanted};
 
+use crate::agents::AgentError;
 use crate::model::BrickReplace;
 use crate::ops::context::{Context, Run};
 use crate::ops::step::{Step, StepError};
@@ -102,14 +103,20 @@ impl Step for CheckSet {
             return Ok(());
         }
         let start = tokio::time::Instant::now();
-        while let Some(obstacle) = self.obstacle(context, run).await? {
+        loop {
+            let obstacle = match self.obstacle(context, run).await {
+                Ok(None) => return Ok(()),
+                Ok(Some(obstacle)) => StepError::Refused(obstacle),
+                // A glusterd that has just started, as after a power cut of all hosts, cannot say yet what is to be healed.
+                Err(error @ StepError::Agent(AgentError::Failed { .. })) => error,
+                Err(error) => return Err(error),
+            };
             if start.elapsed() >= context.policy.healing {
-                return Err(StepError::Refused(obstacle));
+                return Err(obstacle);
             }
-            context.progress.note(run.id(), &self.name(), &obstacle);
+            context.progress.note(run.id(), &self.name(), obstacle.to_string());
             tokio::time::sleep(context.policy.look).await;
         }
-        Ok(())
     }
 
     async fn undo(&self, _: &Context, _: &Run) -> Result<(), StepError> {

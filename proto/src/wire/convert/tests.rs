@@ -435,6 +435,22 @@ fn an_inventory_with_everything_in_it_arrives_as_it_was_sent() {
                 started: true,
             }]),
         },
+        ailing: vec![
+            Ailing {
+                device: DeviceId::from_u128(5),
+                disk: "/dev/sdb".parse().unwrap(),
+                brick: Some(BrickId::from_u128(3)),
+                fault: ReadFault::Failed { said: "Input/output error".to_owned() },
+                since_ms: 1,
+            },
+            Ailing {
+                device: DeviceId::from_u128(5),
+                disk: "/dev/sdb".parse().unwrap(),
+                brick: None,
+                fault: ReadFault::Silent,
+                since_ms: 2,
+            },
+        ],
     };
     for inventory in [inventory, Inventory::default()] {
         let said = FromAgent::Inventory(Box::new(inventory));

@@ -3,6 +3,7 @@
 //! Each history has a [`Theme`]: half of what is asked belongs to it, so that things that rarely meet do meet, and the rest
 //! is anything.
 
+mod adoption;
 mod blocks;
 mod files;
 mod hosts;
@@ -14,6 +15,7 @@ use bricklayer_coordinator::ops::{Operations, Rejected};
 use bricklayer_proto::ids::{DeviceId, NodeId, OperationId};
 
 use super::chance::Chance;
+pub use adoption::Adoption;
 pub use blocks::Blocks;
 pub use files::Files;
 pub use hosts::{Hosts, node};
@@ -27,6 +29,7 @@ pub enum Wish {
     Hosts(Hosts),
     Blocks(Blocks),
     Rules(Rules),
+    Adoption(Adoption),
 }
 
 /// What most of a history is about.
@@ -37,9 +40,10 @@ pub enum Theme {
     Hosts,
     Blocks,
     Rules,
+    Adoption,
 }
 
-const THEMES: [Theme; 5] = [Theme::Files, Theme::Trash, Theme::Hosts, Theme::Blocks, Theme::Rules];
+const THEMES: [Theme; 6] = [Theme::Files, Theme::Trash, Theme::Hosts, Theme::Blocks, Theme::Rules, Theme::Adoption];
 
 impl Theme {
     pub fn any(chance: &mut Chance) -> Self {
@@ -56,6 +60,8 @@ pub struct Scene<'a> {
     pub gone: &'a [NodeId],
     /// Devices whose disks will not.
     pub gone_disks: &'a [DeviceId],
+    /// Somebody has made a volume by hand.
+    pub has_hand_made: bool,
 }
 
 impl Wish {
@@ -70,6 +76,9 @@ impl Wish {
             Theme::Hosts => Hosts::any(scene, chance).map(Self::Hosts),
             Theme::Blocks => Some(Self::Blocks(Blocks::any(topology, chance))),
             Theme::Rules => Rules::any(topology, chance).map(Self::Rules),
+            // Where somebody has made something.
+            Theme::Adoption if scene.has_hand_made => Some(Self::Adoption(Adoption::any(topology, chance))),
+            Theme::Adoption => None,
         };
         // Where there is nothing of the kind yet, there may be later.
         found.unwrap_or_else(|| Self::Files(Files::any(topology, chance)))
@@ -88,6 +97,7 @@ impl Wish {
             Self::Hosts(wish) => wish.ask(operations).await,
             Self::Blocks(wish) => wish.ask(operations).await.map(Some),
             Self::Rules(wish) => wish.ask(operations).await.map(|()| None),
+            Self::Adoption(wish) => wish.ask(operations).await,
         }
     }
 }

@@ -168,7 +168,8 @@ impl World {
     pub fn wish(&mut self, theme: Theme) -> Option<Wish> {
         let topology = self.topology()?;
         let hosts = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
-        let scene = Scene { topology: &topology, hosts, gone: &self.gone, gone_disks: &self.gone_disks };
+        let has_hand_made = self.hosts.iter().any(|host| host.has_hand_made);
+        let scene = Scene { topology: &topology, hosts, gone: &self.gone, gone_disks: &self.gone_disks, has_hand_made };
         Some(Wish::any(&scene, theme, &mut self.chance))
     }
 

@@ -1,5 +1,6 @@
 //! The world of one history: its programs, hosts, disks and connections, and the one clock that moves them.
 
+pub mod by_hand;
 mod happenings;
 mod programs;
 mod rest;
@@ -96,6 +97,8 @@ struct Machine {
     mended_again: Option<(DevicePath, Duration)>,
     /// It burnt down.
     gone: bool,
+    /// A person has made a brick on it.
+    has_hand_made: bool,
 }
 
 type Slot = Arc<Mutex<Option<Result<Option<OperationId>, String>>>>;
@@ -151,6 +154,7 @@ impl World {
                 joined_again: None,
                 mended_again: None,
                 gone: false,
+                has_hand_made: false,
             });
         }
         let store = Store::on(&disk, SCHEMA).expect("the disk is sound");

@@ -10,14 +10,18 @@ use bricklayer_proto::ids::{NodeId, OperationId};
 
 use super::{MARK, Machine, World};
 use crate::histories::coordinator::wall;
+use crate::histories::rebuilt;
 use crate::histories::truths::{self, HostSeen};
 use crate::histories::wishes::{Hosts, Scene, Wish, node};
+use crate::sim::SimHost;
 
 /// How long, in its own time, a history may take to come to rest when nothing goes wrong any more.
 const REST: Duration = Duration::from_secs(30 * 60);
 
 /// An agent's reports come at least so often.
 const REPORTS: Duration = Duration::from_secs(12);
+
+const LOOK: Duration = Duration::from_secs(3);
 
 /// How often a person looks what there is to do. Each loss takes four steps.
 const MOURNING: u32 = 12;
@@ -76,15 +80,22 @@ impl World {
         }
         let is_idle = |world: &Self| {
             let Some(coordinator) = &world.coordinator else { return false };
-            let attached = world.living().all(|host| coordinator.registry.is_attached(host.node));
-            attached && world.asked.is_empty() && coordinator.operations.topology().unfinished.is_empty()
+            let there = |host: &Machine| host.program.is_some() && coordinator.registry.is_attached(host.node);
+            world.living().all(there)
+                && world.asked.is_empty()
+                && coordinator.operations.topology().unfinished.is_empty()
         };
         let hosts = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
+        let has_hand_made = self.hosts.iter().any(|host| host.has_hand_made);
         for _ in 0..MOURNING {
-            // Some of what is under way waits for the next step.
+            // What was lost is noticed; some of what is under way waits for the next step.
+            self.run_for(LOOK);
             self.run_until(REPORTS * 2, is_idle);
+            // Nothing is believed to be gone before its host has said so.
+            self.run_for(REPORTS);
             let Some(topology) = self.topology() else { continue };
-            let scene = Scene { topology: &topology, hosts, gone: &self.gone, gone_disks: &self.gone_disks };
+            let scene =
+                Scene { topology: &topology, hosts, gone: &self.gone, gone_disks: &self.gone_disks, has_hand_made };
             let due = Hosts::mourn(&scene);
             if due.is_empty() {
                 break;
@@ -109,12 +120,18 @@ impl World {
             let topology = coordinator.operations.topology();
             topology.unfinished.is_empty() && truths::overdue(&topology, wall(world.now)).next().is_none()
         };
-        let rests = self.run_until(REST, at_rest);
-        if rests {
-            // Reports of what was last done have arrived, and what they led to is written down.
+        let limit = self.now + REST;
+        loop {
+            if self.now >= limit || !self.run_until(limit - self.now, at_rest) {
+                self.note("it does not come to rest");
+                break;
+            }
+            let before = self.topology().map(|topology| topology.version);
+            // Reports of what was last done have arrived, and what they led to is done as well: a pool that is extended.
             self.run_for(REPORTS);
-        } else {
-            self.note("it does not come to rest");
+            if self.topology().map(|topology| topology.version) == before {
+                break;
+            }
         }
         let mut wrong = std::mem::take(&mut self.broken);
         let Some(coordinator) = &self.coordinator else {
@@ -132,6 +149,7 @@ impl World {
                 inventory: inventory.as_deref(),
                 fstab: &host.fstab,
                 has_lost_a_disk: self.has_lost,
+                has_hand_made: self.hosts.iter().any(|host| host.has_hand_made),
             })
             .collect();
         let topology = coordinator.operations.topology();
@@ -143,6 +161,7 @@ impl World {
             wrong.push(format!("the disk of device {} is gone, and that cannot be said", device.id));
         }
         wrong.extend(truths::wrong(&topology, wall(self.now), &seen, &self.told, &self.sim.violations()));
+        wrong.extend(rebuilt::wrong(&topology, &coordinator.registry, &self.reachable(), wall(self.now)).1);
         let is_kept = |id| self.written.contains(id) && !self.unchecked.contains(id) && !self.lost.contains(id);
         for volume in topology.volumes.values().filter(|volume| is_kept(&volume.id)) {
             if !self.bricks(volume).any(|(host, path)| host.read_data(path, MARK).is_some()) {
@@ -150,6 +169,36 @@ impl World {
             }
         }
         wrong
+    }
+
+    /// The store is gone with all that is in it but the authority. Another one is made of what the hosts say, and a
+    /// coordinator starts on it. Nothing is under way.
+    ///
+    /// # Panics
+    /// If there is no coordinator: histories come here only from rest.
+    pub fn rebuild(&mut self) {
+        let coordinator = self.coordinator.as_ref().expect("it has come to rest");
+        let (topology, trust) = (coordinator.operations.topology(), Arc::clone(coordinator.registry.trust()));
+        let (rebuilt, _) = rebuilt::wrong(&topology, &coordinator.registry, &self.reachable(), wall(self.now));
+        self.kill_coordinator(Duration::ZERO);
+        self.note("the store is lost, and made again of what the hosts say");
+        let delay = self.chance.millis(0..=4);
+        self.disk = rebuilt::on_a_new_disk(rebuilt, &trust, wall(self.now));
+        self.disk.set_delay(delay);
+        // It counts on from nothing, and knows no operation of before.
+        self.seq = 0;
+        self.told.clear();
+        let all_are_here = |world: &Self| {
+            let Some(coordinator) = &world.coordinator else { return false };
+            world.living().all(|host| coordinator.registry.inventory(host.node).is_some())
+        };
+        if !self.run_until(REPORTS * 5, all_are_here) {
+            self.broken.push("the agents do not take a coordinator that was rebuilt for theirs".to_owned());
+        }
+    }
+
+    fn reachable(&self) -> Vec<(NodeId, SimHost)> {
+        self.living().map(|host| (host.node, host.sim.clone())).collect()
     }
 
     /// All that the hosts were made to do, a line each, and how operations ended.

@@ -85,6 +85,22 @@ impl Host for SimHost {
         self.fact(Call::Mounts, String::new(), |world, key| Ok(world.machine(key).mounts())).await
     }
 
+    async fn probe_disk(&self, disk: &DevicePath) -> Result<(), HostError> {
+        let path = disk.clone();
+        self.fact(Call::ProbeDisk, path.to_string(), move |world, key| {
+            world.machine_mut(key).find_disk(&format!("read {path}"), &path).map(drop)
+        })
+        .await
+    }
+
+    async fn probe_file_system(&self, at: &MountPoint, file: &str) -> Result<(), HostError> {
+        let (at, what) = (at.clone(), format!("read {at}/{file}"));
+        self.fact(Call::ProbeFileSystem, what.clone(), move |world, key| {
+            world.machine_mut(key).file_system_at(&what, &at).map(drop)
+        })
+        .await
+    }
+
     async fn fstab(&self) -> Result<String, HostError> {
         self.fact(Call::Fstab, String::new(), |world, key| Ok(world.machine(key).fstab.clone())).await
     }

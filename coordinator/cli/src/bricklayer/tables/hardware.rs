@@ -96,7 +96,7 @@ const DEVICE_WIDE: [&str; 3] = ["TAGS", "PHYSICAL VOLUME", "KNOWN AS"];
 fn device_cells(device: &DeviceInfo, width: Width) -> Vec<String> {
     let normal = vec![
         device.name.clone(),
-        state(device.state).to_owned(),
+        device_state(device),
         kib(device.storage.total_kib),
         kib(device.storage.used_kib),
         kib(device.storage.free_kib),
@@ -106,6 +106,11 @@ fn device_cells(device: &DeviceInfo, width: Width) -> Vec<String> {
     let wide =
         || vec![tag_line(&device.tags), or_dash(Some(device.pv_uuid.clone())), or_dash(Some(device.paths.join(" ")))];
     cells(normal, wide, width)
+}
+
+fn device_state(device: &DeviceInfo) -> String {
+    let fails = if device.failing.is_some() { ", fails" } else { "" };
+    format!("{}{fails}", state(device.state))
 }
 
 fn devices_of(devices: &[DeviceInfo], width: Width) -> String {
@@ -134,6 +139,9 @@ pub fn device_info(device: &DeviceInfo) -> String {
         ("Physical volume", or_dash(Some(device.pv_uuid.clone()))),
         ("Known as", or_dash(Some(device.paths.join(" ")))),
     ];
+    if let Some(why) = &device.failing {
+        lines.push(("Fails", why.clone()));
+    }
     if !device.tags.is_empty() {
         lines.push(("Tags", tag_line(&device.tags)));
     }

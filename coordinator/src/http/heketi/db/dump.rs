@@ -193,7 +193,8 @@ impl Dump {
             dump.nodes.insert(id, NodeEntry { state, info, devices });
         }
         for device in topology.devices.values() {
-            let DeviceInfo { name, tags, storage, id, paths, pv_uuid, state, bricks } = devices::view(topology, device);
+            let DeviceInfo { name, tags, storage, id, paths, pv_uuid, state, bricks, failing: _ } =
+                devices::view(topology, device);
             let info = DeviceHead { name, tags, storage, id, paths, pv_uuid };
             let bricks = bricks.into_iter().map(|brick| brick.id).collect();
             let extent_size = ByteSize::from_bytes(device.space.extent_size.bytes()).whole_kib();

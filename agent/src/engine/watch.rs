@@ -1,0 +1,201 @@
+//! Do the disks of our devices, and the bricks on them, still answer?
+//!
+//! Each is read a little, past every cache, twice and more a minute. No disk is woken by it that would sleep otherwise: LVM
+//! reads the label of each whenever the host is looked at, and GlusterFS writes into each brick. At one disk there is one
+//! look at a time, and nothing waits for it: one that gets no answer is itself what is told.
+//!
+//! Which disks are ours is known from the views of the host, and remembered: a disk that is dead is one that LVM no longer
+//! shows. Nothing is ever done to a disk by what is found here.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bricklayer_proto::ids::{BrickId, DeviceId};
+use bricklayer_proto::inventory::{Ailing, Inventory, ReadFault};
+use bricklayer_proto::names::{DevicePath, MountPoint};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::{chain, locked};
+use crate::host::{Host, HostError};
+use crate::plan::brick::RECORD;
+
+/// A disk that was asleep needs ten seconds, a large one twice as many.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// The disks and bricks of this host, and what came of looking at them.
+pub struct Watch {
+    host: Arc<dyn Host>,
+    devices: Mutex<BTreeMap<DeviceId, Watched>>,
+    changes: watch::Sender<u64>,
+}
+
+/// A disk, and the bricks on it that are mounted.
+struct Watched {
+    disk: DevicePath,
+    bricks: BTreeMap<BrickId, MountPoint>,
+    /// LVM showed it at the last look at the host.
+    shown: bool,
+    asked: Option<Asked>,
+    faults: BTreeMap<Part, Fault>,
+}
+
+/// The disk itself, or a brick on it.
+type Part = Option<BrickId>;
+
+/// What is being read, and since when.
+#[derive(Clone, Copy)]
+struct Asked {
+    part: Part,
+    since: Instant,
+}
+
+#[derive(Clone)]
+struct Fault {
+    fault: ReadFault,
+    since_ms: i64,
+}
+
+impl Watch {
+    pub fn new(host: Arc<dyn Host>) -> Arc<Self> {
+        Arc::new(Self { host, devices: Mutex::default(), changes: watch::Sender::new(0) })
+    }
+
+    /// Told when something has begun to ail or is well again.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// What ails now, by device, the disk before its bricks.
+    #[must_use]
+    pub fn ailing(&self) -> Vec<Ailing> {
+        let devices = locked(&self.devices);
+        let ailing = devices.iter().flat_map(|(device, watched)| {
+            watched.faults.iter().map(|(part, Fault { fault, since_ms })| Ailing {
+                device: *device,
+                disk: watched.disk.clone(),
+                brick: *part,
+                fault: fault.clone(),
+                since_ms: *since_ms,
+            })
+        });
+        ailing.collect()
+    }
+
+    /// Takes over what a look at the host has shown. A disk that it does not show is kept for the next look at the disk:
+    /// one that answers is no longer ours.
+    pub fn learn(&self, inventory: &Inventory) {
+        let mut devices = locked(&self.devices);
+        devices.values_mut().for_each(|watched| watched.shown = false);
+        for group in &inventory.groups {
+            let Some(device) = group.tags.map(|tags| tags.device) else { continue };
+            let Some(disk) = group.physical_volumes.iter().find_map(|volume| volume.path.clone()) else { continue };
+            let on_it = inventory.bricks.iter().filter(|brick| brick.group == group.name);
+            let bricks: BTreeMap<_, _> =
+                on_it.filter_map(|brick| Some((brick.tags.brick, brick.mounted.clone()?))).collect();
+            let watched = devices.entry(device).or_insert_with(|| Watched {
+                disk: disk.clone(),
+                bricks: BTreeMap::new(),
+                shown: true,
+                asked: None,
+                faults: BTreeMap::new(),
+            });
+            watched.faults.retain(|part, _| part.is_none_or(|brick| bricks.contains_key(&brick)));
+            (watched.disk, watched.bricks, watched.shown) = (disk, bricks, true);
+        }
+    }
+
+    /// Begins a look at every disk at which none is under way, and notes those that have been silent for too long.
+    pub fn look(self: &Arc<Self>, now_ms: i64) {
+        let mut silent = Vec::new();
+        for (device, watched) in locked(&self.devices).iter_mut() {
+            match watched.asked {
+                Some(asked) if asked.since.elapsed() >= SILENCE => silent.push((*device, asked.part)),
+                Some(_) => {}
+                None => {
+                    watched.asked = Some(Asked { part: None, since: Instant::now() });
+                    tokio::spawn(Arc::clone(self).look_at(*device, now_ms));
+                }
+            }
+        }
+        for (device, part) in silent {
+            self.note(device, part, Some(ReadFault::Silent), now_ms);
+        }
+    }
+
+    async fn look_at(self: Arc<Self>, device: DeviceId, now_ms: i64) {
+        let Some((disk, _)) = self.begin(device, None) else { return };
+        let was_shown = locked(&self.devices).get(&device).is_some_and(|watched| watched.shown);
+        let answer = self.host.probe_disk(&disk).await;
+        let answers = answer.is_ok();
+        self.note(device, None, answer.err().map(|error| fault_of(&error)), now_ms);
+        // Of a disk that is dead that much is to be said, and not of each brick.
+        let bricks = if answers { self.bricks_of(device) } else { Vec::new() };
+        for brick in bricks {
+            let Some((_, Some(at))) = self.begin(device, Some(brick)) else { continue };
+            let answer = self.host.probe_file_system(&at, RECORD).await;
+            self.note(device, Some(brick), answer.err().map(|error| fault_of(&error)), now_ms);
+        }
+        let mut devices = locked(&self.devices);
+        let Some(watched) = devices.get_mut(&device) else { return };
+        watched.asked = None;
+        if !answers {
+            watched.faults.retain(|part, _| part.is_none());
+        } else if !was_shown && !watched.shown {
+            // One that dies after it has answered, and before LVM looks, is one that the next look is for.
+            devices.remove(&device);
+        }
+    }
+
+    /// What is to be read now.
+    fn begin(&self, device: DeviceId, part: Part) -> Option<(DevicePath, Option<MountPoint>)> {
+        let mut devices = locked(&self.devices);
+        let watched = devices.get_mut(&device)?;
+        watched.asked = Some(Asked { part, since: Instant::now() });
+        let at = part.and_then(|brick| watched.bricks.get(&brick).cloned());
+        Some((watched.disk.clone(), at))
+    }
+
+    fn bricks_of(&self, device: DeviceId) -> Vec<BrickId> {
+        locked(&self.devices).get(&device).map(|watched| watched.bricks.keys().copied().collect()).unwrap_or_default()
+    }
+
+    fn note(&self, device: DeviceId, part: Part, found: Option<ReadFault>, now_ms: i64) {
+        let mut devices = locked(&self.devices);
+        let Some(watched) = devices.get_mut(&device) else { return };
+        // A brick that went away while it was looked at.
+        if part.is_some_and(|brick| !watched.bricks.contains_key(&brick)) {
+            return;
+        }
+        let before = watched.faults.get(&part).map(|fault| &fault.fault);
+        if before == found.as_ref() {
+            return;
+        }
+        let disk = &watched.disk;
+        let what = part.map_or_else(|| disk.to_string(), |brick| format!("brick {brick} on {disk}"));
+        match found {
+            Some(fault) => {
+                tracing::error!(device.id = %device, "{what} does not answer as it should: {fault}");
+                watched.faults.insert(part, Fault { fault, since_ms: now_ms });
+            }
+            None => {
+                tracing::warn!(device.id = %device, "{what} answers again");
+                watched.faults.remove(&part);
+            }
+        }
+        drop(devices);
+        self.changes.send_modify(|count| *count += 1);
+    }
+}
+
+/// The kernel's words alone: what was read is said anyway.
+fn fault_of(error: &HostError) -> ReadFault {
+    let said = match error {
+        HostError::Io { source, .. } => source.to_string(),
+        HostError::Failed { said, .. } => said.clone(),
+        other => chain(other),
+    };
+    ReadFault::Failed { said }
+}
