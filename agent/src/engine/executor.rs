@@ -41,7 +41,7 @@ struct Running {
 /// How the work on a task ended.
 #[derive(Clone)]
 enum Ended {
-    Done(Outcome),
+    Done(Box<Outcome>),
     /// Whoever asked was gone when its turn came. Nothing was begun, and it is as if it had never been asked for.
     Withdrawn,
 }
@@ -105,7 +105,7 @@ impl Executor {
             let mut answer = self.join_or_begin(&task, &asked);
             let waited = answer.wait_for(Option::is_some).await.map(|ended| ended.clone());
             match waited {
-                Ok(Some(Ended::Done(outcome))) => return outcome,
+                Ok(Some(Ended::Done(outcome))) => return *outcome,
                 // By somebody who asked before us.
                 Ok(Some(Ended::Withdrawn)) if !asked.is_cancelled() => {}
                 Ok(Some(Ended::Withdrawn)) => {
@@ -142,7 +142,7 @@ impl Executor {
             let is_wished = || !asked.lock().unwrap_or_else(PoisonError::into_inner).is_cancelled();
             match this.journalled(task, is_wished).await {
                 Some(outcome) => {
-                    tell.send_replace(Some(Ended::Done(outcome)));
+                    tell.send_replace(Some(Ended::Done(Box::new(outcome))));
                     if let Some(quiet) = settles {
                         this.announce_after(quiet);
                     }

@@ -4,6 +4,7 @@
 //! What cannot be identified counts as somebody else's.
 
 mod disks;
+mod index;
 
 use std::collections::BTreeSet;
 
@@ -16,9 +17,10 @@ use bricklayer_proto::names::{DevicePath, LvName, MountPoint, VgName, mapper_pat
 use bricklayer_proto::task::BrickAddress;
 use camino::Utf8Path;
 
-use crate::fstab;
 use crate::host::{BlockDevice, GroupReport, HostView, Mount, Signature};
 use crate::tags;
+
+use index::Index;
 
 pub use disks::{above, candidates, disk, names_of, obstacle_lines};
 
@@ -108,11 +110,12 @@ pub fn group(report: &GroupReport) -> VolumeGroup {
 }
 
 fn bricks(view: &HostView) -> Vec<BrickSeen> {
+    let index = Index::of(view);
     let volumes = view.groups.iter().flat_map(|group| group.volumes.iter().map(move |volume| (group, volume)));
-    volumes.filter_map(|(group, volume)| brick(view, group, volume)).collect()
+    volumes.filter_map(|(group, volume)| brick(&index, group, volume)).collect()
 }
 
-fn brick(view: &HostView, group: &GroupReport, volume: &LogicalVolume) -> Option<BrickSeen> {
+fn brick(index: &Index<'_>, group: &GroupReport, volume: &LogicalVolume) -> Option<BrickSeen> {
     let tags = match tags::parse_brick(&volume.tags) {
         Ok(tags) => tags?,
         Err(damaged) => {
@@ -126,9 +129,9 @@ fn brick(view: &HostView, group: &GroupReport, volume: &LogicalVolume) -> Option
         LvKind::Other { .. } => None,
         LvKind::ThinPool { .. } => return None,
     };
-    let mounted = mount_point(view_mount(view, &group.name, &volume.name));
+    let mounted = index.mounted(&group.name, &volume.name);
     Some(BrickSeen {
-        fstab: fstab::of_brick(&view.fstab, tags.brick).and_then(|entry| entry.at.as_str().parse().ok()),
+        fstab: index.in_fstab(tags.brick),
         path: mounted.as_ref().map(|at| tags::brick_path(at, &volume.tags)),
         mounted,
         tags,
@@ -139,15 +142,6 @@ fn brick(view: &HostView, group: &GroupReport, volume: &LogicalVolume) -> Option
         condemned: volume.condemned,
         adopted: volume.tags.contains(&tags::adopted()),
     })
-}
-
-fn view_mount<'a>(view: &'a HostView, group: &VgName, volume: &LvName) -> Option<&'a Mount> {
-    let path = mapper_path(group, volume);
-    let device = view.block_devices.iter().find(|device| {
-        device.mapping.as_deref() == path.file_name() || device.links.iter().any(|link| link.as_str() == path)
-    });
-    let number = device.map(|device| device.device_number);
-    view.mounts.iter().find(|mount| mount.source == path || Some(mount.device_number) == number)
 }
 
 fn mount_point(mount: Option<&Mount>) -> Option<MountPoint> {
