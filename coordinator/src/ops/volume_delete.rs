@@ -174,9 +174,7 @@ impl SeeForgotten {
 
     fn all_were_there_all_the_time(&self, context: &Context, run: &Run) -> bool {
         let presence = |brick: &Brick| context.agents.status(brick.node).map(|status| status.presence);
-        let was_there = |presence: Option<Presence>| {
-            matches!(presence, Some(Presence::Attached { since, .. }) if since < run.operation.started)
-        };
+        let was_there = |presence: Option<Presence>| matches!(presence, Some(Presence::Attached { since, .. }) if since < run.operation.started);
         self.volume.bricks.iter().map(presence).all(was_there)
     }
 
