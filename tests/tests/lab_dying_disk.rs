@@ -84,7 +84,7 @@ fn a_disk_that_dies_is_told_with_what_is_on_it_and_its_brick_is_made_anew_once_i
         assert!(said.contains(word), "{word}: {said}");
     }
     let shown = lab.bricklayer(&["device", "info", &device]).unwrap();
-    assert!(shown.contains("online, fails") && shown.contains("reading it fails"), "{shown}");
+    assert!(shown.contains("Fails ") && shown.contains("reading it fails"), "{shown}");
     let metrics = lab.must(&["net", "curl", "-sS", "http://192.168.0.1:8080/metrics"]).unwrap();
     let failing: Vec<&str> =
         metrics.lines().filter(|line| line.starts_with("bricklayer_device_failing{") && line.ends_with(" 1")).collect();

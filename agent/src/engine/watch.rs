@@ -193,7 +193,10 @@ impl Watch {
 /// The kernel's words alone: what was read is said anyway.
 fn fault_of(error: &HostError) -> ReadFault {
     let said = match error {
-        HostError::Io { source, .. } => source.to_string(),
+        HostError::Io { source, .. } => {
+            let said = source.to_string();
+            said.split(" (os error").next().unwrap_or_default().to_owned()
+        }
         HostError::Failed { said, .. } => said.clone(),
         other => chain(other),
     };

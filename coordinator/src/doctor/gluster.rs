@@ -78,7 +78,8 @@ fn of_volume(world: &World, volume: &Volume, view: &GlusterView, findings: &mut 
         let what =
             format!("volume {name} has {} entries left to heal, and has had some since {since:.0}", view.to_heal);
         let cure = format!(
-            "see which bricks: `bricklayer volume heal {name}`, and `gluster volume heal {name} info split-brain`"
+            "see which bricks: `bricklayer volume heal {name}`, and `gluster volume heal {name} info split-brain`; what a \
+                 host has lost in a power cut before it was on its disk: `gluster volume heal {name} full`"
         );
         found(Severity::Warning, "heal-takes-long", what, cure);
     }
