@@ -12,7 +12,7 @@ use super::{MARK, Machine, World};
 use crate::histories::coordinator::wall;
 use crate::histories::rebuilt;
 use crate::histories::truths::{self, HostSeen};
-use crate::histories::wishes::{Hosts, Scene, Wish, node};
+use crate::histories::wishes::{Hosts, Wish, node};
 use crate::sim::SimHost;
 
 /// How long, in its own time, a history may take to come to rest when nothing goes wrong any more.
@@ -85,16 +85,12 @@ impl World {
                 && world.asked.is_empty()
                 && coordinator.operations.topology().unfinished.is_empty()
         };
-        let hosts = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
-        let has_hand_made = self.hosts.iter().any(|host| host.has_hand_made);
         for _ in 0..MOURNING {
             // What was lost is noticed; some of what is under way waits for the next step.
             self.run_for(LOOK);
             self.run_until(REPORTS * 2, is_idle);
             let Some(topology) = self.topology() else { continue };
-            let scene =
-                Scene { topology: &topology, hosts, gone: &self.gone, gone_disks: &self.gone_disks, has_hand_made };
-            let due = Hosts::mourn(&scene);
+            let due = Hosts::mourn(&self.scene(&topology));
             if due.is_empty() {
                 break;
             }
@@ -147,7 +143,7 @@ impl World {
                 inventory: inventory.as_deref(),
                 fstab: &host.fstab,
                 has_lost_a_disk: self.has_lost,
-                has_hand_made: self.hosts.iter().any(|host| host.has_hand_made),
+                has_hand_made: self.has_hand_made(),
             })
             .collect();
         let topology = coordinator.operations.topology();
