@@ -9,7 +9,6 @@ use bricklayer_proto::inventory::LvKind;
 use bricklayer_proto::names::LvName;
 use bricklayer_proto::task::{BrickKey, NO_VOLUME_ID, VOLUME_ID_OPTION, VolumeKey, Wanted};
 
-use super::gives_up;
 use super::scene::DISKS;
 use crate::rig;
 use crate::sim::{Footprint, SimHost};
@@ -169,7 +168,7 @@ fn check<K: std::fmt::Debug>(
     match after {
         None if (*marked && is_named && goes) || given_up() => Ok(()),
         None => Err(format!("{what} {name} went; marked: {marked}, ours: {ours:?}, named by the task: {is_named}")),
-        Some(after) if after.marked && !marked && !(is_named && !goes) => {
+        Some(after) if after.marked && !marked && (goes || !is_named) => {
             Err(format!("{what} {name} was marked; ours: {ours:?}, named by the task: {is_named}"))
         }
         Some(_) => Ok(()),
@@ -203,10 +202,11 @@ fn gluster(before: &Things, after: &Things, task: &Wanted) -> Result<(), String>
 
 /// Whether a person said by this task that what is on the disk may go.
 fn is_given_up(task: &Wanted, disk: &str) -> bool {
-    match gives_up(task) {
-        Some((path, confirm)) if path.as_str() == disk => {
-            let is_serial = |(path, serial): &(&str, &str)| *path == disk && Some(*serial) == confirm;
-            confirm.is_none_or(|confirm| !confirm.is_empty() && DISKS.iter().any(is_serial))
+    match task {
+        Wanted::Device(spec) => spec.destroy && spec.path.as_str() == disk,
+        Wanted::DiskWiped { path, confirm } => {
+            let is_serial = |(of, serial): &(&str, &str)| *of == disk && *serial == confirm;
+            path.as_str() == disk && !confirm.is_empty() && DISKS.iter().any(is_serial)
         }
         _ => false,
     }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use bricklayer_agent::engine::{Engine, Executor};
 use bricklayer_agent::journal::{self, Journal};
 use bricklayer_proto::ids::{OperationId, TaskId, seeded};
-use bricklayer_proto::task::{FailureKind, Outcome, Task, Wanted};
+use bricklayer_proto::task::{FailureKind, Outcome, Task};
 use bricklayer_store::Store;
 use bricklayer_store::simulated::Disk;
 
@@ -133,14 +133,5 @@ fn is_final(outcome: &Outcome) -> bool {
         Err(failure) => {
             !matches!(failure.kind, FailureKind::Unknown | FailureKind::Unavailable | FailureKind::PeersDown)
         }
-    }
-}
-
-/// Whether a person said by this task that what is on the disk may go.
-fn gives_up<'a>(wanted: &'a Wanted) -> Option<(&'a bricklayer_proto::names::DevicePath, Option<&'a str>)> {
-    match wanted {
-        Wanted::DiskWiped { path, confirm } => Some((path, Some(confirm))),
-        Wanted::Device(spec) if spec.destroy => Some((&spec.path, None)),
-        _ => None,
     }
 }

@@ -4,12 +4,13 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bricklayer_agent::host::GroupReport;
-use bricklayer_coordinator::model::Brick;
+use bricklayer_coordinator::model::{Brick, Topology};
 use bricklayer_proto::ids::{DeviceId, VolumeId};
 use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::task::Layout;
 
 use super::{Asked, MARK, Slot, World};
+use crate::histories::chance::Chance;
 use crate::histories::troubles::Trouble;
 use crate::histories::wire::Weather;
 use crate::histories::wishes::{Files, Scene, Theme, Trash, Wish};
@@ -112,17 +113,11 @@ impl World {
                 self.hosts[host].sim.isolate(true);
                 self.hosts[host].joined_again = Some(self.now + healed);
             }
-            Trouble::DiskFails { host, disk, mended } => {
-                if self.hosts[host].mended_again.is_none() && self.hosts[host].sim.has_disk(&disk) {
-                    self.hosts[host].sim.break_disk(&disk, true);
-                    self.hosts[host].mended_again = Some((disk, self.now + mended));
-                }
-            }
             Trouble::HostGoes { host } => {
                 self.has_lost = true;
                 self.hosts[host].gone = true;
                 self.kill_agent(host, Duration::ZERO, true);
-                (self.hosts[host].glusterd_again, self.hosts[host].mended_again) = (None, None);
+                self.hosts[host].glusterd_again = None;
                 self.gone.push(self.hosts[host].node);
                 self.note_the_lost();
             }
@@ -137,7 +132,6 @@ impl World {
                 let group = groups.iter().find(is_on).map(|group| group.name.clone());
                 let device = group.and_then(|group| group.as_str().strip_prefix("vg_")?.parse::<DeviceId>().ok());
                 self.kill_agent(host, down, true);
-                self.hosts[host].mended_again = None;
                 self.hosts[host].sim.unplug(&disk);
                 self.gone_disks.extend(device);
                 self.note_the_lost();
@@ -167,10 +161,22 @@ impl World {
     #[must_use]
     pub fn wish(&mut self, theme: Theme) -> Option<Wish> {
         let topology = self.topology()?;
+        // Beside the scene, which is of the rest of the world.
+        let mut chance = std::mem::replace(&mut self.chance, Chance::of(0));
+        let wish = Wish::any(&self.scene(&topology), theme, &mut chance);
+        self.chance = chance;
+        Some(wish)
+    }
+
+    pub(super) fn scene<'a>(&'a self, topology: &'a Topology) -> Scene<'a> {
         let hosts = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
-        let has_hand_made = self.hosts.iter().any(|host| host.has_hand_made);
-        let scene = Scene { topology: &topology, hosts, gone: &self.gone, gone_disks: &self.gone_disks, has_hand_made };
-        Some(Wish::any(&scene, theme, &mut self.chance))
+        let has_hand_made = self.has_hand_made();
+        Scene { topology, hosts, gone: &self.gone, gone_disks: &self.gone_disks, has_hand_made }
+    }
+
+    /// Whether a person made a volume, be it ours by now or not.
+    pub(super) fn has_hand_made(&self) -> bool {
+        self.hosts.iter().any(|host| host.has_hand_made)
     }
 
     /// Nothing goes wrong from now on, and whatever is down comes back.
@@ -185,9 +191,6 @@ impl World {
             let machine = &mut self.hosts[host];
             machine.again = machine.again.map(|_| soon);
             machine.joined_again = machine.joined_again.map(|_| soon);
-            if let Some((_, again)) = &mut machine.mended_again {
-                *again = soon;
-            }
         }
     }
 }

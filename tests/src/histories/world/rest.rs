@@ -12,7 +12,7 @@ use super::{MARK, Machine, World};
 use crate::histories::coordinator::wall;
 use crate::histories::rebuilt;
 use crate::histories::truths::{self, HostSeen};
-use crate::histories::wishes::{Hosts, Scene, Wish, node};
+use crate::histories::wishes::{Hosts, Wish, node};
 use crate::sim::SimHost;
 
 /// How long, in its own time, a history may take to come to rest when nothing goes wrong any more.
@@ -85,8 +85,6 @@ impl World {
                 && world.asked.is_empty()
                 && coordinator.operations.topology().unfinished.is_empty()
         };
-        let hosts = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
-        let has_hand_made = self.hosts.iter().any(|host| host.has_hand_made);
         for _ in 0..MOURNING {
             // What was lost is noticed; some of what is under way waits for the next step.
             self.run_for(LOOK);
@@ -94,9 +92,7 @@ impl World {
             // Nothing is believed to be gone before its host has said so.
             self.run_for(REPORTS);
             let Some(topology) = self.topology() else { continue };
-            let scene =
-                Scene { topology: &topology, hosts, gone: &self.gone, gone_disks: &self.gone_disks, has_hand_made };
-            let due = Hosts::mourn(&scene);
+            let due = Hosts::mourn(&self.scene(&topology));
             if due.is_empty() {
                 break;
             }
@@ -107,12 +103,8 @@ impl World {
     /// Runs until every program is up and no operation is under way. What is wrong then, or if that never comes.
     pub fn come_to_rest(&mut self) -> Vec<String> {
         let at_rest = |world: &Self| {
-            let is_up = |host: &Machine| {
-                host.program.is_some()
-                    && host.glusterd_again.is_none()
-                    && host.joined_again.is_none()
-                    && host.mended_again.is_none()
-            };
+            let is_up =
+                |host: &Machine| host.program.is_some() && host.glusterd_again.is_none() && host.joined_again.is_none();
             let up = world.living().all(is_up);
             let Some(coordinator) = world.coordinator.as_ref().filter(|_| up && world.asked.is_empty()) else {
                 return false;
@@ -149,7 +141,7 @@ impl World {
                 inventory: inventory.as_deref(),
                 fstab: &host.fstab,
                 has_lost_a_disk: self.has_lost,
-                has_hand_made: self.hosts.iter().any(|host| host.has_hand_made),
+                has_hand_made: self.has_hand_made(),
             })
             .collect();
         let topology = coordinator.operations.topology();
