@@ -55,7 +55,8 @@ fn flag(name: &str, query: Option<&str>) -> Option<Option<bool>> {
 pub fn changes(request: &Request) -> bool {
     let path = request.uri().path();
     match *request.method() {
-        Method::GET => path.starts_with("/devices/") && path.ends_with("/resync"),
+        // Also where its path has not been put right yet.
+        Method::GET => path.trim_start_matches('/').starts_with("devices/") && path.ends_with("/resync"),
         Method::HEAD => false,
         _ => !v1::only_asks(path),
     }
