@@ -3,6 +3,7 @@
 //!
 //! `CUTS=100` asks for more of them than are played otherwise, `SEED=7` for those of a run before.
 #![cfg(feature = "lab")]
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 use bricklayer_tests::cuts::{Cuts, DISKS, HOSTS};
 use bricklayer_tests::lab::Lab;

@@ -95,7 +95,7 @@ async fn a_brick_that_fails_alone_is_told_alone_and_no_more_when_it_is_gone() {
     let said = ReadFault::Failed { said: "a fault was injected".to_owned() };
     assert_eq!(look(engine.watch()).await, [(device_id(0), Some(brick_key(0).brick), said)]);
     let (host, key) = (0, brick_key(0));
-    let gone = [Wanted::BrickCondemned(key.clone()), Wanted::BrickGone(key)];
+    let gone = [Wanted::BrickCondemned(key), Wanted::BrickGone(key)];
     rig.ask_all(&gone.map(|wanted| (host, wanted)), &"the removal").await;
     engine.inventory().await.unwrap();
     assert!(engine.watch().ailing().is_empty());

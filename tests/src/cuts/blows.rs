@@ -82,7 +82,7 @@ impl Blow {
                 lab.must(&["coordinator", "kill"])?;
                 pause(down);
                 // Whichever is first: both orders come about in the field.
-                if down.as_millis() % 2 == 0 {
+                if down.as_millis().is_multiple_of(2) {
                     lab.must(&["coordinator", "start"])?;
                     lab.must(&["start", host])?;
                 } else {
