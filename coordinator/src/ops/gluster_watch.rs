@@ -21,7 +21,9 @@ use crate::model::{Brick, Volume};
 
 const GIVE_WAY: Duration = Duration::from_millis(100);
 
-/// A brick that cannot run, as its disk is dead, is not started in every round: that is a transaction of the whole pool.
+/// A brick that cannot run, as its disk is dead, is not started in every round: that is a transaction of the whole pool. After
+/// so many tries in a row the next one waits.
+const STARTS_IN_A_ROW: u32 = 3;
 const START_AGAIN: SignedDuration = SignedDuration::from_mins(10);
 
 /// What is mended without a person: nothing, unless the installation says so.
@@ -46,8 +48,8 @@ pub struct GlusterView {
     /// How much the last one found.
     pub to_heal: u64,
     healed_at: Option<Timestamp>,
-    /// When bricks without a process were started last.
-    started_at: Option<Timestamp>,
+    /// When bricks without a process were started last, and how often since all of them ran.
+    started: Option<(Timestamp, u32)>,
 }
 
 /// The last look at each volume since this start of the coordinator.
@@ -60,15 +62,16 @@ fn wants_a_brick(seen: &VolumeReport) -> bool {
 }
 
 impl GlusterViews {
-    /// Whether a brick of the volume has no process and none was tried to be given one a moment ago. Notes that it is now.
+    /// Whether a brick of the volume has no process and is to be given one now; notes that it is.
     fn wants_a_start(&self, volume: VolumeId) -> bool {
         let now = Timestamp::now();
         let mut views = self.locked();
         let Some(view) = views.get_mut(&volume) else { return false };
-        let tried = view.started_at.is_some_and(|at| now.duration_since(at) < START_AGAIN);
-        let wants = !tried && view.seen.as_ref().is_some_and(wants_a_brick);
+        let (at, tries) = view.started.unwrap_or((now, 0));
+        let waits = tries >= STARTS_IN_A_ROW && now.duration_since(at) < START_AGAIN;
+        let wants = !waits && view.seen.as_ref().is_some_and(wants_a_brick);
         if wants {
-            view.started_at = Some(now);
+            view.started = Some((now, tries.saturating_add(1)));
         }
         wants
     }
@@ -163,7 +166,7 @@ async fn look(context: &Context, volume: &Volume) {
         to_heal: before.as_ref().map_or(0, |before| before.to_heal),
         healed_at: before.as_ref().and_then(|before| before.healed_at),
         // All that run need no patience any more.
-        started_at: before.and_then(|before| before.started_at).filter(|_| seen.as_ref().is_some_and(wants_a_brick)),
+        started: before.and_then(|before| before.started).filter(|_| seen.as_ref().is_some_and(wants_a_brick)),
         seen,
     };
     let runs = view.seen.as_ref().is_some_and(|seen| seen.started);
