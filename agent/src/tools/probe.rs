@@ -24,7 +24,8 @@ pub fn disk(path: &Utf8Path) -> io::Result<()> {
     read(&file, (size / block).saturating_sub(1) * block)
 }
 
-/// An XFS that has shut itself down answers every access with an error, also where the cache has what is asked for.
+/// An XFS that has shut itself down answers every access with an error, also where the cache has what is asked for. A folder
+/// that is gone is no fault: its brick was removed, or is not mounted, and neither is the disk's doing.
 pub fn file_system(root: &Utf8Path, file: &str) -> io::Result<()> {
     let path = root.join(file);
     let open = |flags| rustix::fs::open(path.as_std_path(), flags | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
@@ -34,7 +35,10 @@ pub fn file_system(root: &Utf8Path, file: &str) -> io::Result<()> {
             Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => read(open(OFlags::empty())?, 0),
             result => result,
         },
-        Err(Errno::NOENT) => std::fs::read_dir(root.as_std_path())?.next().transpose().map(drop),
+        Err(Errno::NOENT) => match std::fs::read_dir(root.as_std_path()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            entries => entries?.next().transpose().map(drop),
+        },
         Err(Errno::INVAL) => read(open(OFlags::empty())?, 0),
         Err(error) => Err(error.into()),
     }
@@ -69,13 +73,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_system_answers_with_the_file_without_it_and_not_where_it_is_gone() {
+    fn a_file_system_answers_with_the_file_and_without_it_and_one_that_was_taken_away_is_no_fault() {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(dir.path()).unwrap();
         file_system(root, "record").unwrap();
         std::fs::write(root.join("record"), "x").unwrap();
         file_system(root, "record").unwrap();
-        assert!(file_system(&root.join("gone"), "record").is_err());
+        file_system(&root.join("gone"), "record").unwrap();
+        std::fs::write(root.join("no-folder"), "").unwrap();
+        assert!(file_system(&root.join("no-folder"), "record").is_err());
     }
 
     #[test]

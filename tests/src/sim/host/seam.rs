@@ -96,7 +96,12 @@ impl Host for SimHost {
     async fn probe_file_system(&self, at: &MountPoint, file: &str) -> Result<(), HostError> {
         let (at, what) = (at.clone(), format!("read {at}/{file}"));
         self.fact(Call::ProbeFileSystem, what.clone(), move |world, key| {
-            world.machine_mut(key).file_system_at(&what, &at).map(drop)
+            let machine = world.machine_mut(key);
+            // A brick that was removed, or is not mounted, is not the disk's doing.
+            if machine.mounted_at(at.as_path()).is_none() {
+                return Ok(());
+            }
+            machine.file_system_at(&what, &at).map(drop)
         })
         .await
     }
