@@ -106,6 +106,8 @@ impl Request {
 
     async fn send(&self, server: SocketAddr) -> std::io::Result<TcpStream> {
         let mut stream = TcpStream::connect(server).await?;
+        // As Go does. Without it a body that follows its head waits for the other side's delayed acknowledgement, 40 ms.
+        stream.set_nodelay(true)?;
         self.say(&mut stream, server).await?;
         Ok(stream)
     }
