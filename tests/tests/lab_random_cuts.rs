@@ -1,7 +1,8 @@
 //! Cuts of power and of programs at random moments of random operations, on real hosts: whatever they hit, every volume is
 //! whole with all that was flushed into it, or gone without a trace.
 //!
-//! `CUTS=100` asks for more of them than are played otherwise, `SEED=7` for those of a run before.
+//! `CUTS=100` asks for more of them than are played otherwise, `SEED=7` for other ones. Beside all other tests it is always the
+//! same few: what is asked for and where the cuts fall follow from the seed, and the hosts' own pace is luck enough.
 #![cfg(feature = "lab")]
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
@@ -31,7 +32,7 @@ fn devices(lab: &Lab) {
 
 #[test]
 fn whatever_cuts_hit_every_volume_is_whole_with_its_data_or_gone_without_a_trace() {
-    let seed = setting("SEED").unwrap_or_else(|| std::process::id().into());
+    let seed = setting("SEED").unwrap_or(1);
     let cuts = usize::try_from(setting("CUTS").unwrap_or(USUAL)).unwrap();
     eprintln!("SEED={seed} CUTS={cuts}");
     let lab = Lab::up("random-cuts", &["--disks", &DISKS.len().to_string(), "--client"]).unwrap();
