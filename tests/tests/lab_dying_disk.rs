@@ -143,7 +143,12 @@ fn a_brick_whose_pool_fails_is_told_though_its_disk_answers_and_serves_again_whe
     // What the brick had in memory alone is gone, and GlusterFS does not know: files are healed when they are asked for by
     // their names, or all of them.
     everything_is_there(&lab);
-    lab.on("gfs1", &format!("gluster volume heal {} full", volume.name)).unwrap();
+    // Refused until the healer of the host that has just come back runs.
+    lab.wait_for("GlusterFS to begin a full heal", NOTICED, || {
+        lab.on("gfs1", &format!("gluster volume heal {} full", volume.name))?;
+        Ok(true)
+    })
+    .unwrap();
     healed(&lab, &volume);
     scenario::assert_ledger_is_vgs(&lab).unwrap();
 }
