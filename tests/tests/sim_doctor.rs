@@ -158,11 +158,17 @@ async fn a_disk_that_was_pulled_out_is_one_finding_whatever_was_on_it() {
     found(&client, &[]).await;
 }
 
+/// Waits until the hosts have reported the pools of so many bricks: what an agent has never seen it does not miss.
+async fn reported(client: &Client, bricks: usize) {
+    until("the bricks are reported", async || Ok(client.pools().await?.pools.len() == bricks)).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_disk_that_dies_is_named_with_what_is_on_it_and_nothing_is_placed_there_until_it_is_well_again() {
     let cluster = cluster().await;
     let client = cluster.client().unwrap();
     let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    reported(&client, 3).await;
     let brick = on_host(&client, &volume, "gfs2").await;
     let before = cluster.footprints();
     let disk = "/dev/sdb".parse().unwrap();
@@ -195,6 +201,7 @@ async fn a_disk_that_is_dead_can_be_declared_lost_and_its_bricks_are_made_anew()
     cluster.load_topology().await.unwrap();
     let client = cluster.client().unwrap();
     let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    reported(&client, 3).await;
     let topology = client.topology().await.unwrap();
     let brick = volume.bricks[0].clone();
     let node = topology.clusters[0].nodes.iter().find(|node| node.id == brick.node).unwrap();
