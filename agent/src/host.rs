@@ -6,6 +6,8 @@
 
 mod block;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use bricklayer_proto::ids::BootId;
 use bricklayer_proto::inventory::{GroupSpace, LogicalVolume, PeerSeen, PhysicalVolume, Versions};
@@ -134,6 +136,16 @@ pub struct Mount {
     pub device_number: (u32, u32),
     pub at: Utf8PathBuf,
     pub file_system: String,
+}
+
+/// One volume in glusterd's own files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredVolume {
+    pub name: String,
+    /// The text of `info`.
+    pub info: String,
+    /// The bricks' files by their names, with their texts.
+    pub bricks: BTreeMap<String, String>,
 }
 
 /// What makes the one logical volume of a thick brick.
@@ -325,10 +337,13 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     async fn sync_gluster_store(&self) -> Result<(), HostError> {
         Ok(())
     }
-    /// While glusterd does not run: makes those files of its own again that a power cut has taken, and without which it does
-    /// not start. Answers which. Idempotent.
-    async fn mend_gluster_store(&self) -> Result<Vec<String>, HostError> {
+    /// What glusterd has written of its volumes, as far as it can be read.
+    async fn gluster_store(&self) -> Result<Vec<StoredVolume>, HostError> {
         Ok(Vec::new())
+    }
+    /// Writes the file of a brick among those; glusterd must not run. Idempotent.
+    async fn write_gluster_brick(&self, _volume: &str, _file: &str, _text: &str) -> Result<(), HostError> {
+        Ok(())
     }
     /// This host's own UUID and the other members of its pool.
     async fn gluster_pool(&self) -> Result<(String, Vec<PeerSeen>), HostError>;

@@ -83,6 +83,23 @@ pub fn shown(said: &str) -> anyhow::Result<Shown> {
 
 /// Mounts it on the client with the words that the command line printed. heketi puts commas between the servers, which
 /// mount(8) takes for the end of the option, so a person puts colons there.
+/// All of heketi's view of the installation.
+pub fn topology(lab: &Lab) -> anyhow::Result<serde_json::Value> {
+    Ok(serde_json::from_str(&lab.heketi(&["--json", "topology", "info"])?)?)
+}
+
+pub fn is_attached(lab: &Lab, host: &str) -> anyhow::Result<bool> {
+    let said = lab.bricklayer(&["agent", "list", "-o", "json"])?;
+    Ok(said.contains(&format!(r#""name":"{host}","state":"attached""#)))
+}
+
+/// What is left to heal in a volume of three bricks, in GlusterFS's words; `None` where that is nothing.
+pub fn to_heal(lab: &Lab, name: &str) -> anyhow::Result<Option<String>> {
+    let pending = lab.on("gfs1", &format!("gluster volume heal {name} info | grep '^Number of entries'"))?;
+    let is_healed = pending.lines().count() == 3 && pending.lines().all(|line| line.ends_with(": 0"));
+    Ok((!is_healed).then_some(pending))
+}
+
 pub fn mount(lab: &Lab, volume: &Shown) -> anyhow::Result<()> {
     let Shown { mount, options, .. } = volume;
     let options = options.replace(',', ":");

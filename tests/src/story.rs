@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use bricklayer_api::client::{Accepted, Client, ClientError};
 use bricklayer_api::heketi::{
     ClusterFlags, DeviceAddRequest, DurabilityRequest, HostAddresses, NodeAddRequest, Replicate, VolumeCreateRequest,
-    VolumeInfo,
+    VolumeExpandRequest, VolumeInfo,
 };
 use bricklayer_api::v1::{DeviceLedger, LedgerClass};
 use bricklayer_proto::ids::VolumeId;
@@ -39,6 +39,25 @@ impl Cluster {
             done(&client, accepted).await?;
         }
         Ok(())
+    }
+
+    /// So many hosts with one disk of that size each, in one heketi cluster.
+    ///
+    /// # Panics
+    /// If it does not come about.
+    pub async fn loaded(hosts: usize, gib: u64) -> Self {
+        let size = ByteSize::from_gib(gib).expect("a size that fits");
+        let cluster = Self::start(hosts, 1, size).await.expect("a cluster");
+        cluster.load_topology().await.expect("its devices");
+        cluster
+    }
+
+    /// No host saw anything that must never happen.
+    ///
+    /// # Panics
+    /// If one did.
+    pub fn nothing_was_violated(&self) {
+        assert_eq!(self.sim.violations(), Vec::<String>::new());
     }
 
     /// Every host as it looks now, by name.
@@ -159,6 +178,13 @@ pub fn replicated(size_gib: i64, replica: i64) -> VolumeCreateRequest {
 /// Creates a volume and waits for it.
 pub async fn create(client: &Client, request: &VolumeCreateRequest) -> Result<VolumeInfo, ClientError> {
     let accepted = client.volume_create(request).await?;
+    done(client, accepted).await
+}
+
+/// Expands a volume by so many GiB and waits for it.
+pub async fn expand(client: &Client, id: VolumeId, gib: i64) -> Result<VolumeInfo, ClientError> {
+    let request = VolumeExpandRequest { expand_size_gib: gib, ..VolumeExpandRequest::default() };
+    let accepted = client.volume_expand(id, request).await?;
     done(client, accepted).await
 }
 

@@ -10,6 +10,8 @@ use serde_json::Value;
 
 /// A look at the disks every twenty seconds, and a machine that may be busy.
 const NOTICED: Duration = Duration::from_secs(120);
+/// Of a host that has lost power: its agent, glusterd and its peers.
+const BACK: Duration = Duration::from_secs(300);
 const HEALED: Duration = Duration::from_secs(720);
 
 fn findings(lab: &Lab) -> anyhow::Result<Vec<Value>> {
@@ -33,13 +35,9 @@ fn told(lab: &Lab, code: &str) -> String {
     format!("{}\n{}", found[0]["what"].as_str().unwrap(), found[0]["cure"].as_str().unwrap())
 }
 
-fn topology(lab: &Lab) -> Value {
-    serde_json::from_str(&lab.heketi(&["--json", "topology", "info"]).unwrap()).unwrap()
-}
-
 /// The device and the brick of the volume on gfs2.
 fn brick_on_gfs2(lab: &Lab, volume: &Shown) -> (String, String) {
-    let topology = topology(lab);
+    let topology = scenario::topology(lab).unwrap();
     let nodes = topology["clusters"][0]["nodes"].as_array().unwrap().clone();
     let node = nodes.into_iter().find(|node| node["hostnames"]["manage"][0] == "gfs2").unwrap();
     let devices = node["devices"].as_array().unwrap().clone();
@@ -57,11 +55,17 @@ fn everything_is_there(lab: &Lab) {
     lab.on("client", "cd /mnt/volume && echo 3 >/proc/sys/vm/drop_caches && sha256sum -c --quiet /var/sums").unwrap();
 }
 
+/// Nothing is left to heal, and the copy on gfs2 has all that was flushed: a client reads any one.
 fn healed(lab: &Lab, volume: &Shown) {
-    lab.wait_for("nothing left to heal", HEALED, || {
-        let name = &volume.name;
-        let pending = lab.on("gfs1", &format!("gluster volume heal {name} info | grep '^Number of entries'"))?;
-        Ok(pending.lines().count() == 3 && pending.lines().all(|line| line.ends_with(": 0")))
+    lab.wait_for("nothing left to heal", HEALED, || Ok(scenario::to_heal(lab, &volume.name)?.is_none())).unwrap();
+    let sums = lab.on("client", "cat /var/sums").unwrap();
+    assert!(sums.lines().count() >= 2, "{sums}");
+    // The host sees its share as /lab.
+    std::fs::write(lab.dir().join("gfs2/share/sums"), format!("{sums}\n")).unwrap();
+    let check = format!("cd {} && sha256sum -c --quiet /lab/sums", scenario::brick_path(lab, "gfs2").unwrap());
+    lab.wait_for("the copy on gfs2 to be whole", HEALED, || {
+        lab.on("gfs2", &check)?;
+        Ok(true)
     })
     .unwrap();
 }
@@ -97,7 +101,7 @@ fn a_disk_that_dies_is_told_with_what_is_on_it_and_its_brick_is_made_anew_once_i
 
     // Another disk in its place, the dead one declared lost: the brick is made anew and healed from the other copies.
     let node =
-        topology(&lab)["clusters"][0]["nodes"].as_array().unwrap().iter().find_map(|node| {
+        scenario::topology(&lab).unwrap()["clusters"][0]["nodes"].as_array().unwrap().iter().find_map(|node| {
             (node["hostnames"]["manage"][0] == "gfs2").then(|| node["id"].as_str().unwrap().to_owned())
         });
     lab.heketi(&["device", "add", "--name=/dev/sdc", &format!("--node={}", node.unwrap())]).unwrap();
@@ -139,12 +143,12 @@ fn a_brick_whose_pool_fails_is_told_though_its_disk_answers_and_serves_again_whe
     lab.must(&["kill", "gfs2"]).unwrap();
     lab.must(&["start", "gfs2"]).unwrap();
     lab.must(&["wait-ready", "gfs2"]).unwrap();
-    lab.wait_for("the doctor to find nothing amiss", NOTICED, || Ok(findings(&lab)?.is_empty())).unwrap();
+    lab.wait_for("the doctor to find nothing amiss", BACK, || Ok(findings(&lab)?.is_empty())).unwrap();
     // What the brick had in memory alone is gone, and GlusterFS does not know: files are healed when they are asked for by
     // their names, or all of them.
     everything_is_there(&lab);
     // Refused until the healer of the host that has just come back runs.
-    lab.wait_for("GlusterFS to begin a full heal", NOTICED, || {
+    lab.wait_for("GlusterFS to begin a full heal", BACK, || {
         lab.on("gfs1", &format!("gluster volume heal {} full", volume.name))?;
         Ok(true)
     })

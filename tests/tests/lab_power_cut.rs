@@ -38,12 +38,7 @@ fn a_host_that_lost_power_comes_back_with_its_bricks_before_glusterd_and_heals_w
     let path = format!("{}/meanwhile", scenario::brick_path(&lab, "gfs2").unwrap());
     lab.wait_for("the brick of gfs2 to heal", HEAL, || Ok(lab.on("gfs2", &format!("sha256sum <{path}"))? == written))
         .unwrap();
-    lab.wait_for("nothing left to heal", HEAL, || {
-        let name = &volume.name;
-        let pending = lab.on("gfs1", &format!("gluster volume heal {name} info | grep '^Number of entries'"))?;
-        Ok(pending.lines().count() == 3 && pending.lines().all(|line| line.ends_with(": 0")))
-    })
-    .unwrap();
+    lab.wait_for("nothing left to heal", HEAL, || Ok(scenario::to_heal(&lab, &volume.name)?.is_none())).unwrap();
 
     lab.must(&["coordinator", "start"]).unwrap();
     lab.must(&["wait-ready", "gfs2"]).unwrap();

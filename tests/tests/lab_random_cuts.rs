@@ -20,8 +20,7 @@ fn setting(name: &str) -> Option<u64> {
 
 fn devices(lab: &Lab) {
     scenario::load_topology(lab).unwrap();
-    let topology: serde_json::Value =
-        serde_json::from_str(&lab.heketi(&["--json", "topology", "info"]).unwrap()).unwrap();
+    let topology = scenario::topology(lab).unwrap();
     for node in topology["clusters"][0]["nodes"].as_array().unwrap() {
         let node = format!("--node={}", node["id"].as_str().unwrap());
         for disk in &DISKS[1..] {

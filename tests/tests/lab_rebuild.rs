@@ -20,11 +20,6 @@ fn shown(lab: &Lab) -> anyhow::Result<Vec<String>> {
     ])
 }
 
-fn is_attached(lab: &Lab, host: &str) -> anyhow::Result<bool> {
-    let said = lab.bricklayer(&["agent", "list", "-o", "json"])?;
-    Ok(said.contains(&format!(r#""name":"{host}","state":"attached""#)))
-}
-
 #[test]
 fn a_store_that_was_deleted_comes_back_from_the_hosts_character_by_character() {
     let lab = Lab::up("rebuild", &[]).unwrap();
@@ -51,7 +46,7 @@ fn a_store_that_was_deleted_comes_back_from_the_hosts_character_by_character() {
     assert!(said.contains("Wrote "), "{said}");
     lab.must(&["coordinator", "start"]).unwrap();
     for host in ["gfs1", "gfs2", "gfs3"] {
-        lab.wait_for("the agent", PATIENCE, || is_attached(&lab, host)).unwrap();
+        lab.wait_for("the agent", PATIENCE, || scenario::is_attached(&lab, host)).unwrap();
     }
 
     for (before, after) in before.iter().zip(shown(&lab).unwrap()) {

@@ -38,14 +38,9 @@ fn sums(lab: &Lab) -> String {
     lab.on("client", "cd /mnt/volume && echo 3 >/proc/sys/vm/drop_caches && sha256sum file*").unwrap()
 }
 
-fn is_attached(lab: &Lab, host: &str) -> anyhow::Result<bool> {
-    let said = lab.bricklayer(&["agent", "list", "-o", "json"])?;
-    Ok(said.contains(&format!(r#""name":"{host}","state":"attached""#)))
-}
-
 fn wait_for_agents(lab: &Lab) {
     for host in HOSTS {
-        lab.wait_for("the agent", PATIENCE, || is_attached(lab, host)).unwrap();
+        lab.wait_for("the agent", PATIENCE, || scenario::is_attached(lab, host)).unwrap();
     }
 }
 

@@ -67,10 +67,6 @@ fn hosting(size_gib: i64) -> VolumeCreateRequest {
     VolumeCreateRequest { block: true, ..replicated(size_gib, 3) }
 }
 
-fn nothing_was_violated(cluster: &Cluster) {
-    assert_eq!(cluster.sim.violations(), Vec::<String>::new());
-}
-
 #[tokio::test]
 async fn the_story_of_block_volumes() {
     let cluster = three().await;
@@ -135,7 +131,7 @@ async fn the_story_of_block_volumes() {
     }
     assert_eq!(cluster.footprints(), empty);
     cluster.until_ledger_is_lvms().await.unwrap();
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
@@ -227,7 +223,7 @@ async fn a_create_that_fails_in_gluster_block_leaves_nothing_the_hosting_volume_
     }
     assert!(client.volumes().await.unwrap().volumes.is_empty());
     cluster.until_ledger_is_lvms().await.unwrap();
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
@@ -244,7 +240,7 @@ async fn a_create_whose_new_hosting_volume_does_not_start_is_taken_back_and_not_
     assert!(operations.iter().all(|operation| operation.state.is_final()), "{operations:?}");
     assert_eq!(cluster.footprints(), empty);
     cluster.until_ledger_is_lvms().await.unwrap();
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
@@ -296,7 +292,7 @@ async fn a_coordinator_killed_at_any_effect_of_a_create_finishes_it_after_its_re
         }
     }
     cluster.until_ledger_is_lvms().await.unwrap();
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 /// How many effects each host sees when a block volume is made together with its hosting volume.
@@ -379,5 +375,5 @@ async fn a_deletion_whose_answer_was_lost_with_every_agent_is_not_taken_back() {
     done(&client, accepted).await.unwrap();
     assert!(client.block_volumes().await.unwrap().block_volumes.is_empty());
     assert_eq!(client.volume(volume.id).await.unwrap().block_info.free_size_gib, 19);
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }

@@ -7,32 +7,20 @@ use bricklayer_agent::host::Host;
 use bricklayer_api::client::Client;
 use bricklayer_api::heketi::{
     BrickEvictRequest, DeviceAddRequest, DeviceDeleteRequest, Disperse, DurabilityRequest, StateRequest,
-    VolumeCloneRequest, VolumeCreateRequest, VolumeExpandRequest, VolumeInfo,
+    VolumeCloneRequest, VolumeCreateRequest, VolumeExpandRequest,
 };
 use bricklayer_api::v1::{AgentState, BrickReplaceRequest, DeviceLostRequest, NodeLostRequest};
-use bricklayer_proto::ids::{DeviceId, NodeId, VolumeId};
+use bricklayer_proto::ids::{DeviceId, NodeId};
 use bricklayer_proto::inventory::Inventory;
 use bricklayer_proto::names::DevicePath;
 use bricklayer_proto::size::ByteSize;
 use bricklayer_tests::cluster::{Cluster, until};
-use bricklayer_tests::sim::{At, Call, Fault, SimDisk};
-use bricklayer_tests::story::{create, delete, done, replicated};
-
-async fn cluster(hosts: usize, gib: u64) -> Cluster {
-    let cluster = Cluster::start(hosts, 1, ByteSize::from_gib(gib).unwrap()).await.unwrap();
-    cluster.load_topology().await.unwrap();
-    cluster
-}
+use bricklayer_tests::sim::{At, Call, Fault, SimDisk, SimHost};
+use bricklayer_tests::story::{create, delete, done, expand, replicated};
 
 fn distributed(size_gib: i64) -> VolumeCreateRequest {
     let durability = DurabilityRequest { kind: "none".into(), ..DurabilityRequest::default() };
     VolumeCreateRequest { size_gib, durability, ..VolumeCreateRequest::default() }
-}
-
-async fn expand(client: &Client, id: VolumeId, gib: i64) -> Result<VolumeInfo, bricklayer_api::client::ClientError> {
-    let request = VolumeExpandRequest { expand_size_gib: gib, ..VolumeExpandRequest::default() };
-    let accepted = client.volume_expand(id, request).await?;
-    done(client, accepted).await
 }
 
 async fn set_device(client: &Client, id: DeviceId, states: &[&str]) -> Result<(), bricklayer_api::client::ClientError> {
@@ -52,13 +40,9 @@ async fn hardware(client: &Client, host: usize) -> (NodeId, DeviceId) {
     (node.id, node.devices[0].id)
 }
 
-fn nothing_was_violated(cluster: &Cluster) {
-    assert_eq!(cluster.sim.violations(), Vec::<String>::new());
-}
-
 #[tokio::test]
 async fn a_volume_grows_in_place_while_its_devices_have_room_and_by_new_sets_after_that() {
-    let cluster = cluster(6, 16).await;
+    let cluster = Cluster::loaded(6, 16).await;
     let client = cluster.client().unwrap();
     let empty = cluster.footprints();
     let volume = create(&client, &replicated(8, 3)).await.unwrap();
@@ -80,12 +64,12 @@ async fn a_volume_grows_in_place_while_its_devices_have_room_and_by_new_sets_aft
     assert!(refused.contains("Failed to allocate volume expansion:"), "{refused}");
     delete(&client, volume.id).await.unwrap();
     assert_eq!(cluster.footprints(), empty);
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
 async fn a_growth_that_is_cut_off_at_any_effect_ends_grown() {
-    let mut cluster = cluster(3, 16).await;
+    let mut cluster = Cluster::loaded(3, 16).await;
     let client = cluster.client().unwrap();
     let empty = cluster.footprints();
     let volume = create(&client, &replicated(1, 3)).await.unwrap();
@@ -110,12 +94,12 @@ async fn a_growth_that_is_cut_off_at_any_effect_ends_grown() {
     }
     delete(&client, volume.id).await.unwrap();
     assert_eq!(cluster.footprints(), empty);
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
 async fn a_brick_moves_to_the_chosen_device_and_its_old_place_is_empty_again() {
-    let cluster = cluster(4, 16).await;
+    let cluster = Cluster::loaded(4, 16).await;
     let client = cluster.client().unwrap();
     let volume = create(&client, &replicated(4, 3)).await.unwrap();
     let (free_node, free_device) = {
@@ -137,14 +121,14 @@ async fn a_brick_moves_to_the_chosen_device_and_its_old_place_is_empty_again() {
     cluster.volume_is_whole(volume.id).await.unwrap();
     cluster.until_ledger_is_lvms().await.unwrap();
     delete(&client, volume.id).await.unwrap();
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 /// A clone made by hand of one of our volumes has the name that is asked for next: ours must not touch it, and must not
 /// be stuck for it.
 #[tokio::test]
 async fn a_name_that_somebody_took_in_gluster_is_refused_and_nothing_is_left_of_the_create() {
-    let cluster = cluster(3, 16).await;
+    let cluster = Cluster::loaded(3, 16).await;
     let client = cluster.client().unwrap();
     let volume = create(&client, &replicated(1, 3)).await.unwrap();
     let host: &dyn Host = cluster.host("gfs1");
@@ -160,12 +144,12 @@ async fn a_name_that_somebody_took_in_gluster_is_refused_and_nothing_is_left_of_
     let refused = client.volume_clone(volume.id, &VolumeCloneRequest { name: "by_hand".into() }).await.unwrap();
     assert!(done(&client, refused).await.map(|_| ()).unwrap_err().to_string().contains("by_hand"));
     expand(&client, volume.id, 1).await.unwrap();
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
 async fn a_brick_of_a_volume_without_copies_moves_with_its_files() {
-    let cluster = cluster(3, 16).await;
+    let cluster = Cluster::loaded(3, 16).await;
     let client = cluster.client().unwrap();
     let volume = create(&client, &distributed(4)).await.unwrap();
     let old = volume.bricks[0].clone();
@@ -177,12 +161,12 @@ async fn a_brick_of_a_volume_without_copies_moves_with_its_files() {
     cluster.volume_is_whole(volume.id).await.unwrap();
     delete(&client, volume.id).await.unwrap();
     cluster.until_ledger_is_lvms().await.unwrap();
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
 async fn a_brick_of_a_dispersed_volume_moves_too() {
-    let cluster = cluster(4, 16).await;
+    let cluster = Cluster::loaded(4, 16).await;
     let client = cluster.client().unwrap();
     let durability = DurabilityRequest {
         kind: "disperse".into(),
@@ -199,13 +183,13 @@ async fn a_brick_of_a_dispersed_volume_moves_too() {
     cluster.volume_is_whole(volume.id).await.unwrap();
     delete(&client, volume.id).await.unwrap();
     cluster.until_ledger_is_lvms().await.unwrap();
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 /// Nobody knows what a brick that does not answer has and the others lack. Of three copies two are enough to tell.
 #[tokio::test]
 async fn a_brick_that_does_not_answer_is_moved_only_where_the_others_have_everything_for_certain() {
-    let mut cluster = cluster(4, 16).await;
+    let mut cluster = Cluster::loaded(4, 16).await;
     let client = cluster.client().unwrap();
     let dispersed = DurabilityRequest {
         kind: "disperse".into(),
@@ -241,12 +225,12 @@ async fn a_brick_that_does_not_answer_is_moved_only_where_the_others_have_everyt
         delete(&client, volume.id).await.unwrap();
     }
     cluster.until_ledger_is_lvms().await.unwrap();
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
 async fn a_volume_that_comes_back_with_a_host_that_lost_power_while_it_was_deleted_is_deleted_again() {
-    let mut cluster = cluster(3, 16).await;
+    let mut cluster = Cluster::loaded(3, 16).await;
     let client = cluster.client().unwrap();
     let empty = cluster.footprints();
     let volume = create(&client, &replicated(1, 3)).await.unwrap();
@@ -264,12 +248,12 @@ async fn a_volume_that_comes_back_with_a_host_that_lost_power_while_it_was_delet
     assert!(listed.is_empty(), "GlusterFS has {listed:?}");
     cluster.until_all_able().await.unwrap();
     assert_eq!(cluster.footprints(), empty);
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
 async fn a_glusterd_that_cannot_say_yet_what_is_to_be_healed_is_asked_again_before_a_brick_moves() {
-    let cluster = cluster(4, 16).await;
+    let cluster = Cluster::loaded(4, 16).await;
     let client = cluster.client().unwrap();
     let volume = create(&client, &replicated(1, 3)).await.unwrap();
     for host in cluster.hosts() {
@@ -280,13 +264,18 @@ async fn a_glusterd_that_cannot_say_yet_what_is_to_be_healed_is_asked_again_befo
     done(&client, accepted).await.unwrap();
     let after = client.volume(volume.id).await.unwrap();
     assert!(after.bricks.iter().all(|brick| brick.id != old), "{after:?}");
+    let met = |host: &SimHost| {
+        let log = host.faults().log();
+        log.iter().any(|entry| entry.call == Call::GlusterHeal && entry.fault.is_some())
+    };
+    assert!(cluster.hosts().any(met), "somebody was asked in vain");
     cluster.volume_is_whole(volume.id).await.unwrap();
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
 async fn an_evict_whose_coordinator_is_killed_anywhere_ends_after_its_restart() {
-    let mut cluster = cluster(4, 16).await;
+    let mut cluster = Cluster::loaded(4, 16).await;
     let client = cluster.client().unwrap();
     let empty = cluster.footprints();
     let mut volume = create(&client, &replicated(1, 3)).await.unwrap();
@@ -322,12 +311,12 @@ async fn an_evict_whose_coordinator_is_killed_anywhere_ends_after_its_restart() 
     }
     delete(&client, volume.id).await.unwrap();
     assert_eq!(cluster.footprints(), empty);
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
 async fn a_device_is_emptied_brick_by_brick_and_can_be_deleted_then() {
-    let cluster = cluster(5, 16).await;
+    let cluster = Cluster::loaded(5, 16).await;
     let client = cluster.client().unwrap();
     let mut volumes = Vec::new();
     for _ in 0..4 {
@@ -350,12 +339,12 @@ async fn a_device_is_emptied_brick_by_brick_and_can_be_deleted_then() {
     for volume in volumes {
         delete(&client, volume.id).await.unwrap();
     }
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
 async fn a_device_whose_group_went_as_every_program_died_leaves_the_records_too() {
-    let mut cluster = cluster(3, 16).await;
+    let mut cluster = Cluster::loaded(3, 16).await;
     let client = cluster.client().unwrap();
     let (_, device) = hardware(&client, 1).await;
     set_device(&client, device, &["offline", "failed"]).await.unwrap();
@@ -370,12 +359,12 @@ async fn a_device_whose_group_went_as_every_program_died_leaves_the_records_too(
     cluster.agent("gfs1").start().await.unwrap();
     done(&cluster.client().unwrap(), accepted).await.unwrap();
     assert!(client.device(device).await.is_err());
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
 async fn a_device_whose_bricks_have_nowhere_to_go_keeps_them_all() {
-    let cluster = cluster(3, 16).await;
+    let cluster = Cluster::loaded(3, 16).await;
     let client = cluster.client().unwrap();
     let volume = create(&client, &replicated(2, 3)).await.unwrap();
     let before = cluster.footprints();
@@ -389,7 +378,7 @@ async fn a_device_whose_bricks_have_nowhere_to_go_keeps_them_all() {
 
 #[tokio::test]
 async fn a_volume_is_deleted_while_a_host_is_away_and_its_brick_goes_when_the_host_is_back() {
-    let mut cluster = cluster(3, 16).await;
+    let mut cluster = Cluster::loaded(3, 16).await;
     let client = cluster.client().unwrap();
     let empty = cluster.footprints();
     let volume = create(&client, &replicated(2, 3)).await.unwrap();
@@ -408,12 +397,12 @@ async fn a_volume_is_deleted_while_a_host_is_away_and_its_brick_goes_when_the_ho
     cluster.power_on("gfs2").await.unwrap();
     until("nothing is left", async || Ok(cluster.footprints() == empty)).await.unwrap();
     cluster.until_ledger_is_lvms().await.unwrap();
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
 async fn a_node_that_is_lost_for_ever_is_emptied_without_it_and_leaves_the_records() {
-    let mut cluster = cluster(4, 16).await;
+    let mut cluster = Cluster::loaded(4, 16).await;
     let client = cluster.client().unwrap();
     let volume = create(&client, &replicated(2, 3)).await.unwrap();
     let lost = volume.bricks[0].clone();
@@ -439,12 +428,12 @@ async fn a_node_that_is_lost_for_ever_is_emptied_without_it_and_leaves_the_recor
     let accepted = client.node_delete(lost.node).await.unwrap();
     done(&client, accepted).await.unwrap();
     delete(&client, volume.id).await.unwrap();
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
 async fn an_empty_node_that_is_lost_gives_up_its_devices_and_whatever_was_begun_on_it() {
-    let mut cluster = cluster(3, 16).await;
+    let mut cluster = Cluster::loaded(3, 16).await;
     let client = cluster.client().unwrap();
     let (node, device) = hardware(&client, 3).await;
     let host = cluster.host("gfs3").clone();
@@ -470,12 +459,12 @@ async fn an_empty_node_that_is_lost_gives_up_its_devices_and_whatever_was_begun_
     done(&client, accepted).await.unwrap();
     let operations = client.operations().await.unwrap().operations;
     assert!(operations.iter().all(|operation| operation.state.is_final()), "{operations:?}");
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
 async fn a_disk_that_is_lost_for_ever_is_emptied_without_it_while_its_host_serves_on() {
-    let mut cluster = cluster(4, 16).await;
+    let mut cluster = Cluster::loaded(4, 16).await;
     let client = cluster.client().unwrap();
     let volume = create(&client, &replicated(2, 3)).await.unwrap();
     let lost = volume.bricks[0].clone();
@@ -516,12 +505,12 @@ async fn a_disk_that_is_lost_for_ever_is_emptied_without_it_while_its_host_serve
     let accepted = client.device_delete(lost.device, DeviceDeleteRequest::default()).await.unwrap();
     done(&client, accepted).await.unwrap();
     delete(&client, volume.id).await.unwrap();
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
 async fn a_volume_with_a_brick_on_a_lost_disk_can_be_deleted_as_its_host_is_there() {
-    let mut cluster = cluster(3, 16).await;
+    let mut cluster = Cluster::loaded(3, 16).await;
     let client = cluster.client().unwrap();
     let volume = create(&client, &replicated(2, 3)).await.unwrap();
     let (_, device) = hardware(&client, 2).await;
@@ -536,12 +525,12 @@ async fn a_volume_with_a_brick_on_a_lost_disk_can_be_deleted_as_its_host_is_ther
     delete(&client, volume.id).await.unwrap();
     let accepted = client.device_delete(device, DeviceDeleteRequest::default()).await.unwrap();
     done(&client, accepted).await.unwrap();
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
 async fn a_replacement_ends_though_the_new_bricks_host_is_lost_before_it_is_healed() {
-    let mut cluster = cluster(5, 16).await;
+    let mut cluster = Cluster::loaded(5, 16).await;
     let client = cluster.client().unwrap();
     let volume = create(&client, &replicated(2, 3)).await.unwrap();
     let old = volume.bricks[0].clone();
@@ -570,12 +559,12 @@ async fn a_replacement_ends_though_the_new_bricks_host_is_lost_before_it_is_heal
     let after = client.volume(volume.id).await.unwrap();
     assert!(after.bricks.iter().all(|brick| brick.node != spare.id), "{after:?}");
     cluster.volume_is_whole(volume.id).await.unwrap();
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
 async fn a_clone_takes_no_extents_and_outlives_its_source() {
-    let cluster = cluster(3, 16).await;
+    let cluster = Cluster::loaded(3, 16).await;
     let client = cluster.client().unwrap();
     let empty = cluster.footprints();
     let volume = create(&client, &replicated(2, 3)).await.unwrap();
@@ -596,5 +585,5 @@ async fn a_clone_takes_no_extents_and_outlives_its_source() {
     delete(&client, clone.id).await.unwrap();
     assert_eq!(cluster.footprints(), empty);
     cluster.until_ledger_is_lvms().await.unwrap();
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }

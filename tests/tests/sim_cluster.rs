@@ -22,10 +22,6 @@ async fn three() -> Cluster {
     cluster
 }
 
-fn nothing_was_violated(cluster: &Cluster) {
-    assert_eq!(cluster.sim.violations(), Vec::<String>::new());
-}
-
 #[tokio::test]
 async fn the_story_of_the_first_user() {
     let cluster = three().await;
@@ -64,7 +60,7 @@ async fn the_story_of_the_first_user() {
     delete(&client, seven.id).await.unwrap();
     assert_eq!(cluster.footprints(), empty);
     cluster.until_ledger_is_lvms().await.unwrap();
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
@@ -89,7 +85,7 @@ async fn nodes_and_devices_go_without_a_trace() {
     }
     client.cluster_delete(topology.clusters[0].id).await.unwrap();
     assert_eq!(cluster.footprints(), before);
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
@@ -160,7 +156,7 @@ async fn a_coordinator_killed_at_any_effect_of_a_create_finishes_it_after_its_re
             cluster.until_ledger_is_lvms().await.unwrap();
         }
     }
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
@@ -188,7 +184,7 @@ async fn an_agent_killed_at_any_effect_of_a_create_goes_on_after_its_restart() {
         }
     }
     cluster.until_ledger_is_lvms().await.unwrap();
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
@@ -221,7 +217,7 @@ async fn a_create_that_fails_at_any_effect_ends_whole_or_without_a_trace() {
             }
         }
     }
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
@@ -250,7 +246,7 @@ async fn a_delete_that_fails_at_any_effect_is_finished_or_has_changed_nothing() 
         }
     }
     cluster.until_ledger_is_lvms().await.unwrap();
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 /// How many effects each host sees when such a volume is deleted.
@@ -295,7 +291,7 @@ async fn a_coordinator_killed_at_any_effect_of_a_delete_finishes_it_after_its_re
             cluster.until_ledger_is_lvms().await.unwrap();
         }
     }
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
@@ -336,7 +332,7 @@ async fn an_agent_killed_at_any_effect_of_a_delete_goes_on_after_its_restart() {
         }
     }
     cluster.until_ledger_is_lvms().await.unwrap();
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
@@ -374,7 +370,7 @@ async fn a_device_that_is_added_while_its_agent_or_the_coordinator_is_killed_is_
             .await
             .unwrap_or_else(|error| panic!("{killed} {fault:?}: {error:#}"));
             cluster.until_ledger_is_lvms().await.unwrap();
-            nothing_was_violated(&cluster);
+            cluster.nothing_was_violated();
         }
     }
 }
@@ -413,7 +409,7 @@ async fn a_power_cut_in_the_middle_of_a_create_is_overcome_when_the_host_is_back
     }
     assert_eq!(cluster.footprints().len(), empty);
     cluster.until_ledger_is_lvms().await.unwrap();
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
@@ -467,7 +463,7 @@ async fn a_delete_that_meets_a_peer_that_is_down_leaves_the_volume_as_it_was() {
     let anonymous =
         |all: BTreeMap<String, Footprint>| -> Vec<_> { all.into_values().map(Footprint::anonymous).collect() };
     assert_eq!(anonymous(cluster.footprints()), anonymous(before));
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
@@ -502,7 +498,7 @@ async fn nodes_that_are_added_to_an_empty_cluster_at_once_join_one_pool() {
         let peers = |seen: &Inventory| seen.gluster.peers.len() == 4;
         cluster.installation.until_seen(&name, "it has four peers", peers).await.unwrap();
     }
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]
@@ -550,5 +546,5 @@ async fn every_durability_is_made_as_it_is_asked_for_and_gives_all_back() {
     }
     assert_eq!(cluster.footprints(), empty);
     cluster.until_ledger_is_lvms().await.unwrap();
-    nothing_was_violated(&cluster);
+    cluster.nothing_was_violated();
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bricklayer_agent::host::Host as _;
 use bricklayer_api::client::Client;
-use bricklayer_api::heketi::{Brick, StateRequest, VolumeCreateRequest, VolumeInfo};
+use bricklayer_api::heketi::{Brick, StateRequest, VolumeCloneRequest, VolumeCreateRequest, VolumeInfo};
 use bricklayer_api::v1::{DeviceLostRequest, Finding, Severity};
 use bricklayer_coordinator::ops::{Policy, RepairPolicy};
 use bricklayer_proto::names::{LvName, VgName};
@@ -215,8 +215,30 @@ async fn a_disk_that_is_dead_can_be_declared_lost_and_its_bricks_are_made_anew()
     let state = StateRequest { state: "failed".into(), ..StateRequest::default() };
     done(&client, client.device_set_state(brick.device, &state).await.unwrap()).await.unwrap();
     let after = client.volume(volume.id).await.unwrap();
-    assert!(after.bricks.iter().all(|now| now.device != brick.device), "{after:?}");
+    assert!(after.bricks.len() == 3 && after.bricks.iter().all(|now| now.device != brick.device), "{after:?}");
+    cluster.volume_is_whole(volume.id).await.unwrap();
     assert_eq!(cluster.sim.violations(), Vec::<String>::new());
+}
+
+/// As a disk that is dying holds up LVM: no look at the host ends any more.
+#[tokio::test]
+async fn a_disk_that_dies_is_named_to_a_coordinator_that_came_later_though_no_look_at_the_host_ends() {
+    let mut cluster = cluster().await;
+    let client = cluster.client().unwrap();
+    create(&client, &replicated(2, 3)).await.unwrap();
+    reported(&client, 3).await;
+    let host = cluster.host("gfs2").clone();
+    host.faults().inject(At::Every(Call::View), Fault::Holds);
+    host.break_disk(&"/dev/sdb".parse().unwrap(), true);
+    found(&client, &["disk-fails"]).await;
+    cluster.installation.kill_coordinator().await;
+    cluster.installation.start_coordinator().await.unwrap();
+    let client = cluster.client().unwrap();
+    found(&client, &["disk-fails"]).await;
+    host.break_disk(&"/dev/sdb".parse().unwrap(), false);
+    host.faults().clear();
+    host.faults().release();
+    found(&client, &[]).await;
 }
 
 #[tokio::test]
@@ -231,6 +253,28 @@ async fn a_brick_that_fails_on_a_disk_that_answers_is_named_by_itself() {
     assert!(found_there[0].cure.contains(&format!("brick evict {}", brick.id)), "{found_there:?}");
     cluster.host("gfs3").faults().clear();
     found(&client, &[]).await;
+}
+
+/// glusterd mounts a clone's bricks, without a line of fstab.
+#[tokio::test]
+async fn a_clone_is_no_finding_and_nothing_to_repair() {
+    let cluster = watched(RepairPolicy { mounts: true, fstab: true, start_bricks: true }).await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    let accepted = client.volume_clone(volume.id, &VolumeCloneRequest { name: "copy".into() }).await.unwrap();
+    let clone = done(&client, accepted).await.unwrap();
+    // Until its bricks have been reported and looked at, also by those who repair.
+    until("the clone's bricks are reported", async || {
+        let pools = client.pools().await?.pools;
+        Ok(pools.len() == 3 && pools.iter().all(|pool| pool.volumes == 2))
+    })
+    .await
+    .unwrap();
+    let before = cluster.footprints();
+    found(&client, &[]).await;
+    assert_eq!(cluster.footprints(), before);
+    cluster.volume_is_whole(volume.id).await.unwrap();
+    delete(&client, clone.id).await.unwrap();
 }
 
 #[tokio::test]

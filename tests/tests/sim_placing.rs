@@ -11,15 +11,8 @@ use bricklayer_api::v1::{
 use bricklayer_coordinator::http::explanation_of;
 use bricklayer_coordinator::ops::Bundle;
 use bricklayer_proto::ids::{BrickId, DeviceId, NodeId};
-use bricklayer_proto::size::ByteSize;
 use bricklayer_tests::cluster::{Cluster, until};
 use bricklayer_tests::story::{create, done, replicated};
-
-async fn cluster(hosts: usize, gib: u64) -> Cluster {
-    let cluster = Cluster::start(hosts, 1, ByteSize::from_gib(gib).unwrap()).await.unwrap();
-    cluster.load_topology().await.unwrap();
-    cluster
-}
 
 async fn set_node(client: &Client, id: NodeId, states: &[&str]) {
     for state in states {
@@ -57,7 +50,7 @@ async fn free(client: &Client) -> Vec<(DeviceId, u64)> {
 
 #[tokio::test]
 async fn volumes_that_a_simulation_makes_are_made_on_the_same_devices_and_the_next_is_refused() {
-    let cluster = cluster(4, 16).await;
+    let cluster = Cluster::loaded(4, 16).await;
     let client = cluster.client().unwrap();
     create(&client, &replicated(5, 3)).await.unwrap();
     let request = SimulationRequest { create: vec![volumes(40, 3), volumes(2, 1)], ..SimulationRequest::default() };
@@ -86,7 +79,7 @@ async fn volumes_that_a_simulation_makes_are_made_on_the_same_devices_and_the_ne
 /// As a person does who is sent the file, on a machine that knows nothing of the installation.
 #[tokio::test]
 async fn a_refusal_is_replayed_from_its_bundle_byte_for_byte_and_one_that_was_altered_is_found_out() {
-    let cluster = cluster(3, 16).await;
+    let cluster = Cluster::loaded(3, 16).await;
     let client = cluster.client().unwrap();
     let policy = PlacementPolicy { reserve: Some("3%".to_owned()), ..PlacementPolicy::default() };
     client.policy_set(&policy).await.unwrap();
@@ -123,7 +116,7 @@ async fn a_refusal_is_replayed_from_its_bundle_byte_for_byte_and_one_that_was_al
 
 #[tokio::test]
 async fn over_committed_bricks_have_smaller_pools_that_grow_with_them_and_are_found_so_on_the_disks() {
-    let mut cluster = cluster(3, 16).await;
+    let mut cluster = Cluster::loaded(3, 16).await;
     let client = cluster.client().unwrap();
     let policy = PlacementPolicy { over_commit: Some("2".to_owned()), ..PlacementPolicy::default() };
     client.policy_set(&policy).await.unwrap();
@@ -149,7 +142,7 @@ async fn over_committed_bricks_have_smaller_pools_that_grow_with_them_and_are_fo
 
 #[tokio::test]
 async fn a_policy_outlives_a_restart_and_the_store() {
-    let mut cluster = cluster(3, 16).await;
+    let mut cluster = Cluster::loaded(3, 16).await;
     let client = cluster.client().unwrap();
     let policy = PlacementPolicy { reserve: Some("10%".to_owned()), ..PlacementPolicy::default() };
     client.policy_set(&policy).await.unwrap();
@@ -168,7 +161,7 @@ async fn a_policy_outlives_a_restart_and_the_store() {
 
 #[tokio::test]
 async fn a_node_that_is_lost_heals_where_its_simulation_said() {
-    let mut cluster = cluster(6, 16).await;
+    let mut cluster = Cluster::loaded(6, 16).await;
     let client = cluster.client().unwrap();
     // Of different sizes, so that the devices are differently full.
     for gib in [5, 4, 3] {
@@ -230,7 +223,7 @@ async fn is_as_free_as_planned(client: &Client, kept: &KeptPlan) {
 
 #[tokio::test]
 async fn what_is_planned_is_made_grown_and_moved_exactly_so() {
-    let cluster = cluster(5, 16).await;
+    let cluster = Cluster::loaded(5, 16).await;
     let client = cluster.client().unwrap();
     let plan = client.plan(&Change::volume_create(&replicated(2, 3)).unwrap()).await.unwrap();
     assert!(client.volumes().await.unwrap().volumes.is_empty());
@@ -273,7 +266,7 @@ async fn what_is_planned_is_made_grown_and_moved_exactly_so() {
 
 #[tokio::test]
 async fn a_node_is_emptied_to_where_its_plan_says_and_a_restart_forgets_plans() {
-    let mut cluster = cluster(6, 16).await;
+    let mut cluster = Cluster::loaded(6, 16).await;
     let client = cluster.client().unwrap();
     for gib in [3, 2, 1] {
         create(&client, &replicated(gib, 3)).await.unwrap();

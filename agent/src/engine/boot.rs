@@ -21,6 +21,7 @@ use crate::lock::Key;
 use crate::observe;
 use crate::plan::brick::{Found, RECORD};
 use crate::plan::device::group_of;
+use crate::plan::gluster_store;
 use crate::plan::refused;
 use crate::tags;
 
@@ -40,14 +41,25 @@ pub struct Boot {
 impl Engine {
     /// What keeps glusterd from starting after a power cut is mended before it starts, as far as that is certain.
     pub async fn mend_gluster_store(&self) {
-        match self.host.mend_gluster_store().await {
-            Ok(mended) => {
-                for what in mended {
-                    tracing::warn!("glusterd's file of brick {what} was lost, as by a power cut; it was made again");
-                }
-            }
-            Err(error) => tracing::warn!("glusterd's files could not be looked at: {}", chain(&error)),
+        if let Err(error) = self.mended_gluster_store().await {
+            tracing::warn!("glusterd's files could not be mended: {}", chain(&error));
         }
+    }
+
+    async fn mended_gluster_store(&self) -> Result<(), HostError> {
+        if self.host.gluster_is_running().await? {
+            return Ok(());
+        }
+        for volume in self.host.gluster_store().await? {
+            let Some((file, text)) = gluster_store::mend(&volume, &self.host.mount_root()) else { continue };
+            self.host.write_gluster_brick(&volume.name, &file, &text).await?;
+            tracing::warn!(
+                volume.name,
+                file,
+                "glusterd's file of a brick was lost, as by a power cut; it was made again"
+            );
+        }
+        Ok(())
     }
 
     /// Brings the bricks up. Disks that the manifest misses are waited for as long as `patience` lasts; what fails is
@@ -169,11 +181,16 @@ impl Engine {
         let mounts = self.host.mounts().await?;
         let mounted = observe::mount_of(&mounts, &group.name, &volume.name);
         let at = at.or_else(|| mounted?.at.as_str().parse().ok());
-        // Somebody may have put the line back that was there before the brick was adopted.
-        let unmarked = || fstab::entries(&view.fstab).find(|entry| entry.source == device)?.at.as_str().parse().ok();
+        // Somebody may have put the line back that was there before the brick was adopted. Whatever else mounts a brick of
+        // ours somewhere is a person's own.
+        let is_adopted = volume.tags.contains(&tags::adopted());
+        let unmarked = || {
+            let line = fstab::entries(&view.fstab).find(|entry| is_adopted && entry.source == device)?;
+            line.at.as_str().parse().ok()
+        };
         let at = match at.or_else(unmarked) {
             Some(at) => at,
-            None if volume.tags.contains(&tags::adopted()) => {
+            None if is_adopted => {
                 let said = "it was adopted, and no line of fstab says any more where it belongs".to_owned();
                 return Err(HostError::Failed { what: format!("mounting {device}"), said });
             }

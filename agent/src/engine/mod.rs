@@ -57,6 +57,8 @@ pub struct Engine {
     volumes_in_pool: Mutex<Option<(Instant, Arc<[GlusterVolumeSeen]>)>>,
     volumes_every: Duration,
     watch: Arc<Watch>,
+    /// The last look that came to its end.
+    last_inventory: Mutex<Option<Inventory>>,
 }
 
 /// With less on the host's own disk nothing new is made: a journal that fails stops the agent until its next start, and LVM
@@ -74,6 +76,7 @@ impl Engine {
     pub fn new(host: Arc<dyn Host>) -> Self {
         Self {
             watch: Watch::new(Arc::clone(&host)),
+            last_inventory: Mutex::default(),
             host,
             locks: Locks::default(),
             known_on_disk: Mutex::default(),
@@ -115,7 +118,14 @@ impl Engine {
         let mut inventory = Inventory { full_disk, ..observe::inventory(&view, said, gluster) };
         self.watch.learn(&inventory);
         inventory.ailing = self.watch.ailing();
+        *locked(&self.last_inventory) = Some(inventory.clone());
         Ok(inventory)
+    }
+
+    /// What the last look showed that came to its end: a new one may hang at a disk that is dying.
+    #[must_use]
+    pub fn last_inventory(&self) -> Option<Inventory> {
+        locked(&self.last_inventory).clone()
     }
 
     /// The host's own disk, while it is nearly full. `None` also where nobody can say.

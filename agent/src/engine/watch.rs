@@ -112,7 +112,10 @@ impl Watch {
         let mut silent = Vec::new();
         for (device, watched) in locked(&self.devices).iter_mut() {
             match watched.asked {
-                Some(asked) if asked.since.elapsed() >= SILENCE => silent.push((*device, asked.part)),
+                Some(asked) if asked.since.elapsed() >= SILENCE => {
+                    // Whoever took a brick away meanwhile has not answered for the disk.
+                    silent.push((*device, asked.part.filter(|brick| watched.bricks.contains_key(brick))));
+                }
                 Some(_) => {}
                 None => {
                     watched.asked = Some(Asked { part: None, since: Instant::now() });
@@ -169,16 +172,22 @@ impl Watch {
         if part.is_some_and(|brick| !watched.bricks.contains_key(&brick)) {
             return;
         }
-        let before = watched.faults.get(&part).map(|fault| &fault.fault);
-        if before == found.as_ref() {
+        let before = watched.faults.get(&part);
+        // A slow disk that fails in the end does both with every look, and has since the first.
+        let is_known = match (before.map(|fault| &fault.fault), &found) {
+            (Some(ReadFault::Failed { .. }), Some(ReadFault::Silent)) => true,
+            (before, found) => before == found.as_ref(),
+        };
+        if is_known {
             return;
         }
+        let since_ms = before.map_or(now_ms, |before| before.since_ms);
         let disk = &watched.disk;
         let what = part.map_or_else(|| disk.to_string(), |brick| format!("brick {brick} on {disk}"));
         match found {
             Some(fault) => {
                 tracing::error!(device.id = %device, "{what} does not answer as it should: {fault}");
-                watched.faults.insert(part, Fault { fault, since_ms: now_ms });
+                watched.faults.insert(part, Fault { fault, since_ms });
             }
             None => {
                 tracing::warn!(device.id = %device, "{what} answers again");

@@ -13,6 +13,7 @@ pub mod brick;
 pub mod clone;
 pub mod device;
 pub mod doomed;
+pub mod gluster_store;
 pub mod wipe;
 
 #[cfg(test)]

@@ -185,6 +185,7 @@ impl Attached {
         let mut renewal = JoinSet::new();
         let mut tell_progress = None;
         let mut stopping = false;
+        self.tell_what_ails(agent)?;
         loop {
             if stopping && self.tasks.is_empty() {
                 executor.journal().settle().await?;
@@ -251,7 +252,9 @@ impl Attached {
                     let runs = executor.engine().host().gluster_is_running().await.unwrap_or_default();
                     if glusterd_runs.replace(runs).is_some_and(|before| before != runs) {
                         if !runs {
-                            executor.engine().mend_gluster_store().await;
+                            // Beside the stream: the disk of the root file system may be slow.
+                            let engine = Arc::clone(executor.engine());
+                            tokio::spawn(async move { engine.mend_gluster_store().await });
                         }
                         self.look(agent);
                     }
@@ -361,13 +364,19 @@ impl Attached {
         }
     }
 
-    /// At once, with all else as it was told last: a look at the host may hang at the very disk that is to be told of.
+    /// At once, with all else as it was told last, on this stream or one before it: a look at the host may hang at the very
+    /// disk that is to be told of.
     fn tell_what_ails(&mut self, agent: &Agent) -> Result<(), SessionError> {
-        let ailing = agent.executor.engine().watch().ailing();
-        if let Some(last) = self.last.as_mut().filter(|last| last.ailing != ailing) {
-            last.ailing = ailing;
-            let told = last.clone();
-            self.say(FromAgent::Inventory(Box::new(told)))?;
+        let engine = agent.executor.engine();
+        let ailing = engine.watch().ailing();
+        let news = match &self.last {
+            Some(last) => last.ailing != ailing,
+            None => !ailing.is_empty(),
+        };
+        if news && let Some(last) = self.last.take().or_else(|| engine.last_inventory()) {
+            let told = Inventory { ailing, ..last };
+            self.say(FromAgent::Inventory(Box::new(told.clone())))?;
+            self.last = Some(told);
         }
         Ok(())
     }

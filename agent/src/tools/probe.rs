@@ -20,8 +20,13 @@ pub fn disk(path: &Utf8Path) -> io::Result<()> {
     let file = rustix::fs::open(path.as_std_path(), OFlags::RDONLY | OFlags::DIRECT | OFlags::CLOEXEC, Mode::empty())?;
     let size = rustix::fs::seek(&file, rustix::fs::SeekFrom::End(0))?;
     let block = BLOCK as u64;
-    read(&file, 0)?;
-    read(&file, (size / block).saturating_sub(1) * block)
+    for at in [0, (size / block).saturating_sub(1) * block] {
+        // A disk that has died may come back with no room at all.
+        if read(&file, at)? < BLOCK {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(())
 }
 
 /// An XFS that has shut itself down answers every access with an error, also where the cache has what is asked for. A folder
@@ -32,23 +37,25 @@ pub fn file_system(root: &Utf8Path, file: &str) -> io::Result<()> {
     match open(OFlags::DIRECT) {
         Ok(file) => match read(&file, 0) {
             // A file system that knows no direct access.
-            Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => read(open(OFlags::empty())?, 0),
-            result => result,
+            Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
+                read(open(OFlags::empty())?, 0).map(drop)
+            }
+            result => result.map(drop),
         },
         Err(Errno::NOENT) => match std::fs::read_dir(root.as_std_path()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             entries => entries?.next().transpose().map(drop),
         },
-        Err(Errno::INVAL) => read(open(OFlags::empty())?, 0),
+        Err(Errno::INVAL) => read(open(OFlags::empty())?, 0).map(drop),
         Err(error) => Err(error.into()),
     }
 }
 
-fn read(file: impl std::os::fd::AsFd, offset: u64) -> io::Result<()> {
+fn read(file: impl std::os::fd::AsFd, offset: u64) -> io::Result<usize> {
     let mut room = vec![0_u8; 2 * BLOCK];
     let start = room.as_ptr().align_offset(BLOCK).min(BLOCK);
     let read = rustix::io::pread(file, &mut room[start..start + BLOCK], offset);
-    Ok(read.map(drop)?)
+    Ok(read?)
 }
 
 /// Runs it where nothing else waits.
@@ -82,6 +89,15 @@ mod tests {
         file_system(&root.join("gone"), "record").unwrap();
         std::fs::write(root.join("no-folder"), "").unwrap();
         assert!(file_system(&root.join("no-folder"), "record").is_err());
+    }
+
+    #[test]
+    fn a_disk_that_has_shrunk_to_nothing_does_not_answer() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = Utf8Path::from_path(file.path()).unwrap();
+        assert!(disk(path).is_err());
+        std::fs::write(path, vec![0; 3 * BLOCK]).unwrap();
+        disk(path).unwrap();
     }
 
     #[test]

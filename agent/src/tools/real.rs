@@ -26,7 +26,7 @@ use super::xfs::Xfs;
 use super::{files, mount, probe};
 use crate::host::{
     BrickStatus, BrickVolumes, Drain, GlusterSnapshot, GlusterVolume, GroupReport, Host, HostError, HostView,
-    LinearVolume, Mount, Signature,
+    LinearVolume, Mount, Signature, StoredVolume,
 };
 
 /// How long an unmount waits for a brick process that was just stopped.
@@ -163,16 +163,21 @@ impl Host for RealHost {
     }
 
     async fn own_disk(&self) -> Result<(Utf8PathBuf, ByteSize), HostError> {
-        let folders = [Some(self.data_dir.as_path()), self.fstab.parent()];
-        let free = |folder: &Utf8Path| {
+        let folders: Vec<Utf8PathBuf> = [Some(self.data_dir.as_path()), self.fstab.parent()]
+            .into_iter()
+            .flatten()
+            .map(Utf8Path::to_owned)
+            .collect();
+        let free = |folder: Utf8PathBuf| {
             let failed =
                 |errno: rustix::io::Errno| HostError::Io { what: format!("statvfs {folder}"), source: errno.into() };
             let seen = rustix::fs::statvfs(folder.as_str()).map_err(failed)?;
-            Ok((folder.to_owned(), ByteSize::from_bytes(seen.f_bavail.saturating_mul(seen.f_frsize))))
+            let free = ByteSize::from_bytes(seen.f_bavail.saturating_mul(seen.f_frsize));
+            Ok((folder, free))
         };
-        let mut all = folders.into_iter().flatten().map(free).collect::<Result<Vec<_>, HostError>>()?;
-        all.sort_by_key(|(_, free)| *free);
-        all.into_iter().next().ok_or_else(|| HostError::Missing { program: "a folder of the agent's".to_owned() })
+        let all = move || folders.into_iter().map(free).collect::<Result<Vec<_>, HostError>>();
+        let fullest = self.blocking(all).await?.into_iter().min_by_key(|(_, free)| *free);
+        fullest.ok_or_else(|| HostError::Missing { program: "a folder of the agent's".to_owned() })
     }
 
     async fn view(&self) -> Result<HostView, HostError> {
@@ -468,7 +473,11 @@ impl Host for RealHost {
 
     async fn gluster_is_running(&self) -> Result<bool, HostError> {
         // What the command line itself connects to; a program is not worth starting for it.
-        Ok(tokio::net::UnixStream::connect("/var/run/glusterd.socket").await.is_ok())
+        Ok(match tokio::net::UnixStream::connect("/var/run/glusterd.socket").await {
+            Ok(_) => true,
+            // Whatever else is wrong, such as too many connections at once: somebody listens.
+            Err(error) => !matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused),
+        })
     }
 
     async fn sync_gluster_store(&self) -> Result<(), HostError> {
@@ -476,13 +485,20 @@ impl Host for RealHost {
         if store.is_dir() { self.sync_file_system(store).await } else { Ok(()) }
     }
 
-    async fn mend_gluster_store(&self) -> Result<Vec<String>, HostError> {
-        if self.gluster_is_running().await? {
-            return Ok(Vec::new());
-        }
+    async fn gluster_store(&self) -> Result<Vec<StoredVolume>, HostError> {
         let what = format!("looking at {GLUSTERD}");
-        self.blocking(move || gluster_store::mend(GLUSTERD.into()).map_err(|source| HostError::Io { what, source }))
+        self.blocking(move || gluster_store::read(GLUSTERD.into()).map_err(|source| HostError::Io { what, source }))
             .await
+    }
+
+    async fn write_gluster_brick(&self, volume: &str, file: &str, text: &str) -> Result<(), HostError> {
+        let (volume, file, text) = (volume.to_owned(), file.to_owned(), text.to_owned());
+        self.blocking(move || {
+            let failed =
+                |source| HostError::Io { what: format!("writing {file} of {volume} below {GLUSTERD}"), source };
+            gluster_store::write_brick(GLUSTERD.into(), &volume, &file, &text).map_err(failed)
+        })
+        .await
     }
 
     async fn gluster_pool(&self) -> Result<(String, Vec<PeerSeen>), HostError> {

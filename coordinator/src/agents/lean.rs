@@ -5,7 +5,7 @@ use bricklayer_proto::inventory::{Inventory, LogicalVolume, OUR_TAGS};
 use bricklayer_proto::names::LvmTag;
 
 /// The tags of logical volumes that anybody asks for; the agent has read the others into the brick that they are of.
-const ASKED_FOR: [&str; 2] = ["brick=", "volume="];
+const ASKED_FOR: [&str; 3] = ["brick=", "volume=", "mounted-by="];
 
 /// The report without what nobody asks for.
 pub fn lean(mut inventory: Inventory) -> Inventory {
@@ -80,14 +80,20 @@ mod tests {
 
     #[test]
     fn what_is_asked_of_a_volume_is_answered_as_before() {
-        let tags = ["bricklayer.asked=7", "bricklayer.brick=b1", "bricklayer.volume=a1", "somebody.else=1"];
+        let tags = [
+            "bricklayer.asked=7",
+            "bricklayer.brick=b1",
+            "bricklayer.mounted-by=glusterd",
+            "bricklayer.volume=a1",
+            "somebody.else=1",
+        ];
         let before = volume("brick_1", &tags);
         let after = leaned(vec![before.clone()]).remove(0);
-        for key in ["brick", "volume"] {
+        for key in ["brick", "volume", "mounted-by"] {
             assert_eq!(after.our_tag(key), before.our_tag(key), "{key}");
         }
         assert!(after.is_tagged_ours());
-        assert_eq!(after.tags.len(), 2);
+        assert_eq!(after.tags.len(), 3);
     }
 
     #[test]

@@ -15,9 +15,6 @@ use crate::ops::{GlusterView, options_of};
 /// A heal of much data takes hours; what is not done by then wants a look.
 const HEALS_LONG: SignedDuration = SignedDuration::from_hours(1);
 
-/// Older views are of a host or a glusterd that does not answer any more.
-const STALE: SignedDuration = SignedDuration::from_hours(1);
-
 pub fn examine(world: &World, findings: &mut Vec<Finding>) {
     for volume in world.topology.volumes.values() {
         let moves = volume.bricks.iter().any(|brick| world.is_moving(brick.device));
@@ -25,7 +22,7 @@ pub fn examine(world: &World, findings: &mut Vec<Finding>) {
         if moves || world.recent.contains(&volume.id) || world.topology.is_changing(volume.id) {
             continue;
         }
-        if let Some(view) = world.gluster.get(&volume.id).filter(|view| world.now.duration_since(view.at) < STALE) {
+        if let Some(view) = world.gluster.get(&volume.id) {
             of_volume(world, volume, view, findings);
         }
     }

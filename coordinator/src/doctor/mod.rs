@@ -69,6 +69,16 @@ impl World {
         };
         let recent: Vec<_> = topology.operations.values().filter(is_recent).collect();
         let moving = recent.iter().flat_map(|operation| operation.plan.devices()).collect();
+        let mut gluster = operations.gluster_views();
+        // A look from before the last change of a volume says nothing of it, however long ago that is.
+        for operation in topology.operations.values() {
+            let Some(finished) = operation.finished else { continue };
+            for volume in operation.plan.volumes() {
+                if gluster.get(&volume).is_some_and(|view| view.at <= finished) {
+                    gluster.remove(&volume);
+                }
+            }
+        }
         let recent_volumes = recent.iter().flat_map(|operation| operation.plan.volumes()).collect();
         Self {
             hosts: hosts.collect(),
@@ -77,7 +87,7 @@ impl World {
             moving,
             recent: recent_volumes,
             pools: operations.pools(),
-            gluster: operations.gluster_views(),
+            gluster,
             topology,
             now,
         }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Finding, Severity, Subject, World};
 
-/// Sites renew by hand, and somebody has to be found for it.
+/// Sites renew by hand, and somebody has to be found for it. Of a certificate that lives for days it is a third of its life.
 const ENDS_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// Warned at this multiple of what has to stay free.
@@ -77,7 +77,7 @@ fn of_certificate(certificate: &OwnCertificate, now: Timestamp, findings: &mut V
         found(Severity::Error, format!("the certificate of REST in {path} is valid from {begins:.0} on only"));
     } else if left.is_negative() || left.is_zero() {
         found(Severity::Error, format!("the certificate of REST in {path} has ended at {ends:.0}: clients refuse it"));
-    } else if left < ENDS_SOON {
+    } else if left < ENDS_SOON.min(ends.duration_since(*begins) / 3) {
         let days = left.as_hours() / 24;
         found(Severity::Warning, format!("the certificate of REST in {path} ends in {days} days, at {ends:.0}"));
     }

@@ -94,10 +94,10 @@ pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, own: &OwnHost, t
     ledgers(gauges, operations)?;
     let losses = operations.survivable_losses(MOST_LOOKS);
     let survivable = losses.iter().map(|(cluster, node, _)| ([("cluster", cluster.to_string())], u64::from(*node)));
-    let help = "Whether any one node can be lost and its bricks placed again, as far as they have copies.";
+    let help = "Whether any one node can be lost: no set with copies loses data, and its bricks are placed again.";
     gauges.each("bricklayer_node_loss_survivable", help, survivable)?;
     let survivable = losses.iter().map(|(cluster, _, zone)| ([("cluster", cluster.to_string())], u64::from(*zone)));
-    let help = "Whether any one zone can be lost with all its nodes, and no set with copies loses data or stays short of bricks.";
+    let help = "The same of any one zone with all its nodes.";
     gauges.each("bricklayer_zone_loss_survivable", help, survivable)?;
     pools(gauges, operations)
 }

@@ -138,8 +138,9 @@ fn standing(host: &Host, hosted: &Hosted, sight: &Sight) -> Standing {
     if inventory.full_disk.as_ref().is_some_and(FullDisk::refuses) {
         return Standing::AgentDiskFull;
     }
-    if inventory.ailing.iter().any(|ailing| ailing.device == device.id) {
-        return Standing::DiskFails;
+    let mut ailing = inventory.ailing.iter().filter(|ailing| ailing.device == device.id).peekable();
+    if ailing.peek().is_some() {
+        return if ailing.any(|part| part.brick.is_none()) { Standing::DiskFails } else { Standing::BrickFails };
     }
     let Some(group) = inventory.groups.iter().find(|group| group.tags.is_some_and(|tags| tags.device == device.id))
     else {

@@ -324,6 +324,7 @@ struct Learnt {
     spaces: BTreeMap<DeviceId, GroupSpace>,
     device: Option<DeviceReport>,
     started: bool,
+    doubt: bool,
     block: Option<BlockReport>,
 }
 
@@ -368,6 +369,15 @@ impl Run {
 
     pub fn device(&self) -> Result<DeviceReport, StepError> {
         self.learnt().device.clone().ok_or_else(|| StepError::Missing("the agent's report of the device".to_owned()))
+    }
+
+    pub fn learn_doubt(&self) {
+        self.learnt().doubt = true;
+    }
+
+    /// Whether something that was asked of GlusterFS did not go smoothly, so that its hosts may not know the same.
+    pub fn is_in_doubt(&self) -> bool {
+        self.learnt().doubt
     }
 
     pub fn learn_started(&self) {

@@ -26,10 +26,24 @@ pub fn is_able(context: &Context, node: NodeId) -> bool {
 /// If the host goes away while it is at it, or its glusterd does, the next one is asked: each looks at what there is
 /// before it acts, so a change that was made already is found made.
 pub async fn ask(context: &Context, run: &Run, cluster: ClusterId, wanted: Wanted) -> Result<Done, StepError> {
-    ask_as(context, &run.asker(), cluster, wanted).await
+    let (result, smooth) = ask_each(context, &run.asker(), cluster, wanted).await;
+    if !smooth {
+        run.learn_doubt();
+    }
+    result
 }
 
 pub async fn ask_as(context: &Context, asker: &Asker, cluster: ClusterId, wanted: Wanted) -> Result<Done, StepError> {
+    ask_each(context, asker, cluster, wanted).await.0
+}
+
+/// Also whether the first host that was asked did it. Else some of the pool may know of it and others not.
+async fn ask_each(
+    context: &Context,
+    asker: &Asker,
+    cluster: ClusterId,
+    wanted: Wanted,
+) -> (Result<Done, StepError>, bool) {
     await_able(context, cluster).await;
     let mut last = None;
     let nodes: Vec<NodeId> = context.state.read().nodes_of(cluster).map(|node| node.id).collect();
@@ -43,15 +57,16 @@ pub async fn ask_as(context: &Context, asker: &Asker, cluster: ClusterId, wanted
             _ => Some(context.gluster_turn(cluster, Some(node)).await),
         };
         match context.ask_as(asker, node, wanted.clone(), Wait::NotAtAll).await {
-            Ok(done) => return Ok(done),
+            Ok(done) => return (Ok(done), last.is_none()),
             Err(error) if is_about_the_host(&error) => last = Some(error),
-            Err(error) => return Err(error.into()),
+            Err(error) => return (Err(error.into()), false),
         }
     }
-    match last {
+    let result = match last {
         Some(error) => Err(error.into()),
         None => Err(StepError::NoHost("no node of the cluster has an agent attached and glusterd running".to_owned())),
-    }
+    };
+    (result, false)
 }
 
 /// What glusterd has of a volume; `None` where it has no such volume.
@@ -81,7 +96,8 @@ pub async fn heal(
 }
 
 /// Has the glusterd of one node forget a volume that is to be gone; answers whether it knew it. A transaction that was cut off
-/// by the death of a host, or that this one forgot in a power cut, may have left it there alone.
+/// by the death of a host, or that this one forgot in a power cut, may have left it there alone. `wait` is for the look: nobody
+/// waits for a host while everybody else waits for the turn in GlusterFS.
 pub async fn forget_on(
     context: &Context,
     run: &Run,
@@ -90,14 +106,15 @@ pub async fn forget_on(
     volume: &VolumeKey,
     wait: Wait,
 ) -> Result<bool, AgentError> {
-    let ask = async |wanted| context.ask(run, node, wanted, wait).await;
-    let Report::Volume { seen: Some(_) } = ask(Wanted::VolumeSeen(volume.clone())).await?.report else {
+    let seen = context.ask(run, node, Wanted::VolumeSeen(volume.clone()), wait).await?;
+    let Report::Volume { seen: Some(_) } = seen.report else {
         return Ok(false);
     };
     tracing::warn!(node.id = %node, volume.name = %volume.name, "A volume that is gone is known to a host; it is deleted there.");
     let _turn = context.gluster_turn(cluster, None).await;
-    ask(Wanted::VolumeStopped(volume.clone())).await?;
-    ask(Wanted::VolumeGone(volume.clone())).await?;
+    for wanted in [Wanted::VolumeStopped(volume.clone()), Wanted::VolumeGone(volume.clone())] {
+        context.ask(run, node, wanted, Wait::NotAtAll).await?;
+    }
     Ok(true)
 }
 

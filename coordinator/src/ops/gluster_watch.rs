@@ -19,6 +19,9 @@ use super::context::{Asker, Context, Wait};
 use super::{Operations, gluster};
 use crate::model::{Brick, Volume};
 
+/// So many in a row, and what was seen before is out of date.
+const LOOKS_IN_VAIN: u32 = 3;
+
 const GIVE_WAY: Duration = Duration::from_millis(100);
 
 /// A brick that cannot run, as its disk is dead, is not started in every round: that is a transaction of the whole pool. After
@@ -48,6 +51,8 @@ pub struct GlusterView {
     /// How much the last one found.
     pub to_heal: u64,
     healed_at: Option<Timestamp>,
+    /// Looks in vain since.
+    missed: u32,
     /// When bricks without a process were started last, and how often since all of them ran.
     started: Option<(Timestamp, u32)>,
 }
@@ -74,6 +79,16 @@ impl GlusterViews {
             view.started = Some((now, tries.saturating_add(1)));
         }
         wants
+    }
+
+    /// A look in vain: glusterd was busy, or nobody could be asked. After some of them nothing is known any more.
+    fn missed(&self, volume: VolumeId) {
+        let mut views = self.locked();
+        let Some(view) = views.get_mut(&volume) else { return };
+        view.missed += 1;
+        if view.missed >= LOOKS_IN_VAIN {
+            views.remove(&volume);
+        }
     }
 
     fn locked(&self) -> std::sync::MutexGuard<'_, BTreeMap<VolumeId, GlusterView>> {
@@ -155,6 +170,7 @@ async fn look(context: &Context, volume: &Volume) {
         Ok(seen) => seen,
         Err(error) => {
             tracing::debug!(volume.name = %volume.name, "GlusterFS does not tell of a volume: {error}");
+            context.gluster_views.missed(volume.id);
             return;
         }
     };
@@ -165,6 +181,7 @@ async fn look(context: &Context, volume: &Volume) {
         healing_since: before.as_ref().and_then(|before| before.healing_since),
         to_heal: before.as_ref().map_or(0, |before| before.to_heal),
         healed_at: before.as_ref().and_then(|before| before.healed_at),
+        missed: 0,
         // All that run need no patience any more.
         started: before.and_then(|before| before.started).filter(|_| seen.as_ref().is_some_and(wants_a_brick)),
         seen,

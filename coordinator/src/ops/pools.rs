@@ -164,11 +164,14 @@ fn owner<'a>(within: &[(&'a Arc<Volume>, &'a Brick)]) -> Option<(&'a Arc<Volume>
 /// a pool that has none left needs a repair while it is offline.
 pub fn take_snapshots(context: &Context, topology: &Topology, volume: &Volume) -> Result<(), Rejected> {
     let most = METADATA_MARKS[0];
+    let mut by_node = BTreeMap::<NodeId, Vec<PoolSeen>>::new();
     for brick in &volume.bricks {
-        let pools = reported(context, topology, brick.node);
+        let pools = by_node.entry(brick.node).or_insert_with(|| reported(context, topology, brick.node));
         let its = brick.pool_lv();
-        let pool = pools.into_iter().find(|pool| pool.device == brick.device && Some(&pool.name) == its.as_ref());
-        let Some((pool, percent)) = pool.and_then(|pool| Some((pool.name, pool.metadata_percent?))) else { continue };
+        let pool = pools.iter().find(|pool| pool.device == brick.device && Some(&pool.name) == its.as_ref());
+        let Some((pool, percent)) = pool.and_then(|pool| Some((pool.name.clone(), pool.metadata_percent?))) else {
+            continue;
+        };
         if percent < most {
             continue;
         }

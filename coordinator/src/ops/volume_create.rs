@@ -2,10 +2,10 @@
 //!
 //! The placement is made and reserved in one change of the state, so two creates never count on the same extents.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use bricklayer_proto::ids::{BrickId, ClusterId, NodeId, OperationId, VolumeId};
+use bricklayer_proto::ids::{BrickId, ClusterId, OperationId, VolumeId};
 use bricklayer_proto::names::{OptionKey, OptionValue, VolumeName};
 use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::space::Provisioning;
@@ -302,9 +302,9 @@ impl Step for TellGluster {
     async fn undo(&self, context: &Context, run: &Run) -> Result<(), StepError> {
         let (cluster, key) = (self.volume.cluster, self.volume.key());
         gluster::ask(context, run, cluster, Wanted::VolumeGone(key.clone())).await?;
-        // A create whose first host died half-way is known to some and not to others.
-        let nodes: BTreeSet<NodeId> = self.volume.bricks.iter().map(|brick| brick.node).collect();
-        for node in nodes.into_iter().filter(|node| gluster::is_able(context, *node)) {
+        // A create whose first host died half-way is known to some and not to others, also of those without a brick of it.
+        let nodes = gluster::able(context, &context.state.read(), cluster);
+        for node in nodes {
             match gluster::forget_on(context, run, node, cluster, &key, Wait::NotAtAll).await {
                 Err(error) if gluster::is_about_the_host(&error) => {}
                 other => other.map(drop)?,

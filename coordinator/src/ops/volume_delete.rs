@@ -4,18 +4,18 @@
 //! stopped and, past the point of no return, everything else is done as each host is there: the deletion is *parked*.
 //! Its client is answered as soon as there is no way back.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use bricklayer_proto::ids::VolumeId;
+use bricklayer_proto::ids::{NodeId, VolumeId};
 use bricklayer_proto::task::{FailureKind, Wanted};
 
-use super::bricks::{RemoveBrick, host_name, remove_brick, unless_lost};
+use super::bricks::{RemoveBrick, host_name, remove_brick, unless};
 use super::context::{Context, Run, Wait};
 use super::step::{Stage, Step, StepError};
 use super::{Rejected, gluster, whole};
 use crate::agents::{AgentError, Presence};
-use crate::model::{Brick, Operation, Plan, Resource, Topology, Volume, VolumeDelete};
+use crate::model::{Brick, Node, Operation, Plan, Resource, Topology, Volume, VolumeDelete};
 use crate::state::Change;
 
 /// heketi's own database lived on a volume of this name; its clients expect that it cannot be deleted.
@@ -153,33 +153,36 @@ impl Step for ForgetVolume {
 }
 
 /// A host that loses power while GlusterFS deletes the volume may come back with it, as glusterd syncs nothing of what it
-/// writes, and then gives it back to all others. So may one that heard nothing of the deletion, as the host that told it to the
-/// others died. Where all have been there the whole time, all have synced it by now: their bricks went after it.
+/// writes, and then gives it back to all others. So may one that heard nothing of the deletion, as the glusterd that told it to
+/// the others, or its own, died. Every host of the pool keeps every volume, also those without a brick of it. Where the deletion
+/// went smoothly and all have been there the whole time, nobody is asked.
 struct SeeForgotten {
     name: String,
+    node: NodeId,
     volume: Volume,
-    brick: Brick,
 }
 
 impl SeeForgotten {
     fn each(context: &Context, volume: &Volume) -> Vec<Box<dyn Step>> {
         let topology = context.state.read();
-        let step = |brick: &Brick| {
-            let name = format!("see that {} has forgotten volume {}", host_name(&topology, brick), volume.name);
-            Box::new(Self { name, volume: volume.clone(), brick: brick.clone() }) as Box<dyn Step>
+        let step = |node: &Arc<Node>| {
+            let name = format!("see that {} has forgotten volume {}", node.name(), volume.name);
+            Box::new(Self { name, node: node.id, volume: volume.clone() }) as Box<dyn Step>
         };
-        let mut nodes = BTreeSet::new();
-        volume.bricks.iter().filter(|brick| nodes.insert(brick.node)).map(step).collect()
+        topology.nodes_of(volume.cluster).filter(|node| !node.lost).map(step).collect()
     }
 
-    fn all_were_there_all_the_time(&self, context: &Context, run: &Run) -> bool {
-        let presence = |brick: &Brick| context.agents.status(brick.node).map(|status| status.presence);
-        let was_there = |presence: Option<Presence>| matches!(presence, Some(Presence::Attached { since, .. }) if since < run.operation.started);
-        self.volume.bricks.iter().map(presence).all(was_there)
+    fn nobody_was_away(&self, context: &Context, run: &Run) -> bool {
+        let topology = context.state.read();
+        let was_there = |node: &Arc<Node>| {
+            let presence = context.agents.status(node.id).map(|status| status.presence);
+            matches!(presence, Some(Presence::Attached { since, .. }) if since < run.operation.started)
+        };
+        topology.nodes_of(self.volume.cluster).filter(|node| !node.lost).all(was_there)
     }
 
     async fn forget(&self, context: &Context, run: &Run) -> Result<(), StepError> {
-        let (node, cluster, key) = (self.brick.node, self.volume.cluster, self.volume.key());
+        let (node, cluster, key) = (self.node, self.volume.cluster, self.volume.key());
         loop {
             match gluster::forget_on(context, run, node, cluster, &key, Wait::ForEver).await {
                 Ok(false) => return Ok(()),
@@ -206,10 +209,11 @@ impl Step for SeeForgotten {
     }
 
     async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
-        if self.all_were_there_all_the_time(context, run) {
+        if !run.is_in_doubt() && self.nobody_was_away(context, run) {
             return Ok(());
         }
-        unless_lost(context, self.brick.device, self.forget(context, run)).await
+        let is_lost = |topology: &Topology| topology.nodes.get(&self.node).is_none_or(|node| node.lost);
+        unless(context, is_lost, self.forget(context, run)).await
     }
 
     /// It only runs past the point of no return.

@@ -426,6 +426,7 @@ fn is_for_good(standing: Standing) -> bool {
         | Standing::AgentDetached
         | Standing::GlusterDown
         | Standing::AgentDiskFull
+        | Standing::BrickFails
         | Standing::Changing => false,
     }
 }

@@ -106,6 +106,8 @@ pub enum Standing {
     GroupDamaged,
     /// The agent cannot read the disk, or a brick on it.
     DiskFails,
+    /// The disk answers, and a brick on it cannot be read.
+    BrickFails,
     /// The device is being added or removed.
     Changing,
 }
@@ -114,7 +116,12 @@ impl Standing {
     /// Whether bricks that are there serve. Those of a device that was switched off for new ones do.
     pub(super) fn serves(self) -> bool {
         match self {
-            Self::Ready | Self::DeviceOffline | Self::NodeOffline | Self::AgentDiskFull | Self::Changing => true,
+            Self::Ready
+            | Self::DeviceOffline
+            | Self::NodeOffline
+            | Self::AgentDiskFull
+            | Self::BrickFails
+            | Self::Changing => true,
             Self::DeviceFailed
             | Self::NodeFailed
             | Self::AgentDetached
@@ -142,7 +149,8 @@ impl fmt::Display for Standing {
             }
             Self::GroupMissing => "its node does not see the device's volume group (is the disk attached?)",
             Self::GroupDamaged => "LVM reports the device's volume group as damaged (see `vgs` and `pvs` there)",
-            Self::DiskFails => "its disk, or a brick on it, cannot be read (see `bricklayer doctor`)",
+            Self::DiskFails => "its disk cannot be read (see `bricklayer doctor`)",
+            Self::BrickFails => "a brick on it cannot be read (see `bricklayer doctor`)",
             Self::Changing => "the device is being added or removed",
         })
     }

@@ -379,7 +379,8 @@ fn can_come_back(standing: Standing) -> bool {
         | Standing::AgentDiskFull
         | Standing::GroupMissing
         | Standing::GroupDamaged
-        | Standing::DiskFails => true,
+        | Standing::DiskFails
+        | Standing::BrickFails => true,
         Standing::Ready | Standing::NodeFailed | Standing::Changing => false,
     }
 }

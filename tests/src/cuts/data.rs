@@ -20,7 +20,7 @@ while :; do
             sum=$(sha256sum </tmp/data); echo "${sum%% *}  r$round-$i" >>/var/sums/$volume; noted=$((noted + 1))
         fi
     done
-    touch /tmp/wrote-once
+    if [ $noted -ge $# ]; then touch /tmp/wrote-once; fi
     if [ -e /tmp/stop-writing ] || [ $i -ge 40 ]; then break; fi
     sleep 0.7
 done

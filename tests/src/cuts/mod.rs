@@ -66,6 +66,7 @@ impl<'a> Cuts<'a> {
 
     /// Rounds until so many cuts have fallen; answers what happened, for people.
     pub fn play(&mut self, cuts: usize) -> anyhow::Result<String> {
+        self.begin().context("before the first round")?;
         let mut round = 0;
         while self.tally.cuts() < cuts {
             round += 1;
@@ -86,6 +87,15 @@ impl<'a> Cuts<'a> {
         truths::hold(self.lab, &self.volumes)?;
         scenario::assert_no_bricks(self.lab)?;
         Ok(format!("{} rounds in {} s\n{}", round, self.began.elapsed().as_secs(), self.tally))
+    }
+
+    /// A volume that nothing hits while it is made, so that however few the cuts are, data are there to be lost.
+    fn begin(&mut self) -> anyhow::Result<()> {
+        let made = scenario::create_volume(self.lab, &["--size=1", "--replica=3"])?;
+        let volume = Volume { id: made.id, name: made.name, size_gib: 1 };
+        data::mount(self.lab, &volume)?;
+        self.volumes.insert(volume.id.clone(), volume);
+        Ok(())
     }
 
     fn say(&self, what: &str) {

@@ -29,7 +29,7 @@ pub struct Recorded {
 
 /// Every brick of the records.
 pub fn recorded(lab: &Lab) -> anyhow::Result<Vec<Recorded>> {
-    let topology = topology(lab)?;
+    let topology = scenario::topology(lab)?;
     let mut bricks = Vec::new();
     let array = |value: &serde_json::Value| value.as_array().cloned().unwrap_or_default();
     for node in array(&topology["clusters"]).iter().flat_map(|cluster| array(&cluster["nodes"])) {
@@ -47,10 +47,6 @@ pub fn recorded(lab: &Lab) -> anyhow::Result<Vec<Recorded>> {
         }
     }
     Ok(bricks)
-}
-
-fn topology(lab: &Lab) -> anyhow::Result<serde_json::Value> {
-    Ok(serde_json::from_str(&lab.heketi(&["--json", "topology", "info"])?)?)
 }
 
 /// No operation is unfinished.
@@ -90,7 +86,7 @@ pub fn hold(lab: &Lab, volumes: &BTreeMap<String, Volume>) -> anyhow::Result<()>
 /// of each host, and GlusterFS's volumes, are those of the records, and no other.
 fn hosts_are_the_records(lab: &Lab, volumes: &BTreeMap<String, Volume>) -> anyhow::Result<()> {
     let known: BTreeMap<&str, u64> = volumes.values().map(|volume| (volume.id.as_str(), volume.size_gib)).collect();
-    let topology = topology(lab)?;
+    let topology = scenario::topology(lab)?;
     let shown: BTreeMap<&str, u64> = topology["clusters"][0]["volumes"]
         .as_array()
         .context("volumes")?
@@ -166,10 +162,7 @@ fn heal(lab: &Lab, volumes: &BTreeMap<String, Volume>) -> anyhow::Result<()> {
         let mut looks = nth;
         lab.wait_for(&format!("the copies of {}", volume.id), HEAL, || {
             let name = &volume.name;
-            let pending = lab.on("gfs1", &format!("gluster volume heal {name} info | grep '^Number of entries'"))?;
-            if pending.lines().count() == 3 && pending.lines().all(|line| line.ends_with(": 0")) {
-                return Ok(true);
-            }
+            let Some(pending) = scenario::to_heal(lab, name)? else { return Ok(true) };
             // Refused while a self-heal daemon is not there yet.
             if looks % 10 == 0 {
                 let full = if looks > 10 { " full" } else { "" };

@@ -104,17 +104,18 @@ fn volumes(topology: &Topology, wrong: &mut Vec<String>) {
 
 /// What lies in the trash beyond its time, but for what could not go when it was tried: that is tried again in an hour.
 pub fn overdue(topology: &Topology, now: Timestamp) -> impl Iterator<Item = &Volume> {
-    let failed = |id: VolumeId| {
+    let failed = |id: VolumeId, until: Timestamp| {
         topology.operations.values().any(|operation| {
             let ends = matches!(&operation.plan, Plan::VolumeDelete(delete) if delete.volume.id == id);
-            ends && matches!(operation.state, OpState::Failed { .. })
+            ends && operation.started >= until && matches!(operation.state, OpState::Failed { .. })
         })
     };
     let volumes = topology.volumes.values().map(AsRef::as_ref);
     // What has a brick on what is lost is deleted by nobody before that is replaced.
-    let can_go =
-        move |volume: &Volume| !failed(volume.id) && !volume.bricks.iter().any(|brick| topology.is_lost(brick.device));
-    volumes.filter(move |volume| volume.trash.is_some_and(|trash| trash.until <= now) && can_go(volume))
+    let can_go = move |volume: &Volume| !volume.bricks.iter().any(|brick| topology.is_lost(brick.device));
+    let is_over =
+        move |volume: &Volume| volume.trash.is_some_and(|trash| trash.until <= now && !failed(volume.id, trash.until));
+    volumes.filter(move |volume| is_over(volume) && can_go(volume))
 }
 
 /// What is over is gone, and nothing that was protected ever went.

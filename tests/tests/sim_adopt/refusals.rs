@@ -105,7 +105,7 @@ async fn an_adoption_that_fails_at_any_step_leaves_nothing_behind() {
         }
         failed += 1;
         until_all_is_final(&client).await;
-        assert_given_back(&old.cluster, &before);
+        assert_given_back_when(&old.cluster, &before, &format!("after effect {effect} failed"));
         assert!(client.clusters().await.unwrap().clusters.is_empty());
     }
     assert!(failed >= 4, "{failed} steps failed");

@@ -102,9 +102,14 @@ pub fn given_back(mut footprint: Footprint) -> Footprint {
 
 /// Every host is as it was before anything was adopted.
 pub fn assert_given_back(cluster: &Cluster, before: &BTreeMap<String, Footprint>) {
+    assert_given_back_when(cluster, before, "");
+}
+
+/// `when`: for people.
+pub fn assert_given_back_when(cluster: &Cluster, before: &BTreeMap<String, Footprint>, when: &str) {
     for (name, now) in cluster.footprints() {
         let now = given_back(now);
-        assert_eq!(now, before[&name], "{name}: {}", now.differences_from(&before[&name]));
+        assert_eq!(now, before[&name], "{name} {when}: {}", now.differences_from(&before[&name]));
     }
 }
 

@@ -88,6 +88,12 @@ pub struct NodeLoss {
     pub homeless: Vec<Homeless>,
     /// Names of volumes without copies: what they have there would be lost.
     pub without_copies: Vec<String>,
+    /// Brick sets that could not be written until they are healed.
+    #[serde(default)]
+    pub below_quorum: Vec<SetName>,
+    /// Brick sets that would lose data, as too many of their bricks are there, or gone already.
+    #[serde(default)]
+    pub data_lost: Vec<SetName>,
 }
 
 /// What the loss of one zone, with all its nodes, would come to.

@@ -127,7 +127,7 @@ fn a_plan_is_shown_with_its_id_and_how_it_is_applied() {
          Devices (1)\n\
          DEVICE         FREE       FREE AFTER  EXTENTS AFTER\n\
          gfs4:/dev/sdb  15.98 GiB  7.96 GiB    2039\n\n\
-         Until 2026-11-22 22:52:33Z, and only while these devices are as they are now:\n  \
+         Until 2026-11-22 22:52:33Z, and only while what it was decided by is as it is now:\n  \
          bricklayer apply 000000000000000000000000000000a1\n"
     );
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));

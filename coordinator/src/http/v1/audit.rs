@@ -83,6 +83,7 @@ impl Names<'_> {
 
     fn node_loss(&self, loss: &DomainLoss) -> Option<NodeLoss> {
         let Domain::Node(node) = loss.domain else { return None };
+        let set = |found: &(VolumeId, u32)| self.set_name(*found);
         Some(NodeLoss {
             node,
             node_name: self.0.nodes.get(&node).map_or_else(String::new, |node| Node::name(node).to_owned()),
@@ -91,13 +92,18 @@ impl Names<'_> {
             bytes: loss.moves.iter().map(Move::bytes).sum::<ByteSize>().bytes(),
             homeless: homeless(loss),
             without_copies: loss.without_copies.iter().map(|volume| self.volume(*volume)).collect(),
+            below_quorum: loss.below_quorum.iter().map(set).collect(),
+            data_lost: loss.data_lost.iter().map(set).collect(),
         })
+    }
+
+    fn set_name(&self, (volume, set): (VolumeId, u32)) -> SetName {
+        SetName { volume, volume_name: self.volume(volume), set }
     }
 
     fn zone_loss(&self, loss: &DomainLoss) -> Option<ZoneLoss> {
         let Domain::Zone(zone) = loss.domain else { return None };
-        let set =
-            |(volume, set): &(VolumeId, u32)| SetName { volume: *volume, volume_name: self.volume(*volume), set: *set };
+        let set = |found: &(VolumeId, u32)| self.set_name(*found);
         Some(ZoneLoss {
             zone,
             can_be_lost: loss.is_survivable(),

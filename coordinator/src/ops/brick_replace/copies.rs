@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bricklayer_proto::names::NotAName;
-use bricklayer_proto::task::{BrickAddress, BrickHeal, BrickSwap, HealReport, Layout, VolumeOption, Wanted};
+use bricklayer_proto::task::{
+    BrickAddress, BrickHeal, BrickSwap, FailureKind, HealReport, Layout, VolumeOption, Wanted,
+};
 
 use crate::agents::AgentError;
 use crate::model::BrickReplace;
@@ -92,6 +94,11 @@ impl CheckSet {
     }
 }
 
+/// What is refused for certain stays so.
+fn is_not_told_yet(error: &StepError) -> bool {
+    matches!(error, StepError::Agent(AgentError::Failed { failure, .. }) if failure.kind != FailureKind::Refused)
+}
+
 #[async_trait]
 impl Step for CheckSet {
     fn name(&self) -> String {
@@ -108,7 +115,7 @@ impl Step for CheckSet {
                 Ok(None) => return Ok(()),
                 Ok(Some(obstacle)) => StepError::Refused(obstacle),
                 // A glusterd that has just started, as after a power cut of all hosts, cannot say yet what is to be healed.
-                Err(error @ StepError::Agent(AgentError::Failed { .. })) => error,
+                Err(error) if is_not_told_yet(&error) => error,
                 Err(error) => return Err(error),
             };
             if start.elapsed() >= context.policy.healing {

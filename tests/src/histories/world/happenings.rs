@@ -133,6 +133,7 @@ impl World {
                 let device = group.and_then(|group| group.as_str().strip_prefix("vg_")?.parse::<DeviceId>().ok());
                 self.kill_agent(host, down, true);
                 self.hosts[host].sim.unplug(&disk);
+                self.hosts[host].has_lost_a_disk = true;
                 self.gone_disks.extend(device);
                 self.note_the_lost();
             }

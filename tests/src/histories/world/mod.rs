@@ -95,6 +95,8 @@ struct Machine {
     joined_again: Option<Duration>,
     /// It burnt down.
     gone: bool,
+    /// A disk of it is gone for good.
+    has_lost_a_disk: bool,
     /// A person has made a brick on it.
     has_hand_made: bool,
 }
@@ -151,6 +153,7 @@ impl World {
                 power: false,
                 joined_again: None,
                 gone: false,
+                has_lost_a_disk: false,
                 has_hand_made: false,
             });
         }

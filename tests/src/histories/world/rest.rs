@@ -140,7 +140,7 @@ impl World {
                 host: &host.sim,
                 inventory: inventory.as_deref(),
                 fstab: &host.fstab,
-                has_lost_a_disk: self.has_lost,
+                has_lost_a_disk: host.has_lost_a_disk,
                 has_hand_made: self.has_hand_made(),
             })
             .collect();

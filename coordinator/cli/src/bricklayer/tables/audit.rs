@@ -41,28 +41,13 @@ fn cluster(audit: &ClusterAudit) -> String {
     let can = if audit.any_node_can_be_lost { "can" } else { "can NOT" };
     let _infallible = write!(text, "\nAny one node {can} be lost and its bricks placed again.\n");
     if !audit.nodes.is_empty() {
-        text += &indented(&table(
-            &["NODE", "CAN BE LOST", "BRICKS", "TO COPY", "WITHOUT A PLACE", "VOLUMES WITHOUT COPIES"],
-            audit.nodes.iter().map(loss),
-        ));
+        text += &indented(&table(&columns("NODE"), audit.nodes.iter().map(node)));
     }
     // With one zone, whoever asks knows the answer.
     if audit.zones.len() > 1 {
         let can = if audit.any_zone_can_be_lost { "can" } else { "can NOT" };
         let _infallible = write!(text, "\nAny one zone {can} be lost and its bricks placed again.\n");
-        text += &indented(&table(
-            &[
-                "ZONE",
-                "CAN BE LOST",
-                "BRICKS",
-                "TO COPY",
-                "WITHOUT A PLACE",
-                "SETS NOT WRITABLE",
-                "SETS LOST",
-                "VOLUMES WITHOUT COPIES",
-            ],
-            audit.zones.iter().map(zone),
-        ));
+        text += &indented(&table(&columns("ZONE"), audit.zones.iter().map(zone)));
     }
     text
 }
@@ -87,26 +72,28 @@ fn set(set: &SetAudit) -> String {
     text
 }
 
-fn zone(loss: &ZoneLoss) -> Vec<String> {
-    vec![
-        loss.zone.to_string(),
-        yes(loss.can_be_lost).to_owned(),
-        loss.bricks.to_string(),
-        ByteSize::from_bytes(loss.bytes).to_string(),
-        loss.homeless.len().to_string(),
-        loss.below_quorum.len().to_string(),
-        loss.data_lost.len().to_string(),
-        if loss.without_copies.is_empty() { "-".to_owned() } else { loss.without_copies.join(" ") },
-    ]
+fn columns(of: &'static str) -> [&'static str; 8] {
+    let [bricks, copy] = ["BRICKS", "TO COPY"];
+    let [homeless, stopped, gone] = ["WITHOUT A PLACE", "SETS NOT WRITABLE", "SETS LOST"];
+    [of, "CAN BE LOST", bricks, copy, homeless, stopped, gone, "VOLUMES WITHOUT COPIES"]
 }
 
-fn loss(loss: &NodeLoss) -> Vec<String> {
-    vec![
-        loss.node_name.clone(),
-        yes(loss.can_be_lost).to_owned(),
-        loss.bricks.to_string(),
-        ByteSize::from_bytes(loss.bytes).to_string(),
-        loss.homeless.len().to_string(),
-        if loss.without_copies.is_empty() { "-".to_owned() } else { loss.without_copies.join(" ") },
-    ]
+fn zone(loss: &ZoneLoss) -> Vec<String> {
+    let ZoneLoss { zone, can_be_lost, bricks, bytes, homeless, without_copies, below_quorum, data_lost } = loss;
+    let sets = [homeless.len(), below_quorum.len(), data_lost.len()];
+    row(zone.to_string(), *can_be_lost, *bricks, *bytes, sets, without_copies)
+}
+
+fn node(loss: &NodeLoss) -> Vec<String> {
+    let NodeLoss { node_name, can_be_lost, bricks, bytes, homeless, without_copies, below_quorum, data_lost, .. } =
+        loss;
+    let sets = [homeless.len(), below_quorum.len(), data_lost.len()];
+    row(node_name.clone(), *can_be_lost, *bricks, *bytes, sets, without_copies)
+}
+
+fn row(of: String, can_be_lost: bool, bricks: u32, bytes: u64, sets: [usize; 3], without: &[String]) -> Vec<String> {
+    let mut row = vec![of, yes(can_be_lost).to_owned(), bricks.to_string(), ByteSize::from_bytes(bytes).to_string()];
+    row.extend(sets.map(|count| count.to_string()));
+    row.push(if without.is_empty() { "-".to_owned() } else { without.join(" ") });
+    row
 }

@@ -96,12 +96,16 @@ pub fn plan(plan: &Plan) -> String {
         }
     }
     if let Some(kept) = &plan.kept {
-        let (bricks, devices) = (planned_bricks(&kept.bricks), devices(&kept.devices));
-        let _infallible =
-            write!(text, "\nBricks ({})\n{bricks}\nDevices ({})\n{devices}", kept.bricks.len(), kept.devices.len());
+        // A wipe and an adoption make no brick.
+        if !kept.bricks.is_empty() {
+            let _infallible = write!(text, "\nBricks ({})\n{}", kept.bricks.len(), planned_bricks(&kept.bricks));
+        }
+        if !kept.devices.is_empty() {
+            let _infallible = write!(text, "\nDevices ({})\n{}", kept.devices.len(), devices(&kept.devices));
+        }
         let _infallible = writeln!(
             text,
-            "\nUntil {}, and only while these devices are as they are now:\n  bricklayer apply {}",
+            "\nUntil {}, and only while what it was decided by is as it is now:\n  bricklayer apply {}",
             moment!(kept.expires),
             kept.id
         );
