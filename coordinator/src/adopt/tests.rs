@@ -105,7 +105,7 @@ fn the_record_of_the_largest_adoption_fits_into_the_store() {
         volume
     });
     let adopt = Adopt { volumes: volumes.collect(), ..Adopt::default() };
-    let operation = crate::model::Operation::begun(crate::model::Plan::Adopt(adopt));
+    let operation = crate::model::Operation::begun(crate::model::Plan::Adopt(adopt), jiff::Timestamp::UNIX_EPOCH);
     let size = serde_json::to_vec(&operation).unwrap().len();
     assert!(size < 900 << 10, "{size} bytes of 1 MiB");
 }

@@ -6,8 +6,6 @@ use std::fmt;
 use bricklayer_proto::ids::DeviceId;
 use bricklayer_proto::space::Provisioning;
 
-use jiff::Timestamp;
-
 use super::Gauges;
 use crate::agents::Presence;
 use crate::doctor::{self, OwnHost, World};
@@ -34,7 +32,7 @@ pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, own: &OwnHost, t
     gauges.each("bricklayer_agent_certificate_expiry_seconds", help, expiries)?;
 
     let mut amiss = BTreeMap::<(&str, &str), u64>::new();
-    for finding in doctor::examine(&World::of(operations, own.clone(), Timestamp::now())) {
+    for finding in doctor::examine(&World::of(operations, own.clone(), operations.now())) {
         *amiss.entry((finding.code, finding.severity.word())).or_default() += 1;
     }
     let amiss = amiss.into_iter().map(|((code, severity), count)| ([("code", code), ("severity", severity)], count));

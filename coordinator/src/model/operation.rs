@@ -619,12 +619,12 @@ pub enum OpState {
 impl Operation {
     /// A new one, to be written down before its first effect.
     #[must_use]
-    pub fn begun(plan: Plan) -> Self {
+    pub fn begun(plan: Plan, now: Timestamp) -> Self {
         Self {
             id: OperationId::random(),
             plan,
             state: OpState::Running { committed: false },
-            started: Timestamp::now(),
+            started: now,
             finished: None,
             failed_early: None,
         }
@@ -632,8 +632,7 @@ impl Operation {
 
     /// The record of something that is done as soon as it is written down.
     #[must_use]
-    pub fn done_at_once(plan: Plan) -> Self {
-        let now = Timestamp::now();
+    pub fn done_at_once(plan: Plan, now: Timestamp) -> Self {
         let state = OpState::Done { resource: None };
         Self { id: OperationId::random(), plan, state, started: now, finished: Some(now), failed_early: None }
     }

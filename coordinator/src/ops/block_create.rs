@@ -73,7 +73,7 @@ pub async fn submit(context: &Context, wish: BlockWish) -> Result<Operation, Rej
             }
             let plan =
                 BlockCreate { block: block(context, &wish, id, name.clone(), &now), hosting: now.hosting.made() };
-            let operation = Operation::begun(Plan::BlockCreate(plan));
+            let operation = Operation::begun(Plan::BlockCreate(plan), context.clock.now());
             change.put_operation(operation.clone());
             Ok::<_, Rejected>(Some(operation))
         });

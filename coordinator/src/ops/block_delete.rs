@@ -18,7 +18,7 @@ pub async fn submit(context: &Context, id: BlockVolumeId) -> Result<Operation, R
                 return Err(Rejected::Protected { name: hosting.name.clone() });
             }
             change.remove_block_volume(id);
-            let operation = Operation::begun(Plan::BlockDelete(BlockDelete { block }));
+            let operation = Operation::begun(Plan::BlockDelete(BlockDelete { block }), context.clock.now());
             change.put_operation(operation.clone());
             Ok(operation)
         })

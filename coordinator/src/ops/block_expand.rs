@@ -31,7 +31,7 @@ pub async fn submit(context: &Context, id: BlockVolumeId, to: ByteSize) -> Resul
                 return Err(Rejected::HostingVolumeFull { volume: volume.name.clone(), more, free });
             }
             let plan = BlockExpand { key: block.key(), cluster: block.cluster, before: block.size, after: to };
-            let operation = Operation::begun(Plan::BlockExpand(plan));
+            let operation = Operation::begun(Plan::BlockExpand(plan), context.clock.now());
             change.put_operation(operation.clone());
             Ok(operation)
         })

@@ -25,7 +25,7 @@ pub async fn set(context: &Context, id: VolumeId, to: BlockRestriction) -> Resul
             change.put_volume(Volume { restriction: to, ..volume });
             let plan = Plan::BlockRestrict(BlockRestrict { volume: id, to });
             let state = OpState::Done { resource: Some(Resource::Volume(id)) };
-            let operation = Operation { state, ..Operation::done_at_once(plan) };
+            let operation = Operation { state, ..Operation::done_at_once(plan, context.clock.now()) };
             let begun = operation.id;
             drive::put_finished(change, operation);
             Ok(begun)

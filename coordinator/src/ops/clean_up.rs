@@ -13,7 +13,10 @@ pub async fn clean_up(context: &Context, named: &[OperationId]) -> Result<Operat
         .change(|change| {
             let stuck = change.unfinished.values().filter(|operation| matches!(operation.state, OpState::Stuck { .. }));
             let operations = stuck.map(|operation| operation.id).filter(|id| named.is_empty() || named.contains(id));
-            let operation = Operation::done_at_once(Plan::CleanUp(CleanUp { operations: operations.collect() }));
+            let operation = Operation::done_at_once(
+                Plan::CleanUp(CleanUp { operations: operations.collect() }),
+                context.clock.now(),
+            );
             let id = operation.id;
             drive::put_finished(change, operation);
             Ok::<_, Rejected>(id)

@@ -52,7 +52,8 @@ pub async fn submit(context: &Context, wish: DeviceWish) -> Result<Operation, Re
             }
             let DeviceWish { node, name, destroy, tags } = wish;
             let device = DeviceId::random();
-            let operation = Operation::begun(Plan::DeviceAdd(DeviceAdd { device, node, name, destroy, tags }));
+            let operation =
+                Operation::begun(Plan::DeviceAdd(DeviceAdd { device, node, name, destroy, tags }), context.clock.now());
             change.put_operation(operation.clone());
             Ok(operation)
         })
@@ -94,7 +95,7 @@ pub fn stages(context: &Context, plan: &DeviceAdd) -> Vec<Stage> {
     vec![Stage::one(MakeGroup { spec })]
 }
 
-pub fn finish(change: &mut Change, run: &Run, plan: &DeviceAdd) -> Result<Option<Resource>, StepError> {
+pub fn finish(change: &mut Change, run: &Run, plan: &DeviceAdd, now: Timestamp) -> Result<Option<Resource>, StepError> {
     let report = run.device()?;
     change.put_device(Device {
         id: plan.device,
@@ -108,7 +109,7 @@ pub fn finish(change: &mut Change, run: &Run, plan: &DeviceAdd) -> Result<Option
         tags: plan.tags.clone(),
         lost: false,
         adopted: None,
-        added: Timestamp::now(),
+        added: now,
     });
     Ok(None)
 }

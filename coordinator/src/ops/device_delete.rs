@@ -24,7 +24,7 @@ pub async fn submit(context: &Context, id: DeviceId, forget: bool) -> Result<Ope
             if change.is_moving(id) {
                 return Err(Rejected::Busy);
             }
-            let operation = Operation::begun(Plan::DeviceDelete(DeviceDelete { device, forget }));
+            let operation = Operation::begun(Plan::DeviceDelete(DeviceDelete { device, forget }), context.clock.now());
             change.put_operation(operation.clone());
             Ok(operation)
         })

@@ -42,7 +42,8 @@ pub fn begin(
     });
     let moves: Vec<BrickMove> = moves.collect();
     all_have_a_place(context, change, &moves)?;
-    let operation = Operation::begun(Plan::DeviceRemove(DeviceRemove { node, devices, moves, heal_check }));
+    let operation =
+        Operation::begun(Plan::DeviceRemove(DeviceRemove { node, devices, moves, heal_check }), context.clock.now());
     change.put_operation(operation.clone());
     Ok(operation)
 }

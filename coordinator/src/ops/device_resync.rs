@@ -24,7 +24,7 @@ pub async fn submit(context: &Context, device: DeviceId) -> Result<Operation, Re
             if change.is_moving(device) {
                 return Err(Rejected::Busy);
             }
-            let operation = Operation::begun(Plan::DeviceResync(DeviceResync { device }));
+            let operation = Operation::begun(Plan::DeviceResync(DeviceResync { device }), context.clock.now());
             change.put_operation(operation.clone());
             Ok(operation)
         })

@@ -36,7 +36,8 @@ pub async fn set(context: &Context, id: DeviceId, wanted: AdminState, heal_check
             if device.state != wanted {
                 change.put_device(Device { state: wanted, ..device });
             }
-            let operation = Operation::done_at_once(Plan::DeviceState(DeviceState { device: id, to: wanted }));
+            let operation =
+                Operation::done_at_once(Plan::DeviceState(DeviceState { device: id, to: wanted }), context.clock.now());
             let id = operation.id;
             drive::put_finished(change, operation);
             Ok(Begun::Done(id))

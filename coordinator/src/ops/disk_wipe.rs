@@ -94,7 +94,7 @@ pub async fn submit(context: &Context, node: NodeId, name: DevicePath, confirm: 
             if busy {
                 return Err(Rejected::Busy);
             }
-            let operation = Operation::begun(Plan::DiskWipe(DiskWipe { node, name, confirm }));
+            let operation = Operation::begun(Plan::DiskWipe(DiskWipe { node, name, confirm }), context.clock.now());
             change.put_operation(operation.clone());
             Ok(operation)
         })

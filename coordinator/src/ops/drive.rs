@@ -206,7 +206,7 @@ impl<'a> Drive<'a> {
             .state
             .change(|change| {
                 self.take_over_spaces(change);
-                let state = match finish(change, &self.run) {
+                let state = match finish(change, &self.run, self.context.clock.now()) {
                     Ok(resource) => OpState::Done { resource },
                     // Cannot be: every stage has ended well, so all is known. Said rather than dropped, if it is.
                     Err(error) => OpState::Failed { cause: error.to_string() },
@@ -245,7 +245,7 @@ impl<'a> Drive<'a> {
     }
 
     fn end(&self, change: &mut Change, state: OpState) {
-        let finished = Some(Timestamp::now());
+        let finished = Some(self.context.clock.now());
         put_finished(change, Operation { state, finished, ..Operation::clone(&self.run.operation) });
     }
 }
@@ -283,11 +283,11 @@ pub fn stages(context: &Context, operation: &Operation) -> Vec<Stage> {
     }
 }
 
-fn finish(change: &mut Change, run: &Run) -> Result<Option<Resource>, StepError> {
+fn finish(change: &mut Change, run: &Run, now: Timestamp) -> Result<Option<Resource>, StepError> {
     match &run.operation.plan {
         Plan::NodeAdd(plan) => Ok(node_add::finish(change, plan)),
         Plan::NodeDelete(plan) => Ok(node_delete::finish(change, plan)),
-        Plan::DeviceAdd(plan) => device_add::finish(change, run, plan),
+        Plan::DeviceAdd(plan) => device_add::finish(change, run, plan, now),
         Plan::DeviceDelete(plan) => Ok(device_delete::finish(change, plan)),
         Plan::DiskWipe(_)
         | Plan::NodeState(_)

@@ -68,8 +68,7 @@ fn wants_a_brick(seen: &VolumeReport) -> bool {
 
 impl GlusterViews {
     /// Whether a brick of the volume has no process and is to be given one now; notes that it is.
-    fn wants_a_start(&self, volume: VolumeId) -> bool {
-        let now = Timestamp::now();
+    fn wants_a_start(&self, volume: VolumeId, now: Timestamp) -> bool {
         let mut views = self.locked();
         let Some(view) = views.get_mut(&volume) else { return false };
         let (at, tries) = view.started.unwrap_or((now, 0));
@@ -174,7 +173,7 @@ async fn look(context: &Context, volume: &Volume) {
             return;
         }
     };
-    let now = Timestamp::now();
+    let now = context.clock.now();
     let before = context.gluster_views.locked().get(&volume.id).cloned();
     let mut view = GlusterView {
         at: now,
@@ -218,7 +217,7 @@ async fn repair(context: &Context, volume: &Volume) {
             Err(error) => tracing::warn!(brick.id = %brick.id, error = %error, "A brick could not be brought up."),
         }
     }
-    if policy.start_bricks && context.gluster_views.wants_a_start(volume.id) {
+    if policy.start_bricks && context.gluster_views.wants_a_start(volume.id, context.clock.now()) {
         let start = Wanted::BricksStarted(volume.key());
         match gluster::ask_as(context, &asker, volume.cluster, start).await {
             Ok(done) if done.changed => {

@@ -172,6 +172,11 @@ impl Operations {
     }
 
     #[must_use]
+    pub fn now(&self) -> jiff::Timestamp {
+        self.context.clock.now()
+    }
+
+    #[must_use]
     pub fn agents(&self) -> &Arc<dyn AgentApi> {
         &self.context.agents
     }

@@ -93,7 +93,7 @@ pub async fn submit(context: &Context, node: Node) -> Result<Operation, Rejected
             if let (Some(_), Some(host)) = (change.nodes.get(&node.id), node.manage.first()) {
                 return Err(Rejected::HostNameUsed { host: host.clone(), node: node.id });
             }
-            let operation = Operation::begun(Plan::NodeAdd(NodeAdd { node }));
+            let operation = Operation::begun(Plan::NodeAdd(NodeAdd { node }), context.clock.now());
             change.put_operation(operation.clone());
             Ok(operation)
         })

@@ -27,7 +27,7 @@ pub async fn submit(context: &Context, id: NodeId) -> Result<Operation, Rejected
             if change.devices_of(id).next().is_some() {
                 return Err(Rejected::NodeNotEmpty(id));
             }
-            let operation = Operation::begun(Plan::NodeDelete(NodeDelete { node }));
+            let operation = Operation::begun(Plan::NodeDelete(NodeDelete { node }), context.clock.now());
             change.put_operation(operation.clone());
             Ok(operation)
         })

@@ -39,7 +39,8 @@ pub async fn set(context: &Context, id: NodeId, wanted: AdminState, heal_check: 
             if node.state != wanted {
                 change.put_node(Node { state: wanted, ..node });
             }
-            let operation = Operation::done_at_once(Plan::NodeState(NodeState { node: id, to: wanted }));
+            let operation =
+                Operation::done_at_once(Plan::NodeState(NodeState { node: id, to: wanted }), context.clock.now());
             let id = operation.id;
             drive::put_finished(change, operation);
             Ok(Begun::Done(id))

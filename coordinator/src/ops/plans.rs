@@ -135,7 +135,7 @@ impl Operations {
             id,
             rehearsal: rehearsal.rehearsal_of(&operation),
             version: before.version,
-            expires: Timestamp::now().checked_add(life).unwrap_or(Timestamp::MAX),
+            expires: self.context.clock.now().checked_add(life).unwrap_or(Timestamp::MAX),
             bricks,
             devices,
         });
@@ -152,13 +152,13 @@ impl Operations {
             return (takeover, None);
         }
         let groups = adopt::groups_of(&self.context, &takeover.adopt);
-        let operation = Operation::begun(Plan::Adopt(takeover.adopt.clone()));
+        let operation = Operation::begun(Plan::Adopt(takeover.adopt.clone()), self.context.clock.now());
         let life = SignedDuration::try_from(PLAN_LIFE).unwrap_or_default();
         let plan = Arc::new(KeptPlan {
             id: operation.id,
             rehearsal: self.rehearsal_of(&operation),
             version: self.topology().version,
-            expires: Timestamp::now().checked_add(life).unwrap_or(Timestamp::MAX),
+            expires: self.context.clock.now().checked_add(life).unwrap_or(Timestamp::MAX),
             bricks: Vec::new(),
             devices: Vec::new(),
         });
@@ -196,7 +196,7 @@ impl Operations {
                     return Ok(false);
                 }
                 footing.holds(&self.context, change, &operation.plan)?;
-                change.put_operation(Operation { started: Timestamp::now(), ..operation });
+                change.put_operation(Operation { started: self.context.clock.now(), ..operation });
                 Ok::<bool, Rejected>(true)
             })
             .await?;
@@ -425,7 +425,8 @@ mod tests {
         let rehearsal = Rehearsal { kind: "volume-create", changes: Vec::new(), steps: Vec::new() };
         let expires = Timestamp::UNIX_EPOCH;
         let plan = KeptPlan { id, rehearsal, version: 1, expires, bricks: Vec::new(), devices: Vec::new() };
-        let operation = Operation::begun(Plan::CleanUp(crate::model::CleanUp { operations: Vec::new() }));
+        let operation =
+            Operation::begun(Plan::CleanUp(crate::model::CleanUp { operations: Vec::new() }), Timestamp::UNIX_EPOCH);
         Kept { plan: Arc::new(plan), operation, footing: Footing::default(), until: now + PLAN_LIFE }
     }
 

@@ -224,7 +224,7 @@ async fn submit(context: &Context, id: VolumeId) -> Result<Option<Operation>, Re
             if after == before {
                 return Ok(None);
             }
-            let operation = Operation::begun(Plan::PoolExtend(VolumeExpand { before, after }));
+            let operation = Operation::begun(Plan::PoolExtend(VolumeExpand { before, after }), context.clock.now());
             change.put_operation(operation.clone());
             Ok(Some(operation))
         })

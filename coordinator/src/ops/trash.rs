@@ -83,7 +83,7 @@ pub async fn delete(context: &Context, id: VolumeId, keep: Keep) -> Result<Opera
             let until = since.checked_add(keep).unwrap_or(Timestamp::MAX);
             let volume = Volume { trash: Some(Trash { since, until }), ..volume };
             change.put_volume(volume.clone());
-            let operation = Operation::begun(Plan::VolumeTrash(VolumeTrash { volume }));
+            let operation = Operation::begun(Plan::VolumeTrash(VolumeTrash { volume }), context.clock.now());
             change.put_operation(operation.clone());
             Ok(operation)
         })
@@ -118,7 +118,7 @@ pub async fn submit_out(context: &Context, id: VolumeId) -> Result<Operation, Re
         .state
         .change(|change| {
             let volume = Volume { trash: None, ..trashed(change, id)? };
-            let operation = Operation::begun(Plan::VolumeUndelete(VolumeUndelete { volume }));
+            let operation = Operation::begun(Plan::VolumeUndelete(VolumeUndelete { volume }), context.clock.now());
             change.put_operation(operation.clone());
             Ok(operation)
         })

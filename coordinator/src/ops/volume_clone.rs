@@ -49,7 +49,7 @@ pub async fn submit(context: &Context, id: VolumeId, name: Option<VolumeName>) -
             volume_create::eligible(context, change, &[source.cluster], &name, source.block)?;
             let bricks = source.bricks.iter().map(in_the_same_pool).collect();
             let volume = Volume { id: clone, name, bricks, ..source.clone() };
-            let operation = Operation::begun(Plan::VolumeClone(VolumeClone { source, volume }));
+            let operation = Operation::begun(Plan::VolumeClone(VolumeClone { source, volume }), context.clock.now());
             change.put_operation(operation.clone());
             Ok(operation)
         })

@@ -47,7 +47,7 @@ pub async fn submit(context: &Context, wish: VolumeWish) -> Result<Operation, Re
         .state
         .change(|change| {
             let volume = planned(context, change, wish)?;
-            let operation = Operation::begun(Plan::VolumeCreate(VolumeCreate { volume }));
+            let operation = Operation::begun(Plan::VolumeCreate(VolumeCreate { volume }), context.clock.now());
             change.put_operation(operation.clone());
             Ok(operation)
         })

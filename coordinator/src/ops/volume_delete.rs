@@ -49,7 +49,7 @@ pub fn begin(context: &Context, change: &mut Change, volume: Volume) -> Result<O
     }
     let parked = someone_is_away(context, change, &volume);
     change.remove_volume(volume.id);
-    let operation = Operation::begun(Plan::VolumeDelete(VolumeDelete { volume, parked }));
+    let operation = Operation::begun(Plan::VolumeDelete(VolumeDelete { volume, parked }), context.clock.now());
     change.put_operation(operation.clone());
     Ok(operation)
 }

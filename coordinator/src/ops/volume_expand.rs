@@ -29,7 +29,7 @@ pub async fn submit(context: &Context, id: VolumeId, more: ByteSize) -> Result<O
             let size = before.size.checked_add(more).ok_or(Rejected::TooLarge)?;
             let bricks = larger(context, change, &before, more)?;
             let after = Volume { size, bricks, ..before.clone() };
-            let operation = Operation::begun(Plan::VolumeExpand(VolumeExpand { before, after }));
+            let operation = Operation::begun(Plan::VolumeExpand(VolumeExpand { before, after }), context.clock.now());
             change.put_operation(operation.clone());
             Ok(operation)
         })

@@ -15,7 +15,7 @@ pub async fn submit(context: &Context, id: VolumeId, protected: bool) -> Result<
         .change(|change| {
             let volume = Volume { protected, ..whole(change, id)? };
             change.put_volume(volume.clone());
-            let operation = Operation::begun(Plan::VolumeProtect(VolumeProtect { volume }));
+            let operation = Operation::begun(Plan::VolumeProtect(VolumeProtect { volume }), context.clock.now());
             change.put_operation(operation.clone());
             Ok(operation)
         })

@@ -66,7 +66,8 @@ impl Coordinator {
         planted: Option<Planted>,
     ) -> anyhow::Result<(Operations, Arc<Registry>, Arc<Trust>)> {
         let store = Store::on(disk, SCHEMA)?;
-        let start = Start { addresses: vec!["coordinator:24010".into()], epoch_at_least: 0, clock: Clock::system() };
+        let clock = clock(now);
+        let start = Start { addresses: vec!["coordinator:24010".into()], epoch_at_least: 0, clock: clock.clone() };
         let trust = Trust::open(store.clone(), authority, start)?;
         let stop = CancellationToken::new();
         let registry = Registry::new(Arc::clone(&trust), stop.clone());
@@ -77,7 +78,7 @@ impl Coordinator {
         }
         let context = Context::new(Arc::clone(&state), Arc::clone(&agents), trust.installation(), trust.epoch())
             .with_policy(policy())
-            .with_clock(clock(now));
+            .with_clock(clock);
         let operations = Operations::new(context);
         tokio::spawn(reconcile::run(state, agents, stop.clone()));
         operations.resume();

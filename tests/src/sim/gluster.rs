@@ -192,10 +192,12 @@ impl World {
         self.mount_twins(key);
         let started: Vec<Volume> =
             self.gluster.pool(key).volumes.values().filter(|volume| volume.started).cloned().collect();
-        // What was stopped, or left its volume, while glusterd was down: it hears of that from the others and stops what
-        // still runs (`glusterd_delete_stale_volume`).
+        // What was stopped, or left its volume, while glusterd was down or apart: it hears of that from the others, or they from
+        // it, and who still runs a brick of it stops that (`glusterd_delete_stale_volume`).
         let wanted: BTreeSet<BrickAddress> = started.iter().flat_map(|volume| volume.bricks.iter().cloned()).collect();
-        self.gluster.online.retain(|(host, brick)| *host != key || wanted.contains(brick));
+        let members = self.gluster.pool(key).members.keys().copied();
+        let heard: BTreeSet<HostKey> = members.filter(|other| self.connected(key, *other)).chain([key]).collect();
+        self.gluster.online.retain(|(host, brick)| !heard.contains(host) || wanted.contains(brick));
         for volume in started {
             self.start_bricks(key, &volume);
         }

@@ -29,7 +29,7 @@ pub async fn of_device(State(service): State<Service>, Id(id): Id<DeviceId>) -> 
     let ledger = ledgers.first().ok_or_else(|| unknown("device", id))?;
     let shown = Shown {
         operations: service.operations.under_way_on(id),
-        ..device(ledger, &service.operations.volumes_of_bricks(id), Timestamp::now())
+        ..device(ledger, &service.operations.volumes_of_bricks(id), service.operations.now())
     };
     Ok(answer::ok(&shown))
 }
@@ -41,14 +41,14 @@ pub async fn of_node(State(service): State<Service>, Path(node): Path<String>) -
     let topology = service.operations.topology();
     let node = topology.nodes.get(&id).ok_or_else(Failure::unknown_id)?;
     let ledgers = service.operations.ledgers(LedgerOf::Node(id))?;
-    Ok(answer::ok(&sum(node.cluster, Some((id, node.name())), &ledgers, Timestamp::now())))
+    Ok(answer::ok(&sum(node.cluster, Some((id, node.name())), &ledgers, service.operations.now())))
 }
 
 /// Tells where every byte of a cluster's devices went.
 #[utoipa::path(get, path = "/v1/clusters/{id}/ledger", responses((status = 200, body = LedgerSum)))]
 pub async fn of_cluster(State(service): State<Service>, Id(id): Id<ClusterId>) -> Result<Response, Failure> {
     let ledgers = service.operations.ledgers(LedgerOf::Cluster(id)).map_err(|_| unknown("cluster", id))?;
-    Ok(answer::ok(&sum(id, None, &ledgers, Timestamp::now())))
+    Ok(answer::ok(&sum(id, None, &ledgers, service.operations.now())))
 }
 
 /// The one thing that a ledger is refused for.

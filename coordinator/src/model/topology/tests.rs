@@ -141,7 +141,7 @@ fn block(step: Step) -> BlockVolume {
 fn begun(topology: &mut Topology, number: u8, plan: Plan) {
     let id = OperationId::from_u128(number.into());
     if !topology.unfinished.contains_key(&id) {
-        topology.put_operation(Operation { id, ..Operation::begun(plan) });
+        topology.put_operation(Operation { id, ..Operation::begun(plan, jiff::Timestamp::UNIX_EPOCH) });
     }
 }
 

@@ -14,7 +14,6 @@ use bricklayer_proto::inventory::Inventory;
 use bricklayer_proto::names::{HostName, VgName, VolumeName};
 use bricklayer_proto::task::{Report, Wanted};
 use futures::future::join_all;
-use jiff::Timestamp;
 
 use super::context::{Asker, Context, Run, Wait};
 use super::node_add::host_name_is_free;
@@ -47,7 +46,7 @@ pub async fn outlook(context: &Context, from: AdoptFrom, choices: &Choices) -> T
         topology: &topology,
         installation: context.installation,
         hosts: Hosts::of(hosts, &topology),
-        now: Timestamp::now(),
+        now: context.clock.now(),
     };
     let mut fresh = || VolumeId::random().to_u128();
     let claims = match &from {

@@ -58,7 +58,7 @@ pub async fn submit(context: &Context, wish: UnadoptWish) -> Result<Operation, R
                 }
             };
             can_be_given_back(change, &plan)?;
-            let operation = Operation::begun(Plan::Unadopt(plan));
+            let operation = Operation::begun(Plan::Unadopt(plan), context.clock.now());
             change.put_operation(operation.clone());
             Ok(operation)
         })

@@ -71,7 +71,7 @@ pub async fn submit(
             let new = moved(&old, &placed);
             let parent = part_of.map(|part| part.parent);
             let plan = Plan::BrickReplace(BrickReplace { volume, old, new, heal_check, parent });
-            let mut operation = Operation::begun(plan);
+            let mut operation = Operation::begun(plan, context.clock.now());
             if let Some(part) = part_of {
                 operation.id = part.id;
             }
