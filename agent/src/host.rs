@@ -197,7 +197,8 @@ pub struct GlusterSnapshot {
     pub active: bool,
 }
 
-/// What is asked of `remove-brick`. There is no force among it: forced, it loses data.
+/// What is asked of `remove-brick`. There is no force among it: forced, it loses data, so only a volume that goes anyhow
+/// drops bricks like that ([`Host::gluster_drop_bricks`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drain {
     Start,
@@ -380,6 +381,12 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     /// Adds whole brick sets behind those that are there.
     async fn gluster_add_bricks(&self, name: &VolumeName, bricks: &[BrickAddress]) -> Result<(), HostError>;
     /// Puts one brick in the place of another at once; what it is to hold is for GlusterFS to heal.
+    /// Adds bricks that hold nothing, on this host and on whatever disk, to a volume that is stopped and about to go.
+    async fn gluster_add_stand_ins(&self, name: &VolumeName, bricks: &[BrickAddress]) -> Result<(), HostError>;
+    /// Takes bricks out of a volume that is stopped and about to go, be their hosts there or not. What is on them stays.
+    async fn gluster_drop_bricks(&self, name: &VolumeName, bricks: &[BrickAddress]) -> Result<(), HostError>;
+    /// Removes what GlusterFS made for a stand-in; nothing where something lies in it, or where there is none.
+    async fn remove_stand_in(&self, path: &BrickPath) -> Result<(), HostError>;
     async fn gluster_replace_brick(
         &self,
         name: &VolumeName,

@@ -85,7 +85,7 @@ pub enum Wanted {
     BricksStarted(VolumeKey),
     VolumeStopped(VolumeKey),
     /// The stopped volume is not known to glusterd any more.
-    VolumeGone(VolumeKey),
+    VolumeGone(VolumeDeletion),
     /// The volume has all bricks of the spec: those that it lacks, which are the last ones, are added.
     VolumeExtended(VolumeSpec),
     /// The second volume is a clone of the first as it is now, with our id and options. It runs, as GlusterFS sets no
@@ -294,6 +294,26 @@ pub const NO_VOLUME_ID: &str = "none";
 pub struct VolumeKey {
     pub volume: VolumeId,
     pub name: VolumeName,
+}
+
+/// Which volume is to be forgotten. GlusterFS forgets none while a member of its pool is away, and no member while it is in a
+/// volume; so hosts that never come back are taken out of both first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeDeletion {
+    #[serde(flatten)]
+    pub key: VolumeKey,
+    /// Hosts that a person declared lost, by the names that bricks have. One that glusterd sees counts as there all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<HostName>,
+    /// The asked host itself, by the name that its bricks have; given where there are lost ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub here: Option<HostName>,
+}
+
+impl From<VolumeKey> for VolumeDeletion {
+    fn from(key: VolumeKey) -> Self {
+        Self { key, lost: Vec::new(), here: None }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -32,6 +32,15 @@ async fn set_device(client: &Client, id: DeviceId, states: &[&str]) -> Result<()
     Ok(())
 }
 
+async fn until_one_is_away(client: &Client) {
+    until("the agent is seen to be away", async || {
+        let agents = client.agents().await?.agents;
+        Ok(agents.iter().any(|agent| agent.state == AgentState::Detached))
+    })
+    .await
+    .unwrap();
+}
+
 /// Node and its only device, by the number of the host.
 async fn hardware(client: &Client, host: usize) -> (NodeId, DeviceId) {
     let name = format!("gfs{host}");
@@ -204,12 +213,7 @@ async fn a_brick_that_does_not_answer_is_moved_only_where_the_others_have_everyt
         let node = topology.clusters[0].nodes.iter().find(|node| node.id == old.node).unwrap();
         let name = node.hostnames.manage[0].clone();
         cluster.power_cut(&name).await;
-        until("the agent is seen to be away", async || {
-            let agents = client.agents().await?.agents;
-            Ok(agents.iter().any(|agent| agent.state == AgentState::Detached))
-        })
-        .await
-        .unwrap();
+        until_one_is_away(&client).await;
         let accepted = client.brick_evict(old.id, &BrickEvictRequest::default()).await.unwrap();
         if request.durability.replicate.replica == 3 {
             // It ends when the host is back, as the old brick is still to be removed there.
@@ -383,12 +387,7 @@ async fn a_volume_is_deleted_while_a_host_is_away_and_its_brick_goes_when_the_ho
     let empty = cluster.footprints();
     let volume = create(&client, &replicated(2, 3)).await.unwrap();
     cluster.power_cut("gfs2").await;
-    until("the agent is seen to be away", async || {
-        let agents = client.agents().await?.agents;
-        Ok(agents.iter().any(|agent| agent.state == AgentState::Detached))
-    })
-    .await
-    .unwrap();
+    until_one_is_away(&client).await;
     delete(&client, volume.id).await.unwrap();
     assert!(client.volumes().await.unwrap().volumes.is_empty());
     // Not even a restart of the coordinator forgets what is left to do.
@@ -526,6 +525,56 @@ async fn a_volume_with_a_brick_on_a_lost_disk_can_be_deleted_as_its_host_is_ther
     let accepted = client.device_delete(device, DeviceDeleteRequest::default()).await.unwrap();
     done(&client, accepted).await.unwrap();
     cluster.nothing_was_violated();
+}
+
+async fn lose_node(client: &Client, node: NodeId, name: &str) {
+    let confirm = NodeLostRequest { confirm: name.to_owned() };
+    until("the node can be declared lost", async || Ok(client.node_lost(node, &confirm).await.is_ok())).await.unwrap();
+}
+
+/// Nothing of any volume is left, in GlusterFS or on hosts that are there, and the lost node leaves the records.
+async fn nothing_of_it_is_left(cluster: &Cluster, client: &Client, node: NodeId, device: DeviceId, name: &str) {
+    let operations = async || Ok(client.operations().await?.operations.iter().all(|one| one.state.is_final()));
+    until("the deletion ends", operations).await.unwrap();
+    let there: Vec<&SimHost> = cluster.hosts().filter(|host| host.name().as_str() != name).collect();
+    for host in &there {
+        assert!(host.gluster_volumes().await.unwrap().is_empty(), "{} knows a volume", host.name());
+        assert!(host.footprint().view.groups.iter().all(|group| group.volumes.is_empty()), "{}", host.name());
+    }
+    let request = StateRequest { state: "failed".into(), ..StateRequest::default() };
+    done(client, client.node_set_state(node, &request).await.unwrap()).await.unwrap();
+    done(client, client.device_delete(device, DeviceDeleteRequest::default()).await.unwrap()).await.unwrap();
+    done(client, client.node_delete(node).await.unwrap()).await.unwrap();
+    assert!(there[0].gluster_pool().await.unwrap().1.iter().all(|peer| peer.host != name));
+    cluster.nothing_was_violated();
+}
+
+#[tokio::test]
+async fn a_deletion_that_waits_for_a_host_ends_when_that_host_is_lost_for_ever() {
+    let mut cluster = Cluster::loaded(3, 16).await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    let (node, device) = hardware(&client, 3).await;
+    cluster.power_cut("gfs3").await;
+    until_one_is_away(&client).await;
+    delete(&client, volume.id).await.unwrap();
+    assert!(!client.operations().await.unwrap().operations.iter().all(|one| one.state.is_final()), "it waits");
+    lose_node(&client, node, "gfs3").await;
+    nothing_of_it_is_left(&cluster, &client, node, device, "gfs3").await;
+}
+
+#[tokio::test]
+async fn a_volume_whose_only_copy_was_on_a_host_that_is_lost_can_be_deleted() {
+    let mut cluster = Cluster::loaded(3, 16).await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &distributed(2)).await.unwrap();
+    let node = volume.bricks[0].node;
+    let topology = client.topology().await.unwrap();
+    let name = topology.clusters[0].nodes.iter().find(|one| one.id == node).unwrap().hostnames.manage[0].clone();
+    cluster.power_cut(&name).await;
+    lose_node(&client, node, &name).await;
+    delete(&client, volume.id).await.unwrap();
+    nothing_of_it_is_left(&cluster, &client, node, volume.bricks[0].device, &name).await;
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bricklayer_proto::names::{BrickPath, HostName, OptionKey, OptionValue, SnapshotName};
 use bricklayer_proto::task::{
-    BrickAddress, BrickSeenInVolume, Done, Failure, FailureKind, NO_VOLUME_ID, Report, VOLUME_ID_OPTION, VolumeKey,
-    VolumeOption, VolumeReport, VolumeSpec,
+    BrickAddress, BrickSeenInVolume, Done, Failure, FailureKind, NO_VOLUME_ID, Report, VOLUME_ID_OPTION,
+    VolumeDeletion, VolumeKey, VolumeOption, VolumeReport, VolumeSpec,
 };
 
 use super::clone::is_clone;
@@ -201,8 +201,13 @@ impl Engine {
         }
     }
 
-    pub(super) async fn volume_gone(&self, key: &VolumeKey, progress: OnProgress<'_>) -> Result<Done, Failure> {
+    pub(super) async fn volume_gone(
+        &self,
+        deletion: &VolumeDeletion,
+        progress: OnProgress<'_>,
+    ) -> Result<Done, Failure> {
         self.glusterd_must_run().await?;
+        let key = &deletion.key;
         let snapshot = SnapshotName::for_clone(key.volume);
         let Some(volume) = self.look_past_strangers(key).await? else {
             // A clone that was cut off before it came to be leaves its snapshot.
@@ -212,6 +217,7 @@ impl Engine {
         if volume.started {
             return Err(refused_with_cure(format!("volume {} runs", key.name), "Stop it first"));
         }
+        self.leave_lost_hosts(deletion, &volume, progress).await?;
         progress("gluster volume delete");
         locked(&self.known_volumes).remove(&(key.name.clone(), key.volume));
         let deleted = self.host.gluster_volume_delete(&key.name).await;
@@ -414,7 +420,7 @@ impl Engine {
     }
 
     /// `None` where the pool has no such peer.
-    async fn peer_is_connected(&self, host: &HostName) -> Result<Option<bool>, Failure> {
+    pub(super) async fn peer_is_connected(&self, host: &HostName) -> Result<Option<bool>, Failure> {
         let (_, peers) = self.host.gluster_pool().await.map_err(|error| failure(&error))?;
         Ok(peers.iter().find(|peer| peer.host == host.as_str()).map(|peer| peer.connected))
     }

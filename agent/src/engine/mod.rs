@@ -14,6 +14,7 @@ mod disks;
 mod executor;
 mod gluster;
 mod layout;
+mod lost_hosts;
 mod movement;
 mod recollect;
 mod steps;

@@ -111,6 +111,21 @@ impl Gluster {
         self.changes(words.into_iter().chain(bricks.iter().map(ToString::to_string)))
     }
 
+    /// Forced, GlusterFS takes several bricks of a set on one host, and such beside the host's own files.
+    #[must_use]
+    pub fn add_stand_ins(&self, name: &VolumeName, bricks: &[BrickAddress]) -> Call {
+        let words = ["volume", "add-brick", name.as_str()].map(str::to_owned);
+        let force = std::iter::once("force".to_owned());
+        self.changes(words.into_iter().chain(bricks.iter().map(ToString::to_string)).chain(force))
+    }
+
+    #[must_use]
+    pub fn drop_bricks(&self, name: &VolumeName, bricks: &[BrickAddress]) -> Call {
+        let words = ["volume", "remove-brick", name.as_str()].map(str::to_owned);
+        let force = std::iter::once("force".to_owned());
+        self.changes(words.into_iter().chain(bricks.iter().map(ToString::to_string)).chain(force))
+    }
+
     /// The only way in which GlusterFS replaces a brick is called `commit force`.
     #[must_use]
     pub fn replace_brick(&self, name: &VolumeName, old: &BrickAddress, new: &BrickAddress) -> Call {

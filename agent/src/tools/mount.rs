@@ -186,6 +186,19 @@ pub fn remove_mount_point(root: &MountPoint, at: &MountPoint) -> Result<(), Host
     Ok(())
 }
 
+/// Folder by folder, never what is in them: GlusterFS makes these and puts nothing there while the volume does not run.
+pub fn remove_stand_in(path: &Utf8Path) -> Result<(), HostError> {
+    for folder in [path.join(".glusterfs/indices"), path.join(".glusterfs"), path.to_owned()] {
+        match fs::remove_dir(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(HostError::Io { what: format!("removing the empty folder {folder}"), source: error });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn set_immutable(folder: &Utf8Path, immutable: bool) -> io::Result<()> {
     let file = File::open(folder)?;
     let set = || {

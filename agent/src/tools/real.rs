@@ -577,6 +577,26 @@ impl Host for RealHost {
         gluster::ask(&self.gluster.add_bricks(name, bricks)).await.map(drop)
     }
 
+    async fn gluster_add_stand_ins(&self, name: &VolumeName, bricks: &[BrickAddress]) -> Result<(), HostError> {
+        // GlusterFS makes the last folder only.
+        let root = self.mount_root.as_path().to_owned();
+        self.blocking(move || {
+            let failed = |source| HostError::Io { what: format!("making the folder {root}"), source };
+            std::fs::create_dir_all(&root).map_err(failed)
+        })
+        .await?;
+        gluster::ask(&self.gluster.add_stand_ins(name, bricks)).await.map(drop)
+    }
+
+    async fn gluster_drop_bricks(&self, name: &VolumeName, bricks: &[BrickAddress]) -> Result<(), HostError> {
+        gluster::ask(&self.gluster.drop_bricks(name, bricks)).await.map(drop)
+    }
+
+    async fn remove_stand_in(&self, path: &BrickPath) -> Result<(), HostError> {
+        let path = path.as_path().to_owned();
+        self.blocking(move || mount::remove_stand_in(&path)).await
+    }
+
     async fn gluster_replace_brick(
         &self,
         name: &VolumeName,

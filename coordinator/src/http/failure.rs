@@ -156,7 +156,6 @@ impl Failure {
             R::NoEligibleCluster(_)
             | R::NoPlacement(_)
             | R::NoReplacement(_)
-            | R::BrickIsLost { .. }
             | R::CannotEmpty { .. }
             | R::CannotEmptyNode { .. }
             | R::BrickPending(_)

@@ -1,10 +1,12 @@
 //! The steps that make, grow, sync and remove single bricks on their hosts.
 
 use async_trait::async_trait;
-use bricklayer_proto::ids::{DeviceId, NodeId, OperationId};
-use bricklayer_proto::task::{BrickKey, BrickSpec, Report, Wanted};
+use bricklayer_proto::ids::{ClusterId, DeviceId, NodeId, OperationId};
+use bricklayer_proto::names::{BrickPath, LvName};
+use bricklayer_proto::task::{BrickKey, BrickSpec, Report, VolumeKey, Wanted};
 
 use super::context::{Context, Run, Wait};
+use super::gluster;
 use super::step::{Step, StepError};
 use crate::model::{Brick, Topology, Volume};
 
@@ -32,6 +34,8 @@ fn each(
 pub struct MakeBrick {
     name: String,
     node: NodeId,
+    cluster: ClusterId,
+    volume: VolumeKey,
     spec: BrickSpec,
     key: BrickKey,
 }
@@ -41,8 +45,17 @@ impl MakeBrick {
     pub fn each(context: &Context, operation: OperationId, volume: &Volume, bricks: &[Brick]) -> Vec<Box<dyn Step>> {
         each(context, "make", bricks, |name, brick| {
             let spec = volume.brick_spec(brick, context.installation, operation);
-            Box::new(Self { name, node: brick.node, spec, key: volume.brick_key(brick) })
+            let (key, volume_key) = (volume.brick_key(brick), volume.key());
+            Box::new(Self { name, node: brick.node, cluster: volume.cluster, volume: volume_key, spec, key })
         })
+    }
+
+    /// Where GlusterFS says that it is; `None` where it has no such brick.
+    async fn path_in_gluster(&self, context: &Context, run: &Run) -> Option<BrickPath> {
+        let seen = gluster::seen(context, &run.asker(), self.cluster, self.volume.clone()).await.ok()??;
+        let name = LvName::of_brick(self.key.brick);
+        let is_it = |path: &BrickPath| path.as_path().components().any(|part| part.as_str() == name.as_str());
+        seen.bricks.into_iter().map(|brick| brick.address.path).find(is_it)
     }
 }
 
@@ -53,7 +66,16 @@ impl Step for MakeBrick {
     }
 
     async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
-        let done = context.ask(run, self.node, Wanted::Brick(self.spec.clone()), Wait::WhileAway).await?;
+        let done = match context.ask(run, self.node, Wanted::Brick(self.spec.clone()), Wait::WhileAway).await {
+            Ok(done) => done,
+            // It was made before, and then its host or its disk was lost for ever. The others go on without it.
+            Err(error) if context.state.read().is_lost(self.key.device) => {
+                let path = self.path_in_gluster(context, run).await.ok_or(error)?;
+                run.learn_brick_path(self.key.brick, path);
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
         match done.report {
             Report::Brick(report) => {
                 run.learn_brick_path(self.key.brick, report.path);

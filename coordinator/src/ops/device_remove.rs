@@ -23,7 +23,12 @@ pub fn begin(
     devices: Vec<DeviceId>,
     heal_check: bool,
 ) -> Result<Operation, Rejected> {
-    if devices.iter().any(|device| change.is_moving(*device)) {
+    // The deletion of a volume may wait until all that is left of a lost host is elsewhere.
+    let waits_for_this = |device: DeviceId| {
+        let mut changes = change.changing_device(device);
+        change.is_lost(device) && changes.all(|operation| matches!(operation.plan, Plan::VolumeDelete(_)))
+    };
+    if devices.iter().any(|device| change.is_moving(*device) && !waits_for_this(*device)) {
         return Err(Rejected::Busy);
     }
     let on_them = || devices.iter().flat_map(|device| change.bricks_of(*device));

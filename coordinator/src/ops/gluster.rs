@@ -1,5 +1,7 @@
 //! Which host of a cluster is asked when glusterd is to do something, and the wait for its turn.
 
+use std::sync::Arc;
+
 use bricklayer_proto::ids::{ClusterId, NodeId};
 use bricklayer_proto::names::BrickPath;
 use bricklayer_proto::task::{
@@ -9,7 +11,7 @@ use bricklayer_proto::task::{
 use super::context::{Asker, Context, Run, Wait};
 use super::step::StepError;
 use crate::agents::AgentError;
-use crate::model::{Brick, Topology};
+use crate::model::{Brick, Node, Topology};
 
 /// Nodes of the cluster whose agents are attached and see a running glusterd, by id.
 pub fn able(context: &Context, topology: &Topology, cluster: ClusterId) -> Vec<NodeId> {
@@ -26,6 +28,16 @@ pub fn is_able(context: &Context, node: NodeId) -> bool {
 /// If the host goes away while it is at it, or its glusterd does, the next one is asked: each looks at what there is
 /// before it acts, so a change that was made already is found made.
 pub async fn ask(context: &Context, run: &Run, cluster: ClusterId, wanted: Wanted) -> Result<Done, StepError> {
+    ask_by(context, run, cluster, |_| wanted.clone()).await
+}
+
+/// The same where each host is asked in its own words.
+pub async fn ask_by(
+    context: &Context,
+    run: &Run,
+    cluster: ClusterId,
+    wanted: impl Fn(&Node) -> Wanted,
+) -> Result<Done, StepError> {
     let (result, smooth) = ask_each(context, &run.asker(), cluster, wanted).await;
     if !smooth {
         run.learn_doubt();
@@ -34,7 +46,7 @@ pub async fn ask(context: &Context, run: &Run, cluster: ClusterId, wanted: Wante
 }
 
 pub async fn ask_as(context: &Context, asker: &Asker, cluster: ClusterId, wanted: Wanted) -> Result<Done, StepError> {
-    ask_each(context, asker, cluster, wanted).await.0
+    ask_each(context, asker, cluster, |_| wanted.clone()).await.0
 }
 
 /// Also whether the first host that was asked did it. Else some of the pool may know of it and others not.
@@ -42,21 +54,22 @@ async fn ask_each(
     context: &Context,
     asker: &Asker,
     cluster: ClusterId,
-    wanted: Wanted,
+    wanted: impl Fn(&Node) -> Wanted,
 ) -> (Result<Done, StepError>, bool) {
     await_able(context, cluster).await;
     let mut last = None;
-    let nodes: Vec<NodeId> = context.state.read().nodes_of(cluster).map(|node| node.id).collect();
+    let nodes: Vec<Arc<Node>> = context.state.read().nodes_of(cluster).cloned().collect();
     for node in nodes {
-        if !is_able(context, node) {
+        if !is_able(context, node.id) {
             continue;
         }
+        let wanted = wanted(&node);
         // What is left to heal is read from the bricks, past glusterd and its lock.
         let _turn = match &wanted {
             Wanted::HealSeen(_) => None,
-            _ => Some(context.gluster_turn(cluster, Some(node)).await),
+            _ => Some(context.gluster_turn(cluster, Some(node.id)).await),
         };
-        match context.ask_as(asker, node, wanted.clone(), Wait::NotAtAll).await {
+        match context.ask_as(asker, node.id, wanted, Wait::NotAtAll).await {
             Ok(done) => return (Ok(done), last.is_none()),
             Err(error) if is_about_the_host(&error) => last = Some(error),
             Err(error) => return (Err(error.into()), false),
@@ -112,7 +125,7 @@ pub async fn forget_on(
     };
     tracing::warn!(node.id = %node, volume.name = %volume.name, "A volume that is gone is known to a host; it is deleted there.");
     let _turn = context.gluster_turn(cluster, None).await;
-    for wanted in [Wanted::VolumeStopped(volume.clone()), Wanted::VolumeGone(volume.clone())] {
+    for wanted in [Wanted::VolumeStopped(volume.clone()), Wanted::VolumeGone(volume.clone().into())] {
         context.ask(run, node, wanted, Wait::NotAtAll).await?;
     }
     Ok(true)

@@ -96,11 +96,6 @@ pub enum Rejected {
     #[error("Can not evict brick {brick} from volume {volume}: volume has pending bricks")]
     VolumeHasPendingBricks { brick: BrickId, volume: VolumeId },
     #[error(
-        "{name} has a brick on {node}, which was declared lost, and GlusterFS deletes no volume that has a brick on a host that \
-         is away\nRemove the node first: `bricklayer node remove {node}`, `bricklayer node delete {node}`"
-    )]
-    BrickIsLost { name: VolumeName, node: String },
-    #[error(
         "there is no plan {0}\nPlans are kept for 15 minutes, in memory, and a restart forgets them. Make it anew."
     )]
     NoSuchPlan(OperationId),

@@ -141,7 +141,7 @@ impl Step for CloneVolume {
             return Err(StepError::DoneAfterAll(self.name()));
         }
         // The snapshot that the clone was to be made from may be left.
-        gluster::ask(context, run, self.volume.cluster, Wanted::VolumeGone(self.volume.key())).await?;
+        gluster::ask(context, run, self.volume.cluster, Wanted::VolumeGone(self.volume.key().into())).await?;
         Ok(())
     }
 }

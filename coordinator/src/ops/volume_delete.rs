@@ -8,14 +8,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bricklayer_proto::ids::{NodeId, VolumeId};
-use bricklayer_proto::task::{FailureKind, Wanted};
+use bricklayer_proto::names::HostName;
+use bricklayer_proto::task::{FailureKind, VolumeDeletion, Wanted};
 
-use super::bricks::{RemoveBrick, host_name, remove_brick, unless};
+use super::bricks::{RemoveBrick, remove_brick, unless};
 use super::context::{Context, Run, Wait};
 use super::step::{Stage, Step, StepError};
 use super::{Rejected, gluster, whole};
 use crate::agents::{AgentError, Presence};
-use crate::model::{Brick, Node, Operation, Plan, Resource, Topology, Volume, VolumeDelete};
+use crate::model::{Node, Operation, Plan, Resource, Topology, Volume, VolumeDelete};
 use crate::state::Change;
 
 /// heketi's own database lived on a volume of this name; its clients expect that it cannot be deleted.
@@ -42,11 +43,6 @@ pub async fn greet_pool(context: &Context, id: VolumeId) {
 /// The deletion of a volume that nothing else changes, be it in the trash or not.
 pub fn begin(context: &Context, change: &mut Change, volume: Volume) -> Result<Operation, Rejected> {
     may_go(change, &volume)?;
-    // GlusterFS forgets no volume while a peer is away, and no peer while it is in a volume.
-    let is_lost = |brick: &&Brick| change.nodes.get(&brick.node).is_none_or(|node| node.lost);
-    if let Some(brick) = volume.bricks.iter().find(is_lost) {
-        return Err(Rejected::BrickIsLost { name: volume.name.clone(), node: host_name(change, brick) });
-    }
     let parked = someone_is_away(context, change, &volume);
     change.remove_volume(volume.id);
     let operation = Operation::begun(Plan::VolumeDelete(VolumeDelete { volume, parked }), context.clock.now());
@@ -118,6 +114,17 @@ impl Step for StopVolume {
     }
 }
 
+/// With all hosts of the pool that a person declared lost, also those without a brick of this volume: each would keep it.
+fn deletion(context: &Context, volume: &Volume) -> impl Fn(&Node) -> Wanted + use<> {
+    let (key, topology) = (volume.key(), context.state.read());
+    let gone = topology.nodes_of(volume.cluster).filter(|node| node.lost);
+    let lost: Vec<HostName> = gone.flat_map(|node| node.storage.clone()).collect();
+    move |node| {
+        let here = node.storage_host().filter(|_| !lost.is_empty()).cloned();
+        Wanted::VolumeGone(VolumeDeletion { key: key.clone(), lost: lost.clone(), here })
+    }
+}
+
 struct ForgetVolume {
     volume: Volume,
     parked: bool,
@@ -131,8 +138,8 @@ impl Step for ForgetVolume {
 
     async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
         loop {
-            let wanted = Wanted::VolumeGone(self.volume.key());
-            match gluster::ask(context, run, self.volume.cluster, wanted).await {
+            let wanted = deletion(context, &self.volume);
+            match gluster::ask_by(context, run, self.volume.cluster, wanted).await {
                 Err(error) if self.parked && waits_for_a_host(&error) => {
                     context.progress.note(run.id(), &self.name(), "waits until every host of the cluster is back");
                     // Whoever comes back brings an event; glusterd takes a moment longer than the agent.

@@ -83,7 +83,7 @@ pub fn play(seed: u64, planted: Option<Planted>) -> Result<Told, Box<Broken>> {
         }
         happenings(world, theme);
         let mut wrong = rest(world);
-        if wrong.is_empty() && world.chance.one_in(4) {
+        if wrong.is_empty() && !world.is_stranded() && world.chance.one_in(4) {
             // The store is lost, and what is made of the hosts' word has to do.
             world.rebuild();
             happenings(world, theme);
@@ -113,6 +113,10 @@ pub fn play(seed: u64, planted: Option<Planted>) -> Result<Told, Box<Broken>> {
 fn rest(world: &mut World) -> Vec<String> {
     world.calm();
     world.mourn();
+    if world.is_stranded() {
+        world.note("it goes on when there is room for what a lost host had");
+        return world.broken_promises();
+    }
     world.come_to_rest()
 }
 

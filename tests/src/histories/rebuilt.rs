@@ -77,7 +77,12 @@ pub fn wrong(
     now: Timestamp,
 ) -> (Rebuilt, Vec<String>) {
     let rebuilt = rebuild(&evidence(topology, registry, hosts, Some(1)), now);
-    let mut wrong: Vec<String> = compare(topology, &assemble(rebuilt.records.clone()))
+    // Of a volume that is lost with all its hosts nobody is left to tell.
+    let mut told = topology.clone();
+    let is_gone = |volume: &Volume| volume.bricks.iter().all(|brick| topology.is_lost(brick.device));
+    let gone: Vec<&Volume> = topology.volumes.values().map(AsRef::as_ref).filter(|volume| is_gone(volume)).collect();
+    gone.iter().for_each(|volume| told.remove_volume(volume.id));
+    let mut wrong: Vec<String> = compare(&told, &assemble(rebuilt.records.clone()))
         .into_iter()
         .map(|line| format!("rebuilt of what hosts keep: {line}"))
         .collect();
@@ -87,12 +92,14 @@ pub fn wrong(
         Difference::BrickMissing { brick, .. } => is_lost(brick),
         // Made by hand, and not adopted.
         Difference::GlusterVolume { name, id: None } => *name == by_hand::volume(),
+        Difference::GlusterVolume { id: Some(id), .. } => gone.iter().any(|volume| volume.id.to_string() == *id),
         _ => false,
     };
     let unexpected = rebuilt.differences.iter().filter(|difference| !is_expected(difference));
     wrong.extend(unexpected.map(|difference| format!("rebuilt of what hosts keep: {difference}")));
 
-    let bare = rebuild(&evidence(topology, registry, hosts, None), now);
+    let alone = evidence(topology, registry, hosts, None);
+    let bare = rebuild(&alone, now);
     let found: BTreeMap<_, &Volume> = bare.records.volumes.iter().map(|volume| (volume.id, volume)).collect();
     for volume in topology.volumes.values() {
         // Of a volume with a part on what is gone the disks that are left may not tell enough.
@@ -101,6 +108,9 @@ pub fn wrong(
         }
         match found.get(&volume.id) {
             None => wrong.push(format!("rebuilt of disks alone: volume {} is not found", volume.id)),
+            // A record that missed the way into the trash leaves the volume outside, where nothing ends it.
+            Some(found) if found.trash.is_none() && !all_say_so(&alone, volume) && essence(found) == listed(volume) => {
+            }
             Some(found) if essence(found) != essence(volume) => {
                 let (found, volume) = (essence(found), essence(volume));
                 wrong.push(format!("rebuilt of disks alone: volume {found}, which was {volume}"));
@@ -124,6 +134,17 @@ fn taken<'a>(volumes: impl Iterator<Item = &'a Volume>) -> BTreeMap<DeviceId, (u
         *metadata += brick.space.metadata.count();
     }
     taken
+}
+
+/// Whether the records beside all its bricks tell that a volume is in the trash.
+fn all_say_so(alone: &Evidence, volume: &Volume) -> bool {
+    let mut records = alone.hosts.values().flat_map(|host| host.records.values()).filter(|one| one.volume == volume.id);
+    records.all(|record| record.trash.is_some())
+}
+
+/// The same as it is told of a volume that is not in the trash.
+fn listed(volume: &Volume) -> String {
+    essence(&Volume { trash: None, ..volume.clone() })
 }
 
 /// What disks tell of a volume.

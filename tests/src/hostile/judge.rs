@@ -188,7 +188,7 @@ fn gluster(before: &Things, after: &Things, task: &Wanted) -> Result<(), String>
             key.name.as_str() == name && says
         };
         match after.gluster.get(uuid) {
-            None if !matches!(task, Wanted::VolumeGone(key) if is_it(key)) => {
+            None if !matches!(task, Wanted::VolumeGone(gone) if is_it(&gone.key)) => {
                 return Err(format!("volume {name} of GlusterFS went, which says that it is {id:?}"));
             }
             Some((_, false, _)) if *runs && !matches!(task, Wanted::VolumeStopped(key) if is_it(key)) => {

@@ -115,7 +115,7 @@ impl Sender<'_> {
             Kind::VolumeStarted => Wanted::VolumeStarted(self.volume()),
             Kind::BricksStarted => Wanted::BricksStarted(self.volume()),
             Kind::VolumeStopped => Wanted::VolumeStopped(self.volume()),
-            Kind::VolumeGone => Wanted::VolumeGone(self.volume()),
+            Kind::VolumeGone => Wanted::VolumeGone(self.volume().into()),
             Kind::VolumeExtended => Wanted::VolumeExtended(self.volume_spec()),
             Kind::VolumeCloned => {
                 let clone = if self.choices.one_in(3) { self.volume() } else { rig::clone_key() };

@@ -54,6 +54,47 @@ impl World {
         Ok(())
     }
 
+    /// `add-brick ... force` with folders that GlusterFS makes on the host's own disk.
+    pub fn add_stand_ins(&mut self, key: HostKey, name: &VolumeName, bricks: &[BrickAddress]) -> Result<(), HostError> {
+        let what = format!("gluster volume add-brick {name}");
+        let volume = self.find_volume(key, &what, name)?.clone();
+        if volume.started {
+            self.violation(format!("volume {name} runs and is given bricks that hold nothing"));
+        }
+        if bricks.len() != volume.per_set() {
+            return Err(failed(&what, &format!("number of bricks is not a multiple of {}", volume.per_set())));
+        }
+        for brick in bricks {
+            let host = self.brick_host(key, &what, brick)?;
+            if volume.bricks.contains(brick) {
+                return Err(failed(&what, &format!("Brick: {brick} not available")));
+            }
+            self.machine_mut(host).mount_points.insert(brick.path.as_path().to_owned(), false);
+        }
+        self.find_volume(key, &what, name)?.bricks.extend_from_slice(bricks);
+        Ok(())
+    }
+
+    /// `remove-brick ... force`, which asks no host whether it is there.
+    pub fn drop_bricks(&mut self, key: HostKey, name: &VolumeName, bricks: &[BrickAddress]) -> Result<(), HostError> {
+        let what = format!("gluster volume remove-brick {name}");
+        let volume = self.find_volume(key, &what, name)?.clone();
+        if volume.started {
+            self.violation(format!("volume {name} runs and loses bricks with what is on them"));
+        }
+        if let Some(stranger) = bricks.iter().find(|brick| !volume.bricks.contains(brick)) {
+            return Err(failed(&what, &format!("Incorrect brick {stranger} for volume {name}")));
+        }
+        if bricks.len() == volume.bricks.len() {
+            return Err(failed(&what, "Deleting all the bricks of the volume is not allowed"));
+        }
+        if !bricks.len().is_multiple_of(volume.per_set()) {
+            return Err(failed(&what, &format!("Remove brick incorrect brick count of {} for set", bricks.len())));
+        }
+        self.find_volume(key, &what, name)?.bricks.retain(|brick| !bricks.contains(brick));
+        Ok(())
+    }
+
     /// `commit force`: takes a brick that another volume has marked, too.
     pub fn replace_brick(
         &mut self,

@@ -296,7 +296,7 @@ async fn a_volume_is_not_deleted_while_peers_are_down_and_the_refusal_names_them
     rig.ask_all(&running(2, COPIES), &"make").await;
     rig.ask_all(&[(0, Wanted::VolumeStopped(rig::volume_key()))], &"stop").await;
     rig.hosts[1].power_cut();
-    let gone = (0, Wanted::VolumeGone(rig::volume_key()));
+    let gone = (0, Wanted::VolumeGone(rig::volume_key().into()));
     let refused = rig.ask(&gone).await.unwrap_err();
     assert_eq!(refused.kind, FailureKind::PeersDown, "{refused:?}");
     assert!(refused.message.contains(rig::storage(1).as_str()), "{refused:?}");

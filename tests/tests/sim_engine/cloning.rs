@@ -27,7 +27,7 @@ async fn take_bricks(rig: &Rig, clone: &VolumeReport) -> Vec<Asked> {
 
 fn clone_removal() -> Vec<Asked> {
     let key = rig::clone_key();
-    vec![(0, Wanted::VolumeStopped(key.clone())), (0, Wanted::VolumeGone(key))]
+    vec![(0, Wanted::VolumeStopped(key.clone())), (0, Wanted::VolumeGone(key.into()))]
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,7 +86,7 @@ async fn a_clone_that_fails_before_it_is_there_leaves_no_trace_and_one_cut_off_l
     assert_eq!(start.unwrap_err().kind, FailureKind::Refused);
     // Ours is not there, and the stranger stays.
     let before = rig.hosts[0].footprint().volumes;
-    assert!(!rig.ask(&(0, Wanted::VolumeGone(key))).await.unwrap().changed);
+    assert!(!rig.ask(&(0, Wanted::VolumeGone(key.into()))).await.unwrap().changed);
     assert_eq!(rig.hosts[0].footprint().volumes, before);
 }
 
@@ -136,7 +136,7 @@ async fn a_pool_goes_with_the_last_brick_in_it_and_not_before_also_when_a_remova
     rig.ask_all(&before, &"make").await;
     before.extend(take_bricks(&rig, &cloned(&rig).await).await);
     before.push((0, Wanted::VolumeStopped(rig::volume_key())));
-    before.push((0, Wanted::VolumeGone(rig::volume_key())));
+    before.push((0, Wanted::VolumeGone(rig::volume_key().into())));
     before.extend(clone_removal());
     let (source, clone) = (rig::brick_removal(0), rig::clone_brick_removal(0));
     let both_condemned = vec![source[0].clone(), clone[0].clone(), source[1].clone(), clone[1].clone()];

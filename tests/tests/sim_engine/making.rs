@@ -150,7 +150,8 @@ async fn a_volume_failed_anywhere_is_undone_without_a_trace() {
     let mut asked: Vec<_> = (0..3).map(rig::device).collect();
     asked.extend((0..3).map(|host| rig::brick(host, 3)));
     asked.extend([rig::volume(3), (0, Wanted::VolumeStarted(rig::volume_key()))]);
-    let mut then = vec![(0, Wanted::VolumeStopped(rig::volume_key())), (0, Wanted::VolumeGone(rig::volume_key()))];
+    let mut then =
+        vec![(0, Wanted::VolumeStopped(rig::volume_key())), (0, Wanted::VolumeGone(rig::volume_key().into()))];
     then.extend((0..3).flat_map(rig::brick_removal));
     then.extend((0..3).flat_map(rig::device_removal));
     let scenario = Scenario { hosts: 3, before, asked, then: Some(then), except: LEFT_OVER };
@@ -343,7 +344,7 @@ async fn a_create_that_left_marks_on_other_hosts_fails_and_its_bricks_can_be_rem
     }
     rig.hosts[0].faults().inject(At::Next(Call::VolumeCreate), Fault::Halfway);
     assert!(rig.ask(&rig::volume(3)).await.is_err());
-    rig.ask_all(&[(0, Wanted::VolumeGone(rig::volume_key()))], &"undo").await;
+    rig.ask_all(&[(0, Wanted::VolumeGone(rig::volume_key().into()))], &"undo").await;
     for host in 0..3 {
         rig.ask_all(&rig::brick_removal(host), &"undo").await;
     }

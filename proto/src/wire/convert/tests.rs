@@ -168,7 +168,12 @@ fn every_wanted() -> Vec<Wanted> {
         Wanted::VolumeStarted(volume.clone()),
         Wanted::BricksStarted(volume.clone()),
         Wanted::VolumeStopped(volume.clone()),
-        Wanted::VolumeGone(volume),
+        Wanted::VolumeGone(volume.clone().into()),
+        Wanted::VolumeGone(VolumeDeletion {
+            key: volume,
+            lost: vec!["gfs3".parse().unwrap()],
+            here: Some("gfs1".parse().unwrap()),
+        }),
     ];
     for wanted in &all {
         // No `_` arm: a new variant must be added to the list above.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bricklayer_coordinator::agents::AgentApi as _;
-use bricklayer_coordinator::model::Topology;
+use bricklayer_coordinator::model::{Plan, Topology};
 use bricklayer_coordinator::ops::{self, DeviceWish};
 use bricklayer_proto::ids::{NodeId, OperationId};
 
@@ -98,6 +98,24 @@ impl World {
             }
             due.into_iter().for_each(|wish| self.ask(Wish::Hosts(wish)));
         }
+    }
+
+    /// A volume is being deleted, and GlusterFS forgets none while a lost host is in its pool. That one stays there for as long as
+    /// it has bricks of other volumes, for which there is no room elsewhere: a person has to bring another host.
+    pub fn is_stranded(&self) -> bool {
+        let Some(topology) = self.topology() else { return false };
+        let parked = |plan: &Plan| matches!(plan, Plan::VolumeDelete(delete) if delete.parked);
+        let lost = topology.nodes.values().filter(|node| node.lost);
+        let mut left =
+            lost.flat_map(|node| topology.devices_of(node.id)).flat_map(|device| topology.bricks_of(device.id));
+        let mut unfinished = topology.unfinished.values();
+        left.next().is_some() && unfinished.len() > 0 && unfinished.all(|operation| parked(&operation.plan))
+    }
+
+    pub fn broken_promises(&mut self) -> Vec<String> {
+        let mut broken = std::mem::take(&mut self.broken);
+        broken.extend(self.sim.violations());
+        broken
     }
 
     /// Runs until every program is up and no operation is under way. What is wrong then, or if that never comes.

@@ -14,7 +14,7 @@ const LEAST_XFS: ByteSize = ByteSize::from_bytes(300 * MIB);
 
 impl World {
     /// Says what was broken, and stops whoever broke it.
-    pub(super) fn violation(&mut self, what: String) -> ! {
+    pub(in crate::sim) fn violation(&mut self, what: String) -> ! {
         self.violations.push(what.clone());
         panic!("{what}");
     }

@@ -489,6 +489,27 @@ impl Host for SimHost {
         self.gluster_effect(Call::AddBricks, name, run, Some(half)).await
     }
 
+    async fn gluster_add_stand_ins(&self, name: &VolumeName, bricks: &[BrickAddress]) -> Result<(), HostError> {
+        let (volume, bricks) = (name.clone(), bricks.to_vec());
+        let run = move |world: &mut World, key: HostKey| world.add_stand_ins(key, &volume, &bricks);
+        self.gluster_effect(Call::AddStandIns, name, run, None).await
+    }
+
+    async fn gluster_drop_bricks(&self, name: &VolumeName, bricks: &[BrickAddress]) -> Result<(), HostError> {
+        let (volume, bricks) = (name.clone(), bricks.to_vec());
+        let run = move |world: &mut World, key: HostKey| world.drop_bricks(key, &volume, &bricks);
+        self.gluster_effect(Call::DropBricks, name, run, None).await
+    }
+
+    async fn remove_stand_in(&self, path: &BrickPath) -> Result<(), HostError> {
+        let gone = path.clone();
+        self.effect(Call::RemoveStandIn, path.to_string(), move |world, key| {
+            world.machine_mut(key).mount_points.remove(gone.as_path());
+            Ok(())
+        })
+        .await
+    }
+
     async fn gluster_replace_brick(
         &self,
         name: &VolumeName,
