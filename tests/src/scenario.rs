@@ -81,8 +81,6 @@ pub fn shown(said: &str) -> anyhow::Result<Shown> {
     })
 }
 
-/// Mounts it on the client with the words that the command line printed. heketi puts commas between the servers, which
-/// mount(8) takes for the end of the option, so a person puts colons there.
 /// All of heketi's view of the installation.
 pub fn topology(lab: &Lab) -> anyhow::Result<serde_json::Value> {
     Ok(serde_json::from_str(&lab.heketi(&["--json", "topology", "info"])?)?)
@@ -100,6 +98,8 @@ pub fn to_heal(lab: &Lab, name: &str) -> anyhow::Result<Option<String>> {
     Ok((!is_healed).then_some(pending))
 }
 
+/// Mounts it on the client with the words that the command line printed. heketi puts commas between the servers, which
+/// mount(8) takes for the end of the option, so a person puts colons there.
 pub fn mount(lab: &Lab, volume: &Shown) -> anyhow::Result<()> {
     let Shown { mount, options, .. } = volume;
     let options = options.replace(',', ":");

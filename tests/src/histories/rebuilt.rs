@@ -79,7 +79,8 @@ pub fn wrong(
     let rebuilt = rebuild(&evidence(topology, registry, hosts, Some(1)), now);
     // Of a volume that is lost with all its hosts nobody is left to tell.
     let mut told = topology.clone();
-    let is_gone = |volume: &Volume| volume.bricks.iter().all(|brick| topology.is_lost(brick.device));
+    let has_burnt = |node: NodeId| topology.nodes.get(&node).is_none_or(|node| node.lost);
+    let is_gone = |volume: &Volume| volume.bricks.iter().all(|brick| has_burnt(brick.node));
     let gone: Vec<&Volume> = topology.volumes.values().map(AsRef::as_ref).filter(|volume| is_gone(volume)).collect();
     gone.iter().for_each(|volume| told.remove_volume(volume.id));
     let mut wrong: Vec<String> = compare(&told, &assemble(rebuilt.records.clone()))
