@@ -578,6 +578,31 @@ async fn a_volume_whose_only_copy_was_on_a_host_that_is_lost_can_be_deleted() {
 }
 
 #[tokio::test]
+async fn a_brick_that_is_deleted_while_its_disk_is_not_seen_goes_when_the_disk_is_back() {
+    let cluster = Cluster::loaded(3, 16).await;
+    let client = cluster.client().unwrap();
+    let empty = cluster.footprints();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    let (disk, host) = ("/dev/sdb".parse().unwrap(), cluster.host("gfs2").clone());
+    host.break_disk(&disk, true);
+    let is_out = |seen: &Inventory| seen.groups.is_empty();
+    cluster.installation.until_seen(host.name(), "its group is not seen", is_out).await.unwrap();
+    // The client does not wait for the disk.
+    delete(&client, volume.id).await.unwrap();
+    let waits = client.operations().await.unwrap().operations.into_iter().find(|one| !one.state.is_final()).unwrap();
+    until("it is told what is waited for", async || {
+        let shown = client.operation(waits.id).await?;
+        Ok(format!("{shown:?}").contains("is not seen on this host"))
+    })
+    .await
+    .unwrap();
+    host.break_disk(&disk, false);
+    until("nothing is left", async || Ok(cluster.footprints() == empty)).await.unwrap();
+    cluster.until_ledger_is_lvms().await.unwrap();
+    cluster.nothing_was_violated();
+}
+
+#[tokio::test]
 async fn a_replacement_ends_though_the_new_bricks_host_is_lost_before_it_is_healed() {
     let mut cluster = Cluster::loaded(5, 16).await;
     let client = cluster.client().unwrap();

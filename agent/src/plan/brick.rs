@@ -315,9 +315,18 @@ fn pool_of<'a>(group: &'a GroupReport, volume: &LogicalVolume) -> Result<(&'a Lo
     }
 }
 
+/// A disk that is not seen for a while, as it fails or its controller does, comes back with all that is on it. Taken for gone, its
+/// bricks would be nobody's then.
+fn unseen(key: &BrickKey) -> Failure {
+    let said =
+        format!("the volume group of device {} is not seen on this host, so brick {} stays", key.device, key.brick);
+    let cure = "Bring the disk back, or, if it is gone for good, declare it lost: `bricklayer device lost`";
+    Failure { kind: FailureKind::Unavailable, ..refused_with_cure(said, cure) }
+}
+
 /// The brick's volumes carry the mark; nothing to do where there are none.
 pub fn condemn(key: &BrickKey, group: Option<&GroupReport>) -> Result<Vec<Step>, Failure> {
-    let Some(group) = group else { return Ok(Vec::new()) };
+    let group = group.ok_or_else(|| unseen(key))?;
     let found = Found::look(group, key)?;
     let there = [found.volume, found.pool];
     let volumes: Vec<LvName> =
@@ -331,10 +340,7 @@ pub fn condemn(key: &BrickKey, group: Option<&GroupReport>) -> Result<Vec<Step>,
 /// The condemned brick is gone: mount, line of fstab, volumes, mount point. Its pool goes along, unless clones live in it.
 pub fn remove(key: &BrickKey, facts: &Facts<'_>) -> Result<Vec<Step>, Failure> {
     let in_fstab = fstab::of_brick(facts.fstab, key.brick);
-    let Some(group) = facts.group else {
-        // The disk is gone or was given back. What is left of the brick is a line that would mount nothing.
-        return Ok(in_fstab.map(|_| Step::DropLine { brick: key.brick }).into_iter().collect());
-    };
+    let group = facts.group.ok_or_else(|| unseen(key))?;
     let found = Found::look(group, key)?;
     let handover = match found.pool {
         Some(pool) => clone::hand_over(group, pool, found.volume)?,

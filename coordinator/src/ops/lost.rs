@@ -53,14 +53,21 @@ pub async fn device(context: &Context, id: DeviceId, confirm: &str) -> Result<()
 fn is_gone(context: &Context, topology: &Topology, device: &Device) -> Result<(), Rejected> {
     let node = topology.nodes.get(&device.node).map_or_else(|| device.node.to_string(), |node| node.name().to_owned());
     let name = device.name.clone();
+    match is_there(context, device) {
+        None => Err(Rejected::DeviceUnseen { name, node }),
+        Some(true) => Err(Rejected::DeviceIsThere { name, node }),
+        Some(false) => Ok(()),
+    }
+}
+
+/// Whether its host sees a whole volume group of it; `None` where the host is away, or has not told of it yet.
+pub fn is_there(context: &Context, device: &Device) -> Option<bool> {
     let inventory = context.agents.inventory(device.node).filter(|_| context.agents.is_attached(device.node));
     // A report from before the device was made cannot have it, and says nothing of its disk.
-    let inventory = inventory.filter(|(_, received)| *received > device.added);
-    let Some((inventory, _)) = inventory else { return Err(Rejected::DeviceUnseen { name, node }) };
+    let (inventory, _) = inventory.filter(|(_, received)| *received > device.added)?;
     let mut groups = inventory.groups.iter();
-    let is_there = groups.any(|group| {
+    Some(groups.any(|group| {
         let is_its = group.tags.is_some_and(|tags| tags.device == device.id);
         is_its && !group.physical_volumes.iter().any(|volume| volume.missing)
-    });
-    if is_there { Err(Rejected::DeviceIsThere { name, node }) } else { Ok(()) }
+    }))
 }

@@ -1,8 +1,8 @@
 //! A volume goes: from GlusterFS first, and only then, past the point of no return, its bricks.
 //!
 //! GlusterFS forgets no volume while a member of its pool is away. If one is when the deletion begins, the volume is
-//! stopped and, past the point of no return, everything else is done as each host is there: the deletion is *parked*.
-//! Its client is answered as soon as there is no way back.
+//! stopped and, past the point of no return, everything else is done as each host is there: the deletion is *parked*. So it is
+//! where a disk is not seen by its host. Its client is answered as soon as there is no way back.
 
 use std::sync::Arc;
 
@@ -14,9 +14,9 @@ use bricklayer_proto::task::{FailureKind, VolumeDeletion, Wanted};
 use super::bricks::{RemoveBrick, remove_brick, unless};
 use super::context::{Context, Run, Wait};
 use super::step::{Stage, Step, StepError};
-use super::{Rejected, gluster, whole};
+use super::{Rejected, gluster, lost, whole};
 use crate::agents::{AgentError, Presence};
-use crate::model::{Node, Operation, Plan, Resource, Topology, Volume, VolumeDelete};
+use crate::model::{Brick, Node, Operation, Plan, Resource, Topology, Volume, VolumeDelete};
 use crate::state::Change;
 
 /// heketi's own database lived on a volume of this name; its clients expect that it cannot be deleted.
@@ -43,7 +43,7 @@ pub async fn greet_pool(context: &Context, id: VolumeId) {
 /// The deletion of a volume that nothing else changes, be it in the trash or not.
 pub fn begin(context: &Context, change: &mut Change, volume: Volume) -> Result<Operation, Rejected> {
     may_go(change, &volume)?;
-    let parked = someone_is_away(context, change, &volume);
+    let parked = someone_is_away(context, change, &volume) || a_disk_is_unseen(context, change, &volume);
     change.remove_volume(volume.id);
     let operation = Operation::begun(Plan::VolumeDelete(VolumeDelete { volume, parked }), context.clock.now());
     change.put_operation(operation.clone());
@@ -66,6 +66,13 @@ pub fn may_go(topology: &Topology, volume: &Volume) -> Result<(), Rejected> {
 
 fn someone_is_away(context: &Context, topology: &Topology, volume: &Volume) -> bool {
     topology.nodes_of(volume.cluster).any(|node| !gluster::is_able(context, node.id))
+}
+
+/// Its bricks go when it is seen again, or are counted as gone when a person declares it lost.
+fn a_disk_is_unseen(context: &Context, topology: &Topology, volume: &Volume) -> bool {
+    let device = |brick: &Brick| topology.devices.get(&brick.device);
+    let mut devices = volume.bricks.iter().filter_map(device).filter(|device| !topology.is_lost(device.id));
+    devices.any(|device| lost::is_there(context, device) == Some(false))
 }
 
 pub fn stages(context: &Context, plan: &VolumeDelete) -> Vec<Stage> {

@@ -61,6 +61,12 @@ pub enum Trouble {
         host: usize,
         healed: Duration,
     },
+    /// A disk answers every access with an error.
+    DiskFails {
+        host: usize,
+        disk: DevicePath,
+        mended: Duration,
+    },
     /// The host burns down.
     HostGoes {
         host: usize,
@@ -97,6 +103,7 @@ impl Trouble {
             | Self::CutLine { host, .. }
             | Self::GlusterdStops { host, .. }
             | Self::Isolated { host, .. }
+            | Self::DiskFails { host, .. }
             | Self::HostGoes { host }
             | Self::DiskGoes { host, .. } => Some(*host),
             Self::CoordinatorsCommit { .. } | Self::KillCoordinator { .. } | Self::Weather(_) => None,
@@ -110,7 +117,7 @@ impl Trouble {
         let down = chance.millis(1..=4000);
         let disk = if chance.one_in(3) { "/dev/sdc" } else { "/dev/sdb" };
         let disk: DevicePath = disk.parse().expect("a device path");
-        match chance.number(0..=if for_good { 23 } else { 19 }) {
+        match chance.number(0..=if for_good { 24 } else { 20 }) {
             0..=6 => Self::Effect {
                 host,
                 from_now: chance.number(1..=25),
@@ -131,7 +138,8 @@ impl Trouble {
             }),
             18 => Self::GlusterdStops { host, down },
             19 => Self::Isolated { host, healed: down },
-            20 | 21 => Self::HostGoes { host },
+            20 => Self::DiskFails { host, disk, mended: down },
+            21 | 22 => Self::HostGoes { host },
             _ => Self::DiskGoes { host, disk, down },
         }
     }

@@ -113,11 +113,17 @@ impl World {
                 self.hosts[host].sim.isolate(true);
                 self.hosts[host].joined_again = Some(self.now + healed);
             }
+            Trouble::DiskFails { host, disk, mended } => {
+                if self.hosts[host].mended_again.is_none() && self.hosts[host].sim.has_disk(&disk) {
+                    self.hosts[host].sim.break_disk(&disk, true);
+                    self.hosts[host].mended_again = Some((disk, self.now + mended));
+                }
+            }
             Trouble::HostGoes { host } => {
                 self.has_lost = true;
                 self.hosts[host].gone = true;
                 self.kill_agent(host, Duration::ZERO, true);
-                self.hosts[host].glusterd_again = None;
+                (self.hosts[host].glusterd_again, self.hosts[host].mended_again) = (None, None);
                 self.gone.push(self.hosts[host].node);
                 self.note_the_lost();
             }
@@ -132,6 +138,7 @@ impl World {
                 let group = groups.iter().find(is_on).map(|group| group.name.clone());
                 let device = group.and_then(|group| group.as_str().strip_prefix("vg_")?.parse::<DeviceId>().ok());
                 self.kill_agent(host, down, true);
+                self.hosts[host].mended_again = None;
                 self.hosts[host].sim.unplug(&disk);
                 self.hosts[host].has_lost_a_disk = true;
                 self.gone_disks.extend(device);
@@ -192,6 +199,9 @@ impl World {
             let machine = &mut self.hosts[host];
             machine.again = machine.again.map(|_| soon);
             machine.joined_again = machine.joined_again.map(|_| soon);
+            if let Some((_, again)) = &mut machine.mended_again {
+                *again = soon;
+            }
         }
     }
 }

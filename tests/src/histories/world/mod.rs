@@ -14,7 +14,7 @@ use bricklayer_coordinator::model::{Plan, Topology, Volume, VolumeDelete};
 use bricklayer_coordinator::pki::AgentRecord;
 use bricklayer_coordinator::state::SCHEMA;
 use bricklayer_proto::ids::{DeviceId, NodeId, OperationId, VolumeId};
-use bricklayer_proto::names::BrickPath;
+use bricklayer_proto::names::{BrickPath, DevicePath};
 use bricklayer_proto::size::{ByteSize, GIB};
 use bricklayer_store::simulated::Disk;
 use bricklayer_store::{Batch, Store, Table};
@@ -93,6 +93,8 @@ struct Machine {
     power: bool,
     /// When the others reach its glusterd again.
     joined_again: Option<Duration>,
+    /// The disk that fails, and when it is mended.
+    mended_again: Option<(DevicePath, Duration)>,
     /// It burnt down.
     gone: bool,
     /// A disk of it is gone for good.
@@ -152,6 +154,7 @@ impl World {
                 fstab,
                 power: false,
                 joined_again: None,
+                mended_again: None,
                 gone: false,
                 has_lost_a_disk: false,
                 has_hand_made: false,
@@ -297,6 +300,10 @@ impl World {
                 self.hosts[host].sim.isolate(false);
                 self.note(format_args!("{} is reached again", self.name(host)));
             }
+            if let Some((disk, _)) = self.hosts[host].mended_again.take_if(|(_, at)| *at <= self.now) {
+                self.hosts[host].sim.break_disk(&disk, false);
+                self.note(format_args!("{disk} of {} works again", self.name(host)));
+            }
             if due(self.hosts[host].glusterd_again, self.now) {
                 self.hosts[host].glusterd_again = None;
                 if self.hosts[host].sim.has_power() {
@@ -388,7 +395,8 @@ impl World {
     fn bricks<'a>(&'a self, volume: &'a Volume) -> impl Iterator<Item = (&'a SimHost, &'a BrickPath)> {
         volume.bricks.iter().filter_map(|brick| {
             let host = self.hosts.iter().find(|host| host.node == brick.node)?;
-            host.sim.has_power().then_some(())?;
+            // A disk that fails takes nothing.
+            (host.sim.has_power() && host.mended_again.is_none()).then_some(())?;
             Some((&host.sim, brick.path.as_ref()?))
         })
     }

@@ -121,8 +121,12 @@ impl World {
     /// Runs until every program is up and no operation is under way. What is wrong then, or if that never comes.
     pub fn come_to_rest(&mut self) -> Vec<String> {
         let at_rest = |world: &Self| {
-            let is_up =
-                |host: &Machine| host.program.is_some() && host.glusterd_again.is_none() && host.joined_again.is_none();
+            let is_up = |host: &Machine| {
+                host.program.is_some()
+                    && host.glusterd_again.is_none()
+                    && host.joined_again.is_none()
+                    && host.mended_again.is_none()
+            };
             let up = world.living().all(is_up);
             let Some(coordinator) = world.coordinator.as_ref().filter(|_| up && world.asked.is_empty()) else {
                 return false;
