@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use bricklayer_tests::lab::Lab;
 use bricklayer_tests::scenario;
 
@@ -53,6 +54,12 @@ fn volumes_of_every_layout_are_deleted_though_a_host_of_theirs_is_lost_for_ever(
     for volume in [&dispersed, &arbiter, &single] {
         assert!(lab.try_heketi(&["volume", "info", &volume.id]).unwrap().code != 0);
     }
+    lab.wait_for("the deletions to end", NOTICED, || {
+        let said: serde_json::Value = serde_json::from_str(&lab.bricklayer(&["operation", "list", "-o", "json"])?)?;
+        let operations = said["operations"].as_array().context("a list")?;
+        Ok(operations.iter().all(|one| one["state"] == "done" || one["state"] == "failed"))
+    })
+    .unwrap();
     lab.wait_for("GlusterFS to have no volume", NOTICED, || {
         Ok(lab.on("gfs2", "gluster volume list 2>&1")?.contains("No volumes present"))
     })

@@ -578,12 +578,52 @@ async fn a_volume_whose_only_copy_was_on_a_host_that_is_lost_can_be_deleted() {
 }
 
 #[tokio::test]
+async fn a_brick_that_is_replaced_stays_on_its_disk_where_all_others_of_its_set_are_lost_before_the_new_one_is_healed()
+{
+    let mut cluster = Cluster::loaded(3, 16).await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 2)).await.unwrap();
+    let (old, other) = (volume.bricks[0].clone(), volume.bricks[1].clone());
+    let topology = client.topology().await.unwrap();
+    let nodes = &topology.clusters[0].nodes;
+    let name = |node: &NodeId| nodes.iter().find(|one| one.id == *node).unwrap().hostnames.manage[0].clone();
+    let new = nodes.iter().find(|node| ![old.node, other.node].contains(&node.id)).unwrap();
+    // GlusterFS has exchanged the bricks, and nothing is healed yet.
+    let faults = cluster.host(&new.hostnames.manage[0]).faults().clone();
+    faults.inject(At::Next(Call::SyncFileSystem), Fault::HangsBefore);
+    let accepted = client.brick_replace(old.id, &BrickReplaceRequest::default()).await.unwrap();
+    faults.until_one_hangs().await;
+    let burnt = name(&other.node);
+    cluster.power_cut(&burnt).await;
+    let confirm = NodeLostRequest { confirm: burnt };
+    until("the node can be declared lost", async || Ok(client.node_lost(other.node, &confirm).await.is_ok()))
+        .await
+        .unwrap();
+    cluster.power_cut(&new.hostnames.manage[0]).await;
+    cluster.power_on(&new.hostnames.manage[0]).await.unwrap();
+    done(&client, accepted).await.unwrap();
+
+    let groups = cluster.host(&name(&old.node)).footprint().view.groups;
+    let kept = format!("brick_{}", old.id);
+    assert!(groups.iter().any(|group| group.volumes.iter().any(|volume| volume.name.as_str() == kept)), "{groups:?}");
+    until("the doctor names it", async || {
+        let findings = client.doctor().await?.findings;
+        Ok(findings.iter().any(|finding| format!("{finding:?}").contains(&old.id.to_string())))
+    })
+    .await
+    .unwrap();
+    cluster.nothing_was_violated();
+}
+
+#[tokio::test]
 async fn a_brick_that_is_deleted_while_its_disk_is_not_seen_goes_when_the_disk_is_back() {
     let cluster = Cluster::loaded(3, 16).await;
     let client = cluster.client().unwrap();
     let empty = cluster.footprints();
     let volume = create(&client, &replicated(2, 3)).await.unwrap();
     let (disk, host) = ("/dev/sdb".parse().unwrap(), cluster.host("gfs2").clone());
+    let is_in = |seen: &Inventory| !seen.groups.is_empty();
+    cluster.installation.until_seen(host.name(), "its group is seen", is_in).await.unwrap();
     host.break_disk(&disk, true);
     let is_out = |seen: &Inventory| seen.groups.is_empty();
     cluster.installation.until_seen(host.name(), "its group is not seen", is_out).await.unwrap();

@@ -185,6 +185,14 @@ impl Step for RemoveBrick {
     }
 
     async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        if run.is_kept(self.key.brick) {
+            context.progress.note(
+                run.id(),
+                &self.name,
+                "it stays on its disk, as it may have the last copy of its data",
+            );
+            return Ok(());
+        }
         remove_brick(context, run, self.node, self.key).await
     }
 

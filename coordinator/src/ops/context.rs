@@ -1,6 +1,6 @@
 //! What every step of an operation is handed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -325,6 +325,7 @@ struct Learnt {
     device: Option<DeviceReport>,
     started: bool,
     doubt: bool,
+    kept: BTreeSet<BrickId>,
     block: Option<BlockReport>,
 }
 
@@ -378,6 +379,15 @@ impl Run {
     /// Whether something that was asked of GlusterFS did not go smoothly, so that its hosts may not know the same.
     pub fn is_in_doubt(&self) -> bool {
         self.learnt().doubt
+    }
+
+    /// A brick that leaves its volume and stays on its disk, as nobody else may have what is on it.
+    pub fn learn_kept(&self, brick: BrickId) {
+        self.learnt().kept.insert(brick);
+    }
+
+    pub fn is_kept(&self, brick: BrickId) -> bool {
+        self.learnt().kept.contains(&brick)
     }
 
     pub fn learn_started(&self) {

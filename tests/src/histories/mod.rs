@@ -83,7 +83,8 @@ pub fn play(seed: u64, planted: Option<Planted>) -> Result<Told, Box<Broken>> {
         }
         happenings(world, theme);
         let mut wrong = rest(world);
-        if wrong.is_empty() && !world.is_stranded() && world.chance.one_in(4) {
+        let is_whole = |world: &World| !world.is_stranded() && !world.keeps_last_copies();
+        if wrong.is_empty() && is_whole(world) && world.chance.one_in(4) {
             // The store is lost, and what is made of the hosts' word has to do.
             world.rebuild();
             happenings(world, theme);

@@ -109,14 +109,11 @@ pub fn wrong(
         }
         match found.get(&volume.id) {
             None => wrong.push(format!("rebuilt of disks alone: volume {} is not found", volume.id)),
-            // A record that missed the way into the trash leaves the volume outside, where nothing ends it.
-            Some(found) if found.trash.is_none() && !all_say_so(&alone, volume) && essence(found) == listed(volume) => {
-            }
-            Some(found) if essence(found) != essence(volume) => {
+            Some(found) if essence(found) == as_records_say(&alone, volume) => {}
+            Some(found) => {
                 let (found, volume) = (essence(found), essence(volume));
                 wrong.push(format!("rebuilt of disks alone: volume {found}, which was {volume}"));
             }
-            Some(_) => {}
         }
     }
     let (taken, was) = (taken(bare.records.volumes.iter()), taken(topology.volumes.values().map(AsRef::as_ref)));
@@ -137,15 +134,11 @@ fn taken<'a>(volumes: impl Iterator<Item = &'a Volume>) -> BTreeMap<DeviceId, (u
     taken
 }
 
-/// Whether the records beside all its bricks tell that a volume is in the trash.
-fn all_say_so(alone: &Evidence, volume: &Volume) -> bool {
-    let mut records = alone.hosts.values().flat_map(|host| host.records.values()).filter(|one| one.volume == volume.id);
-    records.all(|record| record.trash.is_some())
-}
-
-/// The same as it is told of a volume that is not in the trash.
-fn listed(volume: &Volume) -> String {
-    essence(&Volume { trash: None, ..volume.clone() })
+/// A record that missed the way into the trash, or that its volume is protected, leaves that to what hosts keep besides.
+fn as_records_say(alone: &Evidence, volume: &Volume) -> String {
+    let records = || alone.hosts.values().flat_map(|host| host.records.values()).filter(|one| one.volume == volume.id);
+    let trash = volume.trash.filter(|_| records().all(|record| record.trash.is_some()));
+    essence(&Volume { trash, protected: records().any(|record| record.protected), ..volume.clone() })
 }
 
 /// What disks tell of a volume.

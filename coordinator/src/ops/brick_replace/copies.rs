@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bricklayer_proto::inventory::BrickRole;
 use bricklayer_proto::names::NotAName;
 use bricklayer_proto::task::{
     BrickAddress, BrickHeal, BrickSwap, FailureKind, HealReport, Layout, VolumeOption, Wanted,
@@ -23,6 +24,20 @@ impl BrickReplace {
             .filter(|brick| !topology.is_lost(brick.device))
             .map(|brick| gluster::address_of(&topology, brick))
             .collect()
+    }
+
+    /// Whether the other bricks that are not lost can hold all the data. Where they cannot, nothing is left to heal for want of
+    /// anybody who would know of it, and the old brick may be the last that has it.
+    fn others_can_have_all(&self, context: &Context) -> bool {
+        let topology = context.state.read();
+        let others = self.volume.bricks.iter().filter(|brick| brick.set == self.old.set && brick.id != self.old.id);
+        let left = others.filter(|brick| brick.role == BrickRole::Data && !topology.is_lost(brick.device)).count();
+        let of_them = match self.volume.layout {
+            Layout::Distribute => 0,
+            Layout::Replicate { .. } | Layout::Arbiter => 1,
+            Layout::Disperse { data, .. } => usize::try_from(data).unwrap_or(usize::MAX),
+        };
+        left >= of_them
     }
 
     async fn heal(&self, context: &Context, run: &Run) -> Result<HealReport, StepError> {
@@ -244,6 +259,14 @@ impl Step for AwaitHeal {
         };
         let mut clean_since = None;
         loop {
+            if !self.plan.others_can_have_all(context) {
+                tracing::error!(
+                    brick.id = %self.plan.old.id, volume.name = %self.plan.volume.name,
+                    "Bricks were declared lost while what replaces this one was healed from them; it is kept on its disk."
+                );
+                run.learn_kept(self.plan.old.id);
+                return Ok(());
+            }
             // Somebody may be declared lost while this waits.
             let mut set = self.plan.other_addresses(context)?;
             set.push(new.clone());

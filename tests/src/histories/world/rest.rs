@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bricklayer_coordinator::agents::AgentApi as _;
-use bricklayer_coordinator::model::{Plan, Topology};
+use bricklayer_coordinator::model::{BrickReplace, OpState, Plan, Topology};
 use bricklayer_coordinator::ops::{self, DeviceWish};
-use bricklayer_proto::ids::{NodeId, OperationId};
+use bricklayer_proto::ids::{NodeId, OperationId, VolumeId};
+use bricklayer_proto::names::BrickPath;
 
 use super::{MARK, Machine, World};
 use crate::histories::coordinator::wall;
@@ -112,6 +113,32 @@ impl World {
         left.next().is_some() && unfinished.len() > 0 && unfinished.all(|operation| parked(&operation.plan))
     }
 
+    /// Bricks that were replaced and stayed on their disks, as all others of their set were lost before the new ones were
+    /// healed: those on which clients had written.
+    fn kept(&self, topology: &Topology) -> Vec<(VolumeId, SimHost, BrickPath)> {
+        let replaced = topology.operations.values().filter_map(|operation| match (&operation.plan, &operation.state) {
+            (Plan::BrickReplace(replace), OpState::Done { .. }) => Some(replace),
+            _ => None,
+        });
+        let others_lost = |replace: &&BrickReplace| {
+            let mut others = replace.volume.bricks.iter().filter(|brick| brick.id != replace.old.id);
+            others.any(|brick| topology.is_lost(brick.device)) && self.written.contains(&replace.volume.id)
+        };
+        let there = replaced.filter(others_lost).filter_map(|replace| {
+            let host = self.living().find(|host| host.node == replace.old.node)?;
+            let path = replace.old.path.clone()?;
+            let groups = host.sim.footprint().view.groups;
+            let name = replace.old.volume_lv();
+            let is_there = groups.iter().any(|group| group.volumes.iter().any(|volume| volume.name == name));
+            is_there.then(|| (replace.volume.id, host.sim.clone(), path))
+        });
+        there.collect()
+    }
+
+    pub fn keeps_last_copies(&self) -> bool {
+        self.topology().is_some_and(|topology| !self.kept(&topology).is_empty())
+    }
+
     pub fn broken_promises(&mut self) -> Vec<String> {
         let mut broken = std::mem::take(&mut self.broken);
         broken.extend(self.sim.violations());
@@ -167,6 +194,16 @@ impl World {
             })
             .collect();
         let topology = coordinator.operations.topology();
+        let kept = self.kept(&topology);
+        if !kept.is_empty() {
+            // An orphan, in which a person looks for what is left: nothing else is as it should be any more.
+            let gone = kept.iter().filter(|(_, host, path)| host.read_data(path, MARK).is_none());
+            wrong.extend(
+                gone.map(|(volume, ..)| format!("the last copy of volume {volume} was kept, and holds nothing")),
+            );
+            wrong.extend(self.sim.violations());
+            return wrong;
+        }
         for node in self.gone.iter().filter_map(|gone| topology.nodes.get(gone)).filter(|node| !node.lost) {
             wrong.push(format!("{} burnt down, and it cannot be said that it is lost", node.name()));
         }
