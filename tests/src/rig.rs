@@ -102,9 +102,10 @@ impl Rig {
         &self.engines[host]
     }
 
+    /// Of the hosts that have power.
     #[must_use]
     pub fn footprints(&self) -> Vec<Footprint> {
-        self.hosts.iter().map(|host| host.footprint().anonymous()).collect()
+        self.hosts.iter().filter(|host| host.has_power()).map(|host| host.footprint().anonymous()).collect()
     }
 
     /// What was done on a host, a line each.
@@ -162,17 +163,25 @@ impl Scenario {
     /// # Panics
     /// With the fault and the log of the host, if it does not.
     pub async fn fail_everywhere(&self, wanted: &[Asked]) {
+        self.fail_without(&[], wanted).await;
+    }
+
+    /// The same while some of the hosts have no power any more.
+    ///
+    /// # Panics
+    /// As [`Self::fail_everywhere`].
+    pub async fn fail_without(&self, away: &[usize], wanted: &[Asked]) {
         let reference = {
-            let rig = self.rig().await;
+            let rig = self.rig(away).await;
             rig.ask_all(wanted, &"the reference").await;
             rig.footprints()
         };
         let mut met = BTreeMap::<&str, u64>::new();
-        for host in 0..self.hosts {
+        for host in (0..self.hosts).filter(|host| !away.contains(host)) {
             for fault in FAULTS {
                 for effect in 1.. {
                     let at = Try { host, effect, fault };
-                    let mut rig = self.rig().await;
+                    let mut rig = self.rig(away).await;
                     if !rig.ask_with_fault(&self.asked, at).await {
                         break;
                     }
@@ -203,9 +212,10 @@ impl Scenario {
         assert!(!met.is_empty(), "no fault was met: the scenario does nothing");
     }
 
-    async fn rig(&self) -> Rig {
+    async fn rig(&self, away: &[usize]) -> Rig {
         let rig = Rig::new(self.hosts);
         rig.ask_all(&self.before, &"before the scenario").await;
+        away.iter().for_each(|host| rig.hosts[*host].power_cut());
         rig
     }
 }

@@ -40,7 +40,7 @@ impl Engine {
             self.leave_bricks(deletion, volume, progress).await?;
         }
         if is_left || volume.bricks.iter().any(|brick| is_stand_in(deletion.key.volume, brick)) {
-            self.remove_stand_ins(deletion, volume).await;
+            self.remove_stand_ins(deletion, volume).await?;
         }
         for host in lost {
             if let Err(failure) = self.peer_gone(host, true, progress).await {
@@ -106,13 +106,12 @@ impl Engine {
         BrickPath::try_from(path.to_string()).map_err(|_| refused(format!("{path} cannot be a brick")))
     }
 
-    /// Those of this host. One that cannot go is an empty folder, and no reason to keep a volume.
-    async fn remove_stand_ins(&self, deletion: &VolumeDeletion, volume: &GlusterVolume) {
-        let number = volume.layout.map_or(0, Layout::bricks_per_set);
-        for path in (0..number).filter_map(|at| self.stand_in_path(deletion.key.volume, at).ok()) {
-            if let Err(error) = self.host.remove_stand_in(&path).await {
-                tracing::warn!(%path, "An empty folder of a volume that goes stays: {error}");
-            }
+    /// Those of this host. GlusterFS has the volume as long as one is left, so a repeat finds it.
+    async fn remove_stand_ins(&self, deletion: &VolumeDeletion, volume: &GlusterVolume) -> Result<(), Failure> {
+        for at in 0..volume.layout.map_or(0, Layout::bricks_per_set) {
+            let path = self.stand_in_path(deletion.key.volume, at)?;
+            self.host.remove_stand_in(&path).await.map_err(|error| failure(&error))?;
         }
+        Ok(())
     }
 }

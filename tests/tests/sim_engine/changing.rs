@@ -7,7 +7,8 @@ use bricklayer_agent::journal::Journal;
 use bricklayer_proto::ids::{OperationId, TaskId};
 use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::task::{
-    BrickDrain, BrickSwap, FailureKind, HealReport, Layout, RebalanceState, Report, Task, VolumeReport, Wanted,
+    BrickDrain, BrickSwap, FailureKind, HealReport, Layout, RebalanceState, Report, Task, VolumeDeletion, VolumeReport,
+    Wanted,
 };
 use bricklayer_tests::rig::{self, Asked, Rig, Scenario};
 use bricklayer_tests::sim::{At, Call, Fault};
@@ -304,6 +305,44 @@ async fn a_volume_is_not_deleted_while_peers_are_down_and_the_refusal_names_them
     rig.hosts[1].power_on();
     rig.hosts[1].start_glusterd();
     rig.ask_all(&[gone], &"again").await;
+}
+
+fn gone_without(lost: usize) -> Asked {
+    let (lost, here) = (vec![rig::storage(lost)], Some(rig::storage(0)));
+    (0, Wanted::VolumeGone(VolumeDeletion { key: rig::volume_key(), lost, here }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_that_goes_leaves_a_lost_host_whatever_fails_meanwhile() {
+    for layout in [Layout::Replicate { replica: 3 }, Layout::Disperse { data: 2, redundancy: 1 }, Layout::Distribute] {
+        let mut before = running(3, layout);
+        before.push((0, Wanted::VolumeStopped(rig::volume_key())));
+        let asked = vec![gone_without(2)];
+        let scenario = Scenario { hosts: 3, before, asked: asked.clone(), then: None, except: &[] };
+        scenario.fail_without(&[2], &asked).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_lost_host_a_volume_that_goes_leaves_nothing_behind_and_of_one_that_is_there_it_takes_nothing() {
+    let rig = Rig::new(3);
+    rig.ask_all(&running(3, Layout::Replicate { replica: 3 }), &"make").await;
+    rig.ask_all(&[(0, Wanted::VolumeStopped(rig::volume_key()))], &"stop").await;
+    // Said to be lost, and there: it stays in the pool.
+    rig.hosts[0].faults().count_anew();
+    assert!(rig.ask(&gone_without(1)).await.unwrap().changed);
+    assert_eq!(rig.hosts[0].faults().effects(), 1, "{}", rig.log(0));
+    rig.ask_all(&[(0, Wanted::Peer { host: rig::storage(1) })], &"it is a peer").await;
+
+    let rig = Rig::new(3);
+    rig.ask_all(&running(3, Layout::Replicate { replica: 3 }), &"make").await;
+    rig.ask_all(&[(0, Wanted::VolumeStopped(rig::volume_key()))], &"stop").await;
+    rig.hosts[2].power_cut();
+    assert!(rig.ask(&gone_without(2)).await.unwrap().changed);
+    assert!(volume_seen(&rig, 0).await.is_none());
+    assert!(!rig.ask(&(0, Wanted::PeerGone { host: rig::storage(2), lost: true })).await.unwrap().changed);
+    assert!(!rig.hosts[0].footprint().mount_points.iter().any(|at| at.as_str().contains("leaving")));
+    assert!(!rig.ask(&gone_without(2)).await.unwrap().changed);
 }
 
 #[tokio::test(start_paused = true)]
