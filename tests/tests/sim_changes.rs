@@ -578,8 +578,7 @@ async fn a_volume_whose_only_copy_was_on_a_host_that_is_lost_can_be_deleted() {
 }
 
 #[tokio::test]
-async fn a_brick_that_is_replaced_stays_on_its_disk_where_all_others_of_its_set_are_lost_before_the_new_one_is_healed()
-{
+async fn a_replaced_brick_stays_where_all_others_of_its_set_are_lost_before_the_new_one_is_healed() {
     let mut cluster = Cluster::loaded(3, 16).await;
     let client = cluster.client().unwrap();
     let volume = create(&client, &replicated(2, 2)).await.unwrap();
