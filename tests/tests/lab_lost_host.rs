@@ -1,5 +1,6 @@
 //! A real host that never comes back, and the volumes that had bricks on it.
 #![cfg(feature = "lab")]
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 use std::time::Duration;
 

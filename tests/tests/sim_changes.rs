@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+use std::collections::BTreeSet;
+
 use bricklayer_agent::host::Host;
 use bricklayer_api::client::Client;
 use bricklayer_api::heketi::{
@@ -171,6 +173,32 @@ async fn a_brick_of_a_volume_without_copies_moves_with_its_files() {
     delete(&client, volume.id).await.unwrap();
     cluster.until_ledger_is_lvms().await.unwrap();
     cluster.nothing_was_violated();
+}
+
+#[tokio::test]
+async fn a_brick_without_copies_stays_in_its_volume_where_its_new_place_is_lost_before_the_files_have_moved() {
+    let mut cluster = Cluster::loaded(3, 16).await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &distributed(4)).await.unwrap();
+    let old = volume.bricks[0].clone();
+    let (new, name) = {
+        let topology = client.topology().await.unwrap();
+        let node = topology.clusters[0].nodes.iter().find(|node| node.id != old.node).unwrap();
+        (node.clone(), node.hostnames.manage[0].clone())
+    };
+    let faults = cluster.host(&name).faults().clone();
+    faults.inject(At::Next(Call::SyncFileSystem), Fault::HangsBefore);
+    let request = BrickReplaceRequest { device: Some(new.devices[0].id.to_string()), ..BrickReplaceRequest::default() };
+    let accepted = client.brick_replace(old.id, &request).await.unwrap();
+    faults.until_one_hangs().await;
+    cluster.power_cut(&name).await;
+    lose_node(&client, new.id, &name).await;
+    done(&client, accepted).await.unwrap();
+    let after = client.volume(volume.id).await.unwrap();
+    let nodes: BTreeSet<NodeId> = after.bricks.iter().map(|brick| brick.node).collect();
+    assert!(nodes == BTreeSet::from([old.node, new.id]) && after.bricks.len() == 2, "{after:?}");
+    delete(&client, volume.id).await.unwrap();
+    nothing_of_it_is_left(&cluster, &client, new.id, new.devices[0].id, &name).await;
 }
 
 #[tokio::test]

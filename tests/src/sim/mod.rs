@@ -52,12 +52,19 @@ struct World {
     blocks: block::Blocks,
     /// Breaches of what Bricklayer promises, such as the destruction of something that was not condemned.
     violations: Vec<String>,
+    /// A policy lets thin volumes be larger than their pools.
+    over_commits: bool,
 }
 
 impl SimCluster {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// From here on a thin volume that becomes larger than its pool breaks no promise.
+    pub fn over_commit(&self) {
+        self.lock().over_commits = true;
     }
 
     /// A host with an empty system disk of its own, powered on, its glusterd running and in a pool of its own.

@@ -46,6 +46,25 @@ pub struct Drain {
     pub plan: BrickReplace,
 }
 
+impl Drain {
+    /// Where the files go, or where they are, is lost for ever: nothing ends the movement any more.
+    fn is_in_vain(&self, context: &Context) -> bool {
+        let topology = context.state.read();
+        topology.is_lost(self.plan.new.device) || topology.is_lost(self.plan.old.device)
+    }
+
+    /// The volume goes on with both bricks, as what did not move is on the old one.
+    async fn keep_both(&self, context: &Context, run: &Run, drain: BrickDrain) -> Result<(), StepError> {
+        gluster::ask(context, run, self.plan.volume.cluster, Wanted::DrainStopped(drain)).await?;
+        tracing::error!(
+            volume.name = %self.plan.volume.name,
+            "A disk was declared lost while files were moved off it or onto it; the movement ends, and both bricks stay."
+        );
+        run.learn_kept(self.plan.old.id);
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl Step for Drain {
     fn name(&self) -> String {
@@ -59,8 +78,14 @@ impl Step for Drain {
         if seen.is_some_and(|seen| !seen.bricks.iter().any(|brick| brick.address == drain.brick)) {
             return Ok(());
         }
+        if self.is_in_vain(context) {
+            return self.keep_both(context, run, drain).await;
+        }
         gluster::ask(context, run, volume.cluster, Wanted::DrainStarted(drain.clone())).await?;
         loop {
+            if self.is_in_vain(context) {
+                return self.keep_both(context, run, drain).await;
+            }
             let look = Wanted::DrainSeen(drain.clone());
             let report = gluster::movement(context, &run.asker(), volume.cluster, look).await?;
             context.progress.note(run.id(), &self.name(), in_words(&report));

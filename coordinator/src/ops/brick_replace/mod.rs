@@ -172,6 +172,13 @@ pub fn stages(context: &Context, operation: OperationId, plan: &BrickReplace) ->
 
 pub fn finish(change: &mut Change, run: &Run, plan: &BrickReplace) -> Result<Option<Resource>, StepError> {
     let path = run.brick_path(plan.new.id)?;
+    if plan.volume.layout == Layout::Distribute && run.is_kept(plan.old.id) {
+        let last = plan.volume.bricks.iter().map(|brick| brick.set).max().unwrap_or_default();
+        let new = Brick { path: Some(path), set: last.saturating_add(1), ..plan.new.clone() };
+        let bricks = plan.volume.bricks.iter().cloned().chain([new]).collect();
+        change.put_volume(Volume { bricks, ..plan.volume.clone() });
+        return Ok(None);
+    }
     let mut volume = plan.after(Some(path));
     if volume.layout == Layout::Distribute {
         // GlusterFS has it at the end.

@@ -13,7 +13,7 @@ use super::{Asked, MARK, Slot, World};
 use crate::histories::chance::Chance;
 use crate::histories::troubles::Trouble;
 use crate::histories::wire::Weather;
-use crate::histories::wishes::{Files, Scene, Theme, Trash, Wish};
+use crate::histories::wishes::{Files, Rules, Scene, Theme, Trash, Wish};
 use crate::sim::At;
 
 impl World {
@@ -54,6 +54,7 @@ impl World {
         self.note(format_args!("asked: {what}"));
         let Some(coordinator) = &self.coordinator else { return };
         match &wish {
+            Wish::Rules(Rules::Policy { policy, .. }) if policy.over_commit.is_some() => self.sim.over_commit(),
             Wish::Files(Files::Move { brick, heal_check: false }) => {
                 let topology = coordinator.operations.topology();
                 self.unchecked.extend(topology.brick(*brick).map(|(volume, _)| volume.id));

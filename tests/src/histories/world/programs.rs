@@ -46,6 +46,10 @@ impl World {
         let dark = !machine.sim.has_power();
         if dark {
             machine.sim.power_on();
+            if machine.has_hand_made {
+                // What a person's lines say, be they ours by now, systemd mounts.
+                machine.sim.boot_by_fstab();
+            }
         }
         machine.program =
             Some(agent::start(machine.sim.clone(), machine.node, &machine.disk, machine.dial.clone(), self.planted));
