@@ -133,6 +133,11 @@ impl World {
         Ok(())
     }
 
+    fn answers(&mut self, brick: &BrickAddress) -> bool {
+        let host = self.resolve(&brick.host);
+        host.is_some_and(|host| self.machine_mut(host).directory_mut(brick.path.as_path()).is_some())
+    }
+
     fn take_out(&mut self, brick: &BrickAddress) {
         let Some(host) = self.resolve(&brick.host) else { return };
         self.gluster.stop_brick(host, brick);
@@ -151,9 +156,11 @@ impl World {
         let what = format!("gluster volume remove-brick {name} {brick} status");
         let dark = self.machines.values().filter(|machine| machine.kernel.is_none());
         let dark: Vec<HostName> = dark.flat_map(|machine| machine.names.clone()).collect();
+        let bricks = self.find_volume(key, &what, name)?.bricks.clone();
+        // Nothing moves from or to a host without power, or a disk that fails.
+        let is_dark = |brick: &BrickAddress| dark.contains(&brick.host);
+        let stands = bricks.iter().any(is_dark) || !bricks.iter().all(|brick| self.answers(brick));
         let volume = self.find_volume(key, &what, name)?;
-        // Nothing moves from or to a host without power.
-        let stands = volume.bricks.iter().any(|brick| dark.contains(&brick.host));
         let Some(movement) = volume.movement.as_mut().filter(|movement| movement.off.as_ref() == Some(brick)) else {
             return Ok(not_started());
         };
