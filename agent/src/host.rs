@@ -372,6 +372,8 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     /// Of a volume that runs: starts the processes of its bricks that have none. A brick directory without the volume's
     /// mark is refused by GlusterFS itself.
     async fn gluster_volume_start_bricks(&self, name: &VolumeName) -> Result<(), HostError>;
+    /// Has the self-heal daemons go through what is noted to be healed.
+    async fn gluster_heal_start(&self, name: &VolumeName) -> Result<(), HostError>;
     async fn gluster_volume_stop(&self, name: &VolumeName) -> Result<(), HostError>;
     /// The bricks' file systems stay as they are, also those that glusterd itself made for a clone.
     async fn gluster_volume_delete(&self, name: &VolumeName) -> Result<(), HostError>;

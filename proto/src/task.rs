@@ -83,6 +83,9 @@ pub enum Wanted {
     VolumeStarted(VolumeKey),
     /// Every brick of the running volume whose file system is there has a process, as far as its host is.
     BricksStarted(VolumeKey),
+    /// GlusterFS's daemons look now for what is to be healed in the running volume. By themselves they look when a brick
+    /// comes, which they may miss, and every ten minutes.
+    HealStarted(VolumeKey),
     VolumeStopped(VolumeKey),
     /// The stopped volume is not known to glusterd any more.
     VolumeGone(VolumeDeletion),

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use bricklayer_agent::host::Host;
-use bricklayer_api::client::Client;
+use bricklayer_api::client::{Accepted, Client};
 use bricklayer_api::heketi::{
     BrickEvictRequest, DeviceAddRequest, DeviceDeleteRequest, Disperse, DurabilityRequest, StateRequest,
     VolumeCloneRequest, VolumeCreateRequest, VolumeExpandRequest,
@@ -199,6 +199,21 @@ async fn a_brick_without_copies_stays_in_its_volume_where_its_new_place_is_lost_
     assert!(nodes == BTreeSet::from([old.node, new.id]) && after.bricks.len() == 2, "{after:?}");
     delete(&client, volume.id).await.unwrap();
     nothing_of_it_is_left(&cluster, &client, new.id, new.devices[0].id, &name).await;
+}
+
+#[tokio::test]
+async fn a_brick_moves_though_the_self_heal_daemons_miss_that_there_is_something_to_heal() {
+    let cluster = Cluster::loaded(4, 16).await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(1, 3)).await.unwrap();
+    cluster.sim.miss_heals(cluster.host("gfs1"), &volume.name.parse().unwrap());
+    let old = volume.bricks[0].id;
+    let _: Accepted<_> = client.brick_evict(old, &BrickEvictRequest::default()).await.unwrap();
+    let ended = async || Ok(client.operations().await?.operations.iter().all(|one| one.state.is_final()));
+    until("the brick has moved", ended).await.unwrap();
+    assert!(client.volume(volume.id).await.unwrap().bricks.iter().all(|brick| brick.id != old));
+    cluster.volume_is_whole(volume.id).await.unwrap();
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]

@@ -277,6 +277,7 @@ fn makes_something(wanted: &Wanted) -> bool {
         | Wanted::BrickCondemned(_)
         | Wanted::BrickGone(_)
         | Wanted::BricksStarted(_)
+        | Wanted::HealStarted(_)
         | Wanted::PeerGone { .. }
         | Wanted::VolumeStarted(_)
         | Wanted::VolumeStopped(_)
@@ -351,6 +352,7 @@ fn settles(wanted: &Wanted) -> Option<Duration> {
         | Wanted::Volume(_)
         | Wanted::VolumeStarted(_)
         | Wanted::BricksStarted(_)
+        | Wanted::HealStarted(_)
         | Wanted::VolumeStopped(_)
         | Wanted::VolumeGone(_) => None,
     }

@@ -233,6 +233,16 @@ impl Engine {
         Ok(done(true, Report::Nothing))
     }
 
+    pub(super) async fn heal_started(&self, key: &VolumeKey, progress: OnProgress<'_>) -> Result<Done, Failure> {
+        self.glusterd_must_run().await?;
+        if !self.ours(key).await?.started {
+            return Err(refused_with_cure(format!("volume {} is stopped", key.name), "Start it"));
+        }
+        progress("gluster volume heal");
+        self.host.gluster_heal_start(&key.name).await.map_err(|error| failure(&error))?;
+        Ok(done(true, Report::Nothing))
+    }
+
     /// A volume that was stopped is left so: somebody meant it.
     pub(super) async fn bricks_started(&self, key: &VolumeKey, progress: OnProgress<'_>) -> Result<Done, Failure> {
         self.glusterd_must_run().await?;

@@ -170,6 +170,7 @@ impl Engine {
             Wanted::Brick(spec) => self.brick(spec, progress).await,
             Wanted::BrickUp(key) => self.brick_up(key, progress).await,
             Wanted::BricksStarted(key) => self.bricks_started(key, progress).await,
+            Wanted::HealStarted(key) => self.heal_started(key, progress).await,
             Wanted::BrickSynced(key) => self.brick_synced(key, progress).await,
             Wanted::BrickCondemned(key) => self.brick_condemned(key, progress).await,
             Wanted::BrickGone(key) => self.brick_gone(key, progress).await,
@@ -299,6 +300,7 @@ fn keys(wanted: &Wanted) -> Vec<Key> {
         | Wanted::Volume(_)
         | Wanted::VolumeStarted(_)
         | Wanted::BricksStarted(_)
+        | Wanted::HealStarted(_)
         | Wanted::VolumeStopped(_)
         | Wanted::VolumeGone(_)
         | Wanted::VolumeExtended(_)

@@ -133,6 +133,11 @@ impl Gluster {
         self.changes(["volume", "replace-brick", name.as_str(), &old, &new, "commit", "force"])
     }
 
+    #[must_use]
+    pub fn heal_start(&self, name: &VolumeName) -> Call {
+        self.changes(["volume", "heal", name.as_str()])
+    }
+
     /// Counts only; the names of the entries would be many.
     #[must_use]
     pub fn heal_summary(&self, name: &VolumeName) -> Call {

@@ -557,6 +557,10 @@ impl Host for RealHost {
         gluster::ask(&self.gluster.volume_start(name)).await.map(drop)
     }
 
+    async fn gluster_heal_start(&self, name: &VolumeName) -> Result<(), HostError> {
+        gluster::ask(&self.gluster.heal_start(name)).await.map(drop)
+    }
+
     async fn gluster_volume_start_bricks(&self, name: &VolumeName) -> Result<(), HostError> {
         gluster::ask(&self.gluster.volume_start_bricks(name)).await.map(drop)
     }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use bricklayer_proto::ids::{ClusterId, NodeId};
-use bricklayer_proto::names::BrickPath;
+use bricklayer_proto::names::{BrickPath, HostName};
 use bricklayer_proto::task::{
-    BrickAddress, Done, FailureKind, HealReport, RebalanceReport, Report, VolumeKey, VolumeReport, Wanted,
+    BrickAddress, Done, FailureKind, HealReport, RebalanceReport, Report, VolumeDeletion, VolumeKey, VolumeReport,
+    Wanted,
 };
 
 use super::context::{Asker, Context, Run, Wait};
@@ -108,6 +109,22 @@ pub async fn heal(
     }
 }
 
+/// Has GlusterFS forget a stopped volume. Hosts of the pool that a person declared lost leave it for that, also those without a
+/// brick of this volume: each would keep it.
+pub async fn forget(context: &Context, run: &Run, cluster: ClusterId, volume: &VolumeKey) -> Result<Done, StepError> {
+    let lost = lost_hosts(&context.state.read(), cluster);
+    ask_by(context, run, cluster, |node| deletion(volume, &lost, node)).await
+}
+
+fn lost_hosts(topology: &Topology, cluster: ClusterId) -> Vec<HostName> {
+    topology.nodes_of(cluster).filter(|node| node.lost).flat_map(|node| node.storage.clone()).collect()
+}
+
+fn deletion(volume: &VolumeKey, lost: &[HostName], node: &Node) -> Wanted {
+    let here = node.storage_host().filter(|_| !lost.is_empty()).cloned();
+    Wanted::VolumeGone(VolumeDeletion { key: volume.clone(), lost: lost.to_vec(), here })
+}
+
 /// Has the glusterd of one node forget a volume that is to be gone; answers whether it knew it. A transaction that was cut off
 /// by the death of a host, or that this one forgot in a power cut, may have left it there alone. `wait` is for the look: nobody
 /// waits for a host while everybody else waits for the turn in GlusterFS.
@@ -125,7 +142,15 @@ pub async fn forget_on(
     };
     tracing::warn!(node.id = %node, volume.name = %volume.name, "A volume that is gone is known to a host; it is deleted there.");
     let _turn = context.gluster_turn(cluster, None).await;
-    for wanted in [Wanted::VolumeStopped(volume.clone()), Wanted::VolumeGone(volume.clone().into())] {
+    let gone = {
+        let topology = context.state.read();
+        let lost = lost_hosts(&topology, cluster);
+        topology
+            .nodes
+            .get(&node)
+            .map_or_else(|| Wanted::VolumeGone(volume.clone().into()), |node| deletion(volume, &lost, node))
+    };
+    for wanted in [Wanted::VolumeStopped(volume.clone()), gone] {
         context.ask(run, node, wanted, Wait::NotAtAll).await?;
     }
     Ok(true)

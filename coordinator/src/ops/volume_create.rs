@@ -301,7 +301,7 @@ impl Step for TellGluster {
 
     async fn undo(&self, context: &Context, run: &Run) -> Result<(), StepError> {
         let (cluster, key) = (self.volume.cluster, self.volume.key());
-        gluster::ask(context, run, cluster, Wanted::VolumeGone(key.clone().into())).await?;
+        gluster::forget(context, run, cluster, &key).await?;
         // A create whose first host died half-way is known to some and not to others, also of those without a brick of it.
         let nodes = gluster::able(context, &context.state.read(), cluster);
         for node in nodes {

@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bricklayer_proto::ids::{NodeId, VolumeId};
-use bricklayer_proto::names::HostName;
-use bricklayer_proto::task::{FailureKind, VolumeDeletion, Wanted};
+use bricklayer_proto::task::{FailureKind, Wanted};
 
 use super::bricks::{RemoveBrick, remove_brick, unless};
 use super::context::{Context, Run, Wait};
@@ -121,17 +120,6 @@ impl Step for StopVolume {
     }
 }
 
-/// With all hosts of the pool that a person declared lost, also those without a brick of this volume: each would keep it.
-fn deletion(context: &Context, volume: &Volume) -> impl Fn(&Node) -> Wanted + use<> {
-    let (key, topology) = (volume.key(), context.state.read());
-    let gone = topology.nodes_of(volume.cluster).filter(|node| node.lost);
-    let lost: Vec<HostName> = gone.flat_map(|node| node.storage.clone()).collect();
-    move |node| {
-        let here = node.storage_host().filter(|_| !lost.is_empty()).cloned();
-        Wanted::VolumeGone(VolumeDeletion { key: key.clone(), lost: lost.clone(), here })
-    }
-}
-
 struct ForgetVolume {
     volume: Volume,
     parked: bool,
@@ -145,8 +133,7 @@ impl Step for ForgetVolume {
 
     async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
         loop {
-            let wanted = deletion(context, &self.volume);
-            match gluster::ask_by(context, run, self.volume.cluster, wanted).await {
+            match gluster::forget(context, run, self.volume.cluster, &self.volume.key()).await {
                 Err(error) if self.parked && waits_for_a_host(&error) => {
                     context.progress.note(run.id(), &self.name(), "waits until every host of the cluster is back");
                     // Whoever comes back brings an event; glusterd takes a moment longer than the agent.

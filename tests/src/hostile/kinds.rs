@@ -24,7 +24,7 @@ kinds! {
     Device, DeviceCondemned, DeviceGone, DiskWiped,
     Brick, BrickSynced, BrickCanGrow, BrickGrown, BrickUp, CloneBrick, BrickCondemned, BrickGone,
     Peer, PeerGone,
-    Volume, VolumeStarted, BricksStarted, VolumeStopped, VolumeGone, VolumeExtended, VolumeCloned, BrickReplaced,
+    Volume, VolumeStarted, BricksStarted, HealStarted, VolumeStopped, VolumeGone, VolumeExtended, VolumeCloned, BrickReplaced,
     VolumeOptionSet, RebalanceStarted, DrainStarted, DrainStopped, DrainCommitted,
     BlockCreated, BlockResized, BlockGone,
     GroupAdopted, GroupReleased, BrickAdopted, BrickReleased, VolumeAdopted, VolumeReleased,
@@ -63,6 +63,7 @@ impl Kind {
             | Self::PeerGone
             | Self::VolumeStarted
             | Self::BricksStarted
+            | Self::HealStarted
             | Self::VolumeExtended
             | Self::BrickReplaced
             | Self::RebalanceStarted

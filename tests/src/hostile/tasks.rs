@@ -114,6 +114,7 @@ impl Sender<'_> {
             Kind::Volume => Wanted::Volume(self.volume_spec()),
             Kind::VolumeStarted => Wanted::VolumeStarted(self.volume()),
             Kind::BricksStarted => Wanted::BricksStarted(self.volume()),
+            Kind::HealStarted => Wanted::HealStarted(self.volume()),
             Kind::VolumeStopped => Wanted::VolumeStopped(self.volume()),
             Kind::VolumeGone => Wanted::VolumeGone(self.volume().into()),
             Kind::VolumeExtended => Wanted::VolumeExtended(self.volume_spec()),

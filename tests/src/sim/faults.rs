@@ -103,6 +103,7 @@ calls! {
         VolumeReset = "gluster_volume_reset",
         VolumeStart = "gluster_volume_start",
         VolumeStartBricks = "gluster_volume_start_bricks",
+        HealStart = "gluster_heal_start",
         VolumeStop = "gluster_volume_stop",
         VolumeDelete = "gluster_volume_delete",
         AddBricks = "gluster_add_bricks",

@@ -60,6 +60,8 @@ pub(super) struct Volume {
     /// Bricks that lack entries which the others of their set hold, and how many.
     pub to_heal: BTreeMap<BrickAddress, u64>,
     pub movement: Option<Movement>,
+    /// The self-heal daemons have missed that there is something to heal, and look again when they are asked to.
+    pub heal_stands: bool,
     /// A clone that has not been started since it was made.
     pub never_ran: bool,
     /// Of a clone: what glusterd made for its bricks, and mounts.
@@ -76,6 +78,7 @@ impl Volume {
             options: BTreeMap::new(),
             to_heal: BTreeMap::new(),
             movement: None,
+            heal_stands: false,
             never_ran: false,
             twins: Vec::new(),
         }
@@ -150,6 +153,16 @@ impl Gluster {
 }
 
 impl SimCluster {
+    /// Has the self-heal daemons of a volume miss what there is to heal, until somebody asks them to look.
+    ///
+    /// # Panics
+    /// If there is no such volume.
+    pub fn miss_heals(&self, host: &SimHost, name: &VolumeName) {
+        let mut world = self.lock();
+        let volume = world.gluster.pool_mut(host.key).volumes.get_mut(name).expect("there is such a volume");
+        volume.heal_stands = true;
+    }
+
     /// Has the volume come back as it is now, stopped, once it is deleted: a host that lost power while it was has kept it,
     /// and gives it back to its peers.
     ///

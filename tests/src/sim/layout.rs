@@ -158,11 +158,22 @@ impl World {
                 let pending = if volume.to_heal.contains_key(brick) { 0 } else { lacking };
                 bricks.push(BrickHeal { address: brick.clone(), online, pending: online.then_some(pending) });
             }
-            if lacking > 0 {
+            if lacking > 0 && !volume.heal_stands {
                 self.heal_a_little(key, name, set);
             }
         }
         Ok(HealReport { bricks })
+    }
+
+    /// What was missed is looked for now.
+    pub fn heal_start(&mut self, key: HostKey, name: &VolumeName) -> Result<(), HostError> {
+        let what = format!("gluster volume heal {name}");
+        let volume = self.find_volume(key, &what, name)?;
+        if !volume.started {
+            return Err(failed(&what, &format!("Volume {name} is not started.")));
+        }
+        volume.heal_stands = false;
+        Ok(())
     }
 
     fn heal_a_little(&mut self, key: HostKey, name: &VolumeName, set: &[BrickAddress]) {

@@ -56,6 +56,33 @@ impl BrickReplace {
     }
 }
 
+/// Looks without fewer entries to heal after which the daemons are asked to look for them: half a minute, as the policy is.
+const LOOKS_TO_NUDGE: u32 = 15;
+
+/// Sees to it that what is to be healed is healed now. The self-heal daemons miss at times that there is something, as after a
+/// power cut, and look again after ten minutes only.
+#[derive(Default)]
+struct Nudge {
+    entries: u64,
+    looks: u32,
+}
+
+impl Nudge {
+    async fn look(&mut self, plan: &BrickReplace, context: &Context, run: &Run, report: &HealReport) {
+        let entries: u64 = report.bricks.iter().filter_map(|brick| brick.pending).sum();
+        let moves = entries == 0 || entries < self.entries;
+        (self.entries, self.looks) = (entries, if moves { 0 } else { self.looks + 1 });
+        if self.looks < LOOKS_TO_NUDGE {
+            return;
+        }
+        self.looks = 0;
+        let wanted = Wanted::HealStarted(plan.volume.key());
+        if let Err(error) = gluster::ask(context, run, plan.volume.cluster, wanted).await {
+            tracing::info!(volume.name = %plan.volume.name, %error, "GlusterFS could not be asked to look for what is to be healed.");
+        }
+    }
+}
+
 fn of<'a>(report: &'a HealReport, address: &BrickAddress) -> Option<&'a BrickHeal> {
     report.bricks.iter().find(|brick| brick.address == *address)
 }
@@ -67,7 +94,7 @@ pub struct CheckSet {
 
 impl CheckSet {
     /// What stands in the way now.
-    async fn obstacle(&self, context: &Context, run: &Run) -> Result<Option<String>, StepError> {
+    async fn obstacle(&self, context: &Context, run: &Run, nudge: &mut Nudge) -> Result<Option<String>, StepError> {
         let plan = &self.plan;
         let old = plan.old_address(context)?;
         let seen = gluster::seen(context, &run.asker(), plan.volume.cluster, plan.volume.key()).await?;
@@ -76,6 +103,7 @@ impl CheckSet {
             return Ok(None);
         }
         let report = plan.heal(context, run).await?;
+        nudge.look(plan, context, run, &report).await;
         let others = plan.other_addresses(context)?;
         let online = others.iter().filter(|address| of(&report, address).is_some_and(|brick| brick.online)).count();
         let (id, needed) = (plan.old.id, plan.needed());
@@ -124,9 +152,9 @@ impl Step for CheckSet {
         if !self.plan.heal_check {
             return Ok(());
         }
-        let start = tokio::time::Instant::now();
+        let (start, mut nudge) = (tokio::time::Instant::now(), Nudge::default());
         loop {
-            let obstacle = match self.obstacle(context, run).await {
+            let obstacle = match self.obstacle(context, run, &mut nudge).await {
                 Ok(None) => return Ok(()),
                 Ok(Some(obstacle)) => StepError::Refused(obstacle),
                 // A glusterd that has just started, as after a power cut of all hosts, cannot say yet what is to be healed.
@@ -257,7 +285,7 @@ impl Step for AwaitHeal {
             Layout::Disperse { .. } => context.policy.settled,
             _ => Duration::ZERO,
         };
-        let mut clean_since = None;
+        let (mut clean_since, mut nudge) = (None, Nudge::default());
         loop {
             if !self.plan.others_can_have_all(context) {
                 tracing::error!(
@@ -271,6 +299,7 @@ impl Step for AwaitHeal {
             let mut set = self.plan.other_addresses(context)?;
             set.push(new.clone());
             let report = self.plan.heal(context, run).await?;
+            nudge.look(&self.plan, context, run, &report).await;
             if context.state.read().is_lost(self.plan.new.device) {
                 // It will never be healed. The others had everything before the exchange and took every write since, so
                 // they are the volume now; the new brick is replaced when its host or its disk is removed.

@@ -167,6 +167,7 @@ fn every_wanted() -> Vec<Wanted> {
         Wanted::HostSurveyed { gluster: true },
         Wanted::VolumeStarted(volume.clone()),
         Wanted::BricksStarted(volume.clone()),
+        Wanted::HealStarted(volume.clone()),
         Wanted::VolumeStopped(volume.clone()),
         Wanted::VolumeGone(volume.clone().into()),
         Wanted::VolumeGone(VolumeDeletion {
@@ -203,6 +204,7 @@ fn every_wanted() -> Vec<Wanted> {
             | Wanted::HostSurveyed { .. }
             | Wanted::VolumeStarted(_)
             | Wanted::BricksStarted(_)
+            | Wanted::HealStarted(_)
             | Wanted::VolumeStopped(_)
             | Wanted::VolumeGone(_)
             | Wanted::VolumeExtended(_)

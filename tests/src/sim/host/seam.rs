@@ -458,6 +458,12 @@ impl Host for SimHost {
         self.gluster_effect(Call::VolumeStart, name, run, None).await
     }
 
+    async fn gluster_heal_start(&self, name: &VolumeName) -> Result<(), HostError> {
+        let volume = name.clone();
+        let run = move |world: &mut World, key: HostKey| world.heal_start(key, &volume);
+        self.gluster_effect(Call::HealStart, name, run, None).await
+    }
+
     async fn gluster_volume_start_bricks(&self, name: &VolumeName) -> Result<(), HostError> {
         let volume = name.clone();
         let run = move |world: &mut World, key: HostKey| world.volume_start_bricks(key, &volume);
