@@ -202,6 +202,26 @@ async fn a_brick_without_copies_stays_in_its_volume_where_its_new_place_is_lost_
 }
 
 #[tokio::test]
+async fn a_device_whose_disk_is_not_seen_is_not_deleted_before_it_is_back() {
+    let cluster = Cluster::loaded(3, 16).await;
+    let client = cluster.client().unwrap();
+    let (disk, (_, device)) = ("/dev/sdb".parse().unwrap(), hardware(&client, 2).await);
+    set_device(&client, device, &["offline", "failed"]).await.unwrap();
+    cluster.host("gfs2").break_disk(&disk, true);
+    let refused = async || {
+        let accepted = client.device_delete(device, DeviceDeleteRequest::default()).await?;
+        done(&client, accepted).await
+    };
+    let said = refused().await.unwrap_err().to_string();
+    assert!(said.contains("does not see the volume group") && said.contains("bricklayer device lost"), "{said}");
+    assert!(client.device(device).await.is_ok(), "it is still recorded");
+    cluster.host("gfs2").break_disk(&disk, false);
+    refused().await.unwrap();
+    assert!(cluster.host("gfs2").footprint().view.groups.is_empty());
+    cluster.nothing_was_violated();
+}
+
+#[tokio::test]
 async fn a_brick_moves_though_the_self_heal_daemons_miss_that_there_is_something_to_heal() {
     let cluster = Cluster::loaded(4, 16).await;
     let client = cluster.client().unwrap();

@@ -23,7 +23,7 @@ use super::step::StepError;
 use super::trash::TrashPolicy;
 use crate::agents::{AgentApi, AgentError, Patience, Presence};
 use crate::exports;
-use crate::model::{Operation, Topology};
+use crate::model::{OpState, Operation, Topology};
 use crate::pki::Clock;
 use crate::placement::{self, Terms};
 use crate::pools::extension::PoolPolicy;
@@ -341,6 +341,11 @@ impl Run {
 
     pub fn asker(&self) -> Asker {
         Asker { operation: self.operation.id, progress: Some(self.progress.clone()) }
+    }
+
+    /// Whether it goes on with an operation for which there was no way back any more, after a restart.
+    pub fn was_committed(&self) -> bool {
+        matches!(self.operation.state, OpState::Running { committed: true } | OpState::Stuck { undoing: false, .. })
     }
 
     pub fn learn_brick_path(&self, brick: BrickId, path: BrickPath) {

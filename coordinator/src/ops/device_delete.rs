@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use bricklayer_proto::ids::DeviceId;
-use bricklayer_proto::task::Wanted;
+use bricklayer_proto::task::{FailureKind, Wanted};
 
 use super::Rejected;
 use super::context::{Context, Run, Wait};
 use super::step::{Stage, Step, StepError};
+use crate::agents::AgentError;
 use crate::model::{AdminState, Device, DeviceDelete, Operation, Plan, Resource};
 use crate::state::Change;
 
@@ -67,6 +68,23 @@ fn or_forgotten(device: &Device, forget: bool, result: Result<(), StepError>) ->
     }
 }
 
+impl CondemnGroup {
+    async fn is_seen(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        let seen =
+            context.ask(run, self.device.node, Wanted::DeviceSeen { device: self.device.id }, Wait::NotAtAll).await;
+        match seen {
+            Err(AgentError::Failed { failure, .. }) if failure.kind == FailureKind::Refused => {
+                let (said, name) = (failure.message, &self.device.name);
+                Err(StepError::Refused(format!(
+                    "{said}, so nobody knows what is on {name}\nBring the disk back, or declare it lost: `bricklayer device lost {}`",
+                    self.device.id
+                )))
+            }
+            other => other.map(drop).map_err(Into::into),
+        }
+    }
+}
+
 #[async_trait]
 impl Step for CondemnGroup {
     fn name(&self) -> String {
@@ -81,6 +99,11 @@ impl Step for CondemnGroup {
         // After a restart of the coordinator its agent may only be on its way.
         let cluster = topology.nodes.get(&self.device.node).map(|node| node.cluster);
         context.greet(cluster.as_slice()).await;
+        // What is not seen is not gone: it would be nobody's when the disk is back. Past the point of no return it is ours that
+        // it went.
+        if !run.was_committed() && !self.forget {
+            self.is_seen(context, run).await?;
+        }
         let wanted = Wanted::DeviceCondemned { device: self.device.id };
         let asked = context.ask(run, self.device.node, wanted, Wait::NotAtAll).await;
         or_forgotten(&self.device, self.forget, asked.map(drop).map_err(Into::into))
