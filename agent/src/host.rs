@@ -382,13 +382,13 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     async fn gluster_volume_status(&self, name: &VolumeName) -> Result<Vec<BrickStatus>, HostError>;
     /// Adds whole brick sets behind those that are there.
     async fn gluster_add_bricks(&self, name: &VolumeName, bricks: &[BrickAddress]) -> Result<(), HostError>;
-    /// Puts one brick in the place of another at once; what it is to hold is for GlusterFS to heal.
     /// Adds bricks that hold nothing, on this host and on whatever disk, to a volume that is stopped and about to go.
     async fn gluster_add_stand_ins(&self, name: &VolumeName, bricks: &[BrickAddress]) -> Result<(), HostError>;
     /// Takes bricks out of a volume that is stopped and about to go, be their hosts there or not. What is on them stays.
     async fn gluster_drop_bricks(&self, name: &VolumeName, bricks: &[BrickAddress]) -> Result<(), HostError>;
     /// Removes what GlusterFS made for a stand-in; nothing where something lies in it, or where there is none.
     async fn remove_stand_in(&self, path: &BrickPath) -> Result<(), HostError>;
+    /// Puts one brick in the place of another at once; what it is to hold is for GlusterFS to heal.
     async fn gluster_replace_brick(
         &self,
         name: &VolumeName,

@@ -430,7 +430,7 @@ impl Engine {
     }
 
     /// `None` where the pool has no such peer.
-    pub(super) async fn peer_is_connected(&self, host: &HostName) -> Result<Option<bool>, Failure> {
+    async fn peer_is_connected(&self, host: &HostName) -> Result<Option<bool>, Failure> {
         let (_, peers) = self.host.gluster_pool().await.map_err(|error| failure(&error))?;
         Ok(peers.iter().find(|peer| peer.host == host.as_str()).map(|peer| peer.connected))
     }

@@ -37,7 +37,7 @@ impl Engine {
         let lost: Vec<&HostName> = deletion.lost.iter().filter(is_away).collect();
         let is_left = volume.bricks.iter().any(|brick| lost.contains(&&brick.host));
         if is_left {
-            self.leave_bricks(deletion, volume, progress).await?;
+            self.leave_bricks(deletion, volume, &lost, progress).await?;
         }
         if is_left || volume.bricks.iter().any(|brick| is_stand_in(deletion.key.volume, brick)) {
             self.remove_stand_ins(deletion, volume).await?;
@@ -55,16 +55,18 @@ impl Engine {
         &self,
         deletion: &VolumeDeletion,
         volume: &GlusterVolume,
+        lost: &[&HostName],
         progress: OnProgress<'_>,
     ) -> Result<(), Failure> {
         let name = &deletion.key.name;
-        let is_ours = |brick: &&BrickAddress| is_stand_in(deletion.key.volume, brick);
-        // They may be there already, from a try that was cut off, here or on another host.
-        if !volume.bricks.iter().any(|brick| is_ours(&brick)) {
+        // They may be there already, from a try that was cut off, here or on another host; one that is lost in its turn is left
+        // as well.
+        let stays = |brick: &BrickAddress| is_stand_in(deletion.key.volume, brick) && !lost.contains(&&brick.host);
+        let (kept, old): (Vec<_>, Vec<_>) = volume.bricks.iter().cloned().partition(stays);
+        if kept.is_empty() {
             progress("gluster volume add-brick");
             self.add_stand_ins(deletion, volume).await?;
         }
-        let old: Vec<BrickAddress> = volume.bricks.iter().filter(|brick| !is_ours(brick)).cloned().collect();
         progress("gluster volume remove-brick");
         let dropped = self.host.gluster_drop_bricks(name, &old).await;
         let now = self.look_for(&deletion.key).await?;

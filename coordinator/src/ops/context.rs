@@ -23,7 +23,7 @@ use super::step::StepError;
 use super::trash::TrashPolicy;
 use crate::agents::{AgentApi, AgentError, Patience, Presence};
 use crate::exports;
-use crate::model::{OpState, Operation, Topology};
+use crate::model::{Operation, Topology};
 use crate::pki::Clock;
 use crate::placement::{self, Terms};
 use crate::pools::extension::PoolPolicy;
@@ -324,6 +324,7 @@ struct Learnt {
     spaces: BTreeMap<DeviceId, GroupSpace>,
     device: Option<DeviceReport>,
     started: bool,
+    committed: bool,
     doubt: bool,
     kept: BTreeSet<BrickId>,
     block: Option<BlockReport>,
@@ -343,9 +344,14 @@ impl Run {
         Asker { operation: self.operation.id, progress: Some(self.progress.clone()) }
     }
 
-    /// Whether it goes on with an operation for which there was no way back any more, after a restart.
+    pub fn learn_committed(&self) {
+        self.learnt().committed = true;
+    }
+
+    /// Whether there was no way back any more when the stages were gone through from the first on: after a restart, or as a
+    /// step had taken effect after all.
     pub fn was_committed(&self) -> bool {
-        matches!(self.operation.state, OpState::Running { committed: true } | OpState::Stuck { undoing: false, .. })
+        self.learnt().committed
     }
 
     pub fn learn_brick_path(&self, brick: BrickId, path: BrickPath) {

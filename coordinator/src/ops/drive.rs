@@ -90,6 +90,9 @@ impl<'a> Drive<'a> {
 
     /// Through all stages. What was done before a restart is found done and costs a look.
     async fn forward(&self, mut committed: bool) -> Result<OpState, StoreError> {
+        if committed {
+            self.run.learn_committed();
+        }
         for number in 0..self.stages.len() {
             let stage = &self.stages[number];
             if stage.committed && !committed {

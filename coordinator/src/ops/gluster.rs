@@ -113,15 +113,15 @@ pub async fn heal(
 /// brick of this volume: each would keep it.
 pub async fn forget(context: &Context, run: &Run, cluster: ClusterId, volume: &VolumeKey) -> Result<Done, StepError> {
     let lost = lost_hosts(&context.state.read(), cluster);
-    ask_by(context, run, cluster, |node| deletion(volume, &lost, node)).await
+    ask_by(context, run, cluster, |node| deletion(volume, &lost, Some(node))).await
 }
 
 fn lost_hosts(topology: &Topology, cluster: ClusterId) -> Vec<HostName> {
     topology.nodes_of(cluster).filter(|node| node.lost).flat_map(|node| node.storage.clone()).collect()
 }
 
-fn deletion(volume: &VolumeKey, lost: &[HostName], node: &Node) -> Wanted {
-    let here = node.storage_host().filter(|_| !lost.is_empty()).cloned();
+fn deletion(volume: &VolumeKey, lost: &[HostName], asked: Option<&Node>) -> Wanted {
+    let here = asked.and_then(Node::storage_host).filter(|_| !lost.is_empty()).cloned();
     Wanted::VolumeGone(VolumeDeletion { key: volume.clone(), lost: lost.to_vec(), here })
 }
 
@@ -142,14 +142,8 @@ pub async fn forget_on(
     };
     tracing::warn!(node.id = %node, volume.name = %volume.name, "A volume that is gone is known to a host; it is deleted there.");
     let _turn = context.gluster_turn(cluster, None).await;
-    let gone = {
-        let topology = context.state.read();
-        let lost = lost_hosts(&topology, cluster);
-        topology
-            .nodes
-            .get(&node)
-            .map_or_else(|| Wanted::VolumeGone(volume.clone().into()), |node| deletion(volume, &lost, node))
-    };
+    let topology = context.state.read();
+    let gone = deletion(volume, &lost_hosts(&topology, cluster), topology.nodes.get(&node).map(AsRef::as_ref));
     for wanted in [Wanted::VolumeStopped(volume.clone()), gone] {
         context.ask(run, node, wanted, Wait::NotAtAll).await?;
     }

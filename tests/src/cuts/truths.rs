@@ -156,7 +156,7 @@ fn seen(lab: &Lab, host: &str) -> anyhow::Result<BTreeMap<String, BTreeSet<Strin
 ///
 /// A file that was made a moment before a power cut and not flushed on that host is missing there afterwards, though GlusterFS
 /// knows only of what was written into it later: such a file is healed when a client asks for it by its name, which has been
-/// done by then, or by a full heal, which a person orders after a power cut.
+/// done by then, or by a full heal, which a person orders after a power cut and which goes through the brick of one host.
 fn heal(lab: &Lab, volumes: &BTreeMap<String, Volume>) -> anyhow::Result<()> {
     for (nth, volume) in volumes.values().enumerate() {
         let mut looks = nth;

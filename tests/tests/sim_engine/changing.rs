@@ -308,8 +308,28 @@ async fn a_volume_is_not_deleted_while_peers_are_down_and_the_refusal_names_them
 }
 
 fn gone_without(lost: usize) -> Asked {
-    let (lost, here) = (vec![rig::storage(lost)], Some(rig::storage(0)));
-    (0, Wanted::VolumeGone(VolumeDeletion { key: rig::volume_key(), lost, here }))
+    gone_from(0, &[lost])
+}
+
+fn gone_from(asked: usize, lost: &[usize]) -> Asked {
+    let (lost, here) = (lost.iter().map(|host| rig::storage(*host)).collect(), Some(rig::storage(asked)));
+    (asked, Wanted::VolumeGone(VolumeDeletion { key: rig::volume_key(), lost, here }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_that_goes_leaves_its_stand_ins_too_where_their_host_is_lost_in_its_turn() {
+    let rig = Rig::new(3);
+    rig.ask_all(&running(3, Layout::Replicate { replica: 3 }), &"make").await;
+    rig.ask_all(&[(0, Wanted::VolumeStopped(rig::volume_key()))], &"stop").await;
+    rig.hosts[2].power_cut();
+    rig.hosts[1].faults().inject(At::Next(Call::RemoveStandIn), Fault::Before);
+    rig.ask(&gone_from(1, &[2])).await.unwrap_err();
+    let left = volume_seen(&rig, 0).await.unwrap().bricks;
+    assert!(left.len() == 3 && left.iter().all(|brick| brick.address.host == rig::storage(1)), "{left:?}");
+    rig.hosts[1].power_cut();
+    assert!(rig.ask(&gone_from(0, &[1, 2])).await.unwrap().changed);
+    assert!(volume_seen(&rig, 0).await.is_none());
+    assert_eq!(rig.cluster.violations(), [] as [&str; 0]);
 }
 
 #[tokio::test(start_paused = true)]

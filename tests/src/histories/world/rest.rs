@@ -7,7 +7,9 @@ use bricklayer_coordinator::agents::AgentApi as _;
 use bricklayer_coordinator::model::{BrickReplace, OpState, Plan, Topology};
 use bricklayer_coordinator::ops::{self, DeviceWish};
 use bricklayer_proto::ids::{NodeId, OperationId, VolumeId};
+use bricklayer_proto::inventory::BrickRole;
 use bricklayer_proto::names::BrickPath;
+use bricklayer_proto::task::Layout;
 
 use super::{MARK, Machine, World};
 use crate::histories::coordinator::wall;
@@ -120,11 +122,17 @@ impl World {
             (Plan::BrickReplace(replace), OpState::Done { .. }) => Some(replace),
             _ => None,
         });
-        let others_lost = |replace: &&BrickReplace| {
-            let mut others = replace.volume.bricks.iter().filter(|brick| brick.id != replace.old.id);
-            others.any(|brick| topology.is_lost(brick.device)) && self.written.contains(&replace.volume.id)
+        let none_is_left = |replace: &&BrickReplace| {
+            let (volume, old) = (&replace.volume, &replace.old);
+            let others = volume.bricks.iter().filter(|brick| brick.set == old.set && brick.id != old.id);
+            let left = others.filter(|brick| brick.role == BrickRole::Data && !topology.is_lost(brick.device)).count();
+            let needed = match volume.layout {
+                Layout::Disperse { data, .. } => data as usize,
+                _ => 1,
+            };
+            volume.layout != Layout::Distribute && left < needed && self.written.contains(&volume.id)
         };
-        let there = replaced.filter(others_lost).filter_map(|replace| {
+        let there = replaced.filter(none_is_left).filter_map(|replace| {
             let host = self.living().find(|host| host.node == replace.old.node)?;
             let path = replace.old.path.clone()?;
             let groups = host.sim.footprint().view.groups;
