@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, ensure};
 use bricklayer_api::client::{Accepted, Client, ClientError};
 use bricklayer_api::heketi::{
-    ClusterFlags, DeviceAddRequest, DurabilityRequest, HostAddresses, NodeAddRequest, Replicate, VolumeCreateRequest,
-    VolumeExpandRequest, VolumeInfo,
+    ClusterFlags, DeviceAddRequest, DurabilityRequest, HostAddresses, NodeAddRequest, Replicate, StateRequest,
+    VolumeCreateRequest, VolumeExpandRequest, VolumeInfo,
 };
-use bricklayer_api::v1::{DeviceLedger, LedgerClass};
-use bricklayer_proto::ids::VolumeId;
+use bricklayer_api::v1::{AgentState, DeviceLedger, LedgerClass};
+use bricklayer_proto::ids::{DeviceId, NodeId, VolumeId};
 use bricklayer_proto::inventory::GroupSpace;
 use bricklayer_proto::names::VgName;
 use bricklayer_proto::size::{ByteSize, Extents};
@@ -191,4 +191,39 @@ pub async fn expand(client: &Client, id: VolumeId, gib: i64) -> Result<VolumeInf
 pub async fn delete(client: &Client, id: VolumeId) -> Result<(), ClientError> {
     let accepted = client.volume_delete(id).await?;
     done(client, accepted).await
+}
+
+/// A volume that keeps one copy of each file.
+#[must_use]
+pub fn distributed(size_gib: i64) -> VolumeCreateRequest {
+    let durability = DurabilityRequest { kind: "none".into(), ..DurabilityRequest::default() };
+    VolumeCreateRequest { size_gib, durability, ..VolumeCreateRequest::default() }
+}
+
+/// Takes a device through these states, each in turn.
+pub async fn set_device(client: &Client, id: DeviceId, states: &[&str]) -> Result<(), ClientError> {
+    for state in states {
+        let request = StateRequest { state: (*state).into(), ..StateRequest::default() };
+        let accepted = client.device_set_state(id, &request).await?;
+        done(client, accepted).await?;
+    }
+    Ok(())
+}
+
+pub async fn until_one_is_away(client: &Client) -> anyhow::Result<()> {
+    until("an agent is seen to be away", async || {
+        let agents = client.agents().await?.agents;
+        Ok(agents.iter().any(|agent| agent.state == AgentState::Detached))
+    })
+    .await
+}
+
+/// Node and its only device, by the number of the host.
+pub async fn hardware(client: &Client, host: usize) -> anyhow::Result<(NodeId, DeviceId)> {
+    let name = format!("gfs{host}");
+    let topology = client.topology().await?;
+    let mut nodes = topology.clusters.iter().flat_map(|cluster| &cluster.nodes);
+    let node = nodes.find(|node| node.hostnames.manage.contains(&name)).with_context(|| format!("no node {name}"))?;
+    let device = node.devices.first().with_context(|| format!("{name} has no device"))?;
+    Ok((node.id, device.id))
 }

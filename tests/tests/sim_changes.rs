@@ -1,55 +1,20 @@
 //! What changes a volume or its hardware while it serves, on whole simulated clusters: growth, clones, bricks that move,
-//! nodes that are away or lost. Whatever is killed meanwhile, it ends whole or undone, and the ledger is LVM's.
+//! nodes that are away. Whatever is killed meanwhile, it ends whole or undone, and the ledger is LVM's.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
-use std::collections::BTreeSet;
-
 use bricklayer_agent::host::Host;
-use bricklayer_api::client::{Accepted, Client};
+use bricklayer_api::client::Accepted;
 use bricklayer_api::heketi::{
-    BrickEvictRequest, DeviceAddRequest, DeviceDeleteRequest, Disperse, DurabilityRequest, StateRequest,
-    VolumeCloneRequest, VolumeCreateRequest, VolumeExpandRequest,
+    BrickEvictRequest, DeviceDeleteRequest, Disperse, DurabilityRequest, VolumeCloneRequest, VolumeCreateRequest,
+    VolumeExpandRequest,
 };
-use bricklayer_api::v1::{AgentState, BrickReplaceRequest, DeviceLostRequest, NodeLostRequest};
-use bricklayer_proto::ids::{DeviceId, NodeId};
-use bricklayer_proto::inventory::Inventory;
-use bricklayer_proto::names::DevicePath;
-use bricklayer_proto::size::ByteSize;
+use bricklayer_api::v1::BrickReplaceRequest;
 use bricklayer_tests::cluster::{Cluster, until};
-use bricklayer_tests::sim::{At, Call, Fault, SimDisk, SimHost};
-use bricklayer_tests::story::{create, delete, done, expand, replicated};
-
-fn distributed(size_gib: i64) -> VolumeCreateRequest {
-    let durability = DurabilityRequest { kind: "none".into(), ..DurabilityRequest::default() };
-    VolumeCreateRequest { size_gib, durability, ..VolumeCreateRequest::default() }
-}
-
-async fn set_device(client: &Client, id: DeviceId, states: &[&str]) -> Result<(), bricklayer_api::client::ClientError> {
-    for state in states {
-        let request = StateRequest { state: (*state).into(), ..StateRequest::default() };
-        let accepted = client.device_set_state(id, &request).await?;
-        done(client, accepted).await?;
-    }
-    Ok(())
-}
-
-async fn until_one_is_away(client: &Client) {
-    until("the agent is seen to be away", async || {
-        let agents = client.agents().await?.agents;
-        Ok(agents.iter().any(|agent| agent.state == AgentState::Detached))
-    })
-    .await
-    .unwrap();
-}
-
-/// Node and its only device, by the number of the host.
-async fn hardware(client: &Client, host: usize) -> (NodeId, DeviceId) {
-    let name = format!("gfs{host}");
-    let topology = client.topology().await.unwrap();
-    let node = topology.clusters[0].nodes.iter().find(|node| node.hostnames.manage[0] == name).unwrap();
-    (node.id, node.devices[0].id)
-}
+use bricklayer_tests::sim::{At, Call, Fault, SimHost};
+use bricklayer_tests::story::{
+    create, delete, distributed, done, expand, hardware, replicated, set_device, until_one_is_away,
+};
 
 #[tokio::test]
 async fn a_volume_grows_in_place_while_its_devices_have_room_and_by_new_sets_after_that() {
@@ -176,52 +141,6 @@ async fn a_brick_of_a_volume_without_copies_moves_with_its_files() {
 }
 
 #[tokio::test]
-async fn a_brick_without_copies_stays_in_its_volume_where_its_new_place_is_lost_before_the_files_have_moved() {
-    let mut cluster = Cluster::loaded(3, 16).await;
-    let client = cluster.client().unwrap();
-    let volume = create(&client, &distributed(4)).await.unwrap();
-    let old = volume.bricks[0].clone();
-    let (new, name) = {
-        let topology = client.topology().await.unwrap();
-        let node = topology.clusters[0].nodes.iter().find(|node| node.id != old.node).unwrap();
-        (node.clone(), node.hostnames.manage[0].clone())
-    };
-    let faults = cluster.host(&name).faults().clone();
-    faults.inject(At::Next(Call::SyncFileSystem), Fault::HangsBefore);
-    let request = BrickReplaceRequest { device: Some(new.devices[0].id.to_string()), ..BrickReplaceRequest::default() };
-    let accepted = client.brick_replace(old.id, &request).await.unwrap();
-    faults.until_one_hangs().await;
-    cluster.power_cut(&name).await;
-    lose_node(&client, new.id, &name).await;
-    done(&client, accepted).await.unwrap();
-    let after = client.volume(volume.id).await.unwrap();
-    let nodes: BTreeSet<NodeId> = after.bricks.iter().map(|brick| brick.node).collect();
-    assert!(nodes == BTreeSet::from([old.node, new.id]) && after.bricks.len() == 2, "{after:?}");
-    delete(&client, volume.id).await.unwrap();
-    nothing_of_it_is_left(&cluster, &client, new.id, new.devices[0].id, &name).await;
-}
-
-#[tokio::test]
-async fn a_device_whose_disk_is_not_seen_is_not_deleted_before_it_is_back() {
-    let cluster = Cluster::loaded(3, 16).await;
-    let client = cluster.client().unwrap();
-    let (disk, (_, device)) = ("/dev/sdb".parse().unwrap(), hardware(&client, 2).await);
-    set_device(&client, device, &["offline", "failed"]).await.unwrap();
-    cluster.host("gfs2").break_disk(&disk, true);
-    let refused = async || {
-        let accepted = client.device_delete(device, DeviceDeleteRequest::default()).await?;
-        done(&client, accepted).await
-    };
-    let said = refused().await.unwrap_err().to_string();
-    assert!(said.contains("does not see the volume group") && said.contains("bricklayer device lost"), "{said}");
-    assert!(client.device(device).await.is_ok(), "it is still recorded");
-    cluster.host("gfs2").break_disk(&disk, false);
-    refused().await.unwrap();
-    assert!(cluster.host("gfs2").footprint().view.groups.is_empty());
-    cluster.nothing_was_violated();
-}
-
-#[tokio::test]
 async fn a_brick_moves_though_the_self_heal_daemons_miss_that_there_is_something_to_heal() {
     let cluster = Cluster::loaded(4, 16).await;
     let client = cluster.client().unwrap();
@@ -276,7 +195,7 @@ async fn a_brick_that_does_not_answer_is_moved_only_where_the_others_have_everyt
         let node = topology.clusters[0].nodes.iter().find(|node| node.id == old.node).unwrap();
         let name = node.hostnames.manage[0].clone();
         cluster.power_cut(&name).await;
-        until_one_is_away(&client).await;
+        until_one_is_away(&client).await.unwrap();
         let accepted = client.brick_evict(old.id, &BrickEvictRequest::default()).await.unwrap();
         if request.durability.replicate.replica == 3 {
             // It ends when the host is back, as the old brick is still to be removed there.
@@ -390,7 +309,7 @@ async fn a_device_is_emptied_brick_by_brick_and_can_be_deleted_then() {
         volumes.push(create(&client, &replicated(1, 3)).await.unwrap());
     }
     volumes.push(create(&client, &distributed(2)).await.unwrap());
-    let (_, device) = hardware(&client, 1).await;
+    let (_, device) = hardware(&client, 1).await.unwrap();
     let bricks = client.device(device).await.unwrap().bricks.len();
     assert!(bricks > 0, "the device that is emptied has something on it");
     let online = set_device(&client, device, &["failed"]).await.unwrap_err().to_string();
@@ -413,7 +332,7 @@ async fn a_device_is_emptied_brick_by_brick_and_can_be_deleted_then() {
 async fn a_device_whose_group_went_as_every_program_died_leaves_the_records_too() {
     let mut cluster = Cluster::loaded(3, 16).await;
     let client = cluster.client().unwrap();
-    let (_, device) = hardware(&client, 1).await;
+    let (_, device) = hardware(&client, 1).await.unwrap();
     set_device(&client, device, &["offline", "failed"]).await.unwrap();
     let faults = cluster.host("gfs1").faults().clone();
     faults.inject(At::Next(Call::RemoveGroup), Fault::HangsAfter);
@@ -435,7 +354,7 @@ async fn a_device_whose_bricks_have_nowhere_to_go_keeps_them_all() {
     let client = cluster.client().unwrap();
     let volume = create(&client, &replicated(2, 3)).await.unwrap();
     let before = cluster.footprints();
-    let (_, device) = hardware(&client, 2).await;
+    let (_, device) = hardware(&client, 2).await.unwrap();
     let refused = set_device(&client, device, &["offline", "failed"]).await.unwrap_err().to_string();
     assert!(refused.contains("No Replacement was found for resource requested to be removed"), "{refused}");
     assert!(refused.contains("its node holds another brick of the set"), "{refused}");
@@ -450,7 +369,7 @@ async fn a_volume_is_deleted_while_a_host_is_away_and_its_brick_goes_when_the_ho
     let empty = cluster.footprints();
     let volume = create(&client, &replicated(2, 3)).await.unwrap();
     cluster.power_cut("gfs2").await;
-    until_one_is_away(&client).await;
+    until_one_is_away(&client).await.unwrap();
     delete(&client, volume.id).await.unwrap();
     assert!(client.volumes().await.unwrap().volumes.is_empty());
     // Not even a restart of the coordinator forgets what is left to do.
@@ -463,288 +382,12 @@ async fn a_volume_is_deleted_while_a_host_is_away_and_its_brick_goes_when_the_ho
 }
 
 #[tokio::test]
-async fn a_node_that_is_lost_for_ever_is_emptied_without_it_and_leaves_the_records() {
-    let mut cluster = Cluster::loaded(4, 16).await;
-    let client = cluster.client().unwrap();
-    let volume = create(&client, &replicated(2, 3)).await.unwrap();
-    let lost = volume.bricks[0].clone();
-    let topology = client.topology().await.unwrap();
-    let name = topology.clusters[0].nodes.iter().find(|node| node.id == lost.node).unwrap().hostnames.manage[0].clone();
-
-    let confirm = NodeLostRequest { confirm: name.clone() };
-    let refused = client.node_lost(lost.node, &confirm).await.unwrap_err().to_string();
-    assert!(refused.contains("attached"), "a node that is there is not lost: {refused}");
-    cluster.power_cut(&name).await;
-    until("the node can be declared lost", async || Ok(client.node_lost(lost.node, &confirm).await.is_ok()))
-        .await
-        .unwrap();
-
-    let request = StateRequest { state: "failed".into(), ..StateRequest::default() };
-    let accepted = client.node_set_state(lost.node, &request).await.unwrap();
-    done(&client, accepted).await.unwrap();
-    let after = client.volume(volume.id).await.unwrap();
-    assert!(after.bricks.iter().all(|brick| brick.node != lost.node), "{after:?}");
-    cluster.volume_is_whole(volume.id).await.unwrap();
-    let accepted = client.device_delete(lost.device, DeviceDeleteRequest::default()).await.unwrap();
-    done(&client, accepted).await.unwrap();
-    let accepted = client.node_delete(lost.node).await.unwrap();
-    done(&client, accepted).await.unwrap();
-    delete(&client, volume.id).await.unwrap();
-    cluster.nothing_was_violated();
-}
-
-#[tokio::test]
-async fn an_empty_node_that_is_lost_gives_up_its_devices_and_whatever_was_begun_on_it() {
-    let mut cluster = Cluster::loaded(3, 16).await;
-    let client = cluster.client().unwrap();
-    let (node, device) = hardware(&client, 3).await;
-    let host = cluster.host("gfs3").clone();
-    let disk = "/dev/sdc".parse::<DevicePath>().unwrap();
-    host.plug(SimDisk::new(&disk, ByteSize::from_gib(16).unwrap()));
-    let has_it = |seen: &Inventory| seen.disks.iter().any(|seen| seen.path == disk);
-    cluster.installation.until_seen(host.name(), "the disk is there", has_it).await.unwrap();
-    host.faults().inject(At::Next(Call::CreateGroup), Fault::HangsAfter);
-    let request = DeviceAddRequest { name: disk.to_string(), node: node.to_string(), ..DeviceAddRequest::default() };
-    let adding = client.device_add(&request).await.unwrap();
-    host.faults().until_one_hangs().await;
-    cluster.power_cut("gfs3").await;
-    let confirm = NodeLostRequest { confirm: "gfs3".to_owned() };
-    until("the node can be declared lost", async || Ok(client.node_lost(node, &confirm).await.is_ok())).await.unwrap();
-    done(&client, adding).await.unwrap_err();
-
-    let request = StateRequest { state: "failed".into(), ..StateRequest::default() };
-    let accepted = client.node_set_state(node, &request).await.unwrap();
-    done(&client, accepted).await.unwrap();
-    let accepted = client.device_delete(device, DeviceDeleteRequest::default()).await.unwrap();
-    done(&client, accepted).await.unwrap();
-    let accepted = client.node_delete(node).await.unwrap();
-    done(&client, accepted).await.unwrap();
-    let operations = client.operations().await.unwrap().operations;
-    assert!(operations.iter().all(|operation| operation.state.is_final()), "{operations:?}");
-    cluster.nothing_was_violated();
-}
-
-#[tokio::test]
-async fn a_disk_that_is_lost_for_ever_is_emptied_without_it_while_its_host_serves_on() {
-    let mut cluster = Cluster::loaded(4, 16).await;
-    let client = cluster.client().unwrap();
-    let volume = create(&client, &replicated(2, 3)).await.unwrap();
-    let lost = volume.bricks[0].clone();
-    let topology = client.topology().await.unwrap();
-    let node = topology.clusters[0].nodes.iter().find(|node| node.id == lost.node).unwrap();
-    let name = node.hostnames.manage[0].clone();
-    let confirm = |id: DeviceId| DeviceLostRequest { confirm: id.to_string() };
-
-    // Never before the agent has told of the device, either.
-    until("the disk is seen to be there", async || {
-        let refused = client.device_lost(lost.device, &confirm(lost.device)).await.unwrap_err().to_string();
-        Ok(refused.contains("its volume group is there and whole"))
-    })
-    .await
-    .unwrap();
-    cluster.power_cut(&name).await;
-    until("the host is seen to be away", async || {
-        let refused = client.device_lost(lost.device, &confirm(lost.device)).await.unwrap_err().to_string();
-        Ok(refused.contains("nobody knows how its disk is"))
-    })
-    .await
-    .unwrap();
-    cluster.host(&name).unplug(&"/dev/sdb".parse().unwrap()).unwrap();
-    cluster.power_on(&name).await.unwrap();
-    cluster.until_able(&name).await.unwrap();
-    let other = confirm(DeviceId::random());
-    assert_eq!(client.device_lost(lost.device, &other).await.unwrap_err().status(), Some(400));
-    until("the disk can be declared lost", async || {
-        Ok(client.device_lost(lost.device, &confirm(lost.device)).await.is_ok())
-    })
-    .await
-    .unwrap();
-
-    set_device(&client, lost.device, &["failed"]).await.unwrap();
-    let after = client.volume(volume.id).await.unwrap();
-    assert!(after.bricks.iter().all(|brick| brick.device != lost.device), "{after:?}");
-    cluster.volume_is_whole(volume.id).await.unwrap();
-    let accepted = client.device_delete(lost.device, DeviceDeleteRequest::default()).await.unwrap();
-    done(&client, accepted).await.unwrap();
-    delete(&client, volume.id).await.unwrap();
-    cluster.nothing_was_violated();
-}
-
-#[tokio::test]
-async fn a_volume_with_a_brick_on_a_lost_disk_can_be_deleted_as_its_host_is_there() {
-    let mut cluster = Cluster::loaded(3, 16).await;
-    let client = cluster.client().unwrap();
-    let volume = create(&client, &replicated(2, 3)).await.unwrap();
-    let (_, device) = hardware(&client, 2).await;
-    cluster.power_cut("gfs2").await;
-    cluster.host("gfs2").unplug(&"/dev/sdb".parse().unwrap()).unwrap();
-    cluster.power_on("gfs2").await.unwrap();
-    cluster.until_able("gfs2").await.unwrap();
-    let confirm = DeviceLostRequest { confirm: device.to_string() };
-    until("the disk can be declared lost", async || Ok(client.device_lost(device, &confirm).await.is_ok()))
-        .await
-        .unwrap();
-    delete(&client, volume.id).await.unwrap();
-    let accepted = client.device_delete(device, DeviceDeleteRequest::default()).await.unwrap();
-    done(&client, accepted).await.unwrap();
-    cluster.nothing_was_violated();
-}
-
-async fn lose_node(client: &Client, node: NodeId, name: &str) {
-    let confirm = NodeLostRequest { confirm: name.to_owned() };
-    until("the node can be declared lost", async || Ok(client.node_lost(node, &confirm).await.is_ok())).await.unwrap();
-}
-
-/// Nothing of any volume is left, in GlusterFS or on hosts that are there, and the lost node leaves the records.
-async fn nothing_of_it_is_left(cluster: &Cluster, client: &Client, node: NodeId, device: DeviceId, name: &str) {
-    let operations = async || Ok(client.operations().await?.operations.iter().all(|one| one.state.is_final()));
-    until("the deletion ends", operations).await.unwrap();
-    let there: Vec<&SimHost> = cluster.hosts().filter(|host| host.name().as_str() != name).collect();
-    for host in &there {
-        assert!(host.gluster_volumes().await.unwrap().is_empty(), "{} knows a volume", host.name());
-        assert!(host.footprint().view.groups.iter().all(|group| group.volumes.is_empty()), "{}", host.name());
-    }
-    let request = StateRequest { state: "failed".into(), ..StateRequest::default() };
-    done(client, client.node_set_state(node, &request).await.unwrap()).await.unwrap();
-    done(client, client.device_delete(device, DeviceDeleteRequest::default()).await.unwrap()).await.unwrap();
-    done(client, client.node_delete(node).await.unwrap()).await.unwrap();
-    assert!(there[0].gluster_pool().await.unwrap().1.iter().all(|peer| peer.host != name));
-    cluster.nothing_was_violated();
-}
-
-#[tokio::test]
-async fn a_deletion_that_waits_for_a_host_ends_when_that_host_is_lost_for_ever() {
-    let mut cluster = Cluster::loaded(3, 16).await;
-    let client = cluster.client().unwrap();
-    let volume = create(&client, &replicated(2, 3)).await.unwrap();
-    let (node, device) = hardware(&client, 3).await;
-    cluster.power_cut("gfs3").await;
-    until_one_is_away(&client).await;
-    delete(&client, volume.id).await.unwrap();
-    assert!(!client.operations().await.unwrap().operations.iter().all(|one| one.state.is_final()), "it waits");
-    lose_node(&client, node, "gfs3").await;
-    nothing_of_it_is_left(&cluster, &client, node, device, "gfs3").await;
-}
-
-#[tokio::test]
-async fn a_volume_whose_only_copy_was_on_a_host_that_is_lost_can_be_deleted() {
-    let mut cluster = Cluster::loaded(3, 16).await;
-    let client = cluster.client().unwrap();
-    let volume = create(&client, &distributed(2)).await.unwrap();
-    let node = volume.bricks[0].node;
-    let topology = client.topology().await.unwrap();
-    let name = topology.clusters[0].nodes.iter().find(|one| one.id == node).unwrap().hostnames.manage[0].clone();
-    cluster.power_cut(&name).await;
-    lose_node(&client, node, &name).await;
-    delete(&client, volume.id).await.unwrap();
-    nothing_of_it_is_left(&cluster, &client, node, volume.bricks[0].device, &name).await;
-}
-
-#[tokio::test]
-async fn a_replaced_brick_stays_where_all_others_of_its_set_are_lost_before_the_new_one_is_healed() {
-    let mut cluster = Cluster::loaded(3, 16).await;
-    let client = cluster.client().unwrap();
-    let volume = create(&client, &replicated(2, 2)).await.unwrap();
-    let (old, other) = (volume.bricks[0].clone(), volume.bricks[1].clone());
-    let topology = client.topology().await.unwrap();
-    let nodes = &topology.clusters[0].nodes;
-    let name = |node: &NodeId| nodes.iter().find(|one| one.id == *node).unwrap().hostnames.manage[0].clone();
-    let new = nodes.iter().find(|node| ![old.node, other.node].contains(&node.id)).unwrap();
-    // GlusterFS has exchanged the bricks, and nothing is healed yet.
-    let faults = cluster.host(&new.hostnames.manage[0]).faults().clone();
-    faults.inject(At::Next(Call::SyncFileSystem), Fault::HangsBefore);
-    let accepted = client.brick_replace(old.id, &BrickReplaceRequest::default()).await.unwrap();
-    faults.until_one_hangs().await;
-    let burnt = name(&other.node);
-    cluster.power_cut(&burnt).await;
-    let confirm = NodeLostRequest { confirm: burnt };
-    until("the node can be declared lost", async || Ok(client.node_lost(other.node, &confirm).await.is_ok()))
-        .await
-        .unwrap();
-    cluster.power_cut(&new.hostnames.manage[0]).await;
-    cluster.power_on(&new.hostnames.manage[0]).await.unwrap();
-    done(&client, accepted).await.unwrap();
-
-    let groups = cluster.host(&name(&old.node)).footprint().view.groups;
-    let kept = format!("brick_{}", old.id);
-    assert!(groups.iter().any(|group| group.volumes.iter().any(|volume| volume.name.as_str() == kept)), "{groups:?}");
-    until("the doctor names it", async || {
-        let findings = client.doctor().await?.findings;
-        Ok(findings.iter().any(|finding| format!("{finding:?}").contains(&old.id.to_string())))
-    })
-    .await
-    .unwrap();
-    cluster.nothing_was_violated();
-}
-
-#[tokio::test]
-async fn a_brick_that_is_deleted_while_its_disk_is_not_seen_goes_when_the_disk_is_back() {
-    let cluster = Cluster::loaded(3, 16).await;
-    let client = cluster.client().unwrap();
-    let empty = cluster.footprints();
-    let volume = create(&client, &replicated(2, 3)).await.unwrap();
-    let (disk, host) = ("/dev/sdb".parse().unwrap(), cluster.host("gfs2").clone());
-    let is_in = |seen: &Inventory| !seen.groups.is_empty();
-    cluster.installation.until_seen(host.name(), "its group is seen", is_in).await.unwrap();
-    host.break_disk(&disk, true);
-    let is_out = |seen: &Inventory| seen.groups.is_empty();
-    cluster.installation.until_seen(host.name(), "its group is not seen", is_out).await.unwrap();
-    // The client does not wait for the disk.
-    delete(&client, volume.id).await.unwrap();
-    let waits = client.operations().await.unwrap().operations.into_iter().find(|one| !one.state.is_final()).unwrap();
-    until("it is told what is waited for", async || {
-        let shown = client.operation(waits.id).await?;
-        Ok(format!("{shown:?}").contains("is not seen on this host"))
-    })
-    .await
-    .unwrap();
-    host.break_disk(&disk, false);
-    until("nothing is left", async || Ok(cluster.footprints() == empty)).await.unwrap();
-    cluster.until_ledger_is_lvms().await.unwrap();
-    cluster.nothing_was_violated();
-}
-
-#[tokio::test]
-async fn a_replacement_ends_though_the_new_bricks_host_is_lost_before_it_is_healed() {
-    let mut cluster = Cluster::loaded(5, 16).await;
-    let client = cluster.client().unwrap();
-    let volume = create(&client, &replicated(2, 3)).await.unwrap();
-    let old = volume.bricks[0].clone();
-    let topology = client.topology().await.unwrap();
-    let nodes = &topology.clusters[0].nodes;
-    let spare = nodes.iter().find(|node| volume.bricks.iter().all(|brick| brick.node != node.id)).unwrap();
-    let name = spare.hostnames.manage[0].clone();
-    let device = Some(spare.devices[0].id.to_string());
-    let faults = cluster.host(&name).faults().clone();
-    // Its last effect there: the exchange is done, the brick synced, nothing healed that anybody was told of.
-    faults.inject(At::Next(Call::SyncFileSystem), Fault::HangsBefore);
-    let request = BrickReplaceRequest { device, ..BrickReplaceRequest::default() };
-    let accepted = client.brick_replace(old.id, &request).await.unwrap();
-    faults.until_one_hangs().await;
-    cluster.power_cut(&name).await;
-    let confirm = NodeLostRequest { confirm: name.clone() };
-    until("the node can be declared lost", async || Ok(client.node_lost(spare.id, &confirm).await.is_ok()))
-        .await
-        .unwrap();
-    done(&client, accepted).await.unwrap();
-
-    // What was put there in vain is made anew elsewhere.
-    let request = StateRequest { state: "failed".into(), ..StateRequest::default() };
-    let accepted = client.node_set_state(spare.id, &request).await.unwrap();
-    done(&client, accepted).await.unwrap();
-    let after = client.volume(volume.id).await.unwrap();
-    assert!(after.bricks.iter().all(|brick| brick.node != spare.id), "{after:?}");
-    cluster.volume_is_whole(volume.id).await.unwrap();
-    cluster.nothing_was_violated();
-}
-
-#[tokio::test]
 async fn a_clone_takes_no_extents_and_outlives_its_source() {
     let cluster = Cluster::loaded(3, 16).await;
     let client = cluster.client().unwrap();
     let empty = cluster.footprints();
     let volume = create(&client, &replicated(2, 3)).await.unwrap();
-    let (_, device) = hardware(&client, 1).await;
+    let (_, device) = hardware(&client, 1).await.unwrap();
     let free = client.device(device).await.unwrap().storage.free_kib;
 
     let accepted = client.volume_clone(volume.id, &VolumeCloneRequest { name: "copy".into() }).await.unwrap();

@@ -5,14 +5,14 @@
 use bricklayer_api::client::{Change, Client};
 use bricklayer_api::heketi::{BrickEvictRequest, StateRequest, VolumeExpandRequest, VolumeInfo};
 use bricklayer_api::v1::{
-    AgentState, Explanation, KeptPlan, NodeLostRequest, PlacementPolicy, Plan, SetState, SimulatedLoss,
-    SimulatedVolumes, Simulation, SimulationRequest, SupportBundleRequest,
+    Explanation, KeptPlan, NodeLostRequest, PlacementPolicy, Plan, SetState, SimulatedLoss, SimulatedVolumes,
+    Simulation, SimulationRequest, SupportBundleRequest,
 };
 use bricklayer_coordinator::http::explanation_of;
 use bricklayer_coordinator::ops::Bundle;
 use bricklayer_proto::ids::{BrickId, DeviceId, NodeId};
-use bricklayer_tests::cluster::{Cluster, until};
-use bricklayer_tests::story::{create, done, replicated};
+use bricklayer_tests::cluster::Cluster;
+use bricklayer_tests::story::{create, done, replicated, until_one_is_away};
 
 async fn set_node(client: &Client, id: NodeId, states: &[&str]) {
     for state in states {
@@ -178,11 +178,7 @@ async fn a_node_that_is_lost_heals_where_its_simulation_said() {
     let before = client.topology().await.unwrap();
 
     cluster.power_cut(&name).await;
-    until("the agent is seen to be away", async || {
-        Ok(client.agents().await?.agents.iter().any(|agent| agent.state == AgentState::Detached))
-    })
-    .await
-    .unwrap();
+    until_one_is_away(&client).await.unwrap();
     client.node_lost(lost, &NodeLostRequest { confirm: name.clone() }).await.unwrap();
     set_node(&client, lost, &["failed"]).await;
 
