@@ -412,6 +412,11 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     async fn gluster_snapshot_clone(&self, name: &SnapshotName, clone: &VolumeName) -> Result<(), HostError>;
     async fn gluster_snapshot_delete(&self, name: &SnapshotName) -> Result<(), HostError>;
 
+    /// GlusterFS's id of the volume, as it is marked on a brick directory; `None` where there is no mark, or no directory.
+    async fn brick_mark(&self, path: &BrickPath) -> Result<Option<String>, HostError>;
+    /// Marks a brick directory that has no mark, durably. glusterd does so itself, but syncs nothing, so that a power cut
+    /// takes the mark, and without it GlusterFS never starts the brick.
+    async fn mark_brick(&self, path: &BrickPath, volume: &str) -> Result<(), HostError>;
     /// A brick's folders that a failed `volume create` marked as used: the extended attributes of GlusterFS are taken
     /// off an otherwise empty brick directory, so that a repeat is accepted.
     async fn clear_brick_marks(&self, path: &BrickPath) -> Result<(), HostError>;

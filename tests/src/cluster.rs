@@ -366,6 +366,7 @@ impl Agent {
             let open = move || Journal::open(journal_dir.as_std_path()).map_err(anyhow::Error::from);
             let journal = tokio::task::spawn_blocking(open).await??;
             engine.boot(&journal.manifest()?, BOOT_PATIENCE).await?;
+            engine.clear_begun_spares(&journal.unfinished()).await;
             ready.tell(());
             let executor = Executor::new(engine, Arc::new(journal));
             session::serve(config, host, Arc::clone(&executor), stop).await;

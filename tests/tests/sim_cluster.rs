@@ -413,6 +413,66 @@ async fn a_power_cut_in_the_middle_of_a_create_is_overcome_when_the_host_is_back
 }
 
 #[tokio::test]
+async fn a_spare_that_lvm_was_making_when_the_power_went_is_gone_after_the_boot() {
+    let mut cluster = three().await;
+    let client = cluster.client().unwrap();
+    let faults = cluster.host("gfs2").faults().clone();
+    faults.inject(At::Next(Call::CreateBrickVolumes), Fault::HangsBefore);
+    let accepted = client.volume_create(&replicated(1, 3)).await.unwrap();
+    faults.until_one_hangs().await;
+    let disk = "/dev/sdb".parse().unwrap();
+    cluster.host("gfs2").create_volume_by_hand(&disk, "lvol0".parse().unwrap(), ByteSize::from_mib(8).unwrap(), &[]);
+    cluster.power_cut("gfs2").await;
+    cluster.power_on("gfs2").await.unwrap();
+    let volume = done(&client, accepted).await.unwrap();
+    cluster.until_able("gfs2").await.unwrap();
+    cluster.volume_is_whole(volume.id).await.unwrap();
+    delete(&client, volume.id).await.unwrap();
+    cluster.until_ledger_is_lvms().await.unwrap();
+    let footprint = format!("{:?}", cluster.host("gfs2").footprint());
+    assert!(!footprint.contains("lvol0"), "{footprint}");
+    cluster.nothing_was_violated();
+}
+
+#[tokio::test]
+async fn a_new_brick_whose_mark_a_power_cut_took_is_marked_again_and_runs() {
+    let mut cluster = three().await;
+    let client = cluster.client().unwrap();
+    let faults = cluster.host("gfs2").faults().clone();
+    faults.inject(At::Next(Call::SyncFileSystem), Fault::HangsBefore);
+    let accepted = client.volume_create(&replicated(1, 3)).await.unwrap();
+    faults.until_one_hangs().await;
+    cluster.power_cut("gfs2").await;
+    cluster.power_on("gfs2").await.unwrap();
+    let volume = done(&client, accepted).await.unwrap();
+    cluster.until_able("gfs2").await.unwrap();
+    cluster.volume_is_whole(volume.id).await.unwrap();
+    assert!(faults.effect_log().contains(&Call::MarkBrick));
+    cluster.nothing_was_violated();
+}
+
+#[tokio::test]
+async fn a_new_brick_that_was_marked_again_runs_also_after_a_restart_of_the_coordinator() {
+    let mut cluster = three().await;
+    let client = cluster.client().unwrap();
+    let faults = cluster.host("gfs2").faults().clone();
+    faults.inject(At::Next(Call::SyncFileSystem), Fault::HangsBefore);
+    let accepted = client.volume_create(&replicated(1, 3)).await.unwrap();
+    faults.until_one_hangs().await;
+    cluster.power_cut("gfs2").await;
+    faults.inject(At::Next(Call::MarkBrick), Fault::HangsAfter);
+    cluster.power_on("gfs2").await.unwrap();
+    faults.until_one_hangs().await;
+    cluster.installation.kill_coordinator().await;
+    cluster.agent("gfs2").kill().await;
+    cluster.agent("gfs2").start().await.unwrap();
+    cluster.installation.start_coordinator().await.unwrap();
+    let volume = done(&cluster.client().unwrap(), accepted).await.unwrap();
+    cluster.until_all_able().await.unwrap();
+    cluster.volume_is_whole(volume.id).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_create_that_waits_for_a_lost_host_in_vain_leaves_nothing_on_any_host() {
     let mut cluster = three().await;
     let before = cluster.footprints();

@@ -89,6 +89,9 @@ async fn bring_up(engine: &Engine, journal: Option<&Journal>, ready: &Utf8Path) 
     if let Err(error) = files::replace(ready, text.as_bytes(), 0o644) {
         tracing::error!("{ready} could not be written: {error}");
     }
+    if let Some(journal) = journal {
+        engine.clear_begun_spares(&journal.unfinished()).await;
+    }
 }
 
 /// A service with mounts of its own would mount bricks that glusterd never sees, and believe them mounted.

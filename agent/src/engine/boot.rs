@@ -10,7 +10,7 @@ use std::time::Duration;
 use bricklayer_proto::ids::BrickId;
 use bricklayer_proto::inventory::{BrickTags, LogicalVolume};
 use bricklayer_proto::names::{MountPoint, VgName, mapper_path};
-use bricklayer_proto::task::{BrickKey, Done, Failure, Report};
+use bricklayer_proto::task::{BrickKey, BrickSpec, Done, Failure, Report, Task, Wanted};
 use futures::future::join_all;
 
 use super::{Engine, OnProgress, chain, done, failure};
@@ -19,7 +19,7 @@ use crate::host::{GroupReport, HostError, HostView};
 use crate::journal::ManifestBrick;
 use crate::lock::Key;
 use crate::observe;
-use crate::plan::brick::{Found, RECORD};
+use crate::plan::brick::{self, Found, RECORD};
 use crate::plan::device::group_of;
 use crate::plan::gluster_store;
 use crate::plan::refused;
@@ -58,6 +58,32 @@ impl Engine {
                 file,
                 "glusterd's file of a brick was lost, as by a power cut; it was made again"
             );
+        }
+        Ok(())
+    }
+
+    /// What a power cut has left of the spares of groups whose first brick was being made, by the journal, goes: LVM made it,
+    /// would never finish it, and the space would be nobody's. Nobody may ask for that brick again.
+    pub async fn clear_begun_spares(&self, unfinished: &[Task]) {
+        for task in unfinished {
+            let Wanted::Brick(spec) = &task.wanted else { continue };
+            let key = Key::Group(VgName::of_device(spec.device));
+            if let Err(failure) = self.locks.holding(vec![key], self.clear_begun_spare(spec)).await {
+                tracing::warn!(device.id = %spec.device, "what LVM has left half made stays: {failure}");
+            }
+        }
+    }
+
+    async fn clear_begun_spare(&self, spec: &BrickSpec) -> Result<(), Failure> {
+        // The mark first, and what carries it after another look.
+        for _ in 0..2 {
+            let Some(group) = self.group_of(spec.device).await? else { break };
+            let steps = brick::clear_spare(spec, &group)?;
+            if steps.is_empty() {
+                break;
+            }
+            tracing::warn!(group = %group.name, "a spare of pool metadata that LVM has left half made goes");
+            self.run(&steps, &|_| {}).await?;
         }
         Ok(())
     }

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use bricklayer_proto::names::{DevicePath, VgName, mapper_path};
+use bricklayer_proto::names::{BrickPath, DevicePath, MountPoint, VgName, mapper_path};
 use bricklayer_proto::task::{BrickKey, BrickReport, BrickSpec, CloneBrickSpec, Done, Failure, FailureKind, Report};
 
+use camino::Utf8Path;
+
+use super::gluster::id_of;
 use super::steps::must_be;
 use super::{Engine, OnProgress, done, failure, locked, not_so};
 use crate::host::{GroupReport, Mount};
@@ -177,9 +180,45 @@ impl Engine {
             None => None,
         };
         let Some(mount) = mount else { return Err(refused(format!("brick {} is not mounted here", key.brick))) };
+        let marked = self.keep_mark(key, &mount.at).await?;
         let (brick, store) = tokio::join!(self.host.sync_file_system(&mount.at), self.host.sync_gluster_store());
         brick.and(store).map_err(|error| failure(&error))?;
-        Ok(done(false, Report::Nothing))
+        Ok(done(marked, Report::Nothing))
+    }
+
+    /// Marks the brick as its volume's if a power cut has taken the mark; answers whether that was so.
+    ///
+    /// What says of which volume it is: LVM's tags, and GlusterFS, which has this very folder as a brick of the volume
+    /// that bears our id.
+    async fn keep_mark(&self, key: &BrickKey, at: &Utf8Path) -> Result<bool, Failure> {
+        let mark = async |path: &BrickPath| self.host.brick_mark(path).await.map_err(|error| failure(&error));
+        let usual = at.as_str().parse::<MountPoint>().ok().map(|at| at.brick_path());
+        if let Some(usual) = usual
+            && mark(&usual).await?.is_some()
+        {
+            return Ok(false);
+        }
+        self.glusterd_must_run().await?;
+        let volumes = self.host.gluster_volumes_whole().await.map_err(|error| failure(&error))?;
+        let ours = volumes.iter().filter(|volume| id_of(volume) == Some(key.volume.to_string().as_str()));
+        let found = ours
+            .flat_map(|volume| volume.bricks.iter().map(move |brick| (volume, &brick.path)))
+            .find(|(_, path)| path.as_path().starts_with(at));
+        let Some((volume, path)) = found else {
+            // It was away when the others heard of the brick, and hears of it from them.
+            return Err(Failure {
+                kind: FailureKind::Unavailable,
+                message: format!("this host's glusterd does not know brick {} yet", key.brick),
+                cure: None,
+                obstacles: Vec::new(),
+            });
+        };
+        if mark(path).await?.is_some() {
+            return Ok(false);
+        }
+        tracing::warn!(brick.id = %key.brick, volume.name = %volume.name, "A power cut took GlusterFS's mark off a new brick; it is put back.");
+        self.host.mark_brick(path, &volume.uuid).await.map_err(|error| failure(&error))?;
+        Ok(true)
     }
 
     pub(super) async fn brick_condemned(&self, key: &BrickKey, progress: OnProgress<'_>) -> Result<Done, Failure> {

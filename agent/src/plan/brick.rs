@@ -120,6 +120,34 @@ pub fn clear(key: &BrickKey, group: &GroupReport) -> Result<Vec<Step>, Failure> 
     Ok(vec![Step::RemoveVolumes(DoomedVolumes::of_brick(&found, key)?)])
 }
 
+/// What LVM was making of the group's first spare when the power went, before it hid it: a plain volume with the name that
+/// LVM gives to what has none, as large as the metadata of the pool that was under way. Nothing has ever been in it.
+fn begun_spare<'a>(spec: &BrickSpec, group: &'a GroupReport) -> Option<&'a LogicalVolume> {
+    let size = spec.space.metadata.to_bytes(group.space.extent_size)?;
+    let has_pools = group.volumes.iter().any(|volume| matches!(volume.kind, LvKind::ThinPool { .. }));
+    let is_nameless = |name: &LvName| {
+        let number = name.as_str().strip_prefix("lvol");
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let is_it = |volume: &&LogicalVolume| {
+        let is_plain = matches!(&volume.kind, LvKind::Other { segment_type } if segment_type == "linear");
+        let is_untagged = volume.tags.iter().all(|tag| *tag == tags::condemned());
+        is_plain && is_untagged && !volume.open && volume.size == size && is_nameless(&volume.name)
+    };
+    let may_be = spec.space.metadata != Extents::ZERO && group.space.spare == Extents::ZERO && !has_pools;
+    group.volumes.iter().filter(|_| may_be).find(is_it)
+}
+
+/// The same for such a spare, where a brick of this spec was being made when the power went.
+pub fn clear_spare(spec: &BrickSpec, group: &GroupReport) -> Result<Vec<Step>, Failure> {
+    device::ours(group, spec.device)?;
+    let Some(spare) = begun_spare(spec, group) else { return Ok(Vec::new()) };
+    if !spare.condemned {
+        return Ok(vec![Step::CondemnVolumes { group: group.name.clone(), volumes: vec![spare.name.clone()] }]);
+    }
+    Ok(vec![Step::RemoveVolumes(DoomedVolumes::begun(group, spare)?)])
+}
+
 /// The brick is there, whole.
 pub fn ensure(spec: &BrickSpec, facts: &Facts<'_>) -> Result<Vec<Step>, Failure> {
     let key = spec.key();

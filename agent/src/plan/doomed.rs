@@ -1,6 +1,7 @@
 //! What may be destroyed. Each type here can be made in one way only, which checks that it may.
 
 use bricklayer_proto::ids::DeviceId;
+use bricklayer_proto::inventory::LogicalVolume;
 use bricklayer_proto::names::{DevicePath, LvName, VgName};
 use bricklayer_proto::task::{BrickKey, Failure};
 
@@ -31,6 +32,14 @@ impl DoomedVolumes {
         }
         let volumes = there.into_iter().flatten().map(|volume| volume.name.clone()).collect();
         Ok(Self { group: found.group.name.clone(), volumes })
+    }
+
+    /// What LVM has begun and never finished; [`super::brick`] alone knows it.
+    pub(super) fn begun(group: &GroupReport, volume: &LogicalVolume) -> Result<Self, Failure> {
+        if !volume.condemned {
+            return Err(refused(format!("{}/{} is not condemned, so it is not removed", group.name, volume.name)));
+        }
+        Ok(Self { group: group.name.clone(), volumes: vec![volume.name.clone()] })
     }
 
     #[must_use]

@@ -270,6 +270,38 @@ fn a_pool_that_was_begun_is_condemned_and_then_goes_and_nothing_else_does() {
 }
 
 #[test]
+fn a_spare_that_was_begun_is_condemned_and_then_goes_and_nothing_else_does() {
+    let size = spec().space.metadata.to_bytes(ExtentSize::FOUR_MIB).unwrap();
+    let begun = |condemned: bool| LogicalVolume {
+        name: "lvol0".parse().unwrap(),
+        kind: LvKind::Other { segment_type: "linear".to_owned() },
+        size,
+        tags: Vec::from_iter(condemned.then(tags::condemned)),
+        open: false,
+        condemned,
+        ..pool(false)
+    };
+    let clear = |volumes| printed(&brick::clear_spare(&spec(), &World::with(volumes).group).unwrap());
+    assert_eq!(clear(vec![begun(false)]), ["condemn vg_d/lvol0"]);
+    assert_eq!(clear(vec![begun(true)]), ["remove vg_d/lvol0"]);
+    let others = [
+        LogicalVolume { name: "lvol".parse().unwrap(), ..begun(false) },
+        LogicalVolume { name: "lvol0_old".parse().unwrap(), ..begun(false) },
+        LogicalVolume { size: ByteSize::from_gib(1).unwrap(), ..begun(false) },
+        LogicalVolume { open: true, ..begun(false) },
+        LogicalVolume { tags: vec!["theirs".parse().unwrap()], ..begun(false) },
+        LogicalVolume { kind: LvKind::Other { segment_type: "raid1".to_owned() }, ..begun(false) },
+    ];
+    for other in others {
+        assert_eq!(clear(vec![other.clone()]), [""; 0], "{other:?}");
+    }
+    assert_eq!(clear(vec![begun(false), pool(false)]), [""; 0], "the first pool is there, and with it the spare");
+    let mut with_spare = World::with(vec![begun(false)]);
+    with_spare.group.space.spare = Extents::new(2);
+    assert!(brick::clear_spare(&spec(), &with_spare.group).unwrap().is_empty());
+}
+
+#[test]
 fn a_brick_with_a_file_system_is_mounted_and_never_formatted_again() {
     let mut world = World::with(vec![thin(false), pool(false)]).in_fstab();
     world.on_volume = Some(vec![Signature { what: "xfs".to_owned(), offset: 0 }]);

@@ -13,6 +13,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::IFlags;
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags};
+use uuid::Uuid;
 
 use super::blockdev::device_number;
 use super::files;
@@ -287,6 +288,31 @@ pub fn make_brick_directory(path: &BrickPath, gid: u32) -> Result<(), HostError>
     fs::set_permissions(&new, Permissions::from_mode(mode)).map_err(failed)?;
     fs::rename(&new, folder).map_err(failed)?;
     files::sync_folder(root).map_err(failed)
+}
+
+/// Where GlusterFS writes on a brick directory of which volume it is: the 16 bytes of the volume's own id.
+const MARK: &str = "trusted.glusterfs.volume-id";
+
+/// See [`crate::host::Host::brick_mark`].
+pub fn brick_mark(path: &BrickPath) -> Result<Option<String>, HostError> {
+    let mut mark = uuid::Bytes::default();
+    match rustix::fs::getxattr(path.as_path().as_str(), MARK, &mut mark[..]) {
+        Ok(_) => Ok(Some(Uuid::from_bytes(mark).to_string())),
+        Err(Errno::NODATA | Errno::NOENT) => Ok(None),
+        Err(errno) => Err(io_error(format!("reading GlusterFS's mark of {path}"), errno)),
+    }
+}
+
+/// See [`crate::host::Host::mark_brick`].
+pub fn mark_brick(path: &BrickPath, volume: &str) -> Result<(), HostError> {
+    let what = format!("marking {path} as a brick of volume {volume}");
+    let said = |error: uuid::Error| HostError::Failed { what: what.clone(), said: error.to_string() };
+    let mark = Uuid::parse_str(volume).map_err(said)?;
+    let folder = path.as_path();
+    let only_new = rustix::fs::XattrFlags::CREATE;
+    rustix::fs::setxattr(folder.as_str(), MARK, mark.as_bytes(), only_new)
+        .map_err(|errno| io_error(what.clone(), errno))?;
+    files::sync_folder(folder).map_err(|source| HostError::Io { what, source })
 }
 
 /// See [`crate::host::Host::clear_brick_marks`].

@@ -471,6 +471,16 @@ impl Host for RealHost {
         self.blocking(move || mount::make_brick_directory(&path, gid)).await
     }
 
+    async fn brick_mark(&self, path: &BrickPath) -> Result<Option<String>, HostError> {
+        let path = path.clone();
+        self.blocking(move || mount::brick_mark(&path)).await
+    }
+
+    async fn mark_brick(&self, path: &BrickPath, volume: &str) -> Result<(), HostError> {
+        let (path, volume) = (path.clone(), volume.to_owned());
+        self.blocking(move || mount::mark_brick(&path, &volume)).await
+    }
+
     async fn gluster_is_running(&self) -> Result<bool, HostError> {
         // What the command line itself connects to; a program is not worth starting for it.
         Ok(match tokio::net::UnixStream::connect("/var/run/glusterd.socket").await {

@@ -3,11 +3,13 @@
 use async_trait::async_trait;
 use bricklayer_proto::ids::{ClusterId, DeviceId, NodeId, OperationId};
 use bricklayer_proto::names::{BrickPath, LvName};
-use bricklayer_proto::task::{BrickKey, BrickSpec, Report, VolumeKey, Wanted};
+use bricklayer_proto::task::{BrickKey, BrickSpec, FailureKind, Report, VolumeKey, Wanted};
+use tokio::time::Instant;
 
 use super::context::{Context, Run, Wait};
 use super::gluster;
 use super::step::{Step, StepError};
+use crate::agents::AgentError;
 use crate::model::{Brick, Topology, Volume};
 
 /// The name that people use for a brick's node.
@@ -131,17 +133,63 @@ pub async fn unless(
     }
 }
 
+/// Sees that a new brick stays the volume's, whatever happens to its host from now on.
 pub struct SyncBrick {
     name: String,
     node: NodeId,
     key: BrickKey,
+    cluster: ClusterId,
+    volume: VolumeKey,
 }
 
 impl SyncBrick {
     pub fn each(context: &Context, volume: &Volume, bricks: &[Brick]) -> Vec<Box<dyn Step>> {
         each(context, "sync", bricks, |name, brick| {
-            Box::new(Self { name, node: brick.node, key: volume.brick_key(brick) })
+            let (key, cluster) = (volume.brick_key(brick), volume.cluster);
+            Box::new(Self { name, node: brick.node, key, cluster, volume: volume.key() })
         })
+    }
+
+    /// A host that lost power meanwhile hears of the volume as its glusterd meets the others, within seconds.
+    async fn sync(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        let wanted = Wanted::BrickSynced(self.key);
+        let deadline = Instant::now() + context.policy.absence;
+        let done = loop {
+            match context.ask(run, self.node, wanted.clone(), Wait::WhileAway).await {
+                Err(AgentError::Failed { failure, .. })
+                    if failure.kind == FailureKind::Unavailable && Instant::now() < deadline =>
+                {
+                    context.pause(context.policy.retry).await;
+                }
+                other => break other?,
+            }
+        };
+        if done.changed || run.is_in_doubt() { self.see_it_run(context, run).await } else { Ok(()) }
+    }
+
+    /// The mark came back after GlusterFS had tried to start the brick, or may have, before a restart of this coordinator.
+    async fn see_it_run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        let path = run.brick_path(self.key.brick)?;
+        let deadline = Instant::now() + context.policy.absence;
+        loop {
+            let seen = gluster::seen(context, &run.asker(), self.cluster, self.volume.clone()).await?;
+            let Some(seen) = seen.filter(|seen| seen.started) else { return Ok(()) };
+            match seen.bricks.iter().find(|brick| brick.address.path == path).map(|brick| brick.online) {
+                // Not in the volume any more, or not yet: other steps see to that.
+                None | Some(Some(true)) => return Ok(()),
+                Some(Some(false)) => {
+                    let start = Wanted::BricksStarted(self.volume.clone());
+                    gluster::ask(context, run, self.cluster, start).await?;
+                }
+                // Its glusterd is not connected with the one that was asked.
+                Some(None) => {}
+            }
+            if Instant::now() >= deadline {
+                let (brick, volume) = (self.key.brick, &self.volume.name);
+                return Err(StepError::Refused(format!("GlusterFS does not start brick {brick} of volume {volume}")));
+            }
+            context.pause(context.policy.retry).await;
+        }
     }
 }
 
@@ -152,11 +200,7 @@ impl Step for SyncBrick {
     }
 
     async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
-        let sync = async {
-            context.ask(run, self.node, Wanted::BrickSynced(self.key), Wait::WhileAway).await?;
-            Ok(())
-        };
-        unless_lost(context, self.key.device, sync).await
+        unless_lost(context, self.key.device, self.sync(context, run)).await
     }
 
     async fn undo(&self, _: &Context, _: &Run) -> Result<(), StepError> {

@@ -159,7 +159,7 @@ impl Step for MoveBrick {
             }
         }
         context.progress.note(run.id(), &self.name, format!("see operation {id}"));
-        drive::drive(context, id).await;
+        drive::drive(context, id, run.is_in_doubt()).await;
         match context.state.read().operations.get(&id).map(|operation| &operation.state) {
             Some(OpState::Done { .. }) => Ok(()),
             Some(OpState::Failed { cause }) => Err(StepError::Refused(cause.clone())),

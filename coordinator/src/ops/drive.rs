@@ -27,7 +27,8 @@ use crate::state::Change;
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Drives the operation until it is done or undone. A store that cannot be written ends this; the next start goes on.
-pub async fn drive(context: &Context, id: OperationId) {
+/// `resumed`: it was under way before.
+pub async fn drive(context: &Context, id: OperationId, mut resumed: bool) {
     let Some(operation) = context.state.read().operations.get(&id).cloned() else { return };
     let span = tracing::info_span!("operation", operation.id = %id, operation.kind = operation.plan.kind());
     async {
@@ -35,7 +36,12 @@ pub async fn drive(context: &Context, id: OperationId) {
         loop {
             // The record may be further than it was when a panic cut this off.
             let Some(operation) = context.state.read().operations.get(&id).cloned() else { return };
-            match AssertUnwindSafe(Drive::new(context, operation).to_the_end()).catch_unwind().await {
+            let drive = Drive::new(context, operation);
+            if resumed {
+                // What was cut off may have reached some hosts and not others.
+                drive.run.learn_doubt();
+            }
+            match AssertUnwindSafe(drive.to_the_end()).catch_unwind().await {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => {
                     tracing::error!(error = %error, "The state cannot be written; the operation goes on after a restart.");
@@ -45,6 +51,7 @@ pub async fn drive(context: &Context, id: OperationId) {
                     tracing::error!("A step panicked, which is a fault of Bricklayer's; the operation goes on from the start.");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
+                    resumed = true;
                 }
             }
         }

@@ -210,7 +210,7 @@ impl Operations {
                 operation.kind = operation.plan.kind(),
                 "An operation that was under way when the coordinator stopped goes on."
             );
-            self.drive(operation.id);
+            self.drive(operation.id, true);
         }
     }
 
@@ -406,11 +406,11 @@ impl Operations {
     }
 
     fn begin(&self, operation: Operation) -> Result<OperationId, Rejected> {
-        self.drive(operation.id);
+        self.drive(operation.id, false);
         Ok(operation.id)
     }
 
-    fn drive(&self, id: OperationId) {
+    fn drive(&self, id: OperationId, resumed: bool) {
         if self.rehearsal {
             return;
         }
@@ -419,7 +419,7 @@ impl Operations {
             // Dropping the future is safe at any point: every step may be repeated, and the record says where to go on.
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = drive::drive(&context, id) => {}
+                () = drive::drive(&context, id, resumed) => {}
             }
         });
     }

@@ -202,7 +202,7 @@ impl Operations {
             .await?;
         self.plans.forget(id);
         if begun {
-            self.drive(id);
+            self.drive(id, false);
         }
         Ok(id)
     }

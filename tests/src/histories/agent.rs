@@ -52,6 +52,7 @@ pub fn start(
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
+        engine.clear_begun_spares(&journal.unfinished()).await;
         let executor = Executor::new(engine, Arc::new(journal));
         let mut seen_before = HashSet::new();
         loop {

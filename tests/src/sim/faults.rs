@@ -36,6 +36,7 @@ macro_rules! calls {
                         | Self::WriteRecord
                         | Self::SyncFileSystem
                         | Self::MakeBrickDirectory
+                        | Self::MarkBrick
                         | Self::ClearBrickMarks
                 )
             }
@@ -58,6 +59,7 @@ calls! {
         ProbeFileSystem = "probe_file_system",
         Fstab = "fstab",
         ReadRecord = "read_record",
+        BrickMark = "brick_mark",
         GlusterPool = "gluster_pool",
         GlusterVolume = "gluster_volume",
         GlusterVolumes = "gluster_volumes",
@@ -96,6 +98,7 @@ calls! {
         RemoveRecord = "remove_record",
         SyncFileSystem = "sync_file_system",
         MakeBrickDirectory = "make_brick_directory",
+        MarkBrick = "mark_brick",
         PeerProbe = "gluster_peer_probe",
         PeerDetach = "gluster_peer_detach",
         VolumeCreate = "gluster_volume_create",

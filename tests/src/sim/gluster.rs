@@ -10,6 +10,7 @@ use bricklayer_proto::inventory::PeerSeen;
 use bricklayer_proto::names::{HostName, OptionKey, OptionValue, SnapshotName, VolumeName};
 use bricklayer_proto::task::{BrickAddress, Layout};
 use camino::{Utf8Path, Utf8PathBuf};
+use tokio::time::Instant;
 
 use super::disk::failed;
 use super::machine::Source;
@@ -477,7 +478,9 @@ impl World {
             let Ok(at) = parent.as_str().parse() else { continue };
             // glusterd makes the last part of the path itself.
             if let Ok(file_system) = self.machine_mut(host).file_system_at("mkdir", &at) {
-                file_system.directories.entry(name.to_owned()).or_default().mark = Some(uuid.to_owned());
+                let directory = file_system.directories.entry(name.to_owned()).or_default();
+                directory.mark = Some(uuid.to_owned());
+                directory.unsynced = Some(Instant::now());
             }
         }
     }

@@ -254,7 +254,9 @@ impl SimHost {
     /// Everything but what is on the disks and the root file system is gone.
     pub fn power_cut(&self) {
         let mut world = self.cluster.lock();
-        world.machine_mut(self.key).kernel = None;
+        let machine = world.machine_mut(self.key);
+        machine.kernel = None;
+        machine.lose_what_is_unsynced();
         world.gluster.power_cut(self.key);
     }
 

@@ -1,12 +1,14 @@
 //! One simulated machine: what is on its disks and its root file system, and what only its running kernel knows.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bricklayer_agent::host::HostError;
 use bricklayer_proto::ids::BootId;
 use bricklayer_proto::names::{DevicePath, HostName, LvName, MountPoint, VgName, mapper_path};
 use bricklayer_proto::size::{ByteSize, GIB};
 use camino::{Utf8Path, Utf8PathBuf};
+use tokio::time::Instant;
 
 use super::disk::{Content, Partition, SimDisk, failed};
 use super::lvm::{Group, Kind, Volume};
@@ -93,12 +95,17 @@ pub(super) struct FileSystem {
     pub stale: bool,
 }
 
+/// How long XFS keeps a change in memory that nobody syncs.
+const LOG_SYNC: Duration = Duration::from_secs(30);
+
 /// A folder in the root of a brick's file system.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Directory {
     pub gid: u32,
     /// glusterd's `trusted.glusterfs.volume-id`.
     pub mark: Option<String>,
+    /// Since when the mark is there, while it is not on the disk: glusterd does not sync it.
+    pub unsynced: Option<Instant>,
     /// Users' data.
     pub files: BTreeMap<String, Vec<u8>>,
 }
@@ -240,6 +247,17 @@ impl Machine {
         let group = self.find_group(what, &group)?;
         let file_system = group.volumes.get_mut(&volume).and_then(|volume| volume.file_system.as_mut());
         file_system.ok_or_else(|| failed(what, &format!("{at}: Structure needs cleaning")))
+    }
+
+    /// Marks that glusterd has put on brick directories and nobody has synced; XFS does it after half a minute.
+    pub fn lose_what_is_unsynced(&mut self) {
+        let groups = self.disks.iter_mut().filter_map(SimDisk::hosts_group_mut);
+        let file_systems = groups.flat_map(|group| group.volumes.values_mut()).filter_map(|lv| lv.file_system.as_mut());
+        for directory in file_systems.flat_map(|file_system| file_system.directories.values_mut()) {
+            if directory.unsynced.take().is_some_and(|since| since.elapsed() < LOG_SYNC) {
+                directory.mark = None;
+            }
+        }
     }
 
     /// What holds the disk open, so that nobody may write to it as a whole.

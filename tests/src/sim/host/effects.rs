@@ -373,6 +373,19 @@ impl World {
         Ok(())
     }
 
+    pub(super) fn mark_brick(&mut self, key: HostKey, path: &BrickPath, volume: &str) -> Result<(), HostError> {
+        let what = format!("setfattr --name trusted.glusterfs.volume-id {path}");
+        let Some(directory) = self.machine_mut(key).directory_mut(path.as_path()) else {
+            return Err(failed(&what, "No such file or directory"));
+        };
+        if directory.mark.is_some() {
+            return Err(failed(&what, "File exists"));
+        }
+        directory.mark = Some(volume.to_owned());
+        directory.unsynced = None;
+        Ok(())
+    }
+
     pub(super) fn clear_brick_marks(&mut self, key: HostKey, path: &BrickPath) -> Result<(), HostError> {
         let what = format!("setfattr --remove trusted.glusterfs.volume-id {path}");
         if self.brick_running_below(key, path.as_path()).is_some() {

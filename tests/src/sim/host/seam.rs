@@ -340,18 +340,35 @@ impl Host for SimHost {
         .await
     }
 
-    /// What a simulated host writes is on its disk at once.
+    /// What a simulated host writes is on its disk at once, but for what glusterd does.
     async fn sync_file_system(&self, at: &Utf8Path) -> Result<(), HostError> {
         let at = at.to_owned();
         self.effect(Call::SyncFileSystem, at.to_string(), move |world, key| {
-            match world.machine_mut(key).mounted_at(&at) {
-                Some(_) => Ok(()),
-                None => {
-                    Err(HostError::Failed { what: format!("sync {at}"), said: "nothing is mounted there".to_owned() })
-                }
+            let machine = world.machine_mut(key);
+            let what = format!("sync {at}");
+            if machine.mounted_at(&at).is_none() {
+                return Err(HostError::Failed { what, said: "nothing is mounted there".to_owned() });
             }
+            let at = at.as_str().parse().expect("what is mounted somewhere is mounted at a path");
+            for directory in machine.file_system_at(&what, &at)?.directories.values_mut() {
+                directory.unsynced = None;
+            }
+            Ok(())
         })
         .await
+    }
+
+    async fn brick_mark(&self, path: &BrickPath) -> Result<Option<String>, HostError> {
+        let brick = path.clone();
+        self.fact(Call::BrickMark, path.to_string(), move |world, key| {
+            Ok(world.machine(key).directory(brick.as_path()).and_then(|directory| directory.mark.clone()))
+        })
+        .await
+    }
+
+    async fn mark_brick(&self, path: &BrickPath, volume: &str) -> Result<(), HostError> {
+        let (brick, volume) = (path.clone(), volume.to_owned());
+        self.effect(Call::MarkBrick, path.to_string(), move |world, key| world.mark_brick(key, &brick, &volume)).await
     }
 
     async fn read_record(&self, at: &MountPoint, name: &str) -> Result<Option<Vec<u8>>, HostError> {
