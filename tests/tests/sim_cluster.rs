@@ -4,13 +4,15 @@
 
 use std::collections::BTreeMap;
 
-use bricklayer_api::heketi::{ClusterFlags, HostAddresses, NodeAddRequest, StateRequest, VolumeCreateRequest};
+use bricklayer_api::heketi::{
+    BrickEvictRequest, ClusterFlags, HostAddresses, NodeAddRequest, StateRequest, VolumeCreateRequest,
+};
 use bricklayer_proto::inventory::Inventory;
 use bricklayer_proto::names::BrickPath;
 use bricklayer_proto::size::ByteSize;
 use bricklayer_tests::cluster::{Cluster, until};
 use bricklayer_tests::sim::{At, Call, Fault, Footprint, SimDisk};
-use bricklayer_tests::story::{create, delete, done, replicated};
+use bricklayer_tests::story::{create, delete, done, expand, replicated};
 
 fn disk() -> ByteSize {
     ByteSize::from_gib(16).unwrap()
@@ -470,6 +472,51 @@ async fn a_new_brick_that_was_marked_again_runs_also_after_a_restart_of_the_coor
     let volume = done(&cluster.client().unwrap(), accepted).await.unwrap();
     cluster.until_all_able().await.unwrap();
     cluster.volume_is_whole(volume.id).await.unwrap();
+}
+
+#[tokio::test]
+async fn bricks_serve_grow_and_move_where_a_disk_has_another_name_after_a_boot() {
+    let mut cluster = Cluster::start(4, 1, disk()).await.unwrap();
+    cluster.load_topology().await.unwrap();
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    let node = client.node(volume.bricks[0].node).await.unwrap();
+    let name = node.hostnames.manage[0].clone();
+    cluster.power_cut(&name).await;
+    cluster.host(&name).rename_disk(&"/dev/sdb".parse().unwrap(), &"/dev/sdz".parse().unwrap());
+    cluster.power_on(&name).await.unwrap();
+    cluster.until_able(&name).await.unwrap();
+    cluster.volume_is_whole(volume.id).await.unwrap();
+    expand(&client, volume.id, 1).await.unwrap();
+    cluster.volume_is_whole(volume.id).await.unwrap();
+    let accepted = client.brick_evict(volume.bricks[0].id, &BrickEvictRequest::default()).await.unwrap();
+    done(&client, accepted).await.unwrap();
+    cluster.volume_is_whole(volume.id).await.unwrap();
+    delete(&client, volume.id).await.unwrap();
+    cluster.until_ledger_is_lvms().await.unwrap();
+    cluster.nothing_was_violated();
+}
+
+#[tokio::test]
+async fn of_hosts_that_are_parted_the_one_that_sees_most_others_is_asked() {
+    let cluster = Cluster::start(4, 1, disk()).await.unwrap();
+    cluster.load_topology().await.unwrap();
+    let client = cluster.client().unwrap();
+    let mut nodes = client.topology().await.unwrap().clusters.remove(0).nodes;
+    nodes.sort_by_key(|node| node.id);
+    let apart = &nodes[0].hostnames.manage[0];
+    let offline = StateRequest { state: "offline".to_owned(), ..StateRequest::default() };
+    done(&client, client.node_set_state(nodes[0].id, &offline).await.unwrap()).await.unwrap();
+    cluster.host(apart).isolate(true);
+    let apart = apart.parse().unwrap();
+    let sees_nobody = |seen: &Inventory| seen.gluster.peers.iter().all(|peer| !peer.connected);
+    cluster.installation.until_seen(&apart, "it sees no other", sees_nobody).await.unwrap();
+    let volume = create(&client, &replicated(1, 3)).await.unwrap();
+    let asked = |name: &str| cluster.host(name).faults().effect_log().contains(&Call::VolumeCreate);
+    assert!(!asked(apart.as_str()), "{apart} is parted from the others");
+    cluster.host(apart.as_str()).isolate(false);
+    cluster.volume_is_whole(volume.id).await.unwrap();
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]

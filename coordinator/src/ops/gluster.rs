@@ -1,5 +1,6 @@
 //! Which host of a cluster is asked when glusterd is to do something, and the wait for its turn.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use bricklayer_proto::ids::{ClusterId, NodeId};
@@ -24,7 +25,14 @@ pub fn is_able(context: &Context, node: NodeId) -> bool {
     sight.attached && sight.inventory.is_some_and(|(inventory, _)| inventory.gluster.running)
 }
 
-/// Asks one host of the cluster, in turn with every other change of that cluster.
+/// How many other hosts of its pool a host's glusterd is connected with.
+fn peers_connected(context: &Context, node: NodeId) -> usize {
+    let seen = context.agents.inventory(node);
+    seen.map_or(0, |(inventory, _)| inventory.gluster.peers.iter().filter(|peer| peer.connected).count())
+}
+
+/// Asks one host of the cluster, in turn with every other change of that cluster: that which is connected with most others,
+/// and of these the first by id.
 ///
 /// If the host goes away while it is at it, or its glusterd does, the next one is asked: each looks at what there is
 /// before it acts, so a change that was made already is found made.
@@ -59,7 +67,10 @@ async fn ask_each(
 ) -> (Result<Done, StepError>, bool) {
     await_able(context, cluster).await;
     let mut last = None;
-    let nodes: Vec<Arc<Node>> = context.state.read().nodes_of(cluster).cloned().collect();
+    let mut nodes: Vec<Arc<Node>> = context.state.read().nodes_of(cluster).cloned().collect();
+    // Where hosts are parted from each other, two of them could change GlusterFS each for itself, and it would not come
+    // together again.
+    nodes.sort_by_cached_key(|node| Reverse(peers_connected(context, node.id)));
     for node in nodes {
         if !is_able(context, node.id) {
             continue;
