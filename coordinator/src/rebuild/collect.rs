@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::evidence::{Evidence, HostEvidence, PoolEvidence};
+use super::evidence::{Documents, Evidence, HostEvidence, PoolEvidence};
 use crate::agents::{self, AgentApi as _, Presence, Registry};
 use crate::keepsake::Marks;
 use crate::pki::{Clock, Start, Trust};
@@ -86,7 +86,7 @@ pub async fn collect(wanted: Collect, mut tell: impl FnMut(Progress)) -> anyhow:
 
     let mut hearing = Hearing {
         registry: &registry,
-        marks: Marks::of(trust.authority()),
+        documents: Documents::of(Marks::of(trust.authority())),
         asked: BTreeMap::new(),
         heard: BTreeMap::new(),
     };
@@ -119,7 +119,7 @@ pub async fn collect(wanted: Collect, mut tell: impl FnMut(Progress)) -> anyhow:
 
 struct Hearing<'a> {
     registry: &'a Registry,
-    marks: Marks,
+    documents: Documents,
     /// Who was asked, on which session, and as whom in a trusted storage pool for its volumes.
     asked: BTreeMap<NodeId, (u64, Option<BTreeSet<String>>)>,
     heard: BTreeMap<NodeId, (HostEvidence, Option<PoolEvidence>)>,
@@ -165,7 +165,7 @@ impl Hearing<'_> {
                 let volumes = said.gluster.take();
                 let pool = members.map(|members| PoolEvidence { members, volumes });
                 names.push((said.name.to_string(), inventory.bricks.len()));
-                self.heard.insert(node, (HostEvidence::of(agent, inventory, said, &self.marks), pool));
+                self.heard.insert(node, (HostEvidence::of(agent, inventory, said, &mut self.documents), pool));
             }
         }
         names

@@ -28,7 +28,7 @@ pub struct HostEvidence {
     pub agent: AgentRecord,
     pub inventory: Arc<Inventory>,
     /// With their numbers; `None` where it keeps none that is ours.
-    pub installation: Option<(u64, InstallationDocument)>,
+    pub installation: Option<(u64, Arc<InstallationDocument>)>,
     pub volumes: Option<(u64, VolumesDocument)>,
     /// The block volumes of that document, with what initiators log in with.
     pub block_volumes: Vec<BlockVolume>,
@@ -44,6 +44,40 @@ pub struct PoolEvidence {
     pub members: BTreeSet<String>,
     /// `None` where it was asked and did not answer.
     pub volumes: Option<Vec<GlusterVolumeSeen>>,
+}
+
+/// Reads the documents that hosts keep, of one after the other.
+pub struct Documents {
+    marks: Marks,
+    /// That of the whole installation is large, and most hosts keep the same one: it is read once.
+    installation: Option<(String, Arc<InstallationDocument>)>,
+}
+
+impl Documents {
+    #[must_use]
+    pub fn of(marks: Marks) -> Self {
+        Self { marks, installation: None }
+    }
+
+    fn installation(&mut self, content: String) -> Result<Arc<InstallationDocument>, String> {
+        if let Some((known, document)) = &self.installation
+            && *known == content
+        {
+            return Ok(Arc::clone(document));
+        }
+        let document: InstallationDocument = serde_json::from_str(&content).map_err(|error| error.to_string())?;
+        known_format(document.format)?;
+        let document = Arc::new(document);
+        self.installation = Some((content, Arc::clone(&document)));
+        Ok(document)
+    }
+}
+
+fn known_format(format: u32) -> Result<(), String> {
+    match format {
+        FORMAT => Ok(()),
+        other => Err(format!("it has format {other}, and this program knows format {FORMAT}")),
+    }
 }
 
 impl HostEvidence {
@@ -64,7 +98,7 @@ impl HostEvidence {
 
     /// Takes in what the host recollects; documents without our mark are not believed.
     #[must_use]
-    pub fn of(agent: AgentRecord, inventory: Arc<Inventory>, said: Recollection, marks: &Marks) -> Self {
+    pub fn of(agent: AgentRecord, inventory: Arc<Inventory>, said: Recollection, documents: &mut Documents) -> Self {
         let name = said.name.clone();
         let mut host = Self::silent(AgentRecord { name: name.clone(), ..agent }, inventory);
         host.records = said.records;
@@ -73,8 +107,9 @@ impl HostEvidence {
             host.remarks.push(Difference::RecordUnreadable { name: name.clone(), brick, why });
         }
         for keepsake in said.keepsakes {
-            if let Err(why) = host.take(&keepsake, marks) {
-                host.remarks.push(Difference::KeepsakeRefused { name: name.clone(), kind: keepsake.kind, why });
+            let kind = keepsake.kind;
+            if let Err(why) = host.take(keepsake, documents) {
+                host.remarks.push(Difference::KeepsakeRefused { name: name.clone(), kind, why });
             }
         }
         if host.installation.is_none() || host.volumes.is_none() {
@@ -83,24 +118,17 @@ impl HostEvidence {
         host
     }
 
-    fn take(&mut self, keepsake: &Keepsake, marks: &Marks) -> Result<(), String> {
-        marks.check(keepsake).map_err(|error| error.to_string())?;
-        let format = |format| match format {
-            FORMAT => Ok(()),
-            other => Err(format!("it has format {other}, and this program knows format {FORMAT}")),
-        };
+    fn take(&mut self, keepsake: Keepsake, documents: &mut Documents) -> Result<(), String> {
+        documents.marks.check(&keepsake).map_err(|error| error.to_string())?;
         match keepsake.kind {
             KeepsakeKind::Installation => {
-                let document: InstallationDocument =
-                    serde_json::from_str(&keepsake.content).map_err(|error| error.to_string())?;
-                format(document.format)?;
-                self.installation = Some((keepsake.sequence, document));
+                self.installation = Some((keepsake.sequence, documents.installation(keepsake.content)?));
             }
             KeepsakeKind::Volumes => {
                 let document: VolumesDocument =
                     serde_json::from_str(&keepsake.content).map_err(|error| error.to_string())?;
-                format(document.format)?;
-                self.block_volumes = document.blocks(marks);
+                known_format(document.format)?;
+                self.block_volumes = document.blocks(&documents.marks);
                 self.volumes = Some((keepsake.sequence, document));
             }
             KeepsakeKind::Secrets => {}
@@ -114,7 +142,7 @@ impl Evidence {
     #[must_use]
     pub fn newest_installation(&self) -> Option<&InstallationDocument> {
         let kept = self.hosts.values().filter_map(|host| host.installation.as_ref());
-        kept.max_by_key(|(sequence, _)| *sequence).map(|(_, document)| document)
+        kept.max_by_key(|(sequence, _)| *sequence).map(|(_, document)| document.as_ref())
     }
 
     #[must_use]

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 
 pub use collect::{Collect, Collected, Progress, collect};
 pub use difference::{Difference, compare};
-pub use evidence::{Evidence, HostEvidence, PoolEvidence};
+pub use evidence::{Documents, Evidence, HostEvidence, PoolEvidence};
 pub use volumes::durability;
 pub use write::write;
 

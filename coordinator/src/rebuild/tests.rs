@@ -8,24 +8,27 @@ use bricklayer_proto::inventory::{
     BrickRole, BrickSeen, GlusterSeen, GroupSpace, GroupTags, Inventory, LogicalVolume, LvKind, PhysicalVolume,
     VolumeGroup,
 };
-use bricklayer_proto::keepsake::GlusterVolumeSeen;
+use bricklayer_proto::keepsake::{GlusterVolumeSeen, KeepsakeKind, Recollection};
 use bricklayer_proto::names::{LvName, MountPoint, VgName};
 use bricklayer_proto::size::{ByteSize, ExtentSize, Extents, GIB};
 use bricklayer_proto::space::BrickSpace;
 use bricklayer_proto::task::{BrickAddress, Layout, VolumeRecord};
+use bricklayer_proto::wire::{FromAgent, v1};
+use bricklayer_store::Store;
 use jiff::Timestamp;
 use proptest::prelude::*;
+use prost::Message as _;
 
-use super::{Difference, Evidence, HostEvidence, PoolEvidence, Rebuilt, rebuild};
+use super::{Difference, Documents, Evidence, HostEvidence, PoolEvidence, Rebuilt, rebuild, write};
 use crate::keepsake::document::FORMAT;
-use crate::keepsake::{InstallationDocument, VolumesDocument};
+use crate::keepsake::{InstallationDocument, Marks, VolumesDocument};
 use crate::model::{
     AdminState, BlockRestriction, Brick, Cluster, Device, DiskIdentity, Durability, LvNames, Node, Policies, Snapshot,
     Tags, Trash, Volume, Zone,
 };
-use crate::pki::AgentRecord;
+use crate::pki::{AgentRecord, Authority};
 use crate::placement::{Policy, Reserve};
-use crate::state::{Records, assemble};
+use crate::state::{Records, SCHEMA, State, assemble};
 
 const INSTALLATION: InstallationId = InstallationId::from_u128(0x1);
 const CLUSTER: ClusterId = ClusterId::from_u128(0xc);
@@ -325,7 +328,7 @@ fn in_gluster(records: &Records) -> Vec<GlusterVolumeSeen> {
 fn evidence(records: &Records, keep: bool) -> Evidence {
     let topology = assemble(records.clone());
     let agents: BTreeMap<NodeId, AgentRecord> = records.nodes.iter().map(|node| (node.id, agent(node))).collect();
-    let document = InstallationDocument::of(&topology, INSTALLATION, agents.clone());
+    let document = Arc::new(InstallationDocument::of(&topology, INSTALLATION, agents.clone()));
     let mut inventories = inventories(records);
     let mut records_on: BTreeMap<NodeId, BTreeMap<BrickId, VolumeRecord>> = BTreeMap::new();
     for volume in &records.volumes {
@@ -345,7 +348,7 @@ fn evidence(records: &Records, keep: bool) -> Evidence {
         let host = HostEvidence {
             agent: agents[&node.id].clone(),
             inventory: Arc::new(inventories.remove(&node.id).unwrap()),
-            installation: keep.then(|| (41, document.clone())),
+            installation: keep.then(|| (41, Arc::clone(&document))),
             volumes: keep.then_some((42, kept)),
             block_volumes: Vec::new(),
             records: records_on.remove(&node.id).unwrap_or_default(),
@@ -449,7 +452,7 @@ fn of_what_hosts_keep_the_newest_counts() {
     let newest = evidence.hosts.get_mut(&node_id(1)).unwrap();
     let (sequence, document) = newest.installation.as_mut().unwrap();
     *sequence = 50;
-    document.nodes[0].zone = Zone::new(9).unwrap();
+    Arc::make_mut(document).nodes[0].zone = Zone::new(9).unwrap();
     let (sequence, document) = newest.volumes.as_mut().unwrap();
     *sequence = 51;
     document.volumes[0].gid = 77;
@@ -588,6 +591,7 @@ fn a_host_that_was_revoked_is_not_believed_and_stays_revoked() {
     let mut evidence = evidence(&records, true);
     for host in evidence.hosts.values_mut() {
         let (_, document) = host.installation.as_mut().unwrap();
+        let document = Arc::make_mut(document);
         document.agents.get_mut(&node_id(2)).unwrap().revoked = Some(NOW);
         document.agents.get_mut(&node_id(1)).unwrap().lowest_series = 9;
     }
@@ -612,15 +616,11 @@ fn a_volume_that_is_not_ours_is_told_and_left() {
 
 #[test]
 fn a_document_without_our_mark_is_not_believed() {
-    use bricklayer_proto::keepsake::{KeepsakeKind, Recollection};
-
-    use crate::keepsake::Marks;
-    use crate::pki::Authority;
     let dir = tempfile::tempdir().unwrap();
     let marks = Marks::of(&Authority::create(dir.path(), INSTALLATION, Timestamp::now()).unwrap());
     let records = three();
     let source = evidence(&records, true).hosts.remove(&node_id(0)).unwrap();
-    let content = serde_json::to_string(&source.installation.unwrap().1).unwrap();
+    let content = serde_json::to_string(&*source.installation.unwrap().1).unwrap();
     let ours = marks.keepsake(KeepsakeKind::Installation, 7, content);
     let recollect = |keepsake| Recollection {
         name: "gfs0".parse().unwrap(),
@@ -630,14 +630,48 @@ fn a_document_without_our_mark_is_not_believed() {
         gluster: None,
         more: false,
     };
-    let heard =
-        |keepsake| HostEvidence::of(source.agent.clone(), Arc::clone(&source.inventory), recollect(keepsake), &marks);
+    let mut documents = Documents::of(marks);
+    let mut heard = |keepsake| {
+        HostEvidence::of(source.agent.clone(), Arc::clone(&source.inventory), recollect(keepsake), &mut documents)
+    };
     let mut forged = ours.clone();
     forged.sequence = 8;
     assert_eq!(heard(ours).installation.map(|(sequence, _)| sequence), Some(7));
     let host = heard(forged);
     assert!(host.installation.is_none());
     assert!(host.remarks.iter().any(|remark| matches!(remark, Difference::KeepsakeRefused { .. })));
+}
+
+/// What the agent of a host says as its coordinator rebuilds, in the bytes that travel: its inventory and what it recollects.
+fn said(host: HostEvidence, marks: &Marks) -> (AgentRecord, [Vec<u8>; 2]) {
+    let keepsake = |kind, sequence, content: String| marks.keepsake(kind, sequence, content);
+    let installation = host.installation.map(|(sequence, document)| {
+        keepsake(KeepsakeKind::Installation, sequence, serde_json::to_string(&*document).unwrap())
+    });
+    let volumes = host.volumes.map(|(sequence, document)| {
+        keepsake(KeepsakeKind::Volumes, sequence, serde_json::to_string(&document).unwrap())
+    });
+    let recollection = Recollection {
+        name: host.agent.name.clone(),
+        keepsakes: installation.into_iter().chain(volumes).collect(),
+        records: host.records,
+        unreadable: BTreeMap::new(),
+        gluster: None,
+        more: false,
+    };
+    let inventory = Inventory::clone(&host.inventory);
+    let messages = [FromAgent::Inventory(Box::new(inventory)), FromAgent::Recollection(Box::new(recollection))];
+    (host.agent, messages.map(|message| v1::FromAgent::from(message).encode_to_vec()))
+}
+
+fn heard((agent, [inventory, recollection]): (AgentRecord, [Vec<u8>; 2]), documents: &mut Documents) -> HostEvidence {
+    let read = |bytes: Vec<u8>| FromAgent::try_from(v1::FromAgent::decode(bytes.as_slice()).unwrap()).unwrap();
+    let (FromAgent::Inventory(inventory), FromAgent::Recollection(recollection)) =
+        (read(inventory), read(recollection))
+    else {
+        panic!("an inventory and a recollection")
+    };
+    HostEvidence::of(agent, Arc::from(inventory), *recollection, documents)
 }
 
 /// `cargo test --release -p bricklayer-coordinator --lib -- --ignored --nocapture measure_rebuild`: the figures of
@@ -649,15 +683,33 @@ fn measure_rebuild_of_100000_bricks_on_1000_nodes() {
     let records = records(&Shape { nodes: 1000, devices: 3, volumes, dice: 12345 });
     let memory = || {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
-        line.to_owned()
+        let figures = status.lines().filter(|line| line.starts_with("VmHWM") || line.starts_with("VmRSS"));
+        figures.collect::<Vec<_>>().join(", ")
     };
+    let dir = tempfile::tempdir().unwrap();
+    let authority = Authority::create(dir.path(), INSTALLATION, Timestamp::now()).unwrap();
+    let marks = Marks::of(&authority);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
     for keep in [true, false] {
-        let evidence = evidence(&records, keep);
-        println!("evidence is there, kept documents: {keep}; {}", memory());
+        let Evidence { installation, hosts, pools } = evidence(&records, keep);
+        let messages: Vec<_> = hosts.into_iter().map(|(node, host)| (node, said(host, &marks))).collect();
+        let bytes: usize = messages.iter().flat_map(|(_, (_, said))| said).map(Vec::len).sum();
+        println!("kept documents: {keep}; {} MiB in the messages of the hosts; {}", bytes >> 20, memory());
         let start = std::time::Instant::now();
+        let mut documents = Documents::of(Marks::of(&authority));
+        let hosts = messages.into_iter().map(|(node, said)| (node, heard(said, &mut documents))).collect();
+        let evidence = Evidence { installation, hosts, pools };
+        println!("  all are read after {:?}; {}", start.elapsed(), memory());
         let rebuilt = rebuild(&evidence, NOW);
         let bricks: usize = rebuilt.records.volumes.iter().map(|volume| volume.bricks.len()).sum();
-        println!("{bricks} bricks, {} differences in {:?}; {}", rebuilt.differences.len(), start.elapsed(), memory());
+        let differences = rebuilt.differences.len();
+        println!("  {bricks} bricks, {differences} differences after {:?}; {}", start.elapsed(), memory());
+        drop(evidence);
+        let store = dir.path().join(format!("store-{keep}"));
+        runtime.block_on(write(rebuilt, &store, INSTALLATION, 3, NOW)).unwrap();
+        println!("  a store after {:?}; {}", start.elapsed(), memory());
+        let opened = Store::open(&store, SCHEMA).unwrap();
+        State::load(opened).unwrap();
+        println!("  opened, checked and loaded after {:?}; {}", start.elapsed(), memory());
     }
 }
