@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, ensure};
+use bricklayer_agent::host::{GlusterVolume, Host as _};
 use bricklayer_api::client::{Accepted, Client, ClientError};
 use bricklayer_api::heketi::{
     ClusterFlags, DeviceAddRequest, DurabilityRequest, HostAddresses, NodeAddRequest, Replicate, StateRequest,
@@ -12,11 +13,13 @@ use bricklayer_api::v1::{AgentState, DeviceLedger, LedgerClass};
 use bricklayer_proto::ids::{DeviceId, NodeId, VolumeId};
 use bricklayer_proto::inventory::GroupSpace;
 use bricklayer_proto::names::VgName;
-use bricklayer_proto::size::{ByteSize, Extents};
-use bricklayer_proto::task::BrickAddress;
+use bricklayer_proto::size::{ByteSize, Extents, MIB};
+use bricklayer_proto::space::{BrickSpace, Provisioning};
+use bricklayer_proto::task::{BrickAddress, Layout};
 
 use crate::cluster::{Cluster, until};
-use crate::sim::Footprint;
+use crate::sim::heketi::HandMadeBrick;
+use crate::sim::{Footprint, SimHost};
 
 impl Cluster {
     /// Makes one heketi cluster of all hosts, with `/dev/sdb` of each.
@@ -226,4 +229,35 @@ pub async fn hardware(client: &Client, host: usize) -> anyhow::Result<(NodeId, D
     let node = nodes.find(|node| node.hostnames.manage.contains(&name)).with_context(|| format!("no node {name}"))?;
     let device = node.devices.first().with_context(|| format!("{name} has no device"))?;
     Ok((node.id, device.id))
+}
+
+/// A volume of one brick that a person makes on `/dev/sdc` of the host, and starts.
+///
+/// # Panics
+/// If a person could not make it.
+pub async fn make_by_hand(host: &SimHost, name: &str) -> GlusterVolume {
+    let group: VgName = "data".parse().expect("a name");
+    host.make_group_by_hand(&"/dev/sdc".parse().expect("a path"), &group, ByteSize::from_bytes(MIB));
+    let brick = HandMadeBrick {
+        group,
+        pool: "pool".parse().expect("a name"),
+        volume: "theirs".parse().expect("a name"),
+        space: BrickSpace {
+            provisioning: Provisioning::Thin,
+            volume: Extents::new(256),
+            pool: Extents::new(512),
+            metadata: Extents::new(4),
+        },
+        at: "/srv/theirs".parse().expect("a path"),
+        folder: "data".to_owned(),
+        fstab: None,
+        gid: 0,
+        arbiter: false,
+    };
+    host.make_brick_by_hand(&brick).await.expect("a person can make a brick");
+    let address = BrickAddress { host: host.name().clone(), path: brick.path() };
+    let name = name.parse().expect("a name");
+    host.gluster_volume_create(&name, Layout::Distribute, &[address]).await.expect("a person can make a volume");
+    host.gluster_volume_start(&name).await.expect("a person can start a volume");
+    host.gluster_volume(&name).await.expect("glusterd runs").expect("it was made")
 }

@@ -10,10 +10,11 @@ use bricklayer_api::heketi::{
     VolumeExpandRequest,
 };
 use bricklayer_api::v1::BrickReplaceRequest;
+use bricklayer_proto::size::ByteSize;
 use bricklayer_tests::cluster::{Cluster, until};
 use bricklayer_tests::sim::{At, Call, Fault, SimHost};
 use bricklayer_tests::story::{
-    create, delete, distributed, done, expand, hardware, replicated, set_device, until_one_is_away,
+    create, delete, distributed, done, expand, hardware, make_by_hand, replicated, set_device, until_one_is_away,
 };
 
 #[tokio::test]
@@ -234,6 +235,26 @@ async fn a_volume_that_comes_back_with_a_host_that_lost_power_while_it_was_delet
     assert!(listed.is_empty(), "GlusterFS has {listed:?}");
     cluster.until_all_able().await.unwrap();
     assert_eq!(cluster.footprints(), empty);
+    cluster.nothing_was_violated();
+}
+
+#[tokio::test]
+async fn a_deletion_leaves_alone_a_volume_that_somebody_made_by_its_name_and_ends() {
+    let mut cluster = Cluster::start(3, 2, ByteSize::from_gib(16).unwrap()).await.unwrap();
+    cluster.load_topology().await.unwrap();
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(1, 3)).await.unwrap();
+    let host = cluster.host("gfs2").clone();
+    // GlusterFS has forgotten it. Once this host is back, all are asked whether they have.
+    host.faults().inject(At::Next(Call::RemoveVolume), Fault::HangsBefore);
+    let accepted = client.volume_delete(volume.id).await.unwrap();
+    host.faults().until_one_hangs().await;
+    cluster.power_cut("gfs2").await;
+    let theirs = make_by_hand(cluster.host("gfs1"), &volume.name).await;
+    cluster.power_on("gfs2").await.unwrap();
+    done(&client, accepted).await.unwrap();
+    assert_eq!(cluster.host("gfs3").gluster_volume(&theirs.name).await.unwrap(), Some(theirs));
+    cluster.until_ledger_is_lvms().await.unwrap();
     cluster.nothing_was_violated();
 }
 

@@ -15,7 +15,9 @@ use bricklayer_proto::names::DevicePath;
 use bricklayer_proto::size::ByteSize;
 use bricklayer_tests::cluster::{Cluster, until};
 use bricklayer_tests::sim::{At, Call, Fault, SimDisk, SimHost};
-use bricklayer_tests::story::{create, delete, distributed, done, hardware, replicated, set_device, until_one_is_away};
+use bricklayer_tests::story::{
+    create, delete, distributed, done, hardware, make_by_hand, replicated, set_device, until_one_is_away,
+};
 
 async fn lose_node(client: &Client, node: NodeId, name: &str) {
     let confirm = NodeLostRequest { confirm: name.to_owned() };
@@ -222,6 +224,29 @@ async fn a_deletion_that_waits_for_a_host_ends_when_that_host_is_lost_for_ever()
     assert!(!client.operations().await.unwrap().operations.iter().all(|one| one.state.is_final()), "it waits");
     lose_node(&client, node, "gfs3").await;
     nothing_of_it_is_left(&cluster, &client, node, device, "gfs3").await;
+}
+
+#[tokio::test]
+async fn a_deletion_goes_on_after_a_restart_though_somebody_made_a_volume_by_its_name_meanwhile() {
+    let mut cluster = Cluster::start(3, 2, ByteSize::from_gib(16).unwrap()).await.unwrap();
+    cluster.load_topology().await.unwrap();
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(1, 3)).await.unwrap();
+    let (node, _) = hardware(&client, 2).await.unwrap();
+    let host = cluster.host("gfs2").clone();
+    host.faults().inject(At::Next(Call::RemoveVolume), Fault::HangsBefore);
+    let accepted = client.volume_delete(volume.id).await.unwrap();
+    host.faults().until_one_hangs().await;
+    cluster.power_cut("gfs2").await;
+    let is_gone = |name: &str| cluster.host(name).footprint().view.groups.iter().all(|group| group.volumes.is_empty());
+    until("the other bricks are gone", async || Ok(is_gone("gfs1") && is_gone("gfs3"))).await.unwrap();
+    let theirs = make_by_hand(cluster.host("gfs1"), &volume.name).await;
+    cluster.installation.kill_coordinator().await;
+    cluster.installation.start_coordinator().await.unwrap();
+    lose_node(&client, node, "gfs2").await;
+    done(&client, accepted).await.unwrap();
+    assert_eq!(cluster.host("gfs3").gluster_volume(&theirs.name).await.unwrap(), Some(theirs));
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]

@@ -3,17 +3,18 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
+use bricklayer_proto::adopt::HostSurvey;
 use bricklayer_proto::ids::{ClusterId, NodeId};
 use bricklayer_proto::names::{BrickPath, HostName};
 use bricklayer_proto::task::{
-    BrickAddress, Done, FailureKind, HealReport, RebalanceReport, Report, VolumeDeletion, VolumeKey, VolumeReport,
-    Wanted,
+    BrickAddress, Done, FailureKind, HealReport, RebalanceReport, Report, VOLUME_ID_OPTION, VolumeDeletion, VolumeKey,
+    VolumeReport, Wanted,
 };
 
 use super::context::{Asker, Context, Run, Wait};
 use super::step::StepError;
 use crate::agents::AgentError;
-use crate::model::{Brick, Node, Topology};
+use crate::model::{Brick, Node, Topology, Volume};
 
 /// Nodes of the cluster whose agents are attached and see a running glusterd, by id.
 pub fn able(context: &Context, topology: &Topology, cluster: ClusterId) -> Vec<NodeId> {
@@ -159,6 +160,26 @@ pub async fn forget_on(
         context.ask(run, node, wanted, Wait::NotAtAll).await?;
     }
     Ok(true)
+}
+
+/// Whether the host could not say whose the volume of that name is, and it is somebody else's: one that was made by hand after
+/// ours was gone. It has no id of ours, and none of the bricks of ours: the paths of what we made have ids in them, and are used
+/// once. The host itself has no brick any more by which it could tell.
+pub async fn met_a_stranger(context: &Context, run: &Run, error: &AgentError, volume: &Volume) -> bool {
+    let AgentError::Failed { node, failure, .. } = error else { return false };
+    if failure.kind != FailureKind::Unavailable {
+        return false;
+    }
+    let survey = context.ask(run, *node, Wanted::HostSurveyed { gluster: true }, Wait::NotAtAll).await;
+    let Ok(Done { report: Report::Survey(HostSurvey { volumes: Some(volumes), .. }), .. }) = survey else {
+        return false;
+    };
+    let Some(ours) = volume.bricks.iter().map(|brick| brick.path.as_ref()).collect::<Option<Vec<_>>>() else {
+        return false;
+    };
+    volumes.iter().filter(|seen| seen.name == volume.name).any(|seen| {
+        seen.option(VOLUME_ID_OPTION).is_none() && !seen.bricks.iter().any(|brick| ours.contains(&&brick.path))
+    })
 }
 
 /// How far a movement of data is; `wanted` is the look for it.

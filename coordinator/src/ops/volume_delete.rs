@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bricklayer_proto::ids::{NodeId, VolumeId};
-use bricklayer_proto::task::{FailureKind, Wanted};
+use bricklayer_proto::task::{Done, FailureKind, Wanted};
 
 use super::bricks::{RemoveBrick, remove_brick, unless};
 use super::context::{Context, Run, Wait};
@@ -107,8 +107,8 @@ impl Step for StopVolume {
     }
 
     async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
-        gluster::ask(context, run, self.volume.cluster, Wanted::VolumeStopped(self.volume.key())).await?;
-        Ok(())
+        let asked = gluster::ask(context, run, self.volume.cluster, Wanted::VolumeStopped(self.volume.key())).await;
+        past_strangers(context, run, &self.volume, asked).await
     }
 
     /// It was refused: the volume serves again.
@@ -139,7 +139,7 @@ impl Step for ForgetVolume {
                     // Whoever comes back brings an event; glusterd takes a moment longer than the agent.
                     context.await_agents(context.policy.look * 5, || None::<()>).await;
                 }
-                other => return other.map(|_| ()),
+                other => return past_strangers(context, run, &self.volume, other).await,
             }
         }
     }
@@ -193,6 +193,7 @@ impl SeeForgotten {
                         remove_brick(context, run, brick.node, self.volume.brick_key(brick)).await?;
                     }
                 }
+                Err(error) if gluster::met_a_stranger(context, run, &error, &self.volume).await => return Ok(()),
                 Err(error) if is_about_peers(&error) || gluster::is_about_the_host(&error) => {
                     context.progress.note(run.id(), &self.name, "waits until glusterd runs and sees its peers");
                     context.await_agents(context.policy.look * 5, || None::<()>).await;
@@ -220,6 +221,19 @@ impl Step for SeeForgotten {
     /// It only runs past the point of no return.
     async fn undo(&self, _: &Context, _: &Run) -> Result<(), StepError> {
         Ok(())
+    }
+}
+
+/// A volume of somebody else is left alone: ours, which was to be stopped or forgotten, is not there any more.
+async fn past_strangers(
+    context: &Context,
+    run: &Run,
+    volume: &Volume,
+    asked: Result<Done, StepError>,
+) -> Result<(), StepError> {
+    match asked {
+        Err(StepError::Agent(error)) if gluster::met_a_stranger(context, run, &error, volume).await => Ok(()),
+        other => other.map(drop),
     }
 }
 
