@@ -27,7 +27,8 @@ pub struct GroupAdoption {
 /// A thin or linear volume with a mounted XFS that is a brick already.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BrickAdoption {
-    /// The brick as it is, `space` included.
+    /// The brick as it is, `space` included. Its record says which installation takes it: ids of others' volumes are the same for
+    /// every installation that adopts them.
     pub spec: BrickSpec,
     pub group: VgName,
     pub volume: LvName,
@@ -40,8 +41,6 @@ pub struct BrickAdoption {
     pub path: BrickPath,
     /// glusterd made it for a clone, and mounts it.
     pub mounted_by_glusterd: bool,
-    /// Ids of others' volumes are the same for every installation that adopts them.
-    pub installation: InstallationId,
 }
 
 impl BrickAdoption {

@@ -194,9 +194,10 @@ pub fn release_brick(spec: &BrickAdoption, facts: &Facts<'_>) -> Result<Vec<Step
 /// Refused where the group is another device, or that of another installation, which may have adopted the same bricks by
 /// the same ids. One that is not marked yet, or no more, is fine.
 fn nobody_elses(spec: &BrickAdoption, group: &GroupReport) -> Result<(), Failure> {
+    let (device, installation) = (spec.spec.device, spec.spec.record.installation);
     match tags::parse_group(&group.tags) {
         Ok(None) => Ok(()),
-        Ok(Some(found)) if found.device == spec.spec.device && found.installation == spec.installation => Ok(()),
+        Ok(Some(found)) if found.device == device && found.installation == installation => Ok(()),
         Ok(Some(other)) => Err(refused(format!(
             "volume group {} says that it is device {} of installation {}",
             group.name, other.device, other.installation

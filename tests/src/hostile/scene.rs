@@ -165,7 +165,6 @@ async fn others_volume(host: &SimHost) -> (GroupAdoption, BrickAdoption, VolumeA
         owns_pool: true,
         path: made.path(),
         mounted_by_glusterd: false,
-        installation: rig::INSTALLATION,
     };
     let group =
         GroupAdoption { device: adopted_device(), installation: rig::INSTALLATION, node: node(), group, pv_uuid };

@@ -28,7 +28,6 @@ fn adoption() -> BrickAdoption {
         owns_pool: true,
         path: at().brick_path(),
         mounted_by_glusterd: false,
-        installation: INSTALLATION,
     }
 }
 
@@ -202,7 +201,8 @@ fn a_group_of_another_installation_on_several_disks_or_on_another_one_is_not_tak
 fn what_another_installation_has_adopted_by_the_same_ids_is_neither_taken_nor_given_back() {
     let steps = adopt::take_brick(&adoption(), &heketis().facts()).unwrap();
     let taken = carried_out(heketis(), &steps);
-    let theirs = BrickAdoption { installation: InstallationId::from_u128(0xbad), ..adoption() };
+    let mut theirs = adoption();
+    theirs.spec.record.installation = InstallationId::from_u128(0xbad);
     assert!(take(&taken, &theirs).unwrap_err().contains("installation"));
     let released = adopt::release_brick(&theirs, &taken.facts());
     assert!(released.unwrap_err().message.contains("installation"));

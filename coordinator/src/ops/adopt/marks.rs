@@ -62,7 +62,6 @@ pub fn all_steps(
             owns_pool: !brick.is_thick() && brick.space.pool > Extents::ZERO,
             path: brick.path.clone()?,
             mounted_by_glusterd: brick.path.as_ref().is_some_and(is_where_glusterd_mounts),
-            installation: context.installation,
         };
         let place =
             format!("{} of {}", brick.set * volume.layout.bricks_per_set() + brick.position + 1, volume.bricks.len());

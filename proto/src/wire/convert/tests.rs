@@ -97,7 +97,6 @@ fn every_wanted() -> Vec<Wanted> {
         pv_uuid: "Xc3Hqh-AAAA-BBBB-CCCC-DDDD-EEEE-FFFFFF".parse().unwrap(),
     };
     let adoption = BrickAdoption {
-        installation: InstallationId::from_u128(9),
         spec: spec.clone(),
         group: "data".parse().unwrap(),
         volume: "photos".parse().unwrap(),
@@ -564,6 +563,19 @@ fn a_wish_that_is_not_known_is_refused_by_the_id_of_its_task() {
     let error = Task::try_from(message).unwrap_err();
     assert_eq!(error.task, Some(TaskId::from_u128(1)));
     assert!(error.to_string().contains("brick-polished"), "{error}");
+}
+
+/// Nothing in it is new since bricks are adopted, and what some versions said besides is passed over.
+#[test]
+fn an_adoption_says_of_which_installation_it_is_by_the_record_of_the_brick() {
+    let adoption = every_wanted().into_iter().find(|wanted| matches!(wanted, Wanted::BrickAdopted(_))).unwrap();
+    let mut message = v1::Task::from(task(adoption.clone()));
+    let mut json: serde_json::Value = serde_json::from_slice(&message.wanted_json).unwrap();
+    assert_eq!(json["spec"]["record"]["installation"], InstallationId::from_u128(6).to_string());
+    assert!(json.get("installation").is_none());
+    json["installation"] = InstallationId::from_u128(9).to_string().into();
+    message.wanted_json = serde_json::to_vec(&json).unwrap();
+    assert_eq!(Task::try_from(message).unwrap().wanted, adoption);
 }
 
 #[test]
