@@ -9,6 +9,7 @@ use bricklayer_agent::host::Host;
 use bricklayer_api::client::Client;
 use bricklayer_api::heketi::{DeviceAddRequest, DeviceDeleteRequest, StateRequest};
 use bricklayer_api::v1::{BrickReplaceRequest, DeviceLostRequest, NodeLostRequest};
+use bricklayer_coordinator::service::Layout;
 use bricklayer_proto::ids::{DeviceId, NodeId};
 use bricklayer_proto::inventory::Inventory;
 use bricklayer_proto::names::DevicePath;
@@ -259,6 +260,32 @@ async fn a_volume_whose_only_copy_was_on_a_host_that_is_lost_can_be_deleted() {
     let name = topology.clusters[0].nodes.iter().find(|one| one.id == node).unwrap().hostnames.manage[0].clone();
     cluster.power_cut(&name).await;
     lose_node(&client, node, &name).await;
+    delete(&client, volume.id).await.unwrap();
+    nothing_of_it_is_left(&cluster, &client, node, volume.bricks[0].device, &name).await;
+}
+
+#[tokio::test]
+async fn a_volume_whose_hosts_are_all_lost_comes_back_in_a_rebuild_and_can_be_deleted() {
+    let mut cluster = Cluster::loaded(3, 16).await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &distributed(2)).await.unwrap();
+    let node = volume.bricks[0].node;
+    let topology = client.topology().await.unwrap();
+    let name = topology.clusters[0].nodes.iter().find(|one| one.id == node).unwrap().hostnames.manage[0].clone();
+    cluster.power_cut(&name).await;
+    lose_node(&client, node, &name).await;
+    cluster.installation.until_kept().await.unwrap();
+    cluster.installation.kill_coordinator().await;
+    std::fs::remove_dir_all(Layout(cluster.installation.data_dir()).store()).unwrap();
+    cluster.installation.command(&["rebuild", "--apply"]).await.unwrap();
+    cluster.installation.start_coordinator().await.unwrap();
+
+    let client = cluster.client().unwrap();
+    assert_eq!(client.volume(volume.id).await.unwrap().bricks, volume.bricks);
+    let others = cluster.hosts().map(|host| host.name().to_string()).filter(|other| *other != name);
+    for other in others.collect::<Vec<_>>() {
+        cluster.until_able(&other).await.unwrap();
+    }
     delete(&client, volume.id).await.unwrap();
     nothing_of_it_is_left(&cluster, &client, node, volume.bricks[0].device, &name).await;
 }

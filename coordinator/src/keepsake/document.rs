@@ -113,7 +113,8 @@ impl InstallationDocument {
     }
 }
 
-/// The volumes of which a host has a brick. Every volume is on as many hosts as its data.
+/// The volumes of which a host has a brick. Every volume is on as many hosts as its data; one whose hosts are all lost is on
+/// every other host of its cluster.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VolumesDocument {
     pub format: u32,
@@ -129,7 +130,7 @@ pub struct VolumesDocument {
 impl VolumesDocument {
     #[must_use]
     pub fn of(topology: &Topology, node: NodeId, installation: InstallationId, marks: &Marks) -> Self {
-        let volumes = topology.volumes_on(node);
+        let volumes = topology.volumes_kept_by(node);
         let blocks: BTreeMap<_, _> =
             volumes.keys().flat_map(|volume| topology.blocks_in(*volume)).map(|block| (block.id, block)).collect();
         let with_password = blocks.values().filter(|block| !block.access.password.is_empty());

@@ -341,7 +341,7 @@ fn evidence(records: &Records, keep: bool) -> Evidence {
             format: FORMAT,
             installation: INSTALLATION,
             node: node.id,
-            volumes: topology.volumes_on(node.id).into_values().map(|volume| Volume::clone(volume)).collect(),
+            volumes: topology.volumes_kept_by(node.id).into_values().map(|volume| Volume::clone(volume)).collect(),
             block_volumes: Vec::new(),
             sealed: BTreeMap::new(),
         };
@@ -529,6 +529,27 @@ fn a_volume_that_was_deleted_to_the_end_is_left_out() {
     let gone = rebuild(&evidence, NOW);
     assert!(gone.records.volumes.is_empty());
     assert_eq!(gone.differences.len(), 4, "the volume and its three bricks: {:?}", told(&gone));
+}
+
+#[test]
+fn a_volume_whose_hosts_are_all_lost_comes_back_unless_the_rest_of_the_pool_has_forgotten_it() {
+    let mut records = records(&Shape {
+        nodes: 3,
+        devices: 1,
+        volumes: vec![Wish { layout: Layout::Distribute, ..three_wish() }],
+        dice: 6,
+    });
+    let lost = records.volumes[0].bricks[0].node;
+    records.nodes.iter_mut().find(|node| node.id == lost).unwrap().lost = true;
+    let mut evidence = evidence(&records, true);
+    evidence.hosts.remove(&lost);
+    let back = rebuild(&evidence, NOW);
+    assert_eq!((&back.records.volumes, told(&back)), (&records.volumes, Vec::new()));
+    // It was deleted while a host that keeps its record was away.
+    evidence.pools[0].volumes = Some(Vec::new());
+    let gone = rebuild(&evidence, NOW);
+    assert!(gone.records.volumes.is_empty());
+    assert!(matches!(gone.differences[..], [Difference::VolumeGone { .. }]), "{:?}", told(&gone));
 }
 
 #[test]

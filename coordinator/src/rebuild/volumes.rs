@@ -120,10 +120,16 @@ impl Scene<'_, '_> {
         let mut volume = kept.clone();
         let (name, id) = (kept.name.clone(), kept.id);
         let in_gluster = self.gluster.volume(id);
-        let would_know = self.gluster_would_know(kept.bricks.iter().map(|brick| brick.node));
+        let is_lost = |node: &NodeId| self.nodes.get(node).is_some_and(|node| node.lost);
+        let mut hosts: Vec<NodeId> = kept.bricks.iter().map(|brick| brick.node).collect();
+        if hosts.iter().all(is_lost) {
+            // Their glusterd are no more; those of the rest of the pool know every volume.
+            hosts.extend(self.nodes.values().filter(|node| node.cluster == kept.cluster).map(|node| node.id));
+        }
+        let would_know = self.gluster_would_know(hosts);
         let stays = |brick: &Brick| match self.disks.bricks.get(&brick.id) {
             Some(found) => !found.seen.condemned,
-            None => !self.trusted.contains_key(&brick.node),
+            None => !self.trusted.contains_key(&brick.node) && !is_lost(&brick.node),
         };
         if would_know && in_gluster.is_none() {
             if !kept.bricks.iter().any(stays) {

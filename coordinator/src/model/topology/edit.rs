@@ -6,7 +6,7 @@ use bricklayer_proto::ids::{BlockVolumeId, BrickId, ClusterId, DeviceId, NodeId,
 
 use super::super::{BlockVolume, Brick, Cluster, Device, Node, Operation, Policies, Volume};
 use super::Topology;
-use super::index::{put, take};
+use super::index::{inside, put, take};
 
 impl Topology {
     pub fn put_cluster(&mut self, cluster: Cluster) {
@@ -28,11 +28,18 @@ impl Topology {
     pub fn put_node(&mut self, node: Node) {
         self.touched.hardware = self.version;
         let node = Arc::new(node);
-        if let Some(before) = self.nodes.get(&node.id) {
+        let before = self.nodes.get(&node.id).cloned();
+        if let Some(before) = &before {
             take(&mut self.index.hosts, before.cluster, before.id);
         }
         self.index.refresh_host(&node);
-        self.nodes.insert_mut(node.id, node);
+        self.nodes.insert_mut(node.id, Arc::clone(&node));
+        // What it keeps besides the volumes on it follows from who is in its cluster and lost.
+        match before {
+            None => self.touched.volumes.insert_mut(node.id, self.version),
+            Some(before) if before.lost != node.lost => self.touch_cluster(node.cluster),
+            Some(_) => {}
+        }
     }
 
     pub fn remove_node(&mut self, id: NodeId) {
@@ -191,6 +198,15 @@ impl Topology {
     fn touch_hosts(&mut self, volume: &Volume) {
         for brick in &volume.bricks {
             self.touched.volumes.insert_mut(brick.node, self.version);
+        }
+        if self.has_lost_all_hosts(volume) {
+            self.touch_cluster(volume.cluster);
+        }
+    }
+
+    fn touch_cluster(&mut self, cluster: ClusterId) {
+        for node in inside(&self.index.hosts, cluster) {
+            self.touched.volumes.insert_mut(node.node.id, self.version);
         }
     }
 

@@ -65,18 +65,32 @@ impl Topology {
         self.touched.hardware
     }
 
-    /// The version that last changed a volume with a brick on this node, or a block volume in one.
+    /// The version that last changed a volume of [`Self::volumes_kept_by`] this node, or a block volume in one.
     #[must_use]
     pub fn volumes_changed(&self, node: NodeId) -> u64 {
         self.touched.volumes.get(&node).copied().unwrap_or_default()
     }
 
-    /// The whole volumes with a brick on this node, by id.
+    /// The whole volumes that this node keeps a record of, by id: those with a brick on it, and those of its cluster whose
+    /// bricks are all on lost nodes, as nobody else is left to tell of them.
     #[must_use]
-    pub fn volumes_on(&self, node: NodeId) -> BTreeMap<VolumeId, &Arc<Volume>> {
+    pub fn volumes_kept_by(&self, node: NodeId) -> BTreeMap<VolumeId, &Arc<Volume>> {
+        let cluster = self.nodes.get(&node).map(|node| node.cluster);
+        let mates = cluster.into_iter().flat_map(|cluster| self.nodes_of(cluster));
+        let lost = mates.filter(|mate| mate.lost).flat_map(|mate| self.volumes_on(mate.id));
+        let orphaned = lost.filter(|volume| self.has_lost_all_hosts(volume));
+        self.volumes_on(node).chain(orphaned).map(|volume| (volume.id, volume)).collect()
+    }
+
+    /// The whole volume of each brick on a node.
+    fn volumes_on(&self, node: NodeId) -> impl Iterator<Item = &Arc<Volume>> {
         let bricks = self.devices_of(node).flat_map(|device| inside(&self.bricks, device.id));
         let holders = bricks.filter_map(|brick| self.brick(brick.id));
-        holders.filter(|(_, brick)| brick.node == node).map(|(volume, _)| (volume.id, volume)).collect()
+        holders.filter(move |(_, brick)| brick.node == node).map(|(volume, _)| volume)
+    }
+
+    fn has_lost_all_hosts(&self, volume: &Volume) -> bool {
+        volume.bricks.iter().all(|brick| self.nodes.get(&brick.node).is_some_and(|node| node.lost))
     }
 
     /// The nodes of a cluster with what is left on their devices.

@@ -346,3 +346,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_lost_nodes_alone_have_is_kept_by_all_others_of_their_cluster_which_hear_of_each_change() {
+    let step = |to: u8| Step { what: 0, at: 0, to, size: 8 };
+    let mut topology = Topology::default();
+    (0..4).for_each(|number| topology.put_node(node(number, step(number / 3))));
+    (0..4).for_each(|at| topology.put_device(record(Step { at, ..step(0) })));
+    topology.put_volume(volume(1, step(0)));
+    let kept = |topology: &Topology| -> Vec<usize> {
+        (0..4).map(|number| topology.volumes_kept_by(NodeId::from_u128(number)).len()).collect()
+    };
+    let heard = |topology: &mut Topology, change: &dyn Fn(&mut Topology)| -> Vec<bool> {
+        topology.version += 1;
+        change(topology);
+        (0..4).map(|number| topology.volumes_changed(NodeId::from_u128(number)) == topology.version).collect()
+    };
+    assert_eq!(kept(&topology), [1, 0, 0, 0]);
+    let lose =
+        |number: u8| move |topology: &mut Topology| topology.put_node(Node { lost: true, ..node(number, step(0)) });
+    assert_eq!(heard(&mut topology, &lose(0)), [true, true, true, false]);
+    assert_eq!(kept(&topology), [1, 1, 1, 0]);
+    let protect = |topology: &mut Topology| topology.put_volume(Volume { protected: true, ..volume(1, step(0)) });
+    assert_eq!(heard(&mut topology, &protect), [true, true, true, false]);
+    let come = |topology: &mut Topology| topology.put_node(node(5, step(0)));
+    assert_eq!(heard(&mut topology, &come), [false; 4]);
+    assert_eq!(topology.volumes_changed(NodeId::from_u128(5)), topology.version);
+    let remove = |topology: &mut Topology| topology.remove_volume(VolumeId::from_u128(1));
+    assert_eq!(heard(&mut topology, &remove), [true, true, true, false]);
+    assert_eq!(kept(&topology), [0; 4]);
+}
