@@ -15,6 +15,8 @@ use bricklayer_store::{ImportError, Store};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use crate::standing;
+
 /// How often is looked whether an export is due; one that failed is tried again then.
 const LOOK: Duration = Duration::from_secs(30);
 
@@ -161,6 +163,7 @@ pub struct Exporter {
     dir: PathBuf,
     plan: Plan,
     status: Status,
+    standing: standing::Watch,
 }
 
 impl Exporter {
@@ -176,7 +179,14 @@ impl Exporter {
         let seq = store.seq().map_or(0, bricklayer_store::Seq::get);
         let last = last.filter(|last| last.seq <= seq);
         let seen = Seen { plan, last, seq, failing: None, started };
-        Self { store, dir, plan, status: Status(Some(Arc::new(Mutex::new(seen)))) }
+        let status = Status(Some(Arc::new(Mutex::new(seen))));
+        Self { store, dir, plan, status, standing: standing::Watch::default() }
+    }
+
+    /// Of a store that may be an older copy none is made: it would pass for the newest, and push a better one out.
+    #[must_use]
+    pub fn while_newest(self, standing: standing::Watch) -> Self {
+        Self { standing, ..self }
     }
 
     #[must_use]
@@ -188,6 +198,10 @@ impl Exporter {
     pub async fn run(self, stop: CancellationToken) {
         let this = Arc::new(self);
         loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = this.standing.until_newest() => {}
+            }
             let working = Arc::clone(&this);
             let result = tokio::task::spawn_blocking(move || working.look(Timestamp::now())).await;
             if let Err(panic) = result {
@@ -206,7 +220,7 @@ impl Exporter {
         // A store that has failed says so itself, to everybody.
         let Ok(seq) = self.store.seq().map(bricklayer_store::Seq::get) else { return };
         self.status.change(|seen| seen.seq = seq);
-        if !self.plan.is_due(seen.last, seq, now) {
+        if !self.standing.is_newest() || !self.plan.is_due(seen.last, seq, now) {
             return;
         }
         let made = self.make().with_context(|| self.dir.display().to_string()).map_err(|error| format!("{error:#}"));
@@ -250,6 +264,7 @@ fn private_dir(dir: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use bricklayer_proto::ids::NodeId;
     use bricklayer_store::{Batch, Table};
 
     use super::*;
@@ -364,6 +379,25 @@ mod tests {
         assert_eq!(again.status().seen().unwrap().last.unwrap().seq, 2);
         again.look(at(0));
         assert!(list(&place.exports).unwrap()[0].content.is_ok(), "it was made anew");
+    }
+
+    #[test]
+    fn a_store_that_may_be_an_older_copy_is_not_exported_and_pushes_nothing_out() {
+        let place = place();
+        let plan = Plan { every: Duration::ZERO, commits: 1, keep: 1 };
+        place.exporter(plan).look(at(0));
+        place.change(1);
+        let restored = standing::Standing::Unheard { restored: Some(at(0)), missing: Vec::new() };
+        let (tell, standing) = tokio::sync::watch::channel(restored);
+        let exporter = place.exporter(plan).while_newest(standing.into());
+        for standing in [None, Some(standing::Standing::Older { node: NodeId::from_u128(1), found: at(0) })] {
+            standing.map(|standing| tell.send_replace(standing));
+            exporter.look(at(1));
+            assert_eq!(last_good(&place.exports).unwrap().1, 1);
+        }
+        tell.send_replace(standing::Standing::Newest);
+        exporter.look(at(1));
+        assert_eq!(last_good(&place.exports).unwrap().1, 2);
     }
 
     #[test]

@@ -24,4 +24,5 @@ pub mod rebuild;
 pub mod reconcile;
 pub mod recovery;
 pub mod service;
+pub mod standing;
 pub mod state;

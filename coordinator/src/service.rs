@@ -139,16 +139,19 @@ impl Coordinator {
             Context::new(Arc::clone(&state), Arc::clone(&agents_api), trust.installation(), trust.epoch())
                 .with_policy(config.policy);
         context.unknown_node = config.unknown_node;
+        let (hearing, data_dir) = (context.policy.hearing, config.data_dir.clone());
+        let keeper = Keeper::new(Arc::clone(&state), Arc::clone(&registry), data_dir, hearing)?;
+        let handed = keeper.handed();
+        context.standing = keeper.standing();
         if let Some(plan) = config.exports {
             let (store, dir) = (store.clone(), layout.exports());
             let exporter = tokio::task::spawn_blocking(move || Exporter::new(store, dir, plan)).await?;
+            let exporter = exporter.while_newest(context.standing.clone());
             context.exports = exporter.status();
             tracker.spawn(exporter.run(stop.clone()));
         }
         let operations = Operations::new(context);
 
-        let keeper = Keeper::new(Arc::clone(&state), Arc::clone(&registry), config.data_dir.clone())?;
-        let handed = keeper.handed();
         tracker.spawn(keeper.run(stop.clone()));
         tracker.spawn(reconcile::run(state, agents_api, stop.clone()));
         tracker.spawn(agents::serve(agents_listener, Arc::clone(&registry), stop.clone()));

@@ -101,6 +101,7 @@ impl Settings {
             disable_auth: true,
             policy: Policy {
                 absence: Duration::from_secs(5),
+                hearing: Duration::from_secs(1),
                 retry: Duration::from_millis(50),
                 look: Duration::from_millis(20),
                 settled: Duration::from_millis(100),

@@ -4,8 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 use std::path::Path;
+use std::time::Duration;
 
-use bricklayer_api::client::Client;
+use bricklayer_api::client::{Client, ClientError};
 use bricklayer_api::heketi::{
     BlockVolumeCreateRequest, ClusterFlags, DeviceAddRequest, Disperse, DurabilityRequest, HostAddresses,
     NodeAddRequest, Snapshot, SnapshotFactor, StateRequest, TagsChangeRequest, VolumeCloneRequest, VolumeCreateRequest,
@@ -14,7 +15,7 @@ use bricklayer_api::heketi::{
 use bricklayer_api::v1::AgentState;
 use bricklayer_coordinator::service::Layout;
 use bricklayer_proto::size::ByteSize;
-use bricklayer_tests::cluster::Cluster;
+use bricklayer_tests::cluster::{Cluster, until};
 use bricklayer_tests::sim::{At, Fault};
 use bricklayer_tests::story::{create, delete, done, replicated};
 
@@ -260,6 +261,161 @@ async fn an_older_copy_of_the_store_is_found_out_and_overwrites_nothing_that_hos
     assert_eq!(seen(&cluster.client().unwrap()).await, before);
     cluster.installation.until_kept().await.unwrap();
     works_on(&cluster).await;
+}
+
+/// What is exported of the store as it is now. The coordinator is stopped.
+async fn exported(cluster: &mut Cluster) -> String {
+    cluster.installation.stop_coordinator().await;
+    let export = cluster.installation.data_dir().join("last-week.jsonl").to_str().unwrap().to_owned();
+    cluster.installation.command(&["export", &export]).await.unwrap();
+    export
+}
+
+/// In place of the store that is there. The coordinator is stopped.
+async fn import(cluster: &mut Cluster, export: &str) {
+    cluster.installation.stop_coordinator().await;
+    std::fs::remove_dir_all(store(cluster)).unwrap();
+    cluster.installation.command(&["import", export]).await.unwrap();
+}
+
+async fn codes(client: &Client) -> Vec<String> {
+    client.doctor().await.unwrap().findings.into_iter().map(|finding| finding.code).collect()
+}
+
+#[tokio::test]
+async fn what_is_kept_longer_than_an_older_copy_knows_does_not_go_with_the_copys_time() {
+    let decide = |policy: &mut bricklayer_coordinator::ops::Policy| policy.trash_look = Duration::from_millis(50);
+    let mut cluster = Cluster::start_with(3, 1, ByteSize::from_gib(32).unwrap(), decide).await.unwrap();
+    cluster.load_topology().await.unwrap();
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    done(&client, client.volume_delete_keeping(volume.id, Some("25s")).await.unwrap()).await.unwrap();
+    let over = client.trash().await.unwrap().volumes[0].until;
+    let export = exported(&mut cluster).await;
+    cluster.installation.start_coordinator().await.unwrap();
+    cluster.until_all_able().await.unwrap();
+    let client = cluster.client().unwrap();
+    done(&client, client.volume_undelete(volume.id).await.unwrap()).await.unwrap();
+    done(&client, client.volume_delete_keeping(volume.id, Some("30d")).await.unwrap()).await.unwrap();
+    cluster.until_ledger_is_lvms().await.unwrap();
+    cluster.installation.until_kept().await.unwrap();
+    let hosts = cluster.footprints();
+
+    import(&mut cluster, &export).await;
+    cluster.installation.start_coordinator().await.unwrap();
+    cluster.installation.until_behind().await.unwrap();
+    let client = cluster.client().unwrap();
+    until("the older time is over, and was looked at", async || {
+        Ok(client.doctor().await?.at.duration_since(over).as_secs() > 1)
+    })
+    .await
+    .unwrap();
+    assert_eq!(client.trash().await.unwrap().volumes.len(), 1);
+    cluster.installation.stop_coordinator().await;
+    assert_eq!(cluster.footprints(), hosts, "no host was changed");
+
+    cluster.installation.command(&["rebuild", "--apply", "--set-aside"]).await.unwrap();
+    cluster.installation.start_coordinator().await.unwrap();
+    cluster.until_all_able().await.unwrap();
+    let client = cluster.client().unwrap();
+    assert!(client.trash().await.unwrap().volumes[0].until.duration_since(over).as_hours() > 29 * 24);
+    done(&client, client.volume_undelete(volume.id).await.unwrap()).await.unwrap();
+    cluster.volume_is_whole(volume.id).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_older_copy_refuses_changes_and_goes_on_with_nothing_that_was_under_way_in_it() {
+    let mut cluster = three().await;
+    let faults = cluster.host("gfs1").faults().clone();
+    faults.count_anew();
+    faults.inject(At::Effect(2), Fault::Holds);
+    drop(cluster.client().unwrap().volume_create(&replicated(1, 3)).await.unwrap());
+    faults.until_one_hangs().await;
+    let export = exported(&mut cluster).await;
+    faults.release();
+    cluster.installation.start_coordinator().await.unwrap();
+    cluster.until_all_able().await.unwrap();
+    let client = cluster.client().unwrap();
+    let is_done = |client: &Client| {
+        let client = client.clone();
+        async move { client.operations().await.map(|list| list.operations.iter().all(|one| one.finished.is_some())) }
+    };
+    until("the create has ended", async || Ok(is_done(&client).await?)).await.unwrap();
+    let made = client.volumes().await.unwrap().volumes;
+    assert_eq!(made.len(), 2);
+    for id in made {
+        delete(&client, id).await.unwrap();
+    }
+    cluster.until_ledger_is_lvms().await.unwrap();
+    cluster.installation.until_kept().await.unwrap();
+    let hosts = cluster.footprints();
+
+    import(&mut cluster, &export).await;
+    cluster.installation.start_coordinator().await.unwrap();
+    cluster.until_all_able().await.unwrap();
+    cluster.installation.until_behind().await.unwrap();
+    let client = cluster.client().unwrap();
+    let ClientError::Refused { status, text, .. } = client.volume_create(&replicated(1, 3)).await.unwrap_err() else {
+        panic!("not refused by the coordinator")
+    };
+    assert!(status == 503 && text.contains("older copy") && text.contains("rebuild"), "{status} {text}");
+    assert!(codes(&client).await.contains(&"store-older-copy".to_owned()), "{:?}", codes(&client).await);
+    assert!(!is_done(&client).await.unwrap(), "what was under way in the copy has not ended");
+    cluster.installation.stop_coordinator().await;
+    assert_eq!(cluster.footprints(), hosts, "no host was changed");
+}
+
+/// A store that was imported while `gfs3` is away, with a volume in the trash whose time is over.
+async fn imported_with_a_host_away() -> Cluster {
+    let decide = |policy: &mut bricklayer_coordinator::ops::Policy| policy.trash_look = Duration::from_millis(50);
+    let mut cluster = Cluster::start_with(3, 1, ByteSize::from_gib(32).unwrap(), decide).await.unwrap();
+    cluster.load_topology().await.unwrap();
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    done(&client, client.volume_delete_keeping(volume.id, Some("4s")).await.unwrap()).await.unwrap();
+    let over = client.trash().await.unwrap().volumes[0].until;
+    let export = exported(&mut cluster).await;
+    cluster.agent("gfs3").stop().await;
+    import(&mut cluster, &export).await;
+    cluster.installation.start_coordinator().await.unwrap();
+    for name in ["gfs1", "gfs2"] {
+        cluster.until_able(name).await.unwrap();
+    }
+    let client = cluster.client().unwrap();
+    until("its time is over, and one host is waited for", async || {
+        let seen = client.doctor().await?;
+        let waits = seen.findings.iter().find(|finding| finding.code == "store-restored");
+        let names_one = waits.is_some_and(|finding| finding.what.contains("and gfs3 may have seen"));
+        Ok(names_one && seen.at.duration_since(over).as_secs() > 1)
+    })
+    .await
+    .unwrap();
+    assert_eq!(client.trash().await.unwrap().volumes.len(), 1);
+    cluster
+}
+
+/// Waits until the imported store is taken for the newest, and does what waited for that.
+async fn until_believed(cluster: &Cluster) {
+    let client = cluster.client().unwrap();
+    until("what lay in the trash has gone", async || Ok(client.trash().await?.volumes.is_empty())).await.unwrap();
+    assert!(!codes(&client).await.contains(&"store-restored".to_owned()));
+}
+
+#[tokio::test]
+async fn an_imported_store_does_nothing_by_itself_before_a_host_that_was_away_is_heard() {
+    let mut cluster = imported_with_a_host_away().await;
+    cluster.agent("gfs3").start().await.unwrap();
+    until_believed(&cluster).await;
+    cluster.installation.until_kept().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_imported_store_goes_on_without_a_host_that_is_away_where_a_person_says_so() {
+    let mut cluster = imported_with_a_host_away().await;
+    cluster.installation.stop_coordinator().await;
+    cluster.installation.command(&["accept-import"]).await.unwrap();
+    cluster.installation.start_coordinator().await.unwrap();
+    until_believed(&cluster).await;
 }
 
 #[tokio::test]

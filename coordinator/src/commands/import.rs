@@ -4,7 +4,7 @@ use bricklayer_store::Store;
 use clap::Args;
 
 use crate::keepsake::keeper::Fork;
-use crate::pki::Trust;
+use crate::pki::{Clock, Trust};
 use crate::service::Layout;
 use crate::state::SCHEMA;
 
@@ -19,7 +19,7 @@ impl Import {
         let exported = Store::exported(&self.file)?;
         let store = Store::import(&self.file, &Layout(data_dir).store(), SCHEMA)?;
         Trust::restored(&store)?;
-        Fork::write(&store, exported.get())?;
+        Fork::write(&store, exported.get(), Clock::system().now())?;
         let verified = store.verify()?;
         store.close();
         let records: u64 = verified.tables.values().sum();

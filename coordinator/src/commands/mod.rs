@@ -1,5 +1,6 @@
 //! The program's subcommands.
 
+mod accept_import;
 mod export;
 mod exports;
 mod import;
@@ -46,6 +47,9 @@ enum Command {
     Exports(exports::Exports),
     /// Makes a store of an exported file, where there is none yet.
     Import(import::Import),
+    /// Takes an imported store for the newest state that there is, though a host that may know of a later one has not been heard:
+    /// one that is away for long. A host that is gone for good is better declared lost.
+    AcceptImport(accept_import::AcceptImport),
     /// Makes the store again of what the hosts say, where it is gone, damaged or an older copy. Shows what comes out
     /// before anything is written.
     Rebuild(rebuild::Rebuild),
@@ -83,6 +87,7 @@ impl Arguments {
             Command::Export(command) => command.run(&data_dir),
             Command::Exports(command) => command.run(&data_dir),
             Command::Import(command) => command.run(&data_dir),
+            Command::AcceptImport(command) => command.run(&data_dir),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! left out, as it is on the move, and so is a report that may be older than the last change.
 //!
 //! `nodes` looks at hosts, agents and glusterd, `ailing` at disks and bricks that cannot be read, `devices` at volume groups, `pools` at thin pools, `bricks` at bricks and their mounts, `volumes`
-//! at the trash, `gluster` at what GlusterFS says of volumes, `own` at the coordinator's own machine.
+//! at the trash, `gluster` at what GlusterFS says of volumes, `own` at the coordinator's own machine, `store` at whether its store is an older copy.
 
 mod ailing;
 mod bricks;
@@ -14,6 +14,7 @@ mod gluster;
 mod nodes;
 mod own;
 mod pools;
+mod store;
 mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,7 @@ use crate::agents::{AgentStatus, Presence};
 use crate::exports;
 use crate::model::{Device, Node, OpState, Operation, Topology};
 use crate::ops::{GlusterView, Operations, PoolView};
+use crate::standing::Standing;
 
 pub use own::{OwnCertificate, OwnDisk, OwnHost};
 
@@ -38,6 +40,7 @@ pub struct World {
     /// `None` where no exports are made.
     pub exports: Option<exports::Seen>,
     pub own: OwnHost,
+    pub store: Standing,
     /// Devices on which something is, or was a moment ago, under way.
     moving: BTreeSet<DeviceId>,
     /// Volumes that changed or went a moment ago, so that a report may still show what was before.
@@ -84,6 +87,7 @@ impl World {
             hosts: hosts.collect(),
             exports: operations.exports(),
             own,
+            store: operations.standing().now(),
             moving,
             recent: recent_volumes,
             pools: operations.pools(),
@@ -167,6 +171,7 @@ pub fn examine(world: &World) -> Vec<Finding> {
         bricks::examine(world, node, report, &mut findings);
     }
     operations(world, &mut findings);
+    store::examine(world, &mut findings);
     exports_of(world, &mut findings);
     own::examine(world, &mut findings);
     pools::examine(world, &mut findings);
@@ -200,6 +205,10 @@ fn operations(world: &World, findings: &mut Vec<Finding>) {
 }
 
 fn exports_of(world: &World, findings: &mut Vec<Finding>) {
+    // None are made then, for a reason that is told.
+    if world.store != Standing::Newest {
+        return;
+    }
     let Some(seen) = world.exports.as_ref().filter(|seen| seen.plan.is_overdue(seen, world.now)) else { return };
     let since = seen.last.map_or_else(
         || "the store has not been exported since this start of the coordinator".to_owned(),
@@ -252,6 +261,7 @@ mod tests {
             now: at(now),
             exports: exports.clone(),
             own: OwnHost::default(),
+            store: Standing::Newest,
             recent: BTreeSet::new(),
             pools: Vec::new(),
             gluster: BTreeMap::new(),

@@ -100,8 +100,9 @@ pub async fn gate<F: Future<Output = Response>>(
         return next(request).await;
     }
     if service.settings.mode.get().takes_changes_from(peer) {
-        return match service.settings.room.refusal() {
-            Some(full) => Failure::new(StatusCode::SERVICE_UNAVAILABLE, full).into_response(),
+        let older = || service.operations.standing().refusal();
+        return match service.settings.room.refusal().or_else(older) {
+            Some(why) => Failure::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
             None => next(request).await,
         };
     }

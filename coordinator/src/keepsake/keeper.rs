@@ -6,15 +6,19 @@
 //! Documents are numbered by the store's commits. An agent that keeps a newer one than ours has met a state that we have
 //! lost: our store is an older copy. A store that was made of an export counts on from far above ([`Fork`]), so that what
 //! it commits itself never passes for what it lacks. Then nothing is handed out any more, durably, until the store is rebuilt, so that
-//! what the hosts know is not overwritten by what we do not.
+//! what the hosts know is not overwritten by what we do not; and nothing is done with it ([`crate::standing`]).
+//!
+//! A store that was made of an export hands nothing out either before every host has been heard ([`Restored`]): the first one
+//! might be given what the second one knows better.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bricklayer_proto::ids::NodeId;
 use bricklayer_proto::keepsake::{Keepsake, KeepsakeKind, Kept, MAX_KEEPSAKE};
+use bricklayer_proto::wire::KEEPSAKES_SINCE;
 use bricklayer_store::{Batch, Store, StoreError, Table};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -24,10 +28,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::document::{InstallationDocument, VolumesDocument};
 use super::mark::Marks;
-use crate::agents::{AgentApi as _, AgentEvent, Registry};
+use crate::agents::{AgentApi as _, AgentEvent, Presence, Registry};
 use crate::model::Topology;
 use crate::pki::AgentRecord;
 use crate::recovery;
+use crate::standing::{self, Standing};
 use crate::state::State;
 
 /// So long is waited for more changes before documents go out.
@@ -71,6 +76,7 @@ pub struct Handed {
     state: Weak<State>,
     registry: Weak<Registry>,
     told: watch::Receiver<Told>,
+    standing: standing::Watch,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -79,7 +85,6 @@ struct Told {
     version: Option<u64>,
     /// And so of who is trusted.
     agents: BTreeMap<NodeId, AgentRecord>,
-    behind: bool,
 }
 
 impl Handed {
@@ -94,7 +99,7 @@ impl Handed {
     /// Whether a host knows of later changes than the store, so that nothing is handed out.
     #[must_use]
     pub fn is_behind(&self) -> bool {
-        self.told.borrow().behind
+        self.standing.is_older()
     }
 }
 
@@ -113,13 +118,23 @@ pub struct Fork {
 /// More commits than any store makes.
 const FORK_OFFSET: u64 = 1 << 32;
 
+/// That the store was made of an export, and not every host has been heard since. One record, in the store itself.
+pub const RESTORED: Table<(), Restored> = Table::single("restored");
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restored {
+    pub at: Timestamp,
+    /// The last commit that is in the export.
+    pub seq: u64,
+}
+
 impl Fork {
     /// Notes that the store was made of an export whose last commit had the number `seq`.
-    pub fn write(store: &Store, seq: u64) -> Result<(), StoreError> {
+    pub fn write(store: &Store, seq: u64, at: Timestamp) -> Result<(), StoreError> {
         let before = store.get(&FORK, &())?.unwrap_or_default();
         let fork = Self { after: seq + before.offset, offset: before.offset + FORK_OFFSET };
         let mut batch = Batch::new();
-        batch.put(&FORK, &(), &fork);
+        batch.put(&FORK, &(), &fork).put(&RESTORED, &(), &Restored { at, seq });
         store.commit_blocking(batch).map(drop)
     }
 
@@ -171,7 +186,15 @@ pub struct Keeper {
     registry: Arc<Registry>,
     marks: Marks,
     data_dir: PathBuf,
+    /// The store's last commit when this began.
+    started: u64,
     behind: Option<Behind>,
+    restored: Option<Restored>,
+    /// What hosts have said since the start that they keep, and that tells of nothing later.
+    heard: HashSet<(NodeId, KeepsakeKind)>,
+    /// When the others are no longer waited for, where the store was not restored.
+    patience: tokio::time::Instant,
+    standing: watch::Sender<Standing>,
     /// The sealed bundle, and when it was read.
     secrets: Option<(Instant, Option<Document>)>,
     installation: Option<Installation>,
@@ -185,16 +208,31 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    pub fn new(state: Arc<State>, registry: Arc<Registry>, data_dir: PathBuf) -> Result<Self, StoreError> {
+    /// `hearing`: how long all hosts are waited for before a store that was not restored is believed.
+    pub fn new(
+        state: Arc<State>,
+        registry: Arc<Registry>,
+        data_dir: PathBuf,
+        hearing: Duration,
+    ) -> Result<Self, StoreError> {
         let marks = Marks::of(registry.trust().authority());
         let fork = state.store().get(&FORK, &())?.unwrap_or_default();
         let behind = state.store().get(&BEHIND, &())?;
         if let Some(behind) = &behind {
             complain(behind, &registry);
         }
-        let told = Told { behind: behind.is_some(), ..Told::default() };
+        let restored = state.store().get(&RESTORED, &())?;
+        let standing = match &behind {
+            Some(behind) => Standing::Older { node: behind.node, found: behind.at },
+            None => Standing::Unheard { restored: restored.as_ref().map(|restored| restored.at), missing: Vec::new() },
+        };
         Ok(Self {
             fork,
+            started: state.store().seq()?.get(),
+            restored,
+            heard: HashSet::new(),
+            patience: tokio::time::Instant::now() + hearing,
+            standing: watch::Sender::new(standing),
             state,
             registry,
             marks,
@@ -205,7 +243,7 @@ impl Keeper {
             volumes: HashMap::new(),
             sent: HashMap::new(),
             under_way: 0,
-            handed: watch::Sender::new(told),
+            handed: watch::Sender::default(),
         })
     }
 
@@ -215,7 +253,13 @@ impl Keeper {
             state: Arc::downgrade(&self.state),
             registry: Arc::downgrade(&self.registry),
             told: self.handed.subscribe(),
+            standing: self.standing(),
         }
+    }
+
+    #[must_use]
+    pub fn standing(&self) -> standing::Watch {
+        self.standing.subscribe().into()
     }
 
     /// Hands out until told to stop.
@@ -224,10 +268,12 @@ impl Keeper {
         let mut events = self.registry.events();
         let mut look = tokio::time::interval(LOOK);
         loop {
+            let waits = !matches!(*self.standing.borrow(), Standing::Newest | Standing::Older { .. });
             tokio::select! {
                 () = stop.cancelled() => return,
                 Ok(()) = changes.changed() => {}
                 _ = look.tick() => {}
+                () = tokio::time::sleep_until(self.patience), if waits && self.restored.is_none() => {}
                 event = events.recv() => match event {
                     Ok(AgentEvent::Kept { .. } | AgentEvent::Enrolled { .. } | AgentEvent::Revoked { .. })
                     | Err(RecvError::Lagged(_)) => {}
@@ -235,6 +281,7 @@ impl Keeper {
                     Err(RecvError::Closed) => return,
                 },
             }
+            let held_back = self.restored.is_some();
             let Round { bytes, spent } = match self.round().await {
                 Ok(round) => round,
                 Err(error) => {
@@ -242,6 +289,9 @@ impl Keeper {
                     Round::default()
                 }
             };
+            if held_back && self.restored.is_none() {
+                look.reset_immediately();
+            }
             let sending = Duration::from_millis(bytes.saturating_mul(1000) / BYTES_A_SECOND);
             let pause = (spent * REST).max(sending).clamp(SETTLE, LONGEST_PAUSE);
             tokio::select! {
@@ -266,7 +316,9 @@ impl Keeper {
         }
         let agents: BTreeMap<_, _> = self.registry.trust().agents().into_iter().collect();
         let installation = self.installation(&topology, &agents, seq);
-        let mut all = true;
+        // Before all are heard, one of them may know better than we do what this would overwrite.
+        let hands_out = self.restored.is_none();
+        let mut all = hands_out;
         let secrets = self.secrets.iter().find_map(|(_, secrets)| secrets.as_ref().map(|secrets| secrets.kept));
         for (node, session, kept) in &keeping {
             let has = |ours: Kept| kept.iter().any(|kept| kept.kind == ours.kind && kept.digest == ours.digest);
@@ -282,22 +334,69 @@ impl Keeper {
             for document in std::iter::once(&installation).chain(&volumes) {
                 let ours = document.kept;
                 let theirs = kept.iter().find(|kept| kept.kind == ours.kind);
+                // What it has kept from before this start cannot be of a commit since.
+                let is_new = self.heard.insert((*node, ours.kind));
+                let known = if is_new { self.started } else { seq };
                 if theirs
-                    .is_some_and(|theirs| theirs.digest != ours.digest && self.fork.is_beyond(theirs.sequence, seq))
+                    .is_some_and(|theirs| theirs.digest != ours.digest && self.fork.is_beyond(theirs.sequence, known))
                 {
                     self.fall_behind(*node, theirs.map_or(0, |theirs| theirs.sequence), seq).await?;
                     return Ok(Round { bytes, spent: spent + since.elapsed() });
                 }
                 all &= theirs.is_some_and(|theirs| theirs.digest == ours.digest);
-                bytes += self.send_if_new(*node, *session, theirs, document);
+                if hands_out {
+                    bytes += self.send_if_new(*node, *session, theirs, document);
+                }
+            }
+            if has_its_volumes {
+                self.heard.insert((*node, KeepsakeKind::Volumes));
             }
             // A document takes milliseconds, and a thousand hosts may each need a new one: whoever reads is let in between.
             spent += since.elapsed();
             tokio::task::yield_now().await;
             since = Instant::now();
         }
-        self.handed.send_replace(Told { version: all.then_some(topology.version), agents, behind: false });
+        self.handed.send_replace(Told { version: all.then_some(topology.version), agents });
+        self.judge(&topology).await?;
         Ok(Round { bytes, spent: spent + since.elapsed() })
+    }
+
+    /// Whether the store is to be believed now.
+    async fn judge(&mut self, topology: &Topology) -> Result<(), StoreError> {
+        if matches!(*self.standing.borrow(), Standing::Newest) {
+            return Ok(());
+        }
+        let missing = self.missing(topology);
+        if !missing.is_empty() && (self.restored.is_some() || tokio::time::Instant::now() < self.patience) {
+            let restored = self.restored.as_ref().map(|restored| restored.at);
+            let now = Standing::Unheard { restored, missing };
+            self.standing.send_if_modified(|before| std::mem::replace(before, now.clone()) != now);
+            return Ok(());
+        }
+        if self.restored.is_some() {
+            let mut batch = Batch::new();
+            batch.remove(&RESTORED, &());
+            self.state.store().commit(batch).await?;
+            self.restored = None;
+            tracing::info!("No host knows of a later state than this store, which was made of an export.");
+        }
+        self.standing.send_replace(Standing::Newest);
+        Ok(())
+    }
+
+    /// The hosts that may know of a later state, as nothing has been heard of them since the start. Of one that was lost or shut
+    /// out nothing will be, and an agent of an older protocol has nothing to say.
+    fn missing(&self, topology: &Topology) -> Vec<NodeId> {
+        let nodes = topology.nodes.values().filter(|node| !node.lost).map(|node| node.id);
+        let may_know = |node: &NodeId| match self.registry.status(*node).map(|status| status.presence) {
+            Some(Presence::Attached { protocol, .. }) => protocol >= KEEPSAKES_SINCE,
+            Some(Presence::Detached { .. }) => true,
+            Some(Presence::Revoked { .. }) | None => false,
+        };
+        let is_heard = |node: NodeId| {
+            [KeepsakeKind::Installation, KeepsakeKind::Volumes].iter().all(|kind| self.heard.contains(&(node, *kind)))
+        };
+        nodes.filter(|node| !is_heard(*node)).filter(may_know).collect()
     }
 
     /// Forgets what has arrived, and tells how many bytes have not.
@@ -414,8 +513,9 @@ impl Keeper {
         complain(&behind, &self.registry);
         let mut batch = Batch::new();
         batch.put(&BEHIND, &(), &behind);
+        self.standing.send_replace(Standing::Older { node, found: behind.at });
         self.behind = Some(behind);
-        self.handed.send_replace(Told { behind: true, ..Told::default() });
+        self.handed.send_replace(Told::default());
         self.state.store().commit(batch).await.map(drop)
     }
 }
@@ -425,8 +525,8 @@ fn complain(behind: &Behind, registry: &Registry) {
         registry.trust().agent(behind.node).map_or_else(|| behind.node.to_string(), |agent| agent.name.to_string());
     tracing::error!(
         node.id = %behind.node, node.name = name, theirs = behind.theirs, ours = behind.ours,
-        "This store is an older copy: a host knows of later changes than it. Nothing of it is handed out to hosts until \
-         `bricklayer-coordinator rebuild` has said what is missing and put it right."
+        "This store is an older copy: a host knows of later changes than it. Changes are refused, what was under way does not go on, \
+         and nothing is handed out to hosts, until `bricklayer-coordinator rebuild` has said what is missing and put it right."
     );
 }
 
@@ -453,10 +553,10 @@ mod tests {
     fn a_store_that_is_exported_and_imported_again_counts_on_from_above_both() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("store"), crate::state::SCHEMA).unwrap();
-        Fork::write(&store, 23).unwrap();
+        Fork::write(&store, 23, Timestamp::UNIX_EPOCH).unwrap();
         let once = store.get(&FORK, &()).unwrap().unwrap();
         assert_eq!(once, Fork { after: 23, offset: FORK_OFFSET });
-        Fork::write(&store, 50).unwrap();
+        Fork::write(&store, 50, Timestamp::UNIX_EPOCH).unwrap();
         let twice = store.get(&FORK, &()).unwrap().unwrap();
         assert_eq!(twice.after, once.number(50));
         assert!(twice.is_beyond(once.number(51), 70) && !twice.is_beyond(once.number(50), 70));

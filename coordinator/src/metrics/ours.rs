@@ -55,6 +55,9 @@ pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, own: &OwnHost, t
         gauges.one("bricklayer_export_commits_behind", "Commits of the store that are in no export.", behind)?;
     }
 
+    let help = "Whether the store is an older copy, so that changes are refused.";
+    gauges.one("bricklayer_store_older_copy", help, u64::from(operations.standing().is_older()))?;
+
     let failing = topology.devices.values().map(|device| {
         let node = topology.nodes.get(&device.node).map_or_else(String::new, |node| node.name().to_owned());
         let labels = [("device", device.id.to_string()), ("node", node), ("name", device.name.to_string())];

@@ -27,6 +27,7 @@ use crate::model::{Operation, Topology};
 use crate::pki::Clock;
 use crate::placement::{self, Terms};
 use crate::pools::extension::PoolPolicy;
+use crate::standing;
 use crate::state::State;
 
 /// Makes what a client names come into being before it is looked for: the sandbox simulates hosts and disks.
@@ -54,6 +55,8 @@ pub struct Context {
     pub moves: Semaphore,
     /// What became of the store's exports.
     pub exports: exports::Status,
+    /// Whether the store is the newest state that there is.
+    pub standing: standing::Watch,
     /// Told when what is stuck is to be tried again at once.
     pub again: Notify,
     /// Shared with rehearsals.
@@ -73,6 +76,9 @@ pub struct Policy {
     pub most_volumes_per_cluster: usize,
     /// How long a step that can be undone waits for an agent that went away.
     pub absence: Duration,
+    /// How long what a stop has left unfinished, and the trash, wait after a start for all hosts to say that they know of no
+    /// later state. An agent tries again after half a minute at the latest.
+    pub hearing: Duration,
     /// How long a request waits for an agent that is just attaching, as all do after a start of the coordinator.
     pub greeting: Duration,
     /// The first pause before a stuck step is tried again; it doubles up to a minute.
@@ -112,6 +118,7 @@ impl Default for Policy {
             average_file_size: placement::AVERAGE_FILE_SIZE,
             most_volumes_per_cluster: 1000,
             absence: Duration::from_secs(60),
+            hearing: Duration::from_secs(45),
             greeting: Duration::from_secs(10),
             retry: Duration::from_secs(1),
             undoing: Duration::from_secs(10),
@@ -169,6 +176,7 @@ impl Context {
             unknown_node: None,
             progress: ProgressBoard::default(),
             exports: exports::Status::default(),
+            standing: standing::Watch::default(),
             again: Notify::new(),
             pools: Arc::default(),
             pool_histories: Arc::default(),

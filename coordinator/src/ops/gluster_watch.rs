@@ -147,6 +147,7 @@ async fn look_at_cluster(context: &Context, cluster: ClusterId) {
         let stays = topology.volumes.get(&id).filter(|volume| volume.trash.is_none() && !topology.is_changing(id));
         if let Some(volume) = stays
             && context.policy.repair != RepairPolicy::default()
+            && !context.standing.is_older()
         {
             repair(context, volume).await;
         }

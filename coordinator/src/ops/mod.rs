@@ -101,6 +101,7 @@ use crate::agents::AgentApi;
 use crate::exports;
 use crate::model::{AdminState, BlockRestriction, BlockVolume, Operation, Tags, Topology, Volume};
 use crate::placement::what_if::Outcome;
+use crate::standing;
 use crate::state::State;
 
 /// How many finished operations are kept, so that a client can still read its answer.
@@ -192,14 +193,36 @@ impl Operations {
         self.context.exports.seen()
     }
 
+    /// Whether the store is the newest state that there is.
+    #[must_use]
+    pub fn standing(&self) -> &standing::Watch {
+        &self.context.standing
+    }
+
     #[must_use]
     pub fn topology(&self) -> Arc<Topology> {
         self.context.state.read()
     }
 
-    /// Takes up every operation that a stop or a crash has left unfinished.
+    /// Takes up every operation that a stop or a crash has left unfinished, as soon as the store is known to be no older copy:
+    /// what was under way in one may long have ended otherwise.
     pub fn resume(&self) {
+        // As it is now: what begins from here on is driven already.
         let topology = self.topology();
+        if self.context.standing.is_newest() {
+            self.take_up(&topology);
+        } else if !topology.unfinished.is_empty() {
+            let this = self.clone();
+            self.tracker.spawn(async move {
+                tokio::select! {
+                    () = this.stop.cancelled() => {}
+                    () = this.context.standing.until_newest() => this.take_up(&topology),
+                }
+            });
+        }
+    }
+
+    fn take_up(&self, topology: &Topology) {
         for operation in topology.unfinished.values() {
             // Driven by the operation that it is a part of, which is driven by this very loop.
             if operation.plan.parent().is_some_and(|parent| topology.unfinished.contains_key(&parent)) {
@@ -416,9 +439,16 @@ impl Operations {
         }
         let (context, stop) = (Arc::clone(&self.context), self.stop.clone());
         self.tracker.spawn(async move {
+            let cut_off = async {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => {}
+                    () = context.standing.until_older() => {}
+                }
+            };
             // Dropping the future is safe at any point: every step may be repeated, and the record says where to go on.
             tokio::select! {
-                () = stop.cancelled() => {}
+                () = cut_off => {}
                 () = drive::drive(&context, id, resumed) => {}
             }
         });

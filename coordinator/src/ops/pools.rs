@@ -264,7 +264,7 @@ async fn look(operations: &Operations, node: NodeId) {
     context.pool_histories.take(&topology, node, &pools, at);
     let filling: Vec<&PoolSeen> =
         pools.iter().filter(|pool| pool.data_level() > 0 || pool.metadata_level() > 0).collect();
-    if filling.is_empty() {
+    if filling.is_empty() || context.standing.is_older() {
         return;
     }
     let inside = inside(&topology, node);

@@ -222,6 +222,13 @@ pub async fn expire(operations: Operations, stop: CancellationToken) {
     let mut watch = ClockWatch::starting(context.clock.now(), Instant::now());
     let mut tried: BTreeMap<VolumeId, Instant> = BTreeMap::new();
     loop {
+        // In a later state it may be kept longer, or be in use again.
+        if !context.standing.is_newest() {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = context.standing.until_newest() => {}
+            }
+        }
         let (now, steady) = (context.clock.now(), Instant::now());
         if watch.look(now, steady) {
             let over = over(&context.state.read(), now);
