@@ -1,6 +1,6 @@
 //! What operations may ask of agents. They see tasks, outcomes and who is there; never streams or certificates.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +38,11 @@ pub trait AgentApi: Send + Sync + 'static {
     /// What happens from now on. A receiver that lags loses the oldest events, so read the state again then.
     fn events(&self) -> broadcast::Receiver<AgentEvent>;
 
+    /// Hosts of this installation that would attach and cannot, since the start, sorted by node.
+    fn refusals(&self) -> Vec<Refusal> {
+        Vec::new()
+    }
+
     fn is_attached(&self, node: NodeId) -> bool {
         self.status(node).is_some_and(|status| matches!(status.presence, Presence::Attached { .. }))
     }
@@ -55,6 +60,22 @@ pub trait AgentApi: Send + Sync + 'static {
     fn sights(&self, nodes: &[NodeId]) -> Vec<Sight> {
         nodes.iter().map(|node| self.sight(*node)).collect()
     }
+}
+
+/// A host that showed a certificate of our authority and did not come to be attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub node: NodeId,
+    pub from: IpAddr,
+    pub why: Refused,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The store knows no such node, and no store forgets one: this one is older than the host's enrolment, or empty.
+    UnknownNode,
+    /// The host has met a later start of a coordinator than this one.
+    LaterStart { met: u64, ours: u64 },
 }
 
 /// What is seen of a node through its agent.

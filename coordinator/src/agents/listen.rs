@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bricklayer_proto::ids::NodeId;
 use bricklayer_proto::wire::v1::agents_server::AgentsServer;
 use bricklayer_proto::wire::v1::enrolment_server::EnrolmentServer;
 use bricklayer_proto::wire::{MAX_ENROL, MAX_FROM_AGENT, MAX_TO_AGENT};
+use rustls::{CertificateError, OtherError};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
@@ -21,9 +23,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::transport::server::Connected;
 
+use super::api::{Refusal, Refused};
 use super::registry::Registry;
 use super::service::{Peer, Service};
-use crate::pki::{Caller, ServerTls, TlsError};
+use crate::pki::{Caller, ServerTls, TlsError, Unwelcome};
 
 /// A handshake takes milliseconds; who needs longer is not one of ours.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -56,7 +59,8 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let tls = Arc::new(ServerTls::new(Arc::clone(registry.trust()))?);
     let (connections, incoming) = mpsc::channel(16);
-    let accepting = tokio::spawn(accept(listener, Arc::clone(&tls), connections, shutdown.clone()));
+    let accepting =
+        tokio::spawn(accept(listener, Arc::clone(&tls), Arc::clone(&registry), connections, shutdown.clone()));
     let service = Service { registry };
     let enrolment =
         EnrolmentServer::new(service.clone()).max_decoding_message_size(MAX_ENROL).max_encoding_message_size(MAX_ENROL);
@@ -76,6 +80,7 @@ pub async fn serve(
 async fn accept(
     listener: TcpListener,
     tls: Arc<ServerTls>,
+    registry: Arc<Registry>,
     connections: mpsc::Sender<io::Result<Connection>>,
     shutdown: CancellationToken,
 ) {
@@ -105,17 +110,36 @@ async fn accept(
                     continue;
                 };
                 let (acceptor, connections, tls) = (acceptor.clone(), connections.clone(), Arc::clone(&tls));
+                let registry = Arc::clone(&registry);
                 tokio::spawn(async move {
                     match shake_hands(&acceptor, stream, address, &tls).await {
                         // The server that would take it may have stopped meanwhile.
                         Ok(connection) => drop(connections.send(Ok(connection)).await),
                         // Port scanners, mostly. What our verifier refuses it says aloud itself.
-                        Err(error) => tracing::info!(from = %address, %error, "a handshake failed"),
+                        Err(error) => {
+                            if let Some(node) = unknown_node(&error) {
+                                registry.refused(Refusal { node, from: address.ip(), why: Refused::UnknownNode });
+                            }
+                            tracing::info!(from = %address, %error, "a handshake failed");
+                        }
                     }
                     drop(permit);
                 });
             }
         }
+    }
+}
+
+/// The node that our verifier did not know, though its certificate is of our authority.
+fn unknown_node(error: &io::Error) -> Option<NodeId> {
+    let rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(why))) =
+        error.get_ref()?.downcast_ref()?
+    else {
+        return None;
+    };
+    match why.downcast_ref()? {
+        Unwelcome::UnknownNode(node) => Some(*node),
+        _ => None,
     }
 }
 

@@ -9,6 +9,6 @@ mod listen;
 mod registry;
 mod service;
 
-pub use api::{AgentApi, AgentError, AgentEvent, AgentStatus, Patience, Presence, Sight};
+pub use api::{AgentApi, AgentError, AgentEvent, AgentStatus, Patience, Presence, Refusal, Refused, Sight};
 pub use listen::{ServeError, serve};
 pub use registry::{Arrival, Parting, Registry, Session};

@@ -21,7 +21,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::api::{AgentApi, AgentError, AgentEvent, AgentStatus, Patience, Presence, Sight};
+use super::api::{AgentApi, AgentError, AgentEvent, AgentStatus, Patience, Presence, Refusal, Refused, Sight};
 use super::lean::lean;
 use crate::pki::{AgentRecord, RevokeError, Trust, Unwelcome};
 
@@ -35,6 +35,8 @@ const REMEMBERED: usize = 256;
 pub struct Registry {
     trust: Arc<Trust>,
     nodes: Mutex<HashMap<NodeId, Node>>,
+    /// Until the host attaches.
+    refusals: Mutex<BTreeMap<NodeId, Refusal>>,
     events: broadcast::Sender<AgentEvent>,
     stopping: CancellationToken,
 }
@@ -129,7 +131,8 @@ impl Node {
 impl Registry {
     #[must_use]
     pub fn new(trust: Arc<Trust>, stopping: CancellationToken) -> Arc<Self> {
-        Arc::new(Self { trust, nodes: Mutex::default(), events: broadcast::Sender::new(1024), stopping })
+        let events = broadcast::Sender::new(1024);
+        Arc::new(Self { trust, nodes: Mutex::default(), refusals: Mutex::default(), events, stopping })
     }
 
     /// Invitations, enrolment, renewal. To revoke see [`Self::revoke`].
@@ -154,6 +157,11 @@ impl Registry {
             self.tell(AgentEvent::Revoked { node });
         }
         Ok(changed)
+    }
+
+    /// A host of ours could not be let in.
+    pub(super) fn refused(&self, refusal: Refusal) {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).insert(refusal.node, refusal);
     }
 
     /// Ends when the coordinator stops.
@@ -203,6 +211,7 @@ impl Registry {
             state.presence.send_replace(Some(number));
             number
         });
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).remove(&node);
         self.tell(AgentEvent::Attached { node });
         Session { number, orders: received, parting }
     }
@@ -493,6 +502,13 @@ impl AgentApi for Registry {
 
     fn events(&self) -> broadcast::Receiver<AgentEvent> {
         self.events.subscribe()
+    }
+
+    fn refusals(&self) -> Vec<Refusal> {
+        let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        let holds =
+            |refusal: &&Refusal| refusal.why != Refused::UnknownNode || self.trust.agent(refusal.node).is_none();
+        refusals.values().filter(holds).copied().collect()
     }
 }
 

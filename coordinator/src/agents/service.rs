@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::api::AgentEvent;
+use super::api::{AgentEvent, Refusal, Refused};
 use super::registry::{Arrival, Parting, Registry, Session};
 use crate::pki::{Caller, EnrolError, Trust, Unwelcome};
 
@@ -193,6 +193,8 @@ impl Service {
         // Whoever rebuilds takes nobody's place yet: a coordinator that is still there is not fenced off.
         let ours = if trust.takes_back() { epoch } else { trust.epoch() };
         if epoch > ours {
+            let why = Refused::LaterStart { met: epoch, ours };
+            self.registry.refused(Refusal { node, from: from.ip(), why });
             tracing::error!(
                 node.id = %node, seen = epoch, ours,
                 "an agent has met a later start of a coordinator than this one: this is a second coordinator, or its \

@@ -24,7 +24,7 @@ use bricklayer_proto::ids::{BrickId, DeviceId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::inventory::{Inventory, VolumeGroup};
 use jiff::Timestamp;
 
-use crate::agents::{AgentStatus, Presence};
+use crate::agents::{AgentStatus, Presence, Refusal};
 use crate::exports;
 use crate::model::{Device, Node, OpState, Operation, Topology};
 use crate::ops::{GlusterView, Operations, PoolView};
@@ -36,6 +36,8 @@ pub use own::{OwnCertificate, OwnDisk, OwnHost};
 pub struct World {
     pub topology: Arc<Topology>,
     pub hosts: BTreeMap<NodeId, Host>,
+    /// Hosts that would attach and cannot.
+    pub refusals: Vec<Refusal>,
     pub now: Timestamp,
     /// `None` where no exports are made.
     pub exports: Option<exports::Seen>,
@@ -85,6 +87,7 @@ impl World {
         let recent_volumes = recent.iter().flat_map(|operation| operation.plan.volumes()).collect();
         Self {
             hosts: hosts.collect(),
+            refusals: agents.refusals(),
             exports: operations.exports(),
             own,
             store: operations.standing().now(),
@@ -243,6 +246,26 @@ fn device_on(node: &Node, device: &Device) -> String {
 }
 
 #[cfg(test)]
+impl World {
+    /// Nothing is known, and nothing amiss.
+    fn empty(now: Timestamp) -> Self {
+        Self {
+            topology: Arc::default(),
+            hosts: BTreeMap::new(),
+            refusals: Vec::new(),
+            now,
+            exports: None,
+            own: OwnHost::default(),
+            store: Standing::Newest,
+            recent: BTreeSet::new(),
+            pools: Vec::new(),
+            gluster: BTreeMap::new(),
+            moving: BTreeSet::new(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use std::time::Duration;
 
@@ -255,18 +278,7 @@ mod tests {
         let last = Some(exports::Made { at: at(1000), seq: 5 });
         let failing = Some("No space left on device".to_owned());
         let exports = Some(exports::Seen { plan, last, seq: 9, failing, started: at(0) });
-        let world = |now| World {
-            topology: Arc::default(),
-            hosts: BTreeMap::new(),
-            now: at(now),
-            exports: exports.clone(),
-            own: OwnHost::default(),
-            store: Standing::Newest,
-            recent: BTreeSet::new(),
-            pools: Vec::new(),
-            gluster: BTreeMap::new(),
-            moving: BTreeSet::new(),
-        };
+        let world = |now| World { exports: exports.clone(), ..World::empty(at(now)) };
         assert!(examine(&world(1100)).is_empty());
         let found = examine(&world(1181));
         assert_eq!(found.len(), 1);

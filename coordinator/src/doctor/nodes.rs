@@ -7,7 +7,7 @@ use bricklayer_proto::wire::PROTOCOLS;
 use jiff::SignedDuration;
 
 use super::{Finding, Host, Severity, Subject, World};
-use crate::agents::Presence;
+use crate::agents::{Presence, Refused};
 use crate::model::Node;
 
 /// An agent renews its certificate when two thirds of its life are left; below this it has failed to for days.
@@ -33,6 +33,17 @@ pub fn examine(world: &World, node: &Node, findings: &mut Vec<Finding>) {
     let (clock_ahead, protocol) = match host.agent.presence {
         Presence::Attached { clock_ahead_ms, protocol, .. } => (clock_ahead_ms, protocol),
         Presence::Detached { since } => {
+            let refusal = world.refusals.iter().find(|refusal| refusal.node == node.id).map(|refusal| refusal.why);
+            if let Some(Refused::LaterStart { met, ours }) = refusal {
+                let what = format!(
+                    "the agent of {name} refuses this coordinator: it has met start {met} of one, and this one is at start {ours}"
+                );
+                let cure = "if another coordinator of this installation runs, it has taken this one's place: stop this one. If the store \
+                            was restored: stop the coordinator and run `bricklayer-coordinator rebuild`"
+                    .to_owned();
+                found(Severity::Error, "agent-refuses-epoch", what, cure);
+                return;
+            }
             let since = since.map(|since| format!(" since {since:.0}")).unwrap_or_default();
             let cure = format!(
                 "see on {name} whether it is up: `systemctl status bricklayer-agent`; if it will never come back: `bricklayer \
@@ -140,6 +151,56 @@ fn gluster(world: &World, node: &Node, host: &Host, found: &mut impl FnMut(Sever
                 let cure = format!("on {name}: `gluster peer probe {host}`");
                 found(Severity::Error, "peer-missing", what, cure);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bricklayer_proto::ids::{ClusterId, NodeId};
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::agents::{AgentStatus, Refusal};
+    use crate::doctor;
+    use crate::model::{AdminState, Tags, Topology, Zone};
+
+    #[test]
+    fn a_host_that_refuses_this_start_is_no_host_that_is_away_and_the_cure_is_to_rebuild() {
+        let (id, then) = (NodeId::from_u128(7), Timestamp::UNIX_EPOCH);
+        let mut topology = Topology::default();
+        topology.put_node(Node {
+            id,
+            cluster: ClusterId::from_u128(1),
+            zone: Zone::new(1).unwrap(),
+            manage: vec!["gfs1".parse().unwrap()],
+            storage: vec!["10.0.0.1".parse().unwrap()],
+            state: AdminState::Online,
+            tags: Tags::default(),
+            lost: false,
+        });
+        let agent = AgentStatus {
+            node: id,
+            name: "gfs1".parse().unwrap(),
+            zone: None,
+            presence: Presence::Detached { since: None },
+            seen: None,
+            enrolled: then,
+            certificate_expires: then,
+        };
+        let (met, ours) = (1_000_003, 1_000_002);
+        let refusal = Refusal { node: id, from: [10, 0, 0, 1].into(), why: Refused::LaterStart { met, ours } };
+        for (refusals, code, cure) in [
+            (vec![], "agent-away", "node lost"),
+            (vec![refusal], "agent-refuses-epoch", "bricklayer-coordinator rebuild"),
+        ] {
+            let hosts = [(id, Host { agent: agent.clone(), report: None })].into();
+            let world = World { topology: Arc::new(topology.clone()), hosts, refusals, ..World::empty(then) };
+            let findings = doctor::examine(&world);
+            assert_eq!(findings.iter().map(|found| found.code).collect::<Vec<_>>(), [code]);
+            assert!(findings[0].cure.contains(cure), "{findings:?}");
         }
     }
 }

@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::document::{InstallationDocument, VolumesDocument};
 use super::mark::Marks;
-use crate::agents::{AgentApi as _, AgentEvent, Presence, Registry};
+use crate::agents::{AgentApi as _, AgentEvent, Presence, Refused, Registry};
 use crate::model::Topology;
 use crate::pki::AgentRecord;
 use crate::recovery;
@@ -396,7 +396,11 @@ impl Keeper {
         let is_heard = |node: NodeId| {
             [KeepsakeKind::Installation, KeepsakeKind::Volumes].iter().all(|kind| self.heard.contains(&(node, *kind)))
         };
-        nodes.filter(|node| !is_heard(*node)).filter(may_know).collect()
+        let unheard = nodes.filter(|node| !is_heard(*node)).filter(may_know);
+        // Nothing is heard of a host that is not let in, and it has enrolled in a later state for certain.
+        let strangers = self.registry.refusals().into_iter().filter(|refusal| refusal.why == Refused::UnknownNode);
+        let strangers = strangers.map(|refusal| refusal.node).filter(|_| self.restored.is_some());
+        unheard.chain(strangers).collect()
     }
 
     /// Forgets what has arrived, and tells how many bytes have not.

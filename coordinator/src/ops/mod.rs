@@ -434,7 +434,7 @@ impl Operations {
     }
 
     fn drive(&self, id: OperationId, resumed: bool) {
-        if self.rehearsal {
+        if self.rehearsal || self.context.standing.is_older() {
             return;
         }
         let (context, stop) = (Arc::clone(&self.context), self.stop.clone());

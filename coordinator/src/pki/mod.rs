@@ -20,5 +20,5 @@ pub use recovery::{BadKey, Bundle, BundleError, RecoveryKey, Secrets};
 pub use tls::{ServerTls, TlsError};
 pub use trust::{
     Caller, DEFAULT_INVITATION_LIFE, EnrolError, GRACE, Invitation, InviteError, NewInvitation, OpenInvitation,
-    REPEAT_WINDOW, RevokeError, Start, Trust, TrustError, Unwelcome,
+    REPEAT_WINDOW, RevokeError, Start, Trust, TrustError, Unwelcome, epoch_above_all,
 };

@@ -37,8 +37,8 @@ pub const GRACE: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// The longest life of an invitation that may be asked for.
 const LONGEST_INVITATION_LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// More than any coordinator starts between an export and its import.
-const STARTS_SINCE_AN_EXPORT: u64 = 1_000_000;
+/// More than any coordinator starts between an export and its import, or while hosts are away.
+const STARTS_UNSEEN: u64 = 1_000_000;
 
 /// Invitations that nobody can use any more are kept this long, so that a late try is told why it fails.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -370,9 +370,9 @@ impl Trust {
 
     /// The store was made of an export: agents may have met later starts than it knows of, and would refuse this one.
     /// Whoever imports has decided that this is the coordinator; a copied directory that starts by accident has not.
-    pub fn restored(store: &Store) -> Result<(), TrustError> {
+    pub fn restored(store: &Store, now: Timestamp) -> Result<(), TrustError> {
         let Some(mut installation) = store.get(&INSTALLATION, &())? else { return Err(TrustError::NotFounded) };
-        installation.epoch += STARTS_SINCE_AN_EXPORT;
+        installation.epoch = epoch_above_all(installation.epoch, now);
         let mut batch = Batch::new();
         batch.put(&INSTALLATION, &(), &installation);
         store.commit_blocking(batch)?;
@@ -695,6 +695,13 @@ impl Trust {
     pub fn by_name(&self, name: &str) -> Option<NodeId> {
         self.durable.load().by_name(name).map(|(node, _)| node)
     }
+}
+
+/// An epoch above all that hosts can have met, though only `known` is known. Of the clock, too: a second import of one export has to
+/// be above the starts of the first, and nothing starts once in a microsecond. A clock that is set back costs no more than that.
+#[must_use]
+pub fn epoch_above_all(known: u64, now: Timestamp) -> u64 {
+    known.saturating_add(STARTS_UNSEEN).max(u64::try_from(now.as_microsecond()).unwrap_or(0))
 }
 
 /// What a certificate says of its agent. The name under which the host enrolled is not in it.

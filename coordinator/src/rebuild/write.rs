@@ -8,11 +8,8 @@ use bricklayer_store::Store;
 use jiff::Timestamp;
 
 use super::Rebuilt;
-use crate::pki::{InstallationRecord, Trust};
+use crate::pki::{InstallationRecord, Trust, epoch_above_all};
 use crate::state::{SCHEMA, State};
-
-/// More than any coordinator starts while hosts are away.
-const STARTS_UNSEEN: u64 = 1_000_000;
 
 /// `highest_epoch`: that any host has met. The new coordinator is above it, so that the old one, should it come back, is
 /// taken for what it is. There must be no store at `to`.
@@ -32,7 +29,7 @@ pub async fn write(
     let (dir, sequence) = (staging.clone(), rebuilt.sequence);
     let made = tokio::task::spawn_blocking(move || Store::found(&dir, SCHEMA, sequence).map_err(Box::new)).await?;
     let store = made?;
-    let record = InstallationRecord { id: installation, epoch: highest_epoch + STARTS_UNSEEN, created: now };
+    let record = InstallationRecord { id: installation, epoch: epoch_above_all(highest_epoch, now), created: now };
     Trust::rebuilt(&store, record, &rebuilt.agents)?;
     State::load(store.clone())?.fill(rebuilt.records).await?;
     tokio::task::spawn_blocking(move || store.close()).await?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bricklayer_agent::journal::{Journal, ManifestChange};
-use bricklayer_coordinator::agents::{AgentApi as _, AgentError, AgentEvent, Patience, Presence};
+use bricklayer_coordinator::agents::{AgentApi as _, AgentError, AgentEvent, Patience, Presence, Refused};
 use bricklayer_proto::ids::{DeviceId, OperationId, TaskId};
 use bricklayer_proto::task::{Done, Outcome, Report, Task, Wanted};
 use jiff::SignedDuration;
@@ -127,6 +127,26 @@ async fn a_coordinator_that_is_behind_the_agents_epoch_is_refused_by_both() {
     let text = home.until_failed_with("start 99").await;
     assert!(text.contains("restored from an older copy"), "{text}");
     assert!(!world.registry.is_attached(home.node()));
+    let refusals = world.registry.refusals();
+    let ours = world.trust.epoch();
+    assert_eq!(refusals.len(), 1);
+    assert_eq!((refusals[0].node, refusals[0].why), (home.node(), Refused::LaterStart { met: 99, ours }));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_of_ours_that_the_store_does_not_know_is_noted_with_its_address() {
+    let world = World::start().await;
+    let export = world.dir.path().join("export");
+    world.store.export(&export).unwrap();
+    let home = world.enrolled("gfs1").await;
+    let world = world.restart_from(&export).await;
+    let running = home.run();
+    home.until_failed_with("is not known to this coordinator").await;
+    until("it is noted", || !world.registry.refusals().is_empty()).await;
+    let refusal = world.registry.refusals().remove(0);
+    assert_eq!((refusal.node, refusal.why), (home.node(), Refused::UnknownNode));
+    assert_eq!(refusal.from, world.address.ip());
     running.stop().await;
 }
 
@@ -138,6 +158,13 @@ async fn a_store_that_was_made_of_an_export_is_ahead_of_every_start_since() {
     world.store.export(&export).unwrap();
     let world = world.restart().await.restart().await;
     let running = home.run();
+    world.until_attached(home.node()).await;
+    let met = world.trust.epoch();
+    let world = world.restart_from(&export).await;
+    assert!(world.trust.epoch() > met);
+    world.until_attached(home.node()).await;
+    // The same export once more, after more starts.
+    let world = world.restart().await.restart().await;
     world.until_attached(home.node()).await;
     let met = world.trust.epoch();
     let world = world.restart_from(&export).await;

@@ -94,7 +94,7 @@ impl World {
         let place = dir.path().join("store");
         std::fs::remove_dir_all(&place).unwrap();
         let store = Store::import(export, &place, SCHEMA).unwrap();
-        Trust::restored(&store).unwrap();
+        Trust::restored(&store, clock.now()).unwrap();
         Self::open(dir, store, clock, Some(address)).await
     }
 
