@@ -12,27 +12,50 @@ use bricklayer_proto::ids::InstallationId;
 use bricklayer_store::Store;
 
 use crate::keys::{self, RestKeys};
-use crate::pki::{Authority, Bundle, Clock, RecoveryKey, Secrets, Trust};
+use crate::pki::{Authority, Bundle, Clock, RecoveryKey, Secrets, Trust, TrustError};
 use crate::service::Layout;
 use crate::state::SCHEMA;
 
 /// Makes a new installation in a data directory: its authority, its store, its users' keys. Not its recovery key: that is
 /// [`new_key`]'s, where somebody is there to note it.
+///
+/// Refuses wherever there is anything of an installation, as an empty store would pass for the one that is lost; but for what an
+/// earlier try has left that was cut off.
 pub fn found(data_dir: &Path) -> anyhow::Result<InstallationId> {
     let layout = Layout(data_dir);
-    // The store is made first, so this is no making that was cut off: an empty store would pass for the one that is lost.
-    anyhow::ensure!(
-        layout.store().exists() || !Authority::exists(&layout.authority()),
-        "{} has the authority of an installation and no store: `bricklayer-coordinator rebuild` makes that again of what \
-         the hosts keep",
-        data_dir.display()
-    );
+    if !was_cut_off(&layout) {
+        match (Authority::exists(&layout.authority()), layout.has_store()) {
+            (false, false) if !layout.bundle().exists() => {}
+            (false, _) => return Err(layout.no_authority()),
+            (true, false) => return Err(layout.no_store()),
+            (true, true) => anyhow::bail!(
+                "{} holds an installation already. If its store is lost or empty, `bricklayer-coordinator rebuild` makes it again of \
+                 what the hosts keep",
+                data_dir.display()
+            ),
+        }
+    }
     make_dirs(&layout)?;
+    let (mark, failed) =
+        (layout.unfinished_init(), || format!("{} cannot be written", layout.unfinished_init().display()));
+    std::fs::File::create(&mark).and_then(|mark| mark.sync_all()).with_context(failed)?;
     let store = Store::open(&layout.store(), SCHEMA)?;
-    let installation = Trust::found(&store, &layout.authority(), &Clock::system())?;
+    let installation = match Trust::found(&store, &layout.authority(), &Clock::system()) {
+        // All that it lacks is keys.
+        Err(TrustError::Founded(installation)) => installation,
+        other => other?,
+    };
     store.close();
     RestKeys::make(&layout.keys())?;
+    // Before anybody is told of the installation: a mark that came back with the power would let a lost store be made anew.
+    std::fs::remove_file(&mark).and_then(|()| std::fs::File::open(data_dir)?.sync_all()).with_context(failed)?;
     Ok(installation)
+}
+
+/// Whether the making of the installation ended before anybody was told of it.
+#[must_use]
+pub fn was_cut_off(layout: &Layout<'_>) -> bool {
+    layout.unfinished_init().exists()
 }
 
 /// Seals what is there under a new recovery key. The older one opens older bundles only.
@@ -114,11 +137,59 @@ mod tests {
     #[test]
     fn a_store_that_is_lost_is_not_made_anew_and_empty() {
         let dir = tempfile::tempdir().unwrap();
-        super::found(dir.path()).unwrap();
-        std::fs::remove_dir_all(Layout(dir.path()).store()).unwrap();
-        let error = super::found(dir.path()).unwrap_err().to_string();
-        assert!(error.contains("rebuild"), "{error}");
-        assert!(!Layout(dir.path()).store().exists());
+        found(dir.path()).unwrap();
+        let sealed = file(dir.path(), "recovery/bundle.json");
+        let store = Layout(dir.path()).store();
+        std::fs::remove_dir_all(&store).unwrap();
+        for mount_point in [false, true] {
+            if mount_point {
+                std::fs::create_dir(&store).unwrap();
+            }
+            let error = found(dir.path()).err().unwrap().to_string();
+            assert!(error.contains("rebuild") && error.contains("import"), "{error}");
+            assert!(!Layout(dir.path()).has_store());
+        }
+        // What an earlier version made of it.
+        Store::open(&store, SCHEMA).unwrap().close();
+        let refused = |error: anyhow::Error| {
+            let error = error.to_string();
+            assert!(error.contains("already") && error.contains("rebuild"), "{error}");
+        };
+        refused(found(dir.path()).err().unwrap());
+        assert_eq!(file(dir.path(), "recovery/bundle.json"), sealed);
+        // As where its unit made it, without a recovery key.
+        std::fs::remove_dir_all(dir.path().join("recovery")).unwrap();
+        refused(super::found(dir.path()).unwrap_err());
+    }
+
+    #[test]
+    fn an_authority_that_is_lost_is_not_made_anew_beside_its_store_or_its_sealed_keys() {
+        let dir = tempfile::tempdir().unwrap();
+        found(dir.path()).unwrap();
+        std::fs::rename(dir.path().join("authority"), dir.path().join("lost")).unwrap();
+        let bundle = dir.path().join("recovery/bundle.json");
+        for sealed in [true, false] {
+            if !sealed {
+                std::fs::remove_file(&bundle).unwrap();
+            }
+            let error = super::found(dir.path()).unwrap_err().to_string();
+            assert!(error.contains("recover"), "{error}");
+            assert!(!dir.path().join("authority/ca.key").exists());
+        }
+    }
+
+    #[test]
+    fn a_first_making_that_was_cut_off_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout(dir.path());
+        let made = super::found(dir.path()).unwrap();
+        assert!(!was_cut_off(&layout));
+        for lost in ["keys", "store"] {
+            std::fs::write(layout.unfinished_init(), "").unwrap();
+            std::fs::remove_dir_all(dir.path().join(lost)).unwrap();
+            assert_eq!(super::found(dir.path()).unwrap(), made, "{lost}");
+            assert!(keys::admin_file(&layout.keys()).exists() && layout.has_store() && !was_cut_off(&layout));
+        }
     }
 
     fn file(dir: &Path, name: &str) -> String {

@@ -16,7 +16,7 @@ use crate::http;
 use crate::keepsake::keeper::{Handed, Keeper};
 use crate::keys::{KeySources, RestKeys};
 use crate::ops::{self, Context, Operations, Policy, UnknownNode};
-use crate::pki::{Clock, Start, Trust};
+use crate::pki::{Authority, Clock, Start, Trust};
 use crate::reconcile;
 use crate::state::{SCHEMA, State};
 
@@ -68,20 +68,53 @@ impl Layout<'_> {
         self.0.join("recovery").join("bundle.json")
     }
 
+    /// There while an installation is being made.
+    #[must_use]
+    pub fn unfinished_init(&self) -> PathBuf {
+        self.0.join("init.unfinished")
+    }
+
+    /// Whether something lies where the store is to be. A folder without content is no store: it is where one is mounted.
+    #[must_use]
+    pub fn has_store(&self) -> bool {
+        std::fs::read_dir(self.store()).is_ok_and(|mut entries| entries.next().is_some())
+    }
+
     /// Opening a store makes one where there is none, so a mistyped directory is found out before: an empty store
     /// would pass for the real one, and its export for a backup.
     pub fn must_hold_an_installation(&self) -> anyhow::Result<()> {
         let dir = self.0.display();
+        // Its mark would let `init` make a store anew that is lost later.
         anyhow::ensure!(
-            self.authority().is_dir(),
-            "{dir} holds no installation; `bricklayer-coordinator init` makes one"
+            !self.unfinished_init().exists(),
+            "the making of the installation in {dir} was cut off; `bricklayer-coordinator init` goes on with it"
         );
-        anyhow::ensure!(
-            self.store().is_dir(),
-            "{dir} has the authority of an installation and no store; `bricklayer-coordinator rebuild` makes one of what \
-             the hosts keep, `bricklayer-coordinator import` one of an export"
-        );
-        Ok(())
+        match (Authority::exists(&self.authority()), self.has_store()) {
+            (true, true) => Ok(()),
+            (true, false) => Err(self.no_store()),
+            (false, false) if !self.bundle().exists() => {
+                anyhow::bail!("{dir} holds no installation; `bricklayer-coordinator init` makes one")
+            }
+            (false, _) => Err(self.no_authority()),
+        }
+    }
+
+    pub fn no_store(&self) -> anyhow::Error {
+        anyhow::anyhow!(
+            "{} has the authority of an installation and no store. If {} is a mount of its own, see that it is mounted; if not, \
+             `bricklayer-coordinator rebuild` makes a store of what the hosts keep, `bricklayer-coordinator import` one of an export",
+            self.0.display(),
+            self.store().display()
+        )
+    }
+
+    pub fn no_authority(&self) -> anyhow::Error {
+        anyhow::anyhow!(
+            "{} has been the data directory of an installation, and its authority is not there: put {} back, or have \
+             `bricklayer-coordinator recover` make it of what any host keeps",
+            self.0.display(),
+            self.authority().display()
+        )
     }
 }
 
@@ -197,6 +230,9 @@ fn with_the_way_out(error: Box<OpenError>, exports: &Path) -> anyhow::Error {
 
 #[cfg(test)]
 mod tests {
+    use bricklayer_proto::ids::InstallationId;
+    use jiff::Timestamp;
+
     use super::*;
 
     #[test]
@@ -204,9 +240,34 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mistyped = dir.path().join("mistyped");
         assert!(Layout(&mistyped).must_hold_an_installation().is_err());
-        std::fs::create_dir_all(Layout(&mistyped).authority()).unwrap();
-        let text = Layout(&mistyped).must_hold_an_installation().unwrap_err().to_string();
-        assert!(text.contains("no store") && text.contains("rebuild") && text.contains("import"), "{text}");
-        assert!(!Layout(&mistyped).store().exists());
+        assert!(!mistyped.exists());
+    }
+
+    #[test]
+    fn where_an_authority_has_no_store_or_a_folder_without_content_rebuild_is_named_and_not_init() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout(dir.path());
+        Authority::create(&layout.authority(), InstallationId::from_u128(7), Timestamp::now()).unwrap();
+        for folder in [false, true] {
+            if folder {
+                std::fs::create_dir(layout.store()).unwrap();
+            }
+            let text = layout.must_hold_an_installation().unwrap_err().to_string();
+            assert!(text.contains("no store") && text.contains("rebuild") && text.contains("import"), "{text}");
+            assert!(!text.contains("init"), "{text}");
+            assert!(!layout.has_store());
+        }
+    }
+
+    #[test]
+    fn where_a_store_or_the_sealed_keys_have_no_authority_recover_is_named() {
+        for file in ["store/high-water", "recovery/bundle.json"] {
+            let dir = tempfile::tempdir().unwrap();
+            let file = dir.path().join(file);
+            std::fs::create_dir(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "x").unwrap();
+            let text = Layout(dir.path()).must_hold_an_installation().unwrap_err().to_string();
+            assert!(text.contains("recover") && !text.contains("init"), "{text}");
+        }
     }
 }

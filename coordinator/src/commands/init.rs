@@ -19,7 +19,8 @@ pub struct Init {
 
 impl Init {
     pub fn run(&self, data_dir: &Path) -> anyhow::Result<()> {
-        if self.if_needed && Layout(data_dir).authority().exists() {
+        let layout = Layout(data_dir);
+        if self.if_needed && layout.authority().exists() && !recovery::was_cut_off(&layout) {
             return Ok(());
         }
         let installation = recovery::found(data_dir)?;

@@ -1,6 +1,6 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -50,7 +50,7 @@ impl Rebuild {
              `bricklayer-coordinator recover` brings it back from what any host keeps",
             data_dir.display()
         );
-        let there = look(&layout.store())?;
+        let there = look(&layout)?;
         match &there {
             There::Nothing => {}
             There::Whole(_) => eprintln!("There is a store that can be read. It is compared with what the hosts say."),
@@ -107,11 +107,11 @@ impl Rebuild {
     }
 }
 
-fn look(store: &Path) -> anyhow::Result<There> {
-    if !store.exists() {
+fn look(layout: &Layout<'_>) -> anyhow::Result<There> {
+    if !layout.has_store() {
         return Ok(There::Nothing);
     }
-    match Store::open(store, SCHEMA) {
+    match Store::open(&layout.store(), SCHEMA) {
         Ok(opened) => {
             let state = State::load(opened.clone());
             opened.close();

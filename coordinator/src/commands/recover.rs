@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::pki::{Bundle, RecoveryKey};
 use crate::recovery;
+use crate::service::Layout;
 
 /// A recovery key has some eighty characters with its dashes.
 const LONGEST_KEY: u64 = 4096;
@@ -28,6 +29,10 @@ impl Recover {
         let key: RecoveryKey = self.key()?.parse()?;
         let installation = recovery::recover(data_dir, &bundle, &key)?;
         println!("Restored the authority and the keys of installation {installation} in {}.", data_dir.display());
+        if Layout(data_dir).has_store() {
+            println!("The store that is there stays as it is. Next: bricklayer-coordinator run");
+            return Ok(());
+        }
         println!("There is no store yet. See that the old coordinator is gone for good; then:");
         println!("  bricklayer-coordinator rebuild");
         println!("If this machine has another address than the old one, on each host before that:");

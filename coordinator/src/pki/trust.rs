@@ -45,7 +45,10 @@ const REMEMBERED: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
-    #[error("this data directory holds no installation yet; `bricklayer-coordinator init` makes one")]
+    #[error(
+        "the store holds no installation: it is empty, or not this installation's. `bricklayer-coordinator rebuild` makes one of what \
+         the hosts keep"
+    )]
     NotFounded,
     #[error("this data directory already holds installation {0}")]
     Founded(InstallationId),

@@ -20,7 +20,8 @@ pub async fn write(
     highest_epoch: u64,
     now: Timestamp,
 ) -> anyhow::Result<()> {
-    anyhow::ensure!(!to.exists(), "{} is there already", to.display());
+    let is_there = std::fs::read_dir(to).is_ok_and(|mut entries| entries.next().is_some());
+    anyhow::ensure!(!is_there, "{} is there already", to.display());
     let staging = to.with_extension("rebuilding");
     if staging.exists() {
         // Half of an earlier attempt; all that was in it is on the hosts.
