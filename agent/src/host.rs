@@ -334,6 +334,9 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     // GlusterFS, through this host's glusterd.
 
     async fn gluster_is_running(&self) -> Result<bool, HostError>;
+    /// Of each of these bricks whether a process of GlusterFS on this host serves it; `None` where that cannot be told. As
+    /// [`Host::probe_disk`] it may never answer.
+    async fn bricks_served(&self, bricks: Vec<BrickPath>) -> Result<Vec<Option<bool>>, HostError>;
     /// Returns when all that glusterd has written of its volumes is on the disk: it syncs nothing itself.
     async fn sync_gluster_store(&self) -> Result<(), HostError> {
         Ok(())

@@ -381,6 +381,10 @@ pub struct BrickSeen {
     pub mounted: Option<MountPoint>,
     /// Present and readable only while mounted.
     pub path: Option<BrickPath>,
+    /// Whether a process of GlusterFS serves it; `false` only where several looks have found none. `None` where that cannot be
+    /// told: it is not mounted, glusterd does not run, bricks are multiplexed, or the agent is older than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served: Option<bool>,
 }
 
 /// What a brick's volume says of itself, in tags.

@@ -322,6 +322,32 @@ async fn a_brick_without_a_process_is_found_with_the_command_that_starts_it() {
     assert!(amiss[0].cure.contains(&format!("gluster volume start {} force", volume.name)), "{amiss:?}");
 }
 
+/// As every installation is that nobody has configured.
+#[tokio::test]
+async fn without_a_question_to_gluster_a_brick_without_a_process_and_a_stopped_or_lost_volume_are_found() {
+    let cluster = cluster().await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    let name = volume.name.parse().unwrap();
+    found(&client, &[]).await;
+    let (brick, address) = address_on(&client, &volume, "gfs2").await;
+    cluster.host("gfs2").stop_brick_by_hand(&address);
+    let offline = found(&client, &["brick-offline"]).await;
+    assert_eq!((offline[0].subject.clone(), offline[0].host.as_str()), (brick.id.to_string(), "gfs2"));
+    // A glusterd that does not run says why, and starts the process when it comes back.
+    cluster.host("gfs2").stop_glusterd();
+    found(&client, &["glusterd-down"]).await;
+    cluster.host("gfs2").start_glusterd();
+    found(&client, &[]).await;
+
+    cluster.host("gfs1").stop_volume_by_hand(&name);
+    let stopped = found(&client, &["volume-stopped"]).await;
+    assert_eq!(stopped[0].subject, volume.id.to_string());
+    cluster.host("gfs1").rename_volume_by_hand(&name, &"theirs".parse().unwrap());
+    let lost = found(&client, &["volume-missing", "volume-unknown"]).await;
+    assert_eq!(lost[0].subject, volume.id.to_string());
+}
+
 #[tokio::test]
 async fn a_brick_without_a_process_is_started_where_that_is_switched_on() {
     let cluster = watched(RepairPolicy { start_bricks: true, ..RepairPolicy::default() }).await;

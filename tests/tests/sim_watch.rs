@@ -8,8 +8,10 @@ use std::time::Duration;
 use bricklayer_agent::engine::{Engine, Watch};
 use bricklayer_proto::ids::{BrickId, DeviceId};
 use bricklayer_proto::inventory::ReadFault;
-use bricklayer_proto::task::Wanted;
-use bricklayer_tests::rig::{Rig, brick, brick_key, device, device_id, device_removal, sdb};
+use bricklayer_proto::task::{BrickAddress, Wanted};
+use bricklayer_tests::rig::{
+    Rig, brick, brick_key, brick_path, device, device_id, device_removal, sdb, storage, volume, volume_key,
+};
 use bricklayer_tests::sim::{At, Call, Fault};
 
 const NOW: i64 = 1_700_000_000_000;
@@ -112,4 +114,33 @@ async fn a_disk_that_was_given_back_is_not_looked_at_any_more() {
     look(engine.watch()).await;
     rig.hosts[0].break_disk(&sdb(), true);
     assert!(look(engine.watch()).await.is_empty(), "it is somebody else's now");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_brick_whose_process_died_is_told_after_three_looks_and_one_whose_glusterd_is_down_is_not() {
+    let rig = Rig::new(1);
+    rig.ask_all(&[device(0), brick(0, 1), volume(1), (0, Wanted::VolumeStarted(volume_key()))], &"before").await;
+    let (engine, host, path) = (rig.engine(0), &rig.hosts[0], brick_path(&rig, 0));
+    let served = async || engine.inventory().await.unwrap().bricks[0].served;
+    assert_eq!(served().await, None, "nobody has looked");
+    look(engine.watch()).await;
+    assert_eq!(served().await, Some(true));
+
+    host.stop_brick_by_hand(&BrickAddress { host: storage(0), path: path.clone() });
+    let mut changes = engine.watch().changes();
+    changes.mark_unchanged();
+    for _ in 0..2 {
+        look(engine.watch()).await;
+        assert_eq!(served().await, None, "it may just be started anew");
+    }
+    assert!(!changes.has_changed().unwrap());
+    look(engine.watch()).await;
+    assert!(changes.has_changed().unwrap(), "it is told at once");
+    assert_eq!(served().await, Some(false));
+    host.stop_glusterd();
+    look(engine.watch()).await;
+    assert_eq!(served().await, None);
+    host.start_glusterd();
+    look(engine.watch()).await;
+    assert_eq!(served().await, Some(true));
 }

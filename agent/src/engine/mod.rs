@@ -118,6 +118,9 @@ impl Engine {
         let said = |device: &BlockDevice| on_disk.get(&device.path).cloned().unwrap_or_else(|| Ok(Vec::new()));
         let mut inventory = Inventory { full_disk, ..observe::inventory(&view, said, gluster) };
         self.watch.learn(&inventory);
+        for brick in &mut inventory.bricks {
+            brick.served = brick.path.as_ref().and_then(|path| self.watch.is_served(path));
+        }
         inventory.ailing = self.watch.ailing();
         *locked(&self.last_inventory) = Some(inventory.clone());
         Ok(inventory)
@@ -237,6 +240,11 @@ impl Engine {
         let on_disk = self.on_disk(device).await;
         locked(&self.known_on_disk).insert(device.path.clone(), (device.clone(), on_disk.clone()));
         on_disk
+    }
+
+    /// Glusterd is asked for its volumes with the next inventory, whenever it was asked last.
+    pub fn ask_for_volumes_anew(&self) {
+        *locked(&self.volumes_in_pool) = None;
     }
 
     async fn gluster_seen(&self) -> (GlusterSeen, Option<Arc<[GlusterVolumeSeen]>>) {

@@ -1,4 +1,4 @@
-//! Do the disks of our devices, and the bricks on them, still answer?
+//! Do the disks of our devices, and the bricks on them, still answer, and do the bricks have their processes?
 //!
 //! Each is read a little, past every cache, twice and more a minute. No disk is woken by it that would sleep otherwise: LVM
 //! reads the label of each whenever the host is looked at, and GlusterFS writes into each brick. At one disk there is one
@@ -7,13 +7,13 @@
 //! Which disks are ours is known from the views of the host, and remembered: a disk that is dead is one that LVM no longer
 //! shows. Nothing is ever done to a disk by what is found here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bricklayer_proto::ids::{BrickId, DeviceId};
 use bricklayer_proto::inventory::{Ailing, Inventory, ReadFault};
-use bricklayer_proto::names::{DevicePath, MountPoint};
+use bricklayer_proto::names::{BrickPath, DevicePath, MountPoint};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -24,11 +24,33 @@ use crate::plan::brick::RECORD;
 /// A disk that was asleep needs ten seconds, a large one twice as many.
 const SILENCE: Duration = Duration::from_secs(30);
 
+/// A brick of which so many looks in a row find no process has none. glusterd needs a while to start those of all bricks, and
+/// one that is just being started, or anew, is not missed.
+const LOOKS_IN_VAIN: u32 = 3;
+
 /// The disks and bricks of this host, and what came of looking at them.
 pub struct Watch {
     host: Arc<dyn Host>,
     devices: Mutex<BTreeMap<DeviceId, Watched>>,
+    processes: Mutex<Processes>,
     changes: watch::Sender<u64>,
+}
+
+/// The processes of the bricks that are mounted.
+#[derive(Default)]
+struct Processes {
+    mounted: BTreeSet<BrickPath>,
+    /// How many looks in a row have found none; no entry where that could not be told.
+    in_vain: BTreeMap<BrickPath, u32>,
+    /// Since when a look is under way.
+    asked: Option<Instant>,
+}
+
+impl Processes {
+    fn without(&self) -> BTreeSet<BrickPath> {
+        let without = self.in_vain.iter().filter(|(_, looks)| **looks >= LOOKS_IN_VAIN);
+        without.map(|(path, _)| path.clone()).collect()
+    }
 }
 
 /// A disk, and the bricks on it that are mounted.
@@ -59,10 +81,10 @@ struct Fault {
 
 impl Watch {
     pub fn new(host: Arc<dyn Host>) -> Arc<Self> {
-        Arc::new(Self { host, devices: Mutex::default(), changes: watch::Sender::new(0) })
+        Arc::new(Self { host, devices: Mutex::default(), processes: Mutex::default(), changes: watch::Sender::new(0) })
     }
 
-    /// Told when something has begun to ail or is well again.
+    /// Told when something has begun to ail or is well again, and when a brick has lost its process or has it back.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
@@ -84,9 +106,30 @@ impl Watch {
         ailing.collect()
     }
 
+    /// Whether a process serves the brick; `None` where that cannot be told.
+    #[must_use]
+    pub fn is_served(&self, brick: &BrickPath) -> Option<bool> {
+        let processes = locked(&self.processes);
+        // A look that does not come to its end leaves what was seen before it to grow old.
+        if processes.asked.is_some_and(|since| since.elapsed() >= SILENCE) {
+            return None;
+        }
+        match *processes.in_vain.get(brick)? {
+            0 => Some(true),
+            looks => (looks >= LOOKS_IN_VAIN).then_some(false),
+        }
+    }
+
     /// Takes over what a look at the host has shown. A disk that it does not show is kept for the next look at the disk:
     /// one that answers is no longer ours.
     pub fn learn(&self, inventory: &Inventory) {
+        {
+            let mut processes = locked(&self.processes);
+            let mounted = inventory.bricks.iter().filter(|brick| brick.mounted.is_some() && !brick.condemned);
+            processes.mounted = mounted.filter_map(|brick| brick.path.clone()).collect();
+            let Processes { mounted, in_vain, .. } = &mut *processes;
+            in_vain.retain(|path, _| mounted.contains(path));
+        }
         let mut devices = locked(&self.devices);
         devices.values_mut().for_each(|watched| watched.shown = false);
         for group in &inventory.groups {
@@ -125,6 +168,39 @@ impl Watch {
         }
         for (device, part) in silent {
             self.note(device, part, Some(ReadFault::Silent), now_ms);
+        }
+        let mut processes = locked(&self.processes);
+        if processes.asked.is_none() && !processes.mounted.is_empty() {
+            processes.asked = Some(Instant::now());
+            tokio::spawn(Arc::clone(self).look_at_processes(processes.mounted.iter().cloned().collect()));
+        }
+    }
+
+    async fn look_at_processes(self: Arc<Self>, bricks: Vec<BrickPath>) {
+        let served = self.host.bricks_served(bricks.clone()).await.unwrap_or_else(|error| {
+            tracing::debug!("the processes of bricks cannot be seen: {}", chain(&error));
+            Vec::new()
+        });
+        let mut processes = locked(&self.processes);
+        processes.asked = None;
+        let before = processes.without();
+        let mut seen: BTreeMap<BrickPath, bool> =
+            bricks.into_iter().zip(served).filter_map(|(path, served)| Some((path, served?))).collect();
+        seen.retain(|path, _| processes.mounted.contains(path));
+        let looks = |(path, served): (BrickPath, bool)| {
+            let looks =
+                if served { 0 } else { processes.in_vain.get(&path).map_or(1, |looks| looks.saturating_add(1)) };
+            (path, looks)
+        };
+        processes.in_vain = seen.into_iter().map(looks).collect();
+        let without = processes.without();
+        for path in without.difference(&before) {
+            // As of a volume that is stopped: whether it should be served is for others to know.
+            tracing::info!("no process of GlusterFS serves the brick {path}");
+        }
+        drop(processes);
+        if without != before {
+            self.changes.send_modify(|count| *count += 1);
         }
     }
 

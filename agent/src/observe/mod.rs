@@ -141,6 +141,7 @@ fn brick(index: &Index<'_>, group: &GroupReport, volume: &LogicalVolume) -> Opti
         size: volume.size,
         condemned: volume.condemned,
         adopted: volume.tags.contains(&tags::adopted()),
+        served: None,
     })
 }
 

@@ -233,6 +233,7 @@ impl Attached {
                 }
                 _ = inventory.tick() => {
                     self.anew = true;
+                    executor.engine().ask_for_volumes_anew();
                     self.look(agent);
                 }
                 _ = disks.tick() => watch.look(agent.config.clock.now().as_millisecond()),

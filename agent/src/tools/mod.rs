@@ -12,6 +12,7 @@ pub mod gluster_store;
 pub mod lvm;
 pub mod mount;
 mod probe;
+mod processes;
 mod real;
 pub mod run;
 pub mod xfs;

@@ -59,10 +59,10 @@ fn read(file: impl std::os::fd::AsFd, offset: u64) -> io::Result<usize> {
 }
 
 /// Runs it where nothing else waits.
-pub async fn on_a_thread_of_its_own(
+pub async fn on_a_thread_of_its_own<T: Send + 'static>(
     what: &str,
-    work: impl FnOnce() -> io::Result<()> + Send + 'static,
-) -> Result<(), HostError> {
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, HostError> {
     let failed = |source| HostError::Io { what: format!("reading {what}"), source };
     let (tell, told) = oneshot::channel();
     std::thread::Builder::new()
@@ -107,7 +107,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_answer_names_what_was_read() {
-        let error = on_a_thread_of_its_own("/dev/sdb", || Err(Errno::IO.into())).await.unwrap_err();
+        let error = on_a_thread_of_its_own::<()>("/dev/sdb", || Err(Errno::IO.into())).await.unwrap_err();
         let text = crate::engine::chain(&error);
         assert!(text.starts_with("reading /dev/sdb failed: Input/output error"), "{text}");
     }

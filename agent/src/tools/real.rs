@@ -23,7 +23,7 @@ use super::gluster_store;
 use super::lvm::{self, Lvm};
 use super::run::Call;
 use super::xfs::Xfs;
-use super::{files, mount, probe};
+use super::{files, mount, probe, processes};
 use crate::host::{
     BrickStatus, BrickVolumes, Drain, GlusterSnapshot, GlusterVolume, GroupReport, Host, HostError, HostView,
     LinearVolume, Mount, Signature, StoredVolume,
@@ -488,6 +488,12 @@ impl Host for RealHost {
             // Whatever else is wrong, such as too many connections at once: somebody listens.
             Err(error) => !matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused),
         })
+    }
+
+    async fn bricks_served(&self, bricks: Vec<BrickPath>) -> Result<Vec<Option<bool>>, HostError> {
+        // What a process is called is in its own memory, which one that hangs at a dead disk may keep to itself.
+        let served = move || processes::serve(Utf8Path::new("/proc"), &bricks);
+        probe::on_a_thread_of_its_own("/proc", served).await
     }
 
     async fn sync_gluster_store(&self) -> Result<(), HostError> {

@@ -208,6 +208,7 @@ mod tests {
             fstab: Some(at.clone()),
             mounted: Some(at),
             path: Some(format!("{AT}/brick").try_into().unwrap()),
+            served: Some(true),
         }
     }
 

@@ -2,69 +2,137 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bricklayer_proto::ids::{ClusterId, VolumeId};
-use bricklayer_proto::inventory::VolumeInPool;
-use bricklayer_proto::names::VolumeName;
+use bricklayer_proto::ids::{ClusterId, NodeId, VolumeId};
+use bricklayer_proto::inventory::{Ailing, Inventory, VolumeInPool};
+use bricklayer_proto::names::{BrickPath, VolumeName};
 use bricklayer_proto::task::VolumeReport;
 use jiff::SignedDuration;
 
-use super::{Finding, Severity, Subject, World};
-use crate::model::Volume;
+use super::{Finding, Severity, Subject, World, group_of};
+use crate::model::{Brick, Node, Volume};
 use crate::ops::{GlusterView, options_of};
 
 /// A heal of much data takes hours; what is not done by then wants a look.
 const HEALS_LONG: SignedDuration = SignedDuration::from_hours(1);
 
 pub fn examine(world: &World, findings: &mut Vec<Finding>) {
+    let lists = Lists::of(world);
     for volume in world.topology.volumes.values() {
-        let moves = volume.bricks.iter().any(|brick| world.is_moving(brick.device));
-        // What was seen before it changed says nothing of it.
-        if moves || world.recent.contains(&volume.id) || world.topology.is_changing(volume.id) {
+        if is_under_way(world, volume) {
             continue;
         }
-        if let Some(view) = world.gluster.get(&volume.id) {
-            of_volume(world, volume, view, findings);
+        match world.gluster.get(&volume.id) {
+            Some(view) => of_volume(world, volume, view, findings),
+            None => {
+                if let Some(started) = lists.started(world, volume) {
+                    runs(volume, started, findings);
+                }
+            }
         }
     }
+    unserved(world, &lists, findings);
     unknown(world, findings);
+}
+
+/// What was seen before it changed says nothing of it.
+fn is_under_way(world: &World, volume: &Volume) -> bool {
+    let moves = volume.bricks.iter().any(|brick| world.is_moving(brick.device));
+    moves || world.recent.contains(&volume.id) || world.topology.is_changing(volume.id)
+}
+
+/// The volumes of GlusterFS as hosts list them, without anybody being asked for it.
+#[derive(Default)]
+struct Lists<'a> {
+    by_id: BTreeMap<VolumeId, Vec<(NodeId, bool)>>,
+    /// Those that do not say whose they are.
+    by_name: BTreeMap<(ClusterId, &'a VolumeName), Vec<(NodeId, bool)>>,
+}
+
+impl<'a> Lists<'a> {
+    fn of(world: &'a World) -> Self {
+        let mut lists = Self::default();
+        for node in world.topology.nodes.values().filter(|node| !node.lost) {
+            let volumes = world.report(node.id).and_then(|report| report.gluster.volumes.as_ref());
+            for volume in volumes.into_iter().flatten() {
+                let seen = match volume.id {
+                    Some(id) => lists.by_id.entry(id).or_default(),
+                    None => lists.by_name.entry((node.cluster, &volume.name)).or_default(),
+                };
+                seen.push((node.id, volume.started));
+            }
+        }
+        lists
+    }
+
+    /// Whether the volume is started; within that `None` where GlusterFS has no such volume. `None` where the lists do not tell
+    /// it for certain.
+    fn started(&self, world: &World, volume: &Volume) -> Option<Option<bool>> {
+        let by_id = self.by_id.get(&volume.id);
+        let by_name = self.by_name.get(&(volume.cluster, &volume.name));
+        let seen: Vec<&(NodeId, bool)> = by_id.into_iter().chain(by_name).flatten().collect();
+        if seen.is_empty() {
+            return volume.bricks.iter().any(|brick| would_list(world, volume, brick)).then_some(None);
+        }
+        let is_new = |(node, _): &&(NodeId, bool)| world.report_since_change(*node, volume.id).is_some();
+        let started: BTreeSet<bool> =
+            seen.into_iter().filter(|seen| is_new(seen)).map(|(_, started)| *started).collect();
+        // A glusterd that is cut off from the others may know it otherwise than they.
+        if started.len() == 1 { started.first().copied().map(Some) } else { None }
+    }
+}
+
+/// Whether the brick's host lists the volume if GlusterFS has it: hosts list those with bricks in their volume groups, as they
+/// tell by the paths.
+fn would_list(world: &World, volume: &Volume, brick: &Brick) -> bool {
+    let report = world.report_since_change(brick.node, volume.id).filter(|report| report.gluster.volumes.is_some());
+    let group = report.and_then(|report| group_of(report, brick.device));
+    let folders = brick.path.iter().flat_map(|path| path.as_path().components());
+    group.is_some_and(|group| folders.into_iter().any(|folder| folder.as_str() == group.name.as_str()))
+}
+
+/// Whether it runs as it should, so that its bricks are worth a look. `started` is `None` where GlusterFS has no such volume.
+fn runs(volume: &Volume, started: Option<bool>, findings: &mut Vec<Finding>) -> bool {
+    let name = &volume.name;
+    let (severity, code, what, cure) = match (started, volume.trash) {
+        (None, _) => (
+            Severity::Error,
+            "volume-missing",
+            format!("GlusterFS has no volume {name}, whose bricks are recorded"),
+            "somebody deleted it by hand, or glusterd lost its files (/var/lib/glusterd): its bricks are left alone; \
+             restore those files from another host, or delete it: `bricklayer volume delete`"
+                .to_owned(),
+        ),
+        (Some(false), None) => (
+            Severity::Error,
+            "volume-stopped",
+            format!("volume {name} is stopped in GlusterFS"),
+            format!("on one of its hosts: `gluster volume start {name}`"),
+        ),
+        (Some(true), Some(trash)) => (
+            Severity::Warning,
+            "trash-started",
+            format!(
+                "volume {name} is in the trash and somebody has started it; it does not go by itself at {:.0}",
+                trash.until
+            ),
+            format!("have it back, `bricklayer volume undelete {name}`, or stop it: `gluster volume stop {name}`"),
+        ),
+        (Some(false), Some(_)) => return false,
+        (Some(true), None) => return true,
+    };
+    findings.push(Finding { severity, code, subject: Subject::Volume(volume.id), host: String::new(), what, cure });
+    false
 }
 
 fn of_volume(world: &World, volume: &Volume, view: &GlusterView, findings: &mut Vec<Finding>) {
     let name = &volume.name;
+    if !runs(volume, view.seen.as_ref().map(|seen| seen.started), findings) {
+        return;
+    }
+    let Some(seen) = &view.seen else { return };
     let mut found = |severity, code, what: String, cure: String| {
         findings.push(Finding { severity, code, subject: Subject::Volume(volume.id), host: String::new(), what, cure });
     };
-    let Some(seen) = &view.seen else {
-        let what = format!("GlusterFS has no volume {name}, whose bricks are recorded");
-        let cure = "somebody deleted it by hand, or glusterd lost its files (/var/lib/glusterd): its bricks are left alone; \
-                    restore those files from another host, or delete it: `bricklayer volume delete`";
-        found(Severity::Error, "volume-missing", what, cure.to_owned());
-        return;
-    };
-    match (seen.started, volume.trash) {
-        (false, None) => {
-            let what = format!("volume {name} is stopped in GlusterFS");
-            found(
-                Severity::Error,
-                "volume-stopped",
-                what,
-                format!("on one of its hosts: `gluster volume start {name}`"),
-            );
-            return;
-        }
-        (true, Some(trash)) => {
-            let what = format!(
-                "volume {name} is in the trash and somebody has started it; it does not go by itself at {:.0}",
-                trash.until
-            );
-            let cure =
-                format!("have it back, `bricklayer volume undelete {name}`, or stop it: `gluster volume stop {name}`");
-            found(Severity::Warning, "trash-started", what, cure);
-            return;
-        }
-        (false, Some(_)) => return,
-        (true, None) => {}
-    }
     let drift = drifted(volume, seen);
     if !drift.is_empty() {
         let what = format!("volume {name} has other options in GlusterFS than it was made with: {}", drift.join(", "));
@@ -83,7 +151,7 @@ fn of_volume(world: &World, volume: &Volume, view: &GlusterView, findings: &mut 
     bricks(world, volume, seen, findings);
 }
 
-/// A brick whose host, glusterd or mount is not there has a finding of its own, which says why.
+/// A brick whose host, glusterd, mount or disk is not there has a finding of its own, which says why.
 fn bricks(world: &World, volume: &Volume, seen: &VolumeReport, findings: &mut Vec<Finding>) {
     for brick in &volume.bricks {
         let (Some(path), Some(node)) = (&brick.path, world.topology.nodes.get(&brick.node)) else { continue };
@@ -91,17 +159,9 @@ fn bricks(world: &World, volume: &Volume, seen: &VolumeReport, findings: &mut Ve
         let is_mounted = report.bricks.iter().any(|seen| seen.tags.brick == brick.id && seen.mounted.is_some());
         let process = seen.bricks.iter().find(|seen| seen.address.path == *path);
         match process {
-            Some(process) if process.online == Some(false) && is_mounted => findings.push(Finding {
-                severity: Severity::Error,
-                code: "brick-offline",
-                subject: Subject::Brick(brick.id),
-                host: node.name().to_owned(),
-                what: format!("brick {path} of volume {} on {} has no process", volume.name, node.name()),
-                cure: format!(
-                    "on one of its hosts: `gluster volume start {} force`; see /var/log/glusterfs/bricks",
-                    volume.name
-                ),
-            }),
+            Some(process) if process.online == Some(false) && is_mounted && !is_ailing(report, brick) => {
+                findings.push(offline(volume, brick, path, node));
+            }
             Some(_) => {}
             None => findings.push(Finding {
                 severity: Severity::Error,
@@ -113,6 +173,43 @@ fn bricks(world: &World, volume: &Volume, seen: &VolumeReport, findings: &mut Ve
             }),
         }
     }
+}
+
+/// Bricks of which their hosts say that no process serves them, where GlusterFS itself was not asked.
+fn unserved(world: &World, lists: &Lists, findings: &mut Vec<Finding>) {
+    for node in world.topology.nodes.values().filter(|node| !node.lost) {
+        let Some(report) = world.report(node.id).filter(|report| report.gluster.running) else { continue };
+        for seen in report.bricks.iter().filter(|seen| seen.served == Some(false)) {
+            let Some((volume, brick)) = world.topology.brick(seen.tags.brick) else { continue };
+            let Some(path) = brick.path.as_ref().filter(|path| seen.path.as_ref() == Some(path)) else { continue };
+            let is_told_otherwise = world.gluster.contains_key(&volume.id) || is_ailing(report, brick);
+            let is_here = brick.node == node.id && world.report_since_change(node.id, volume.id).is_some();
+            let should_run = volume.trash.is_none() && lists.started(world, volume) == Some(Some(true));
+            if is_here && should_run && !is_told_otherwise && !is_under_way(world, volume) {
+                findings.push(offline(volume, brick, path, node));
+            }
+        }
+    }
+}
+
+fn offline(volume: &Volume, brick: &Brick, path: &BrickPath, node: &Node) -> Finding {
+    Finding {
+        severity: Severity::Error,
+        code: "brick-offline",
+        subject: Subject::Brick(brick.id),
+        host: node.name().to_owned(),
+        what: format!("brick {path} of volume {} on {} has no process", volume.name, node.name()),
+        cure: format!(
+            "on one of its hosts: `gluster volume start {} force`; see /var/log/glusterfs/bricks",
+            volume.name
+        ),
+    }
+}
+
+/// glusterd ends the process of a brick that cannot be read.
+fn is_ailing(report: &Inventory, brick: &Brick) -> bool {
+    let ails = |ailing: &Ailing| ailing.device == brick.device && ailing.brick.is_none_or(|id| id == brick.id);
+    report.ailing.iter().any(ails)
 }
 
 /// Options that were asked for and are set to something else, or not at all. A group stands for others.
@@ -152,5 +249,135 @@ fn unknown(world: &World, findings: &mut Vec<Finding>) {
             what: format!("GlusterFS has a volume {name} that no record knows"),
             cure: "nothing is done to it; its name and its space are taken".to_owned(),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::stage::{VOLUME, ago, codes_after, node_id, volume};
+    use crate::model::Trash;
+
+    /// Every host lists these and no others.
+    fn listed(world: &mut World, volumes: &[VolumeInPool]) {
+        for number in 1..=3 {
+            world.told(number).gluster.volumes = Some(volumes.to_vec());
+        }
+    }
+
+    fn ours(started: bool) -> VolumeInPool {
+        VolumeInPool { name: volume().name, id: Some(VOLUME), started }
+    }
+
+    #[test]
+    fn a_volume_that_no_host_lists_is_missing_and_one_that_all_list_as_stopped_is_stopped() {
+        assert_eq!(codes_after(|world| listed(world, &[])), ["volume-missing"]);
+        assert_eq!(codes_after(|world| listed(world, &[ours(false)])), ["volume-stopped"]);
+        let in_trash = |started| {
+            codes_after(|world| {
+                let trash = Some(Trash { since: ago(60), until: ago(-60) });
+                world.topology().put_volume(Volume { trash, ..volume() });
+                listed(world, &[ours(started)]);
+            })
+        };
+        assert_eq!((in_trash(false), in_trash(true)), (vec![], vec!["trash-started"]));
+    }
+
+    #[test]
+    fn of_a_volume_that_is_listed_without_its_id_its_name_decides() {
+        let nameless = VolumeInPool { id: None, ..ours(false) };
+        assert_eq!(codes_after(|world| listed(world, &[nameless])), ["volume-stopped"]);
+        let somebody_elses = VolumeInPool { id: Some(VolumeId::from_u128(66)), ..ours(true) };
+        assert!(codes_after(|world| listed(world, &[somebody_elses])).contains(&"volume-missing"));
+    }
+
+    #[test]
+    fn what_hosts_do_not_agree_on_or_cannot_know_is_not_told_of_a_volume() {
+        assert_eq!(codes_after(|world| world.told(1).gluster.volumes = Some(vec![])), [""; 0], "it has missed it");
+        assert_eq!(codes_after(|world| world.told(1).gluster.volumes = Some(vec![ours(false)])), [""; 0]);
+        let of_older_agents = codes_after(|world| (1..=3).for_each(|host| world.told(host).gluster.volumes = None));
+        assert_eq!(of_older_agents, [""; 0]);
+        // A host reports volumes with bricks in groups that it sees.
+        let without_groups = codes_after(|world| {
+            listed(world, &[]);
+            (1..=3).for_each(|host| world.told(host).groups.clear());
+        });
+        assert_eq!(without_groups, ["group-missing"; 3]);
+    }
+
+    #[test]
+    fn a_report_that_is_older_than_the_last_change_or_this_start_says_nothing_of_a_volume() {
+        let broken = |world: &mut World| {
+            listed(world, &[]);
+            world.told(2).bricks[0].served = Some(false);
+        };
+        let changed = codes_after(|world| {
+            broken(world);
+            world.reports_since.insert(VOLUME, ago(29));
+        });
+        let started = codes_after(|world| {
+            broken(world);
+            world.reports_from = ago(30);
+        });
+        let changes = codes_after(|world| {
+            broken(world);
+            world.recent.insert(VOLUME);
+        });
+        assert_eq!((changed, started, changes), (vec![], vec![], vec![]));
+        let settled = codes_after(|world| {
+            broken(world);
+            world.reports_since.insert(VOLUME, ago(31));
+            world.reports_from = ago(31);
+        });
+        assert_eq!(settled, ["volume-missing"]);
+    }
+
+    #[test]
+    fn a_brick_without_a_process_is_found_by_its_hosts_report_where_gluster_was_not_asked() {
+        let unserved = |world: &mut World| world.told(2).bricks[0].served = Some(false);
+        let mut world = World::well();
+        unserved(&mut world);
+        let found = world.findings();
+        assert_eq!((found.len(), found[0].code, found[0].host.as_str()), (1, "brick-offline", "gfs2"));
+        assert!(found[0].cure.contains("gluster volume start photos force"), "{found:?}");
+
+        assert_eq!(codes_after(|world| world.told(2).bricks[0].served = None), [""; 0], "nobody can tell");
+        let recent = codes_after(|world| {
+            unserved(world);
+            world.reports_since.insert(VOLUME, ago(29));
+        });
+        assert_eq!(recent, [""; 0], "its process may have been started since");
+        let stopped = codes_after(|world| {
+            unserved(world);
+            listed(world, &[ours(false)]);
+        });
+        assert_eq!(stopped, ["volume-stopped"], "it is not to run");
+        let without_glusterd = codes_after(|world| {
+            unserved(world);
+            world.told(2).gluster.running = false;
+        });
+        assert_eq!(without_glusterd, ["glusterd-down"]);
+        let dying = codes_after(|world| {
+            unserved(world);
+            let report = world.told(2);
+            report.ailing.push(Ailing {
+                device: report.groups[0].tags.unwrap().device,
+                disk: "/dev/sdb".parse().unwrap(),
+                brick: None,
+                fault: bricklayer_proto::inventory::ReadFault::Silent,
+                since_ms: 0,
+            });
+        });
+        assert_eq!(dying, ["disk-fails"], "its disk is why");
+        let elsewhere = codes_after(|world| {
+            unserved(world);
+            world.told(2).bricks[0].path = Some("/m/other".to_owned().try_into().unwrap());
+        });
+        assert_eq!(elsewhere, [""; 0], "glusterd knows it by another path");
+        let away = codes_after(|world| {
+            unserved(world);
+            world.hosts.remove(&node_id(2));
+        });
+        assert_eq!(away, ["agent-unknown"]);
     }
 }

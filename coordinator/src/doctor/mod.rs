@@ -14,6 +14,8 @@ mod gluster;
 mod nodes;
 mod own;
 mod pools;
+#[cfg(test)]
+mod stage;
 mod store;
 mod volumes;
 
@@ -49,6 +51,9 @@ pub struct World {
     recent: BTreeSet<VolumeId>,
     pools: Vec<PoolView>,
     gluster: BTreeMap<VolumeId, GlusterView>,
+    /// From when on a report shows what has been since this start, and since the last change of each volume.
+    reports_from: Timestamp,
+    reports_since: BTreeMap<VolumeId, Timestamp>,
 }
 
 /// One host, as its agent is known and as it reported last.
@@ -75,6 +80,7 @@ impl World {
         let recent: Vec<_> = topology.operations.values().filter(is_recent).collect();
         let moving = recent.iter().flat_map(|operation| operation.plan.devices()).collect();
         let mut gluster = operations.gluster_views();
+        let mut reports_since: BTreeMap<VolumeId, Timestamp> = BTreeMap::new();
         // A look from before the last change of a volume says nothing of it, however long ago that is.
         for operation in topology.operations.values() {
             let Some(finished) = operation.finished else { continue };
@@ -82,8 +88,12 @@ impl World {
                 if gluster.get(&volume).is_some_and(|view| view.at <= finished) {
                     gluster.remove(&volume);
                 }
+                let since = reports_since.entry(volume).or_default();
+                *since = finished.max(*since);
             }
         }
+        // What lies ahead was written down before the clock was set back: nobody knows how long ago.
+        let shows = |at: Timestamp| if at > now { Timestamp::MIN } else { at.saturating_add(lag).unwrap_or(at) };
         let recent_volumes = recent.iter().flat_map(|operation| operation.plan.volumes()).collect();
         Self {
             hosts: hosts.collect(),
@@ -95,6 +105,8 @@ impl World {
             recent: recent_volumes,
             pools: operations.pools(),
             gluster,
+            reports_from: shows(operations.started()),
+            reports_since: reports_since.into_iter().map(|(volume, finished)| (volume, shows(finished))).collect(),
             topology,
             now,
         }
@@ -105,6 +117,14 @@ impl World {
         let host = self.hosts.get(&node)?;
         let attached = matches!(host.agent.presence, Presence::Attached { .. });
         host.report.as_ref().filter(|_| attached).map(|(inventory, _)| inventory.as_ref())
+    }
+
+    /// The same, where it shows what has become of the volume since its last change, and since this start of the coordinator:
+    /// agents do not ask GlusterFS for every report anew.
+    fn report_since_change(&self, node: NodeId, volume: VolumeId) -> Option<&Inventory> {
+        let (_, received) = self.hosts.get(&node)?.report.as_ref()?;
+        let since = self.reports_since.get(&volume).copied().unwrap_or_default().max(self.reports_from);
+        self.report(node).filter(|_| *received > since)
     }
 
     fn is_moving(&self, device: DeviceId) -> bool {
@@ -261,6 +281,8 @@ impl World {
             pools: Vec::new(),
             gluster: BTreeMap::new(),
             moving: BTreeSet::new(),
+            reports_from: Timestamp::MIN,
+            reports_since: BTreeMap::new(),
         }
     }
 }

@@ -11,6 +11,7 @@ use bricklayer_proto::inventory::GroupSpace;
 use bricklayer_proto::names::{BrickPath, DevicePath, HostName};
 use bricklayer_proto::size::{ByteSize, TIB};
 use bricklayer_proto::task::{DeviceReport, Done, FailureKind, Progress, Task, Wanted};
+use jiff::Timestamp;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
@@ -49,6 +50,8 @@ pub struct Context {
     pub policy: Policy,
     /// By which the time of what lies in the trash is over.
     pub clock: Clock,
+    /// When this start was, by that clock.
+    pub started: Timestamp,
     pub unknown_node: Option<Arc<dyn UnknownNode>>,
     pub progress: ProgressBoard,
     /// Held by each brick that moves while devices are emptied: [`Policy::moves_at_once`].
@@ -173,6 +176,7 @@ impl Context {
             moves: Semaphore::new(policy.moves_at_once),
             policy,
             clock: Clock::system(),
+            started: Timestamp::now(),
             unknown_node: None,
             progress: ProgressBoard::default(),
             exports: exports::Status::default(),
@@ -194,6 +198,7 @@ impl Context {
 
     #[must_use]
     pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.started = clock.now();
         self.clock = clock;
         self
     }

@@ -177,6 +177,12 @@ impl Operations {
         self.context.clock.now()
     }
 
+    /// When this start of the coordinator was.
+    #[must_use]
+    pub fn started(&self) -> jiff::Timestamp {
+        self.context.started
+    }
+
     #[must_use]
     pub fn agents(&self) -> &Arc<dyn AgentApi> {
         &self.context.agents

@@ -302,6 +302,7 @@ fn inventories(records: &Records) -> BTreeMap<NodeId, Inventory> {
                 fstab: Some(at.clone()),
                 mounted: Some(at),
                 path: brick.path.clone(),
+                served: None,
             });
         }
     }

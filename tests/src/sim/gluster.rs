@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bricklayer_agent::host::{GlusterVolume, HostError};
 use bricklayer_proto::inventory::PeerSeen;
-use bricklayer_proto::names::{HostName, OptionKey, OptionValue, SnapshotName, VolumeName};
+use bricklayer_proto::names::{BrickPath, HostName, OptionKey, OptionValue, SnapshotName, VolumeName};
 use bricklayer_proto::task::{BrickAddress, Layout};
 use camino::{Utf8Path, Utf8PathBuf};
 use tokio::time::Instant;
@@ -183,6 +183,14 @@ impl World {
     /// glusterd answers on this host.
     pub fn gluster_runs(&self, key: HostKey) -> bool {
         self.machine(key).kernel.as_ref().is_some_and(|kernel| kernel.glusterd)
+    }
+
+    /// As a look into `/proc` tells it: while glusterd does not run, of a brick without a process nothing is said.
+    pub fn bricks_served(&self, key: HostKey, bricks: &[BrickPath]) -> Vec<Option<bool>> {
+        let has_process =
+            |path: &BrickPath| self.gluster.online.iter().any(|(host, brick)| *host == key && brick.path == *path);
+        let unserved = self.gluster_runs(key).then_some(false);
+        bricks.iter().map(|path| if has_process(path) { Some(true) } else { unserved }).collect()
     }
 
     pub(super) fn connected(&self, one: HostKey, other: HostKey) -> bool {

@@ -424,6 +424,7 @@ fn an_inventory_with_everything_in_it_arrives_as_it_was_sent() {
             fstab: Some(mount()),
             mounted: None,
             path: Some(mount().brick_path()),
+            served: Some(false),
         }],
         full_disk: Some(FullDisk {
             folder: "/".to_owned(),

@@ -407,6 +407,11 @@ impl Host for SimHost {
         Ok(self.cluster.lock().gluster_runs(self.key))
     }
 
+    async fn bricks_served(&self, bricks: Vec<BrickPath>) -> Result<Vec<Option<bool>>, HostError> {
+        self.until_power().await;
+        Ok(self.cluster.lock().bricks_served(self.key, &bricks))
+    }
+
     async fn gluster_pool(&self) -> Result<(String, Vec<PeerSeen>), HostError> {
         self.fact(Call::GlusterPool, String::new(), |world, key| world.gluster_pool(key)).await
     }
