@@ -65,7 +65,11 @@ pub fn common_protocol(ours: &RangeInclusive<u32>, theirs: &RangeInclusive<u32>)
 pub enum FromAgent {
     /// First, and only first.
     Hello(Hello),
-    Inventory(Box<Inventory>),
+    Inventory {
+        seen: Box<Inventory>,
+        /// The host's clock as this is sent, in milliseconds since 1970; older agents do not say it.
+        clock_ms: Option<i64>,
+    },
     Progress(Progress),
     Outcome(Box<Outcome>),
     /// All that it keeps.

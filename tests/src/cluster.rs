@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,7 @@ use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::wire::PROTOCOLS;
 use camino::Utf8PathBuf;
 use clap::Parser as _;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::life::{Crew, Life, Ready};
 use crate::sim::{SimCluster, SimHost};
@@ -71,6 +72,8 @@ pub struct Agent {
     host: SimHost,
     data_dir: Utf8PathBuf,
     timing: Timing,
+    /// In seconds.
+    clock_ahead: Arc<AtomicI64>,
     life: Option<Life>,
     /// Those that it offers when it starts.
     protocols: RangeInclusive<u32>,
@@ -323,7 +326,8 @@ impl Agent {
             clock: identity::Clock::system(),
         };
         identity::enrol(enrolment).await.with_context(|| format!("{} could not enrol", host.name()))?;
-        let mut agent = Self { host, data_dir, timing, life: None, protocols: PROTOCOLS, crew };
+        let clock_ahead = Arc::default();
+        let mut agent = Self { host, data_dir, timing, life: None, protocols: PROTOCOLS, crew, clock_ahead };
         agent.start().await?;
         Ok(agent)
     }
@@ -336,6 +340,16 @@ impl Agent {
     #[must_use]
     pub fn data_dir(&self) -> &Utf8PathBuf {
         &self.data_dir
+    }
+
+    /// The host's clock is set to be so much ahead from now on, or behind.
+    pub fn set_clock(&self, ahead: SignedDuration) {
+        self.clock_ahead.store(ahead.as_secs(), Ordering::SeqCst);
+    }
+
+    fn clock(&self) -> identity::Clock {
+        let ahead = Arc::clone(&self.clock_ahead);
+        identity::Clock::from_fn(move || Timestamp::now() + SignedDuration::from_secs(ahead.load(Ordering::SeqCst)))
     }
 
     /// From its next start on it speaks these alone, as an older one does.
@@ -351,7 +365,7 @@ impl Agent {
             status_file: None,
             notify_systemd: false,
             timing: self.timing,
-            clock: identity::Clock::system(),
+            clock: self.clock(),
             protocols: self.protocols.clone(),
         };
         let host: Arc<dyn Host> = Arc::new(self.host.clone());

@@ -16,6 +16,7 @@ use bricklayer_tests::cluster::{Cluster, until};
 use bricklayer_tests::sim::lvm::Group;
 use bricklayer_tests::sim::{At, Call, Fault, SimDisk};
 use bricklayer_tests::story::{create, delete, done, replicated};
+use jiff::SignedDuration;
 
 async fn cluster() -> Cluster {
     let cluster = Cluster::start(3, 1, ByteSize::from_gib(16).unwrap()).await.unwrap();
@@ -87,6 +88,28 @@ async fn agents_of_the_first_protocol_serve_whole_volumes_and_are_told_to_be_upd
     cluster.agent("gfs2").speak(1..=2);
     cluster.agent("gfs2").start().await.unwrap();
     found(&client, &["agent-older", "agent-older"]).await;
+}
+
+#[tokio::test]
+async fn a_clock_that_steps_while_its_host_is_attached_is_found_and_no_more_once_it_is_right() {
+    let mut cluster = cluster().await;
+    let client = cluster.client().unwrap();
+    found(&client, &[]).await;
+    for (ahead, way) in [(20, "ahead of"), (-20, "behind")] {
+        cluster.agent("gfs2").set_clock(SignedDuration::from_secs(ahead));
+        let mut said = String::new();
+        until(&format!("it is found {way}"), async || {
+            let findings = client.doctor().await?.findings;
+            said = findings.first().map(|finding| finding.what.clone()).unwrap_or_default();
+            let (codes, hosts): (Vec<&str>, Vec<&str>) =
+                findings.iter().map(|finding| (finding.code.as_str(), finding.host.as_str())).unzip();
+            Ok((codes, hosts) == (vec!["clock-differs"], vec!["gfs2"]) && said.contains(way))
+        })
+        .await
+        .unwrap();
+    }
+    cluster.agent("gfs2").set_clock(SignedDuration::ZERO);
+    found(&client, &[]).await;
 }
 
 #[tokio::test]

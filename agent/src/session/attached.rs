@@ -376,9 +376,15 @@ impl Attached {
         };
         if news && let Some(last) = self.last.take().or_else(|| engine.last_inventory()) {
             let told = Inventory { ailing, ..last };
-            self.say(FromAgent::Inventory(Box::new(told.clone())))?;
-            self.last = Some(told);
+            self.tell(told, agent)?;
         }
+        Ok(())
+    }
+
+    fn tell(&mut self, inventory: Inventory, agent: &Agent) -> Result<(), SessionError> {
+        let clock_ms = Some(agent.config.clock.now().as_millisecond());
+        self.say(FromAgent::Inventory { seen: Box::new(inventory.clone()), clock_ms })?;
+        self.last = Some(inventory);
         Ok(())
     }
 
@@ -391,8 +397,7 @@ impl Attached {
             Ok(Ok(inventory)) => {
                 self.look_again = observe::is_filling(&inventory).then(|| Instant::now() + FILLING);
                 if std::mem::take(&mut self.anew) || self.last.as_ref() != Some(&inventory) {
-                    self.say(FromAgent::Inventory(Box::new(inventory.clone())))?;
-                    self.last = Some(inventory);
+                    self.tell(inventory, agent)?;
                 }
             }
             Ok(Err(error)) => tracing::warn!("no inventory could be made: {}", chain(&error)),

@@ -198,7 +198,7 @@ pub enum Presence {
         from: SocketAddr,
         /// Protocol version that both sides speak.
         protocol: u32,
-        /// By how many milliseconds the host's clock was ahead of ours when it attached.
+        /// By how many milliseconds the host's clock is ahead of ours, as it said with its greeting or its last report.
         clock_ahead_ms: i64,
     },
     /// `since` is unknown for agents that have not attached since this coordinator started.

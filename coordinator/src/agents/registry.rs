@@ -31,6 +31,9 @@ const UNCLAIMED: SignedDuration = SignedDuration::from_hours(1);
 /// Of this many acknowledged tasks per node we know that they are, if their outcome comes again.
 const REMEMBERED: usize = 256;
 
+/// Larger differences of the two clocks, in milliseconds, are said aloud: certificates and logs depend on them.
+pub const CLOCKS_DIFFER: i64 = 60_000;
+
 /// Every agent of the installation, attached or not.
 pub struct Registry {
     trust: Arc<Trust>,
@@ -90,13 +93,29 @@ struct Attached {
     since: Timestamp,
     from: SocketAddr,
     protocol: u32,
-    clock_ahead_ms: i64,
-    /// When `since` was, for what no clock can be set back.
-    steady: Instant,
+    clock: Compared,
     orders: mpsc::UnboundedSender<ToAgent>,
     /// What it keeps for us; `None` before it has said so, and of an agent that cannot keep anything.
     kept: Option<Vec<Kept>>,
     part: watch::Sender<Option<Parting>>,
+}
+
+/// A host's clock beside ours, as it said last.
+#[derive(Clone, Copy)]
+struct Compared {
+    ahead_ms: i64,
+    at: Timestamp,
+    /// When `at` was, for what no clock can be set back.
+    steady: Instant,
+}
+
+impl Compared {
+    /// By how many milliseconds it is ahead now. By as many as our own clock was set forward since, it is less ahead.
+    fn ahead_ms(&self, now: Timestamp) -> i64 {
+        let passed = i64::try_from(self.steady.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let told = now.as_millisecond().saturating_sub(self.at.as_millisecond());
+        self.ahead_ms.saturating_sub(told.saturating_sub(passed))
+    }
 }
 
 /// A task, and everybody who waits for its outcome.
@@ -187,6 +206,8 @@ impl Registry {
         let (orders, received) = mpsc::unbounded_channel();
         let (part, parting) = watch::channel(None);
         let node = arrival.node;
+        let now = self.trust.clock().now();
+        let clock = Compared { ahead_ms: arrival.clock_ahead_ms, at: now, steady: Instant::now() };
         let number = self.with(node, |state| {
             state.part(Parting::Replaced);
             state.sessions += 1;
@@ -199,11 +220,10 @@ impl Registry {
             state.recollection = None;
             state.attached = Some(Attached {
                 number,
-                since: self.trust.clock().now(),
+                since: now,
                 from: arrival.from,
                 protocol: arrival.protocol,
-                clock_ahead_ms: arrival.clock_ahead_ms,
-                steady: Instant::now(),
+                clock,
                 orders,
                 kept: None,
                 part,
@@ -241,10 +261,11 @@ impl Registry {
                     waiting.progress.retain(|listener| listener.send(progress.clone()).is_ok());
                 }
             }),
-            FromAgent::Inventory(inventory) => {
+            FromAgent::Inventory { seen, clock_ms } => {
                 let now = self.trust.clock().now();
-                let ailing = inventory.ailing.clone();
-                let inventory = lean(*inventory);
+                self.compare(node, clock_ms, now);
+                let ailing = seen.ailing.clone();
+                let inventory = lean(*seen);
                 let before = self.with(node, |state| {
                     let before = state.inventory.replace((Arc::new(inventory), now));
                     let old: Vec<TaskId> = state
@@ -281,6 +302,25 @@ impl Registry {
                     self.tell(AgentEvent::Recollected { node });
                 }
             }
+        }
+    }
+
+    /// A clock may step while its host is attached.
+    fn compare(&self, node: NodeId, clock_ms: Option<i64>, now: Timestamp) {
+        let Some(clock_ms) = clock_ms else { return };
+        let ahead_ms = clock_ms.saturating_sub(now.as_millisecond());
+        let clock = Compared { ahead_ms, at: now, steady: Instant::now() };
+        let before = self.with(node, |state| {
+            let attached = state.attached.as_mut()?;
+            Some(std::mem::replace(&mut attached.clock, clock))
+        });
+        let differs = |clock: Compared| clock.ahead_ms.abs() > CLOCKS_DIFFER;
+        if before.is_some_and(|before| !differs(before)) && differs(clock) {
+            let name = self.trust.agent(node).map_or_else(|| node.to_string(), |record| record.name.to_string());
+            tracing::warn!(
+                node.id = %node, node.name = %name, seconds = ahead_ms / 1000,
+                "the host's clock has stepped: it is ahead of the coordinator's (behind, if negative)"
+            );
         }
     }
 
@@ -371,14 +411,6 @@ impl Registry {
         }
     }
 
-    /// By how many milliseconds our own clock was set forward while the agent was attached: by so much less is its clock
-    /// ahead of ours now.
-    fn set_since(&self, attached: &Attached) -> i64 {
-        let passed = i64::try_from(attached.steady.elapsed().as_millis()).unwrap_or(i64::MAX);
-        let told = self.trust.clock().now().as_millisecond().saturating_sub(attached.since.as_millisecond());
-        told.saturating_sub(passed)
-    }
-
     fn status_of(&self, node: NodeId, record: AgentRecord, state: Option<&Node>) -> AgentStatus {
         let presence = match (record.revoked, state.and_then(|state| state.attached.as_ref())) {
             (Some(at), _) => Presence::Revoked { at },
@@ -386,7 +418,7 @@ impl Registry {
                 since: attached.since,
                 from: attached.from,
                 protocol: attached.protocol,
-                clock_ahead_ms: attached.clock_ahead_ms.saturating_sub(self.set_since(attached)),
+                clock_ahead_ms: attached.clock.ahead_ms(self.trust.clock().now()),
             },
             (None, None) => Presence::Detached { since: state.and_then(|state| state.detached_since) },
         };

@@ -17,14 +17,11 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::api::{AgentEvent, Refusal, Refused};
-use super::registry::{Arrival, Parting, Registry, Session};
+use super::registry::{Arrival, CLOCKS_DIFFER, Parting, Registry, Session};
 use crate::pki::{Caller, EnrolError, Trust, Unwelcome};
 
 /// A peer that has shaken hands says who it is within this time.
 const GREETING: Duration = Duration::from_secs(20);
-
-/// Larger differences of the two clocks are said aloud: certificates and logs depend on them.
-const CLOCKS_DIFFER: i64 = 60_000;
 
 /// The other end of a connection.
 #[derive(Clone, Debug)]

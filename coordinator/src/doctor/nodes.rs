@@ -203,4 +203,19 @@ mod tests {
             assert!(findings[0].cure.contains(cure), "{findings:?}");
         }
     }
+
+    #[test]
+    fn a_clock_is_found_from_five_seconds_on_ahead_and_behind() {
+        let off = |millis| {
+            let mut world = World::well();
+            if let Presence::Attached { clock_ahead_ms, .. } = &mut world.agent(2).presence {
+                *clock_ahead_ms = millis;
+            }
+            world.findings().into_iter().map(|finding| (finding.code, finding.host, finding.what)).collect::<Vec<_>>()
+        };
+        assert_eq!((off(5_000), off(-5_000)), (vec![], vec![]));
+        let told = |what: &str| vec![("clock-differs", "gfs2".to_owned(), what.to_owned())];
+        assert_eq!(off(5_001), told("the clock of gfs2 is 5.001 s ahead of the coordinator's"));
+        assert_eq!(off(-600_000), told("the clock of gfs2 is 600.000 s behind the coordinator's"));
+    }
 }

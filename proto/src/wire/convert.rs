@@ -57,8 +57,8 @@ impl From<FromAgent> for v1::FromAgent {
         use v1::from_agent::Message;
         let message = match said {
             FromAgent::Hello(hello) => Message::Hello(hello.into()),
-            FromAgent::Inventory(inventory) => {
-                Message::Inventory(v1::Inventory { inventory_json: to_json(&*inventory) })
+            FromAgent::Inventory { seen, clock_ms } => {
+                Message::Inventory(v1::Inventory { inventory_json: to_json(&*seen), clock_ms })
             }
             FromAgent::Progress(Progress { task, doing }) => {
                 Message::Progress(v1::Progress { task: task.to_string(), doing })
@@ -82,7 +82,9 @@ impl TryFrom<v1::FromAgent> for FromAgent {
         use v1::from_agent::Message;
         Ok(match required("message", message.message)? {
             Message::Hello(hello) => Self::Hello(hello.try_into()?),
-            Message::Inventory(inventory) => Self::Inventory(from_json("inventory_json", &inventory.inventory_json)?),
+            Message::Inventory(v1::Inventory { inventory_json, clock_ms }) => {
+                Self::Inventory { seen: from_json("inventory_json", &inventory_json)?, clock_ms }
+            }
             Message::Progress(progress) => {
                 Self::Progress(Progress { task: parse("task", &progress.task)?, doing: progress.doing })
             }

@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     fn inventory(bytes: usize) -> v1::FromAgent {
-        let inventory = v1::Inventory { inventory_json: vec![b'x'; bytes] };
+        let inventory = v1::Inventory { inventory_json: vec![b'x'; bytes], clock_ms: None };
         v1::FromAgent { message: Some(v1::from_agent::Message::Inventory(inventory)) }
     }
 

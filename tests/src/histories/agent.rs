@@ -139,7 +139,7 @@ impl Session<'_> {
                     if let Ok(inventory) = self.executor.engine().inventory().await
                         && last.as_ref() != Some(&inventory)
                     {
-                        say.send(FromAgent::Inventory(Box::new(inventory.clone())))?;
+                        say.send(FromAgent::Inventory { seen: Box::new(inventory.clone()), clock_ms: None })?;
                         last = Some(inventory);
                     }
                     let runs = self.executor.engine().host().gluster_is_running().await.unwrap_or_default();

@@ -459,8 +459,8 @@ fn an_inventory_with_everything_in_it_arrives_as_it_was_sent() {
             },
         ],
     };
-    for inventory in [inventory, Inventory::default()] {
-        let said = FromAgent::Inventory(Box::new(inventory));
+    for (inventory, clock_ms) in [(inventory, Some(-1)), (Inventory::default(), None)] {
+        let said = FromAgent::Inventory { seen: Box::new(inventory), clock_ms };
         assert_eq!(there_and_back::<_, v1::FromAgent>(said.clone()), said);
     }
 }
