@@ -227,36 +227,33 @@ fn drifted(volume: &Volume, seen: &VolumeReport) -> Vec<String> {
 
 /// Volumes that GlusterFS has and no record, told once for each cluster.
 fn unknown(world: &World, findings: &mut Vec<Finding>) {
-    let mut reported: BTreeMap<(ClusterId, &VolumeName), &VolumeInPool> = BTreeMap::new();
+    let mut told = BTreeSet::new();
     for node in world.topology.nodes.values().filter(|node| !node.lost) {
         let volumes = world.report(node.id).and_then(|report| report.gluster.volumes.as_ref());
-        reported.extend(volumes.into_iter().flatten().map(|volume| ((node.cluster, &volume.name), volume)));
-    }
-    let coming: BTreeSet<VolumeId> = world.topology.unfinished.values().flat_map(|one| one.plan.volumes()).collect();
-    for ((cluster, name), volume) in reported {
-        let is_ours = volume.id.is_some_and(|id| world.topology.volumes.contains_key(&id) || coming.contains(&id));
-        // One that is being made has its name before it has its id.
-        let is_taken = world.topology.name_is_taken(cluster, name.as_str());
-        let was_ours = volume.id.is_some_and(|id| world.recent.contains(&id));
-        if is_ours || was_ours || (is_taken && volume.id.is_none()) {
-            continue;
+        for VolumeInPool { name, id, .. } in volumes.into_iter().flatten() {
+            let is_ours = id.is_some_and(|id| world.topology.volumes.contains_key(&id) || world.recent.contains(&id));
+            // By a record, or by what is being made or deleted: of a volume whose place another has taken that one is told.
+            let is_taken = world.topology.name_is_taken(node.cluster, name.as_str());
+            if !is_ours && !is_taken && world.lists_since_change(node, *id, name) {
+                told.insert((node.cluster, name));
+            }
         }
-        findings.push(Finding {
-            severity: Severity::Note,
-            code: "volume-unknown",
-            subject: Subject::Unknown(name.to_string()),
-            host: String::new(),
-            what: format!("GlusterFS has a volume {name} that no record knows"),
-            cure: "nothing is done to it; its name and its space are taken".to_owned(),
-        });
     }
+    findings.extend(told.into_iter().map(|(_, name)| Finding {
+        severity: Severity::Note,
+        code: "volume-unknown",
+        subject: Subject::Unknown(name.to_string()),
+        host: String::new(),
+        what: format!("GlusterFS has a volume {name} that no record knows"),
+        cure: "nothing is done to it; its name and its space are taken".to_owned(),
+    }));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::stage::{VOLUME, ago, codes_after, node_id, volume};
-    use crate::model::Trash;
+    use crate::doctor::stage::{CLUSTER, VOLUME, ago, codes_after, creation, deletion, node_id, operation, volume};
+    use crate::model::{OpState, Trash};
 
     /// Every host lists these and no others.
     fn listed(world: &mut World, volumes: &[VolumeInPool]) {
@@ -313,7 +310,7 @@ mod tests {
         };
         let changed = codes_after(|world| {
             broken(world);
-            world.reports_since.insert(VOLUME, ago(29));
+            world.volumes_since.insert(VOLUME, ago(29));
         });
         let started = codes_after(|world| {
             broken(world);
@@ -326,7 +323,7 @@ mod tests {
         assert_eq!((changed, started, changes), (vec![], vec![], vec![]));
         let settled = codes_after(|world| {
             broken(world);
-            world.reports_since.insert(VOLUME, ago(31));
+            world.volumes_since.insert(VOLUME, ago(31));
             world.reports_from = ago(31);
         });
         assert_eq!(settled, ["volume-missing"]);
@@ -344,7 +341,7 @@ mod tests {
         assert_eq!(codes_after(|world| world.told(2).bricks[0].served = None), [""; 0], "nobody can tell");
         let recent = codes_after(|world| {
             unserved(world);
-            world.reports_since.insert(VOLUME, ago(29));
+            world.volumes_since.insert(VOLUME, ago(29));
         });
         assert_eq!(recent, [""; 0], "its process may have been started since");
         let stopped = codes_after(|world| {
@@ -379,5 +376,48 @@ mod tests {
             world.hosts.remove(&node_id(2));
         });
         assert_eq!(away, ["agent-unknown"]);
+    }
+
+    /// The hosts list it beside ours.
+    fn also_listed(world: &mut World, name: &str, id: Option<u128>) {
+        let other = VolumeInPool { name: name.parse().unwrap(), id: id.map(VolumeId::from_u128), started: true };
+        listed(world, &[ours(true), other]);
+    }
+
+    #[test]
+    fn a_volume_that_no_record_knows_is_told_once_whoever_lists_it() {
+        assert_eq!(codes_after(|world| also_listed(world, "theirs", None)), ["volume-unknown"]);
+        assert_eq!(codes_after(|world| also_listed(world, "theirs", Some(66))), ["volume-unknown"]);
+    }
+
+    #[test]
+    fn a_name_that_a_record_or_an_unfinished_operation_holds_is_not_unknown_whatever_id_is_listed_with_it() {
+        assert_eq!(codes_after(|world| also_listed(world, "photos", Some(66))), [""; 0]);
+        let other =
+            || Volume { id: VolumeId::from_u128(67), name: "theirs".parse().unwrap(), bricks: vec![], ..volume() };
+        for plan in [creation(other()), deletion(other())] {
+            let under_way = codes_after(|world| {
+                world.topology().put_operation(operation(plan, OpState::Running { committed: false }));
+                also_listed(world, "theirs", Some(66));
+            });
+            assert_eq!(under_way, [""; 0]);
+        }
+    }
+
+    #[test]
+    fn a_list_from_before_this_start_or_the_last_change_tells_of_no_unknown_volume() {
+        let name = || (CLUSTER, "theirs".parse().unwrap());
+        let listed_since = |from: i64, by_id: i64, by_name: i64| {
+            codes_after(|world| {
+                also_listed(world, "theirs", Some(66));
+                world.reports_from = ago(from);
+                world.volumes_since.insert(VolumeId::from_u128(66), ago(by_id));
+                world.names_since.insert(name(), ago(by_name));
+            })
+        };
+        // Reports are of half a minute ago.
+        assert_eq!(listed_since(31, 31, 31), ["volume-unknown"]);
+        assert_eq!((listed_since(30, 31, 31), listed_since(31, 30, 31)), (vec![], vec![]));
+        assert_eq!(listed_since(31, 31, 30), [""; 0]);
     }
 }

@@ -22,8 +22,9 @@ mod volumes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bricklayer_proto::ids::{BrickId, DeviceId, NodeId, OperationId, VolumeId};
+use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::inventory::{Inventory, VolumeGroup};
+use bricklayer_proto::names::VolumeName;
 use jiff::Timestamp;
 
 use crate::agents::{AgentStatus, Presence, Refusal};
@@ -51,9 +52,11 @@ pub struct World {
     recent: BTreeSet<VolumeId>,
     pools: Vec<PoolView>,
     gluster: BTreeMap<VolumeId, GlusterView>,
-    /// From when on a report shows what has been since this start, and since the last change of each volume.
+    /// From when on a report shows what has been since this start, since the last change of each volume, and since each name
+    /// was taken or left.
     reports_from: Timestamp,
-    reports_since: BTreeMap<VolumeId, Timestamp>,
+    volumes_since: BTreeMap<VolumeId, Timestamp>,
+    names_since: BTreeMap<(ClusterId, VolumeName), Timestamp>,
 }
 
 /// One host, as its agent is known and as it reported last.
@@ -80,7 +83,10 @@ impl World {
         let recent: Vec<_> = topology.operations.values().filter(is_recent).collect();
         let moving = recent.iter().flat_map(|operation| operation.plan.devices()).collect();
         let mut gluster = operations.gluster_views();
-        let mut reports_since: BTreeMap<VolumeId, Timestamp> = BTreeMap::new();
+        let mut volumes_since: BTreeMap<VolumeId, Timestamp> = BTreeMap::new();
+        let mut names_since: BTreeMap<(ClusterId, VolumeName), Timestamp> = BTreeMap::new();
+        // What lies ahead was written down before the clock was set back: nobody knows how long ago.
+        let shows = |at: Timestamp| if at > now { Timestamp::MIN } else { at.saturating_add(lag).unwrap_or(at) };
         // A look from before the last change of a volume says nothing of it, however long ago that is.
         for operation in topology.operations.values() {
             let Some(finished) = operation.finished else { continue };
@@ -88,12 +94,14 @@ impl World {
                 if gluster.get(&volume).is_some_and(|view| view.at <= finished) {
                     gluster.remove(&volume);
                 }
-                let since = reports_since.entry(volume).or_default();
-                *since = finished.max(*since);
+                let since = volumes_since.entry(volume).or_insert(Timestamp::MIN);
+                *since = shows(finished).max(*since);
+            }
+            if let Some(volume) = operation.plan.volume() {
+                let since = names_since.entry((volume.cluster, volume.name.clone())).or_insert(Timestamp::MIN);
+                *since = shows(finished).max(*since);
             }
         }
-        // What lies ahead was written down before the clock was set back: nobody knows how long ago.
-        let shows = |at: Timestamp| if at > now { Timestamp::MIN } else { at.saturating_add(lag).unwrap_or(at) };
         let recent_volumes = recent.iter().flat_map(|operation| operation.plan.volumes()).collect();
         Self {
             hosts: hosts.collect(),
@@ -106,7 +114,8 @@ impl World {
             pools: operations.pools(),
             gluster,
             reports_from: shows(operations.started()),
-            reports_since: reports_since.into_iter().map(|(volume, finished)| (volume, shows(finished))).collect(),
+            volumes_since,
+            names_since,
             topology,
             now,
         }
@@ -122,9 +131,20 @@ impl World {
     /// The same, where it shows what has become of the volume since its last change, and since this start of the coordinator:
     /// agents do not ask GlusterFS for every report anew.
     fn report_since_change(&self, node: NodeId, volume: VolumeId) -> Option<&Inventory> {
-        let (_, received) = self.hosts.get(&node)?.report.as_ref()?;
-        let since = self.reports_since.get(&volume).copied().unwrap_or_default().max(self.reports_from);
-        self.report(node).filter(|_| *received > since)
+        let since = self.volumes_since.get(&volume).copied();
+        self.report(node).filter(|_| self.is_newer(node, since))
+    }
+
+    /// Whether the volumes that the node's agent lists are those since anything became of one of this id, or this name.
+    fn lists_since_change(&self, node: &Node, id: Option<VolumeId>, name: &VolumeName) -> bool {
+        let by_id = id.and_then(|id| self.volumes_since.get(&id)).copied();
+        let by_name = self.names_since.get(&(node.cluster, name.clone())).copied();
+        self.is_newer(node.id, by_id.max(by_name))
+    }
+
+    fn is_newer(&self, node: NodeId, since: Option<Timestamp>) -> bool {
+        let received = self.hosts.get(&node).and_then(|host| host.report.as_ref()).map(|(_, received)| *received);
+        received > Some(self.reports_from).max(since)
     }
 
     fn is_moving(&self, device: DeviceId) -> bool {
@@ -282,7 +302,8 @@ impl World {
             gluster: BTreeMap::new(),
             moving: BTreeSet::new(),
             reports_from: Timestamp::MIN,
-            reports_since: BTreeMap::new(),
+            volumes_since: BTreeMap::new(),
+            names_since: BTreeMap::new(),
         }
     }
 }
