@@ -5,10 +5,13 @@
 use std::time::Duration;
 
 use bricklayer_agent::host::Host as _;
+use bricklayer_agent::tags::{parse_brick, print_brick};
 use bricklayer_api::client::Client;
 use bricklayer_api::heketi::{Brick, StateRequest, VolumeCloneRequest, VolumeCreateRequest, VolumeInfo};
 use bricklayer_api::v1::{DeviceLostRequest, Finding, Severity};
 use bricklayer_coordinator::ops::{Policy, RepairPolicy};
+use bricklayer_proto::ids::BrickId;
+use bricklayer_proto::inventory::BrickTags;
 use bricklayer_proto::names::{LvName, VgName};
 use bricklayer_proto::size::{ByteSize, ExtentSize};
 use bricklayer_proto::task::BrickAddress;
@@ -240,6 +243,59 @@ async fn a_disk_that_is_dead_can_be_declared_lost_and_its_bricks_are_made_anew()
     let after = client.volume(volume.id).await.unwrap();
     assert!(after.bricks.len() == 3 && after.bricks.iter().all(|now| now.device != brick.device), "{after:?}");
     cluster.volume_is_whole(volume.id).await.unwrap();
+    assert_eq!(cluster.sim.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_disk_that_was_declared_lost_and_comes_back_is_told_with_its_old_brick_and_left_alone() {
+    let cluster = Cluster::start(4, 1, ByteSize::from_gib(16).unwrap()).await.unwrap();
+    cluster.load_topology().await.unwrap();
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    reported(&client, 3).await;
+    let brick = volume.bricks[0].clone();
+    let topology = client.topology().await.unwrap();
+    let node = topology.clusters[0].nodes.iter().find(|node| node.id == brick.node).unwrap();
+    let host = cluster.host(&node.hostnames.manage[0]).clone();
+    host.break_disk(&"/dev/sdb".parse().unwrap(), true);
+    found(&client, &["disk-fails"]).await;
+    let lost = DeviceLostRequest { confirm: brick.device.to_string() };
+    until("the disk is known to be gone", async || Ok(client.device_lost(brick.device, &lost).await.is_ok()))
+        .await
+        .unwrap();
+    let state = StateRequest { state: "failed".into(), ..StateRequest::default() };
+    done(&client, client.device_set_state(brick.device, &state).await.unwrap()).await.unwrap();
+    found(&client, &[]).await;
+    host.break_disk(&"/dev/sdb".parse().unwrap(), false);
+    let back = found(&client, &["brick-orphaned"]).await;
+    assert_eq!((back[0].subject.clone(), &back[0].host), (brick.id.to_string(), &node.hostnames.manage[0]));
+    let group: VgName = format!("vg_{}", brick.device).parse().unwrap();
+    let volumes = host.group(&group).await.unwrap().unwrap().volumes;
+    assert!(volumes.iter().any(|volume| volume.name.as_str() == format!("brick_{}", brick.id)), "{volumes:?}");
+    assert!(volumes.iter().all(|volume| !volume.condemned), "{volumes:?}");
+    cluster.volume_is_whole(volume.id).await.unwrap();
+    assert_eq!(cluster.sim.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_logical_volume_of_somebody_elses_and_a_brick_that_no_record_knows_are_told_and_left_alone() {
+    let cluster = cluster().await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    let (disk, size) = ("/dev/sdb".parse().unwrap(), ByteSize::from_mib(100).unwrap());
+    cluster.host("gfs1").create_volume_by_hand(&disk, "backup".parse().unwrap(), size, &[]);
+    let ours = on_host(&client, &volume, "gfs2").await;
+    let group: VgName = format!("vg_{}", ours.device).parse().unwrap();
+    let report = cluster.host("gfs2").group(&group).await.unwrap().unwrap();
+    let tags = report.volumes.iter().find_map(|volume| parse_brick(&volume.tags).unwrap()).unwrap();
+    let orphan = BrickTags { brick: BrickId::from_u128(0xb1), ..tags };
+    let name = LvName::of_brick(orphan.brick);
+    cluster.host("gfs2").create_volume_by_hand(&disk, name, size, &print_brick(&orphan));
+    let told = found(&client, &["brick-orphaned", "volume-foreign"]).await;
+    let hosts: Vec<&str> = told.iter().map(|finding| finding.host.as_str()).collect();
+    assert_eq!((hosts, &told[0].subject), (vec!["gfs2", "gfs1"], &orphan.brick.to_string()));
+    delete(&client, volume.id).await.unwrap();
+    found(&client, &["brick-orphaned", "volume-foreign"]).await;
     assert_eq!(cluster.sim.violations(), Vec::<String>::new());
 }
 

@@ -150,6 +150,7 @@ mod tests {
     use bricklayer_proto::space::BrickSpace;
 
     use super::*;
+    use crate::doctor::stage::{codes_after, device_id};
     use crate::model::{AdminState, FIRST_GENERATION, LvNames, Zone};
 
     const AT: &str = "/var/lib/bricklayer/mounts/vg_1/brick_7";
@@ -240,5 +241,26 @@ mod tests {
         let without = BrickSeen { fstab: None, ..seen(ByteSize::from_gib(1).unwrap()) };
         assert_eq!(codes(&without, false), ["brick-not-in-fstab"]);
         assert_eq!(codes(&without, true), [""; 0]);
+    }
+
+    #[test]
+    fn a_brick_that_is_gone_is_missing_and_one_that_no_record_knows_is_an_orphan() {
+        assert_eq!(codes_after(|world| world.told(1).bricks.clear()), ["brick-missing"]);
+        let older = codes_after(|world| {
+            world.told(1).bricks.clear();
+            world.told(1).groups[0].space.seqno -= 1;
+        });
+        assert_eq!(older, [""; 0], "the report is from before the last change");
+        let orphan = |world: &mut World| {
+            let mut other = world.told(1).bricks[0].clone();
+            other.tags.brick = BrickId::from_u128(99);
+            world.told(1).bricks.push(other);
+        };
+        assert_eq!(codes_after(orphan), ["brick-orphaned"]);
+        let moving = codes_after(|world| {
+            orphan(world);
+            world.moving.insert(device_id(1));
+        });
+        assert_eq!(moving, [""; 0], "it is just being made, or removed");
     }
 }

@@ -151,3 +151,44 @@ pub fn device_of(report: &Inventory, group: &VgName) -> Option<DeviceId> {
     let group = report.groups.iter().find(|seen| seen.name == *group)?;
     group.tags.map(|tags| tags.device)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::stage::{codes_after, device, device_id, group, logical};
+
+    #[test]
+    fn a_group_that_is_missing_damaged_condemned_or_unknown_is_found() {
+        let cases: [(&str, fn(&mut World)); 4] = [
+            ("group-missing", |world| world.told(1).groups.clear()),
+            ("group-damaged", |world| world.told(1).groups[0].physical_volumes[0].missing = true),
+            ("group-condemned", |world| world.told(1).groups[0].condemned = true),
+            ("group-unknown", |world| world.told(1).groups.push(group(9))),
+        ];
+        for (code, breaks) in cases {
+            assert_eq!(codes_after(breaks), [code]);
+            // Nor is anything said of one at which an operation works, or did a moment ago.
+            let moving = codes_after(|world| {
+                breaks(world);
+                world.moving.extend([device_id(1), device_id(9)]);
+            });
+            assert_eq!(moving, [""; 0], "{code}");
+        }
+        let lost = codes_after(|world| {
+            world.topology().put_device(Device { lost: true, ..device(1) });
+            world.told(1).groups[0].condemned = true;
+        });
+        assert_eq!(lost, [""; 0], "nobody waits for it any more");
+    }
+
+    #[test]
+    fn a_logical_volume_of_somebody_elses_in_a_group_of_ours_is_found_and_parts_of_ours_are_not() {
+        let with = |name: &str, tags: &[&str]| {
+            let volume = logical(name, tags);
+            codes_after(|world| world.told(1).groups[0].volumes.push(volume))
+        };
+        assert_eq!(with("backup", &["somebody.else=1"]), ["volume-foreign"]);
+        assert_eq!(with("brick_8", &["bricklayer.format=1"]), [""; 0]);
+        assert_eq!(with("tp_8_tdata", &[]), [""; 0]);
+    }
+}

@@ -251,6 +251,8 @@ fn unknown(world: &World, findings: &mut Vec<Finding>) {
 
 #[cfg(test)]
 mod tests {
+    use bricklayer_proto::task::{BrickAddress, BrickSeenInVolume};
+
     use super::*;
     use crate::doctor::stage::{CLUSTER, VOLUME, ago, codes_after, creation, deletion, node_id, operation, volume};
     use crate::model::{OpState, Trash};
@@ -419,5 +421,51 @@ mod tests {
         assert_eq!(listed_since(31, 31, 31), ["volume-unknown"]);
         assert_eq!((listed_since(30, 31, 31), listed_since(31, 30, 31)), (vec![], vec![]));
         assert_eq!(listed_since(31, 31, 30), [""; 0]);
+    }
+
+    /// As GlusterFS was asked, with these of its bricks and whether each runs.
+    fn asked(world: &mut World, bricks: &[(&Brick, Option<bool>)]) {
+        let bricks = bricks.iter().map(|(brick, online)| BrickSeenInVolume {
+            address: BrickAddress { host: "10.0.0.1".parse().unwrap(), path: brick.path.clone().unwrap() },
+            online: *online,
+        });
+        let seen = VolumeReport { started: true, options: None, bricks: bricks.collect() };
+        world.gluster.insert(VOLUME, GlusterView::first(ago(10), Some(seen)));
+    }
+
+    #[test]
+    fn bricks_that_gluster_does_not_run_or_does_not_know_are_found_where_it_was_asked() {
+        let volume = volume();
+        let [one, two, three] = [0, 1, 2].map(|place| &volume.bricks[place]);
+        let found = |bricks: &[(&Brick, Option<bool>)]| codes_after(|world| asked(world, bricks));
+        assert_eq!(found(&[(one, Some(true)), (two, Some(true)), (three, None)]), [""; 0]);
+        assert_eq!(found(&[(one, Some(true)), (two, Some(false)), (three, Some(true))]), ["brick-offline"]);
+        assert_eq!(found(&[(one, Some(true)), (three, Some(true))]), ["brick-not-in-volume"]);
+        let unmounted = codes_after(|world| {
+            asked(world, &[(one, Some(true)), (two, Some(false)), (three, Some(true))]);
+            world.told(2).bricks[0].mounted = None;
+        });
+        assert_eq!(unmounted, ["brick-not-mounted"], "which says why");
+        // Its word goes before that of reports, of processes as of volumes.
+        let told_otherwise = codes_after(|world| {
+            asked(world, &[(one, Some(true)), (two, Some(true)), (three, Some(true))]);
+            listed(world, &[]);
+            world.told(2).bricks[0].served = Some(false);
+        });
+        assert_eq!(told_otherwise, [""; 0]);
+    }
+
+    #[test]
+    fn a_heal_is_found_when_it_has_gone_on_for_more_than_an_hour() {
+        let healing = |seconds| {
+            codes_after(|world| {
+                let volume = volume();
+                let bricks: Vec<_> = volume.bricks.iter().map(|brick| (brick, Some(true))).collect();
+                asked(world, &bricks);
+                let view = world.gluster.get_mut(&VOLUME).unwrap();
+                (view.healing_since, view.to_heal) = (Some(ago(seconds)), 7);
+            })
+        };
+        assert_eq!((healing(3600), healing(3601)), (vec![], vec!["heal-takes-long"]));
     }
 }

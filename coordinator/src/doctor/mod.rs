@@ -332,4 +332,25 @@ mod tests {
             found[0].what
         );
     }
+
+    #[test]
+    fn an_operation_that_is_stuck_is_found_with_what_failed_and_one_that_runs_is_not() {
+        let stuck = |undoing| OpState::Stuck {
+            cause: "asked".to_owned(),
+            failure: "gfs2: umount: target is busy\nand more".to_owned(),
+            undoing,
+        };
+        for (undoing, way) in [(false, "cannot go on"), (true, "cannot be undone")] {
+            let mut world = World::well();
+            world.topology().put_operation(stage::operation(stage::deletion(stage::volume()), stuck(undoing)));
+            let found = world.findings();
+            assert_eq!((found.len(), found[0].code), (1, "operation-stuck"));
+            assert!(found[0].what.contains(way) && found[0].what.ends_with("target is busy"), "{found:?}");
+        }
+        let running = OpState::Running { committed: true };
+        let found = stage::codes_after(|world| {
+            world.topology().put_operation(stage::operation(stage::deletion(stage::volume()), running));
+        });
+        assert_eq!(found, [""; 0]);
+    }
 }

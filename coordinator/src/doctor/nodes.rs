@@ -165,6 +165,7 @@ mod tests {
     use super::*;
     use crate::agents::{AgentStatus, Refusal};
     use crate::doctor;
+    use crate::doctor::stage::{ago, codes_after, node_id};
     use crate::model::{AdminState, Tags, Topology, Zone};
 
     #[test]
@@ -217,5 +218,81 @@ mod tests {
         let told = |what: &str| vec![("clock-differs", "gfs2".to_owned(), what.to_owned())];
         assert_eq!(off(5_001), told("the clock of gfs2 is 5.001 s ahead of the coordinator's"));
         assert_eq!(off(-600_000), told("the clock of gfs2 is 600.000 s behind the coordinator's"));
+    }
+
+    #[test]
+    fn an_agent_that_is_not_there_as_it_should_be_is_one_finding_on_its_host() {
+        let cases: [(&str, fn(&mut World)); 9] = [
+            ("agent-unknown", |world| drop(world.hosts.remove(&node_id(2)))),
+            ("agent-away", |world| world.agent(2).presence = Presence::Detached { since: Some(ago(60)) }),
+            ("agent-revoked", |world| world.agent(2).presence = Presence::Revoked { at: ago(60) }),
+            ("agent-older", |world| {
+                let Presence::Attached { protocol, .. } = &mut world.agent(2).presence else { unreachable!() };
+                *protocol -= 1;
+            }),
+            ("agent-version-differs", |world| {
+                world.agent(2).seen.as_mut().unwrap().versions.agent = "0.0.1".to_owned();
+            }),
+            ("certificate-ends", |world| {
+                world.agent(2).certificate_expires = world.now + CERTIFICATE_ENDS_SOON - SignedDuration::from_secs(1);
+            }),
+            ("report-missing", |world| world.hosts.get_mut(&node_id(2)).unwrap().report = None),
+            ("report-old", |world| {
+                let (_, received) = world.hosts.get_mut(&node_id(2)).unwrap().report.as_mut().unwrap();
+                *received = ago(181);
+            }),
+            ("glusterd-down", |world| world.told(2).gluster.running = false),
+        ];
+        for (code, breaks) in cases {
+            let mut world = World::well();
+            breaks(&mut world);
+            let found = world.findings();
+            let all: Vec<_> = found.iter().map(|finding| (finding.code, finding.host.as_str())).collect();
+            assert_eq!(all, [(code, "gfs2")]);
+            assert!(found[0].subject == Subject::Node(node_id(2)) && !found[0].cure.is_empty(), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_difference_and_no_delay_yet_is_no_finding() {
+        let unknown_version = codes_after(|world| {
+            world.agent(1).seen.as_mut().unwrap().versions.agent.clear();
+            world.agent(2).seen = None;
+        });
+        assert_eq!(unknown_version, [""; 0]);
+        let at_the_edge = codes_after(|world| {
+            world.agent(2).certificate_expires = world.now + CERTIFICATE_ENDS_SOON;
+            world.hosts.get_mut(&node_id(2)).unwrap().report.as_mut().unwrap().1 = ago(180);
+        });
+        assert_eq!(at_the_edge, [""; 0]);
+    }
+
+    #[test]
+    fn a_peer_that_is_not_known_or_not_connected_is_found_unless_its_own_finding_says_why() {
+        let unknown = |world: &mut World| world.told(1).gluster.peers.retain(|peer| peer.uuid != "uuid-2");
+        let apart = |world: &mut World| {
+            world.told(1).gluster.peers.iter_mut().for_each(|peer| peer.connected = peer.uuid != "uuid-2");
+        };
+        let mut world = World::well();
+        unknown(&mut world);
+        let found = world.findings();
+        assert_eq!((found.len(), found[0].code, found[0].host.as_str()), (1, "peer-missing", "gfs1"));
+        assert!(found[0].cure.contains("gluster peer probe 10.0.0.2"), "{found:?}");
+        assert_eq!(codes_after(apart), ["peer-disconnected"]);
+
+        let away = |world: &mut World| world.agent(2).presence = Presence::Detached { since: None };
+        let both: [fn(&mut World); 2] = [unknown, apart];
+        for breaks in both {
+            let found = codes_after(|world| {
+                breaks(world);
+                away(world);
+            });
+            assert_eq!(found, ["agent-away"]);
+        }
+        let down = codes_after(|world| {
+            apart(world);
+            world.told(2).gluster.running = false;
+        });
+        assert_eq!(down, ["glusterd-down"]);
     }
 }

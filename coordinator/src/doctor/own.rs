@@ -132,4 +132,14 @@ mod tests {
         assert_eq!(found(100), [("coordinator-disk-fills-up", Severity::Warning)]);
         assert_eq!(found(99), [("coordinator-disk-full", Severity::Error)]);
     }
+
+    #[test]
+    fn a_certificate_of_rest_that_cannot_be_used_is_told_while_the_one_before_is_shown() {
+        let failing = Some("no key goes with it".to_owned());
+        let mut findings = Vec::new();
+        let shown = OwnCertificate { path: "/etc/rest.pem".into(), begins: at(100), ends: at(200), failing };
+        of_certificate(&shown, at(150), &mut findings);
+        assert_eq!(codes(&findings), [("rest-certificate-unusable", Severity::Warning)]);
+        assert!(findings[0].what.contains("no key goes with it"), "{findings:?}");
+    }
 }

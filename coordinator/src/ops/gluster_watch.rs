@@ -57,6 +57,15 @@ pub struct GlusterView {
     started: Option<(Timestamp, u32)>,
 }
 
+#[cfg(test)]
+impl GlusterView {
+    /// The only look so far.
+    #[must_use]
+    pub fn first(at: Timestamp, seen: Option<VolumeReport>) -> Self {
+        Self { at, seen, healing_since: None, to_heal: 0, healed_at: None, missed: 0, started: None }
+    }
+}
+
 /// The last look at each volume since this start of the coordinator.
 #[derive(Default)]
 pub struct GlusterViews(Mutex<BTreeMap<VolumeId, GlusterView>>);
