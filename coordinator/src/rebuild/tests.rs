@@ -682,13 +682,16 @@ fn said(host: HostEvidence, marks: &Marks) -> (AgentRecord, [Vec<u8>; 2]) {
         more: false,
     };
     let inventory = Inventory::clone(&host.inventory);
-    let messages = [FromAgent::Inventory(Box::new(inventory)), FromAgent::Recollection(Box::new(recollection))];
+    let messages = [
+        FromAgent::Inventory { seen: Box::new(inventory), clock_ms: None },
+        FromAgent::Recollection(Box::new(recollection)),
+    ];
     (host.agent, messages.map(|message| v1::FromAgent::from(message).encode_to_vec()))
 }
 
 fn heard((agent, [inventory, recollection]): (AgentRecord, [Vec<u8>; 2]), documents: &mut Documents) -> HostEvidence {
     let read = |bytes: Vec<u8>| FromAgent::try_from(v1::FromAgent::decode(bytes.as_slice()).unwrap()).unwrap();
-    let (FromAgent::Inventory(inventory), FromAgent::Recollection(recollection)) =
+    let (FromAgent::Inventory { seen: inventory, .. }, FromAgent::Recollection(recollection)) =
         (read(inventory), read(recollection))
     else {
         panic!("an inventory and a recollection")

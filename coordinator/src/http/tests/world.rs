@@ -413,7 +413,8 @@ impl AgentApi for FakeAgents {
         let planned = self.brick_failure.lock().unwrap().clone().filter(|_| matches!(task.wanted, Wanted::Brick(_)));
         let report = planned.map_or_else(|| host.carry_out(&task.wanted), Err);
         match report {
-            Ok(report) => Ok(Done { changed: true, report }),
+            // Its bricks keep their marks.
+            Ok(report) => Ok(Done { changed: !matches!(task.wanted, Wanted::BrickSynced(_)), report }),
             Err(failure) => Err(AgentError::Failed { node, name, failure }),
         }
     }
