@@ -155,11 +155,11 @@ pub fn device_of(report: &Inventory, group: &VgName) -> Option<DeviceId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::stage::{codes_after, device, device_id, group, logical};
+    use crate::doctor::stage::{Case, codes_after, device, device_id, group, logical};
 
     #[test]
     fn a_group_that_is_missing_damaged_condemned_or_unknown_is_found() {
-        let cases: [(&str, fn(&mut World)); 4] = [
+        let cases: [Case; 4] = [
             ("group-missing", |world| world.told(1).groups.clear()),
             ("group-damaged", |world| world.told(1).groups[0].physical_volumes[0].missing = true),
             ("group-condemned", |world| world.told(1).groups[0].condemned = true),

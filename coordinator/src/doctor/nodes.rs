@@ -165,7 +165,7 @@ mod tests {
     use super::*;
     use crate::agents::{AgentStatus, Refusal};
     use crate::doctor;
-    use crate::doctor::stage::{ago, codes_after, node_id};
+    use crate::doctor::stage::{Case, ago, codes_after, node_id};
     use crate::model::{AdminState, Tags, Topology, Zone};
 
     #[test]
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn an_agent_that_is_not_there_as_it_should_be_is_one_finding_on_its_host() {
-        let cases: [(&str, fn(&mut World)); 9] = [
+        let cases: [Case; 9] = [
             ("agent-unknown", |world| drop(world.hosts.remove(&node_id(2)))),
             ("agent-away", |world| world.agent(2).presence = Presence::Detached { since: Some(ago(60)) }),
             ("agent-revoked", |world| world.agent(2).presence = Presence::Revoked { at: ago(60) }),

@@ -261,6 +261,9 @@ impl World {
     }
 }
 
+/// A finding and what brings it about.
+pub type Case = (&'static str, fn(&mut World));
+
 /// The codes of what is amiss once this is so.
 pub fn codes_after(breaks: impl FnOnce(&mut World)) -> Vec<&'static str> {
     let mut world = World::well();
