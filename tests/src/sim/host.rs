@@ -251,6 +251,11 @@ impl SimHost {
         self.on(|machine| machine.file_system_at("stat", at).ok().map(|file_system| file_system.arbiter))
     }
 
+    /// As half a minute later: all that was written is on the disks.
+    pub fn sync(&self) {
+        self.on(Machine::sync);
+    }
+
     /// Everything but what is on the disks and the root file system is gone.
     pub fn power_cut(&self) {
         let mut world = self.cluster.lock();

@@ -251,13 +251,23 @@ impl Machine {
 
     /// Marks that glusterd has put on brick directories and nobody has synced; XFS does it after half a minute.
     pub fn lose_what_is_unsynced(&mut self) {
-        let groups = self.disks.iter_mut().filter_map(SimDisk::hosts_group_mut);
-        let file_systems = groups.flat_map(|group| group.volumes.values_mut()).filter_map(|lv| lv.file_system.as_mut());
-        for directory in file_systems.flat_map(|file_system| file_system.directories.values_mut()) {
+        for directory in self.brick_directories() {
             if directory.unsynced.take().is_some_and(|since| since.elapsed() < LOG_SYNC) {
                 directory.mark = None;
             }
         }
+    }
+
+    pub fn sync(&mut self) {
+        for directory in self.brick_directories() {
+            directory.unsynced = None;
+        }
+    }
+
+    fn brick_directories(&mut self) -> impl Iterator<Item = &mut Directory> {
+        let groups = self.disks.iter_mut().filter_map(SimDisk::hosts_group_mut);
+        let file_systems = groups.flat_map(|group| group.volumes.values_mut()).filter_map(|lv| lv.file_system.as_mut());
+        file_systems.flat_map(|file_system| file_system.directories.values_mut())
     }
 
     /// What holds the disk open, so that nobody may write to it as a whole.

@@ -80,6 +80,7 @@ async fn a_volume_that_was_made_by_hand_keeps_its_names_and_is_managed_and_given
     assert_eq!((volume.name.as_str(), volume.size_gib), ("photos", 2));
     assert!(volume.bricks.iter().all(|brick| brick.path == "/bricks/photos/data"), "{volume:#?}");
 
+    cluster.host("gfs3").sync();
     cluster.power_cut("gfs3").await;
     cluster.power_on("gfs3").await.unwrap();
     cluster.until_all_able().await.unwrap();

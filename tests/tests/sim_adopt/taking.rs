@@ -70,6 +70,7 @@ async fn adopted_volumes_come_up_after_a_power_cut_and_grow_move_and_go_as_ours_
     let client = old.cluster.client().unwrap();
     apply(&client, &plan(&client, &from_heketi(&old.heketi)).await).await;
 
+    old.cluster.host("gfs2").sync();
     old.cluster.power_cut("gfs2").await;
     old.cluster.power_on("gfs2").await.unwrap();
     old.cluster.until_all_able().await.unwrap();
