@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bricklayer_api::heketi::{
     BrickEvictRequest, ClusterFlags, HostAddresses, NodeAddRequest, StateRequest, VolumeCreateRequest,
@@ -605,6 +606,31 @@ async fn nodes_that_are_added_to_an_empty_cluster_at_once_join_one_pool() {
         let peers = |seen: &Inventory| seen.gluster.peers.len() == 4;
         cluster.installation.until_seen(&name, "it has four peers", peers).await.unwrap();
     }
+    cluster.nothing_was_violated();
+}
+
+#[tokio::test]
+async fn a_node_is_added_though_the_others_have_not_attached_yet_after_a_start_of_the_coordinator() {
+    let mut cluster = Cluster::start(2, 1, disk()).await.unwrap();
+    let client = cluster.client().unwrap();
+    let id = client.cluster_create(ClusterFlags { block: true, file: true }).await.unwrap().id;
+    let request = |number| {
+        let hostnames =
+            HostAddresses { manage: vec![format!("gfs{number}")], storage: vec![format!("192.168.0.{number}")] };
+        NodeAddRequest { zone: 1, hostnames, cluster: id.to_string(), ..NodeAddRequest::default() }
+    };
+    let first = client.node_add(&request(1)).await.unwrap();
+    done(&client, first).await.unwrap();
+    cluster.power_cut("gfs1").await;
+    cluster.installation.kill_coordinator().await;
+    cluster.installation.start_coordinator().await.unwrap();
+    let second = request(2);
+    let come_back = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        cluster.power_on("gfs1").await.unwrap();
+    };
+    let (accepted, ()) = tokio::join!(client.node_add(&second), come_back);
+    done(&client, accepted.unwrap()).await.unwrap();
     cluster.nothing_was_violated();
 }
 

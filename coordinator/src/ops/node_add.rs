@@ -38,7 +38,9 @@ pub async fn check(context: &Context, wish: NodeWish) -> Result<Node, Rejected> 
         return Err(if away { Rejected::AgentAway { name } } else { Rejected::NewNodeWithoutGluster { name } });
     }
     let others = topology.nodes_of(wish.cluster).next().is_some();
-    if others && gluster::able(context, &topology, wish.cluster).is_empty() {
+    // Nor have the others after a start of the coordinator.
+    let one_is_able = || (!gluster::able(context, &topology, wish.cluster).is_empty()).then_some(());
+    if others && context.await_agents(context.policy.greeting, one_is_able).await.is_none() {
         return Err(Rejected::ClusterWithoutGluster);
     }
     Ok(Node {
