@@ -83,8 +83,7 @@ pub fn play(seed: u64, planted: Option<Planted>) -> Result<Told, Box<Broken>> {
         }
         happenings(world, theme);
         let mut wrong = rest(world);
-        let is_whole = |world: &World| !world.is_stranded() && !world.keeps_last_copies();
-        if wrong.is_empty() && is_whole(world) && world.chance.one_in(4) {
+        if wrong.is_empty() && !world.keeps_last_copies() && world.chance.one_in(4) {
             // The store is lost, and what is made of the hosts' word has to do.
             world.rebuild();
             happenings(world, theme);
@@ -114,9 +113,14 @@ pub fn play(seed: u64, planted: Option<Planted>) -> Result<Told, Box<Broken>> {
 fn rest(world: &mut World) -> Vec<String> {
     world.calm();
     world.mourn();
-    if world.is_stranded() {
-        world.note("it goes on when there is room for what a lost host had");
-        return world.broken_promises();
+    // Where nothing waits for it, a person may as well leave it so.
+    if world.is_stranded() || (world.has_no_room() && world.chance.one_in(2)) {
+        world.bring_a_host();
+        world.mourn();
+        if world.has_no_room() {
+            world.give_way();
+            world.mourn();
+        }
     }
     world.come_to_rest()
 }

@@ -2,6 +2,7 @@
 
 pub mod by_hand;
 mod happenings;
+mod hardware;
 mod programs;
 mod rest;
 
@@ -103,6 +104,49 @@ struct Machine {
     has_hand_made: bool,
 }
 
+impl Machine {
+    /// A host with three blank disks, whose agent has not been started.
+    fn new(sim: &SimCluster, number: u64, disks: ByteSize) -> Self {
+        let name = format!("gfs{number}").parse().expect("a name");
+        let host = sim.add_host(&[name, format!("192.168.0.{number}").parse().expect("an address")]);
+        host.plug_blank(3, disks);
+        let (dial, dialed) = unbounded_channel();
+        let fstab = host.footprint().view.fstab;
+        Self {
+            sim: host,
+            node: NodeId::random(),
+            disk: Disk::new(),
+            program: None,
+            dial,
+            dialed,
+            again: None,
+            glusterd_again: None,
+            down: Duration::ZERO,
+            fstab,
+            power: false,
+            joined_again: None,
+            mended_again: None,
+            gone: false,
+            has_lost_a_disk: false,
+            has_hand_made: false,
+        }
+    }
+
+    /// What the coordinator's store has of it once it has enrolled.
+    fn enrolment(&self) -> AgentRecord {
+        AgentRecord {
+            name: self.sim.name().clone(),
+            zone: None,
+            machine_id: format!("simulated-{}", self.sim.name()),
+            enrolled: Timestamp::UNIX_EPOCH,
+            series: 1,
+            lowest_series: 1,
+            certificate_expires: Timestamp::MAX,
+            revoked: None,
+        }
+    }
+}
+
 type Slot = Arc<Mutex<Option<Result<Option<OperationId>, String>>>>;
 
 struct Asked {
@@ -122,43 +166,10 @@ impl World {
         let mut hosts = Vec::new();
         let mut batch = Batch::new();
         for number in 1..=chance.number(3..=5) {
-            let name = format!("gfs{number}").parse().expect("a name");
-            let host = sim.add_host(&[name, format!("192.168.0.{number}").parse().expect("an address")]);
-            host.plug_blank(3, ByteSize::from_bytes(chance.number(12..=40) * GIB));
-            let node = NodeId::random();
-            let record = AgentRecord {
-                name: host.name().clone(),
-                zone: None,
-                machine_id: format!("simulated-{number}"),
-                enrolled: Timestamp::UNIX_EPOCH,
-                series: 1,
-                lowest_series: 1,
-                certificate_expires: Timestamp::MAX,
-                revoked: None,
-            };
-            batch.put(&AGENTS, &node, &record);
-            let (dial, dialed) = unbounded_channel();
-            let fstab = host.footprint().view.fstab;
-            let own = Disk::new();
-            own.set_delay(chance.millis(0..=4));
-            hosts.push(Machine {
-                sim: host,
-                node,
-                disk: own,
-                program: None,
-                dial,
-                dialed,
-                again: None,
-                glusterd_again: None,
-                down: Duration::ZERO,
-                fstab,
-                power: false,
-                joined_again: None,
-                mended_again: None,
-                gone: false,
-                has_lost_a_disk: false,
-                has_hand_made: false,
-            });
+            let host = Machine::new(&sim, number, ByteSize::from_bytes(chance.number(12..=40) * GIB));
+            host.disk.set_delay(chance.millis(0..=4));
+            batch.put(&AGENTS, &host.node, &host.enrolment());
+            hosts.push(host);
         }
         let store = Store::on(&disk, SCHEMA).expect("the disk is sound");
         store.commit_blocking(batch).expect("the disk is sound");

@@ -103,16 +103,25 @@ impl World {
         }
     }
 
-    /// A volume is being deleted, and GlusterFS forgets none while a lost host is in its pool. That one stays there for as long as
-    /// it has bricks of other volumes, for which there is no room elsewhere: a person has to bring another host.
-    pub fn is_stranded(&self) -> bool {
+    /// Whether a lost host still has bricks of volumes, for which there is no room elsewhere.
+    pub fn has_no_room(&self) -> bool {
         let Some(topology) = self.topology() else { return false };
-        let parked = |plan: &Plan| matches!(plan, Plan::VolumeDelete(delete) if delete.parked);
         let lost = topology.nodes.values().filter(|node| node.lost);
-        let mut left =
-            lost.flat_map(|node| topology.devices_of(node.id)).flat_map(|device| topology.bricks_of(device.id));
-        let mut unfinished = topology.unfinished.values();
-        left.next().is_some() && unfinished.len() > 0 && unfinished.all(|operation| parked(&operation.plan))
+        let mut devices = lost.flat_map(|node| topology.devices_of(node.id));
+        devices.any(|device| topology.bricks_of(device.id).next().is_some())
+    }
+
+    /// A volume is being deleted, and GlusterFS forgets none while a lost host is in its pool. That one stays there for as long as
+    /// it has bricks of other volumes: a person has to bring another host.
+    pub fn is_stranded(&self) -> bool {
+        let waits = self.topology().is_some_and(|topology| !topology.unfinished.is_empty());
+        waits && self.only_waits_for_the_lost() && self.has_no_room()
+    }
+
+    /// Whether all that is under way is the deletion of volumes, which GlusterFS may not forget yet.
+    pub(super) fn only_waits_for_the_lost(&self) -> bool {
+        let parked = |plan: &Plan| matches!(plan, Plan::VolumeDelete(delete) if delete.parked);
+        self.topology().is_some_and(|topology| topology.unfinished.values().all(|operation| parked(&operation.plan)))
     }
 
     /// Bricks that were replaced and stayed on their disks, as all others of their set were lost before the new ones were
@@ -145,12 +154,6 @@ impl World {
 
     pub fn keeps_last_copies(&self) -> bool {
         self.topology().is_some_and(|topology| !self.kept(&topology).is_empty())
-    }
-
-    pub fn broken_promises(&mut self) -> Vec<String> {
-        let mut broken = std::mem::take(&mut self.broken);
-        broken.extend(self.sim.violations());
-        broken
     }
 
     /// Runs until every program is up and no operation is under way. What is wrong then, or if that never comes.
