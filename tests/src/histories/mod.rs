@@ -81,9 +81,10 @@ pub fn play(seed: u64, planted: Option<Planted>) -> Result<Told, Box<Broken>> {
         if theme == Theme::Adoption {
             world.make_by_hand();
         }
+        world.keep_a_copy();
         happenings(world, theme);
         let mut wrong = rest(world);
-        if wrong.is_empty() && !world.keeps_last_copies() && world.chance.one_in(4) {
+        while wrong.is_empty() && world.can_lose_its_store() && world.chance.one_in(4) {
             // The store is lost, and what is made of the hosts' word has to do.
             world.rebuild();
             happenings(world, theme);

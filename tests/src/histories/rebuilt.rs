@@ -80,10 +80,8 @@ pub fn wrong(
     now: Timestamp,
 ) -> (Rebuilt, Vec<String>) {
     let rebuilt = rebuild(&evidence(topology, registry, hosts, Some(1)), now);
-    let mut wrong: Vec<String> = compare(topology, &assemble(rebuilt.records.clone()))
-        .into_iter()
-        .map(|line| format!("rebuilt of what hosts keep: {line}"))
-        .collect();
+    let differs = differences(topology, &assemble(rebuilt.records.clone()));
+    let mut wrong: Vec<String> = differs.iter().map(|line| format!("rebuilt of what hosts keep: {line}")).collect();
     let is_lost = |brick: &BrickId| topology.brick(*brick).is_some_and(|(_, brick)| topology.is_lost(brick.device));
     let is_expected = |difference: &&Difference| match difference {
         Difference::HostMissing { .. } | Difference::DeviceMissing { .. } => true,
@@ -117,6 +115,18 @@ pub fn wrong(
         wrong.push(format!("rebuilt of disks alone: pools and their metadata take {taken:?}, and took {was:?}"));
     }
     (rebuilt, wrong)
+}
+
+/// How the state that was rebuilt differs from the one before: in what there is, and in the free
+/// extents of each device that is there.
+pub fn differences(before: &Topology, after: &Topology) -> Vec<String> {
+    let free = |topology: &Topology, id: &DeviceId| topology.devices.get(id).map(|device| topology.free(device));
+    let there = before.devices.keys().filter(|device| !before.is_lost(**device));
+    let spaces = there.map(|device| (device, free(before, device), free(after, device)));
+    let spaces = spaces.filter(|(_, before, after)| before != after);
+    let spaces =
+        spaces.map(|(device, before, after)| format!("device {device} has {after:?} free, and had {before:?}"));
+    compare(before, after).into_iter().chain(spaces).collect()
 }
 
 /// The extents of pools and of their metadata, by device.

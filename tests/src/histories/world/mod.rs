@@ -48,6 +48,8 @@ pub struct World {
     hosts: Vec<Machine>,
     coordinator: Option<Coordinator>,
     disk: Disk,
+    /// The store as it was once, and the epoch that it tells.
+    copy: Option<(Disk, u64)>,
     authority: std::path::PathBuf,
     /// When the coordinator is started again.
     again: Option<Duration>,
@@ -183,6 +185,7 @@ impl World {
             hosts,
             coordinator: None,
             disk,
+            copy: None,
             authority: authority.to_owned(),
             again: None,
             lines: Vec::new(),

@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
+use bricklayer_coordinator::agents::AgentApi as _;
+
 use super::World;
 use crate::histories::agent;
 use crate::histories::coordinator::Coordinator;
 use crate::histories::planted::Planted;
+
+/// How long a coordinator is left to run on an old copy of its store.
+const ON_A_COPY: Duration = Duration::from_secs(30);
 
 impl World {
     pub(super) fn start_coordinator(&mut self) {
@@ -23,6 +28,34 @@ impl World {
             None => {
                 self.note("the coordinator was cut off as it started");
                 self.again = Some(self.now + Duration::from_secs(1));
+            }
+        }
+    }
+
+    /// Somebody copies the store, while nothing happens.
+    pub fn keep_a_copy(&mut self) {
+        self.copy = Some((self.disk.copy(), self.epoch));
+    }
+
+    /// A coordinator is started on the copy, as if that were the store. The agents have met later starts than it knows of: they
+    /// do nothing for it.
+    pub(super) fn try_the_copy(&mut self) {
+        // A start counts, too: one that nobody can tell from the last is found out by what hosts keep, which is not in here.
+        let Some((copy, _)) = self.copy.take().filter(|(_, epoch)| epoch + 1 < self.epoch) else { return };
+        self.kill_coordinator(Duration::ZERO);
+        self.again = None;
+        self.note("a coordinator starts on an old copy of the store");
+        let before: Vec<_> = self.hosts.iter().map(|host| host.sim.footprint()).collect();
+        self.coordinator = Coordinator::start(&copy, &self.authority, self.now, self.planted);
+        self.run_for(ON_A_COPY);
+        let Some(coordinator) = &self.coordinator else { return };
+        let attached = self.hosts.iter().filter(|host| coordinator.registry.is_attached(host.node)).count();
+        if attached > 0 {
+            self.broken.push(format!("{attached} agents attached to a coordinator on an old copy of the store"));
+        }
+        for (host, before) in self.hosts.iter().zip(before) {
+            if host.sim.footprint() != before {
+                self.broken.push(format!("{}: an old copy of the store has changed something", host.sim.name()));
             }
         }
     }

@@ -152,8 +152,9 @@ impl World {
         there.collect()
     }
 
-    pub fn keeps_last_copies(&self) -> bool {
-        self.topology().is_some_and(|topology| !self.kept(&topology).is_empty())
+    /// Whether the hosts are as they should be.
+    pub fn can_lose_its_store(&self) -> bool {
+        self.topology().is_some_and(|topology| self.kept(&topology).is_empty())
     }
 
     /// Runs until every program is up and no operation is under way. What is wrong then, or if that never comes.
@@ -242,6 +243,7 @@ impl World {
         let coordinator = self.coordinator.as_ref().expect("it has come to rest");
         let (topology, trust) = (coordinator.operations.topology(), Arc::clone(coordinator.registry.trust()));
         let (rebuilt, _) = rebuilt::wrong(&topology, &coordinator.registry, &self.reachable(), wall(self.now));
+        self.try_the_copy();
         self.kill_coordinator(Duration::ZERO);
         self.note("the store is lost, and made again of what the hosts say");
         let delay = self.chance.millis(0..=4);
@@ -250,6 +252,11 @@ impl World {
         // It counts on from nothing, and knows no operation of before.
         self.seq = 0;
         self.told.clear();
+        self.run_until(REPORTS, |world| world.coordinator.is_some());
+        if let Some(now) = self.topology() {
+            let differs = rebuilt::differences(&topology, &now);
+            self.broken.extend(differs.iter().map(|line| format!("the coordinator that was rebuilt: {line}")));
+        }
         let all_are_here = |world: &Self| {
             let Some(coordinator) = &world.coordinator else { return false };
             world.living().all(|host| coordinator.registry.inventory(host.node).is_some())
