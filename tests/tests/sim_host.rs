@@ -309,6 +309,7 @@ async fn a_brick_comes_online_at_boot_only_if_it_is_mounted_before_glusterd_star
     host.gluster_volume_start(&volume).await.unwrap();
     let line = format!("/dev/mapper/vg-brick_a {} xfs rw,nofail 0 0\n", mount_point("a"));
     host.edit_fstab(|fstab| fstab.push_str(&line));
+    host.sync();
     for mounted_first in [false, true] {
         host.power_cut();
         host.power_on();
