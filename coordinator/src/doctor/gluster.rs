@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_a_record_or_an_unfinished_operation_holds_is_not_unknown_whatever_id_is_listed_with_it() {
+    fn a_name_that_a_record_or_an_unfinished_operation_holds_is_not_unknown_with_whatever_id() {
         assert_eq!(codes_after(|world| also_listed(world, "photos", Some(66))), [""; 0]);
         let other =
             || Volume { id: VolumeId::from_u128(67), name: "theirs".parse().unwrap(), bricks: vec![], ..volume() };
