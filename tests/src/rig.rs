@@ -130,7 +130,7 @@ impl Rig {
                     Ok(Err(_)) => break,
                     Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
                 },
-                () = faults.until_one_hangs() => {
+                () = faults.one_hangs() => {
                     asking.abort();
                     let _ = asking.await;
                     self.restart_agent(host);

@@ -321,11 +321,20 @@ impl Faults {
     }
 
     /// Waits until a call hangs or is held. Each is reported once.
-    pub async fn until_one_hangs(&self) {
+    pub async fn one_hangs(&self) {
         let mut hanging = self.hanging.subscribe();
         // The sender lives as long as `self`, so this cannot fail.
         let _ = hanging.wait_for(|count| *count > 0).await;
         self.hanging.send_modify(|count| *count -= 1);
+    }
+
+    /// As [`Self::one_hangs`], where one must: a test whose call never comes fails, and does not stand still.
+    ///
+    /// # Panics
+    /// If none hangs within three minutes.
+    pub async fn until_one_hangs(&self) {
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(180), self.one_hangs()).await;
+        assert!(waited.is_ok(), "no call hung; the effects since the last count are {:?}", self.effect_log());
     }
 
     pub(super) fn begin(&self, call: Call, target: String) -> Begun {

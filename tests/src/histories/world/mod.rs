@@ -276,7 +276,7 @@ impl World {
         let mut busy = false;
         for host in 0..self.hosts.len() {
             let machine = &self.hosts[host];
-            if machine.sim.faults().until_one_hangs().now_or_never().is_some() {
+            if machine.sim.faults().one_hangs().now_or_never().is_some() {
                 let (power, down) = (machine.power, machine.down);
                 self.note(format_args!("{} hangs at an effect", self.name(host)));
                 self.kill_agent(host, down, power);
