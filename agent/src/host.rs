@@ -7,6 +7,7 @@
 mod block;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bricklayer_proto::ids::BootId;
@@ -206,13 +207,21 @@ pub enum Drain {
     Commit,
 }
 
+/// The start of the host's kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostBoot {
+    pub id: BootId,
+    /// How long ago it was.
+    pub up: Duration,
+}
+
 /// The host below the engine.
 #[async_trait]
 pub trait Host: BlockTool + Send + Sync + 'static {
     // Facts. None of them changes anything.
 
     async fn host_name(&self) -> Result<String, HostError>;
-    async fn boot(&self) -> Result<BootId, HostError>;
+    async fn boot(&self) -> Result<HostBoot, HostError>;
     /// A missing program is an empty version, not an error.
     async fn versions(&self) -> Result<Versions, HostError>;
     async fn view(&self) -> Result<HostView, HostError>;

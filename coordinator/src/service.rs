@@ -191,6 +191,7 @@ impl Coordinator {
         operations.resume();
         tracker.spawn(ops::watch_pools(operations.clone(), stop.clone()));
         tracker.spawn(ops::watch_gluster(operations.clone(), stop.clone()));
+        tracker.spawn(ops::watch_boots(operations.clone(), stop.clone()));
         tracker.spawn(ops::expire_trash(operations.clone(), stop.clone()));
         let service = http::Service::new(operations.clone(), Arc::clone(&trust), Arc::clone(&registry), auth);
         let room = config.rest.room.clone().of(config.data_dir.clone());

@@ -89,6 +89,9 @@ pub struct AgentSeen {
     /// As the host calls itself; for people, never for decisions.
     pub host_name: String,
     pub boot: BootId,
+    /// For how long the host has been up, in whole seconds. `None` from agents that do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up_seconds: Option<u64>,
     pub versions: Versions,
 }
 

@@ -252,6 +252,18 @@ async fn a_volume_that_comes_back_with_a_host_that_lost_power_while_it_was_delet
 }
 
 #[tokio::test]
+async fn a_brick_that_glusterfs_leaves_out_when_its_host_comes_back_is_started() {
+    let mut cluster = Cluster::loaded(3, 16).await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(1, 3)).await.unwrap();
+    cluster.power_cut("gfs2").await;
+    cluster.host("gfs2").leave_bricks_out();
+    cluster.power_on("gfs2").await.unwrap();
+    until("its brick serves", async || Ok(cluster.volume_is_whole(volume.id).await.is_ok())).await.unwrap();
+    cluster.nothing_was_violated();
+}
+
+#[tokio::test]
 async fn a_deletion_leaves_alone_a_volume_that_somebody_made_by_its_name_and_ends() {
     let mut cluster = Cluster::start(3, 2, ByteSize::from_gib(16).unwrap()).await.unwrap();
     cluster.load_topology().await.unwrap();

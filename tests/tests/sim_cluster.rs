@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bricklayer_api::heketi::{
-    BrickEvictRequest, ClusterFlags, HostAddresses, NodeAddRequest, StateRequest, VolumeCreateRequest,
+    BrickEvictRequest, ClusterFlags, DeviceAddRequest, HostAddresses, NodeAddRequest, StateRequest, VolumeCreateRequest,
 };
 use bricklayer_proto::inventory::Inventory;
-use bricklayer_proto::names::BrickPath;
+use bricklayer_proto::names::{BrickPath, DevicePath};
 use bricklayer_proto::size::ByteSize;
 use bricklayer_tests::cluster::{Cluster, until};
 use bricklayer_tests::sim::{At, Call, Fault, Footprint, SimDisk};
@@ -402,6 +402,36 @@ async fn a_device_that_is_added_while_its_agent_or_the_coordinator_is_killed_is_
             cluster.nothing_was_violated();
         }
     }
+}
+
+#[tokio::test]
+async fn a_device_whose_disk_fails_while_it_is_added_and_the_coordinator_is_killed_waits_for_its_disk() {
+    let mut cluster = three().await;
+    let client = cluster.client().unwrap();
+    let sdc: DevicePath = "/dev/sdc".parse().unwrap();
+    cluster.host("gfs1").plug(SimDisk::new(&sdc, disk()));
+    let topology = client.topology().await.unwrap();
+    let node = topology.clusters[0].nodes.iter().find(|node| node.hostnames.manage[0] == "gfs1").unwrap().id;
+    let request = DeviceAddRequest { name: sdc.to_string(), node: node.to_string(), ..Default::default() };
+    let host = cluster.host("gfs1").clone();
+    host.faults().inject(At::Next(Call::CreateGroup), Fault::Holds);
+    let accepted = client.device_add(&request).await.unwrap();
+    host.faults().until_one_hangs().await;
+    cluster.installation.kill_coordinator().await;
+    host.faults().release();
+    until("the group is made", async || Ok(host.footprint().view.groups.len() == 2)).await.unwrap();
+    host.break_disk(&sdc, true);
+    cluster.installation.start_coordinator().await.unwrap();
+    let is_waiting = async || {
+        let operation = client.operation(accepted.operation().unwrap()).await?;
+        let details = operation.steps.iter().filter_map(|step| step.detail.as_ref());
+        Ok(details.into_iter().any(|detail| detail.contains("can be read")))
+    };
+    until("it waits for the disk", is_waiting).await.unwrap();
+    host.break_disk(&sdc, false);
+    done(&client, accepted).await.unwrap();
+    cluster.until_ledger_is_lvms().await.unwrap();
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]

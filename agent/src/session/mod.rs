@@ -215,9 +215,11 @@ impl Agent {
             self.renew(client, identity).await.map_err(|error| told(&line, &address, error))?;
             return Ok(Ended::Renewed);
         }
+        let boot = self.host.boot().await?;
         let seen = AgentSeen {
             host_name: self.host.host_name().await?,
-            boot: self.host.boot().await?,
+            boot: boot.id,
+            up_seconds: Some(boot.up.as_secs()),
             // A tool that does not answer is a reason to be looked at, not one to stay away.
             versions: self.host.versions().await.unwrap_or_else(|error| {
                 tracing::warn!("the versions of the host's tools are not known: {}", chain(&error));

@@ -5,7 +5,6 @@ use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bricklayer_proto::ids::BootId;
 use bricklayer_proto::inventory::{PeerSeen, Versions};
 use bricklayer_proto::names::{
     BrickPath, DevicePath, HostName, LvName, LvmTag, MountPoint, OptionKey, OptionValue, SnapshotName, VgName,
@@ -25,7 +24,7 @@ use super::run::Call;
 use super::xfs::Xfs;
 use super::{files, mount, probe, processes};
 use crate::host::{
-    BrickStatus, BrickVolumes, Drain, GlusterSnapshot, GlusterVolume, GroupReport, Host, HostError, HostView,
+    BrickStatus, BrickVolumes, Drain, GlusterSnapshot, GlusterVolume, GroupReport, Host, HostBoot, HostError, HostView,
     LinearVolume, Mount, Signature, StoredVolume,
 };
 
@@ -144,10 +143,17 @@ impl Host for RealHost {
         Ok(read("/proc/sys/kernel/hostname")?.trim().to_owned())
     }
 
-    async fn boot(&self) -> Result<BootId, HostError> {
+    async fn boot(&self) -> Result<HostBoot, HostError> {
         let path = "/proc/sys/kernel/random/boot_id";
         let text = read(path)?.trim().replace('-', "");
-        text.parse().map_err(|_| HostError::Unreadable { what: path.to_owned(), why: text })
+        let id = text.parse().map_err(|_| HostError::Unreadable { what: path.to_owned(), why: text })?;
+        let path = "/proc/uptime";
+        let text = read(path)?;
+        // Seconds since the boot, and seconds that all processors were idle.
+        let seconds = text.split_whitespace().next().and_then(|seconds| seconds.parse().ok());
+        let up = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let up = up.ok_or_else(|| HostError::Unreadable { what: path.to_owned(), why: text })?;
+        Ok(HostBoot { id, up })
     }
 
     async fn versions(&self) -> Result<Versions, HostError> {

@@ -215,6 +215,7 @@ fn host(number: u128) -> Host {
         seen: Some(AgentSeen {
             host_name: format!("gfs{number}"),
             boot: BootId::from_u128(1),
+            up_seconds: None,
             versions: Versions { agent: env!("CARGO_PKG_VERSION").to_owned(), ..Versions::default() },
         }),
         enrolled: ago(3600),

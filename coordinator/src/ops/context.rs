@@ -107,6 +107,9 @@ pub struct Policy {
     pub gluster_look: Option<Duration>,
     /// How often a volume is asked what it has left to heal.
     pub heal_look: Duration,
+    /// For so long after a host has booted it is seen to that GlusterFS starts its bricks. Later a brick without a process may
+    /// be somebody's will.
+    pub boot: Duration,
     /// How often what is over in the trash and could not go is looked at again.
     pub trash_look: Duration,
     /// Bricks that are moved at the same time when a device is emptied; never two of one volume.
@@ -136,6 +139,7 @@ impl Default for Policy {
             repair: RepairPolicy::default(),
             gluster_look: None,
             heal_look: Duration::from_secs(600),
+            boot: Duration::from_secs(1800),
             trash_look: Duration::from_secs(60),
         }
     }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bricklayer_proto::ids::{DeviceId, NodeId};
-use bricklayer_proto::inventory::Disk;
+use bricklayer_proto::inventory::{Disk, Obstacle};
 use bricklayer_proto::names::DevicePath;
 use bricklayer_proto::size::{ExtentSize, Extents};
 use bricklayer_proto::task::{DeviceSpec, Report, Wanted};
@@ -12,6 +12,7 @@ use super::Rejected;
 use super::bricks::unless;
 use super::context::{Context, Run, Wait};
 use super::step::{Stage, Step, StepError};
+use crate::agents::AgentError;
 use crate::model::{AdminState, Device, DeviceAdd, DiskIdentity, Operation, Plan, Resource, Tags, Topology};
 use crate::state::Change;
 
@@ -114,6 +115,12 @@ pub fn finish(change: &mut Change, run: &Run, plan: &DeviceAdd, now: Timestamp) 
     Ok(None)
 }
 
+/// The disk is there, and nobody can tell what is on it.
+fn is_unreadable(error: &AgentError) -> bool {
+    let AgentError::Failed { failure, .. } = error else { return false };
+    failure.obstacles.iter().any(|obstacle| matches!(obstacle, Obstacle::Unknown { .. }))
+}
+
 struct MakeGroup {
     spec: DeviceSpec,
 }
@@ -126,7 +133,18 @@ impl Step for MakeGroup {
 
     async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError> {
         let wanted = Wanted::Device(self.spec.clone());
-        let done = context.ask(run, self.spec.node, wanted, Wait::WhileAway).await?;
+        let done = loop {
+            match context.ask(run, self.spec.node, wanted.clone(), Wait::WhileAway).await {
+                // The group may have been made before a restart of this coordinator, and would be nobody's when the disk
+                // answers again.
+                Err(error) if run.is_in_doubt() && is_unreadable(&error) => {
+                    let note = format!("waits until {} can be read, or is taken out of its host", self.spec.path);
+                    context.progress.note(run.id(), &self.name(), &note);
+                    context.pause(context.policy.look * 5).await;
+                }
+                other => break other?,
+            }
+        };
         match done.report {
             Report::Device(report) => {
                 run.learn_device(report);

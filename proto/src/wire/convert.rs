@@ -175,6 +175,7 @@ impl From<Hello> for v1::Hello {
             host_name: hello.seen.host_name,
             boot: hello.seen.boot.to_string(),
             versions: Some(v1::Versions { agent, kernel, lvm, xfsprogs, glusterfs }),
+            up_seconds: hello.seen.up_seconds,
         }
     }
 }
@@ -196,6 +197,7 @@ impl TryFrom<v1::Hello> for Hello {
             seen: AgentSeen {
                 host_name: hello.host_name,
                 boot: parse("boot", &hello.boot)?,
+                up_seconds: hello.up_seconds,
                 versions: Versions { agent, kernel, lvm, xfsprogs, glusterfs },
             },
         })

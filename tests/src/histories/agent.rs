@@ -29,6 +29,8 @@ const PAUSE: Duration = Duration::from_millis(300);
 const BOOT_PATIENCE: Duration = Duration::from_secs(1);
 const SETTLE: Duration = Duration::from_millis(500);
 const INVENTORY: Duration = Duration::from_secs(10);
+/// How often disks are read, and the processes of bricks looked for.
+const DISKS: Duration = Duration::from_secs(3);
 
 /// Starts the agent's program on what its host and its disk hold.
 #[must_use]
@@ -77,8 +79,13 @@ impl Session<'_> {
     /// One attachment, until it ends.
     async fn attach(&mut self, dial: &UnboundedSender<AgentEnd>) -> anyhow::Result<()> {
         let host = self.executor.engine().host();
-        let seen =
-            AgentSeen { host_name: host.host_name().await?, boot: host.boot().await?, versions: Versions::default() };
+        let boot = host.boot().await?;
+        let seen = AgentSeen {
+            host_name: host.host_name().await?,
+            boot: boot.id,
+            up_seconds: Some(boot.up.as_secs()),
+            versions: Versions::default(),
+        };
         let journal = self.executor.journal();
         let hello = Hello { protocols: wire::PROTOCOLS, node: self.node, epoch: journal.epoch(), clock_ms: 0, seen };
         let (say, said) = unbounded_channel();
@@ -112,6 +119,9 @@ impl Session<'_> {
         // All of it is told anew now and then, in case the coordinator missed something.
         let mut whole = tokio::time::interval(INVENTORY);
         let mut look_at = Instant::now();
+        let watch = Arc::clone(self.executor.engine().watch());
+        let mut seen = watch.changes();
+        let mut disks = tokio::time::interval(DISKS);
         let mut glusterd = None;
         loop {
             tokio::select! {
@@ -146,6 +156,8 @@ impl Session<'_> {
                     let changed = glusterd.replace(runs).is_some_and(|before| before != runs);
                     look_at = Instant::now() + if changed { SETTLE } else { INVENTORY };
                 }
+                _ = disks.tick() => watch.look(0),
+                Ok(()) = seen.changed() => look_at = look_at.min(Instant::now() + SETTLE),
                 _ = whole.tick() => (last, look_at) = (None, Instant::now()),
             }
         }

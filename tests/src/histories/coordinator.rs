@@ -83,6 +83,7 @@ impl Coordinator {
         tokio::spawn(reconcile::run(state, agents, stop.clone()));
         operations.resume();
         tokio::spawn(ops::watch_pools(operations.clone(), stop.clone()));
+        tokio::spawn(ops::watch_boots(operations.clone(), stop.clone()));
         tokio::spawn(ops::expire_trash(operations.clone(), stop));
         Ok((operations, registry, trust))
     }

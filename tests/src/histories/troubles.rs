@@ -45,6 +45,8 @@ pub enum Trouble {
     PowerCut {
         host: usize,
         down: Duration,
+        /// By glusterd, when it starts next.
+        bricks_left_out: bool,
     },
     /// The connection ends for the agent, and for the coordinator so much later.
     CutLine {
@@ -129,7 +131,7 @@ impl Trouble {
             12 => Self::KillCoordinator { down },
             13 => Self::KillAgent { host, down },
             14 => Self::KillBoth { host, down },
-            15 => Self::PowerCut { host, down: down * 5 },
+            15 => Self::PowerCut { host, down: down * 5, bricks_left_out: down.as_millis().is_multiple_of(2) },
             16 => Self::CutLine { host, later: chance.millis(0..=8000) },
             17 => Self::Weather(Weather {
                 delay: (0, chance.number(0..=800)),

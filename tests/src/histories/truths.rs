@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bricklayer_agent::host::{GlusterVolume, GroupReport};
 use bricklayer_agent::tags;
 use bricklayer_coordinator::model::{Brick, OpState, Plan, Resource, Topology, Volume};
-use bricklayer_proto::ids::{BrickId, DeviceId, OperationId, VolumeId};
+use bricklayer_proto::ids::{BrickId, DeviceId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::inventory::{LogicalVolume, LvKind};
 use bricklayer_proto::names::VgName;
 use bricklayer_proto::task::{NO_VOLUME_ID, VOLUME_ID_OPTION};
@@ -18,7 +18,7 @@ use crate::sim::{Footprint, SimHost};
 
 /// A host of the history beside what the agent on it reported last.
 pub struct HostSeen<'a> {
-    pub node: bricklayer_proto::ids::NodeId,
+    pub node: NodeId,
     pub host: &'a SimHost,
     pub inventory: Option<&'a bricklayer_proto::inventory::Inventory>,
     /// As it was before anything of ours.
@@ -54,6 +54,9 @@ pub fn wrong(
         space(topology, host, &footprint, &mut wrong);
         bricks(topology, host, &footprint, &mut wrong);
         gluster(topology, host, &footprint, &mut wrong);
+        for (volume, brick) in unserved(topology, host.node, host.host) {
+            wrong.push(format!("{}: brick {} of volume {} has no process", host.host.name(), brick.id, volume.id));
+        }
     }
     wrong
 }
@@ -239,6 +242,20 @@ fn bricks(topology: &Topology, host: &HostSeen<'_>, footprint: &Footprint, wrong
     if lines < ours || (lines > ours && !host.has_lost_a_disk) {
         wrong.push(format!("{name}: {lines} lines of fstab for {ours} bricks:\n{}", footprint.view.fstab));
     }
+}
+
+/// Bricks on the host that should serve and have no process.
+pub fn unserved<'a>(
+    topology: &'a Topology,
+    node: NodeId,
+    host: &'a SimHost,
+) -> impl Iterator<Item = (&'a Volume, &'a Brick)> {
+    let serving = topology.volumes.values().filter(|volume| volume.trash.is_none());
+    let bricks = serving.flat_map(|volume| volume.bricks.iter().map(move |brick| (volume.as_ref(), brick)));
+    bricks.filter(move |(_, brick)| {
+        let serves = brick.path.as_ref().is_some_and(|path| host.serves_brick(path));
+        brick.node == node && !topology.is_lost(brick.device) && !serves
+    })
 }
 
 /// GlusterFS has the volumes of the records, with just these bricks in this order, started unless they lie in the trash.

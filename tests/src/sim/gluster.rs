@@ -139,6 +139,10 @@ impl Gluster {
         below || path.ancestors().any(|above| self.ever.contains(above))
     }
 
+    pub fn serves(&self, key: HostKey, path: &BrickPath) -> bool {
+        self.online.iter().any(|(host, brick)| *host == key && brick.path == *path)
+    }
+
     pub fn brick_is_online(&self, key: HostKey, brick: &BrickAddress) -> bool {
         self.online.contains(&(key, brick.clone()))
     }
@@ -187,8 +191,7 @@ impl World {
 
     /// As a look into `/proc` tells it: while glusterd does not run, of a brick without a process nothing is said.
     pub fn bricks_served(&self, key: HostKey, bricks: &[BrickPath]) -> Vec<Option<bool>> {
-        let has_process =
-            |path: &BrickPath| self.gluster.online.iter().any(|(host, brick)| *host == key && brick.path == *path);
+        let has_process = |path: &BrickPath| self.gluster.serves(key, path);
         let unserved = self.gluster_runs(key).then_some(false);
         bricks.iter().map(|path| if has_process(path) { Some(true) } else { unserved }).collect()
     }
@@ -220,6 +223,9 @@ impl World {
         let members = self.gluster.pool(key).members.keys().copied();
         let heard: BTreeSet<HostKey> = members.filter(|other| self.connected(key, *other)).chain([key]).collect();
         self.gluster.online.retain(|(host, brick)| !heard.contains(host) || wanted.contains(brick));
+        if std::mem::take(&mut self.machine_mut(key).leaves_bricks_out) {
+            return;
+        }
         for volume in started {
             self.start_bricks(key, &volume);
         }

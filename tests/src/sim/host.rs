@@ -309,6 +309,11 @@ impl SimHost {
         })
     }
 
+    /// As glusterd 10.3 did after a power cut: at its next start it starts no brick.
+    pub fn leave_bricks_out(&self) {
+        self.on(|machine| machine.leaves_bricks_out = true);
+    }
+
     pub fn stop_glusterd(&self) {
         self.on(|machine| machine.kernel_mut().glusterd = false);
     }
@@ -333,6 +338,12 @@ impl SimHost {
     }
 
     /// Whether glusterd runs a process for the brick.
+    #[must_use]
+    pub fn serves_brick(&self, path: &BrickPath) -> bool {
+        self.cluster.lock().gluster.serves(self.key, path)
+    }
+
+    /// The same of its full address.
     #[must_use]
     pub fn brick_is_online(&self, brick: &BrickAddress) -> bool {
         self.cluster.lock().gluster.brick_is_online(self.key, brick)

@@ -34,11 +34,16 @@ pub(super) struct Machine {
     pub isolated: bool,
     pub gluster_installed: bool,
     pub gluster_block_installed: bool,
+    /// At its next start glusterd starts no brick: seen of glusterd 10.3 after a power cut, where a volume had been started
+    /// anew meanwhile ("version differ", "Unable to open pidfile").
+    pub leaves_bricks_out: bool,
 }
 
 /// What a power cut takes away.
 pub(super) struct Kernel {
     pub boot: BootId,
+    /// `None`: long ago.
+    pub booted: Option<Instant>,
     pub mounts: Vec<Mounted>,
     /// Device-mapper devices by name, with their minor numbers.
     pub mappings: BTreeMap<String, Mapping>,
@@ -123,9 +128,11 @@ impl Machine {
             isolated: false,
             gluster_installed: true,
             gluster_block_installed: true,
+            leaves_bricks_out: false,
         };
         machine.power_on();
-        machine.kernel_mut().glusterd = true;
+        let kernel = machine.kernel_mut();
+        (kernel.booted, kernel.glusterd) = (None, true);
         machine
     }
 
@@ -135,6 +142,7 @@ impl Machine {
             let root = Source::Block { path: partition(&self.disks[0].path, 1), file_system: "ext4".into() };
             let mut kernel = Kernel {
                 boot: BootId::random(),
+                booted: Some(Instant::now()),
                 mounts: vec![Mounted { what: root, at: "/".into() }],
                 mappings: BTreeMap::new(),
                 swaps: Vec::new(),

@@ -14,7 +14,12 @@ use crate::raw;
 use crate::world::World;
 
 fn hello(node: NodeId) -> v1::FromAgent {
-    let seen = AgentSeen { host_name: "h".to_owned(), boot: BootId::from_u128(1), versions: Versions::default() };
+    let seen = AgentSeen {
+        host_name: "h".to_owned(),
+        boot: BootId::from_u128(1),
+        up_seconds: None,
+        versions: Versions::default(),
+    };
     FromAgent::Hello(Hello { protocols: 1..=1, node, epoch: 0, clock_ms: 0, seen }).into()
 }
 

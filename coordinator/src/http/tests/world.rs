@@ -442,6 +442,7 @@ impl AgentApi for FakeAgents {
             seen: Some(AgentSeen {
                 host_name: host.name.to_string(),
                 boot: BootId::from_u128(1),
+                up_seconds: None,
                 versions: Versions::default(),
             }),
             enrolled: then,

@@ -158,6 +158,11 @@ impl Topology {
         self.index.by_volume.contains_key(&volume)
     }
 
+    /// The operations that are changing a volume.
+    pub fn changes_of(&self, volume: VolumeId) -> impl Iterator<Item = &Operation> {
+        self.index.by_volume.get(&volume).into_iter().flat_map(|operations| operations.values().map(AsRef::as_ref))
+    }
+
     pub fn blocks_of(&self, cluster: ClusterId) -> impl Iterator<Item = &Arc<BlockVolume>> {
         inside(&self.index.blocks, cluster)
     }

@@ -470,6 +470,7 @@ fn greetings_progress_and_acknowledgements_arrive_as_they_were_sent() {
     let seen = AgentSeen {
         host_name: "gfs1".to_owned(),
         boot: BootId::from_u128(1),
+        up_seconds: Some(0),
         versions: Versions {
             agent: "1".to_owned(),
             kernel: "2".to_owned(),

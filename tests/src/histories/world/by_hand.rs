@@ -58,6 +58,8 @@ impl World {
             let layout = Layout::Replicate { replica: 3 };
             hosts[0].gluster_volume_create(&volume(), layout, &addresses).await.expect("a person can make a volume");
             hosts[0].gluster_volume_start(&volume()).await.expect("a person can start a volume");
+            // It was made long before anybody adopts it.
+            hosts.iter().for_each(|host| host.sync());
         });
         for host in self.hosts.iter_mut().take(COPIES) {
             host.fstab = host.sim.footprint().view.fstab;

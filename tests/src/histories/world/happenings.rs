@@ -97,7 +97,12 @@ impl World {
                 self.kill_agent(host, down, false);
                 self.kill_coordinator(down);
             }
-            Trouble::PowerCut { host, down } => self.kill_agent(host, down, true),
+            Trouble::PowerCut { host, down, bricks_left_out } => {
+                if bricks_left_out {
+                    self.hosts[host].sim.leave_bricks_out();
+                }
+                self.kill_agent(host, down, true);
+            }
             Trouble::CutLine { host, later } => {
                 let (node, ends) = (self.hosts[host].node, self.now + later);
                 let these = self.lines.iter_mut().filter(|line| line.node == node && !line.is_cut());

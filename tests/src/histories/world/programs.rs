@@ -8,6 +8,7 @@ use super::World;
 use crate::histories::agent;
 use crate::histories::coordinator::Coordinator;
 use crate::histories::planted::Planted;
+use crate::sim::SimHost;
 
 /// How long a coordinator is left to run on an old copy of its store.
 const ON_A_COPY: Duration = Duration::from_secs(30);
@@ -42,10 +43,12 @@ impl World {
     pub(super) fn try_the_copy(&mut self) {
         // A start counts, too: one that nobody can tell from the last is found out by what hosts keep, which is not in here.
         let Some((copy, _)) = self.copy.take().filter(|(_, epoch)| epoch + 1 < self.epoch) else { return };
+        // One that has burnt down shows nothing.
+        let living: Vec<_> = self.living().map(|host| host.sim.clone()).collect();
         self.kill_coordinator(Duration::ZERO);
         self.again = None;
         self.note("a coordinator starts on an old copy of the store");
-        let before: Vec<_> = self.hosts.iter().map(|host| host.sim.footprint()).collect();
+        let before: Vec<_> = living.iter().map(SimHost::footprint).collect();
         self.coordinator = Coordinator::start(&copy, &self.authority, self.now, self.planted);
         self.run_for(ON_A_COPY);
         let Some(coordinator) = &self.coordinator else { return };
@@ -53,9 +56,9 @@ impl World {
         if attached > 0 {
             self.broken.push(format!("{attached} agents attached to a coordinator on an old copy of the store"));
         }
-        for (host, before) in self.hosts.iter().zip(before) {
-            if host.sim.footprint() != before {
-                self.broken.push(format!("{}: an old copy of the store has changed something", host.sim.name()));
+        for (host, before) in living.iter().zip(before) {
+            if host.footprint() != before {
+                self.broken.push(format!("{}: an old copy of the store has changed something", host.name()));
             }
         }
     }

@@ -180,8 +180,15 @@ impl World {
                 break;
             }
             let before = self.topology().map(|topology| topology.version);
-            // Reports of what was last done have arrived, and what they led to is done as well: a pool that is extended.
+            // Reports of what was last done have arrived, and what they led to is done as well: a pool that is extended, a brick
+            // that is started.
             self.run_for(REPORTS);
+            self.run_until(REPORTS * 2, |world| {
+                let served = |topology: Arc<Topology>| {
+                    world.living().all(|host| truths::unserved(&topology, host.node, &host.sim).next().is_none())
+                };
+                world.topology().is_some_and(served)
+            });
             if self.topology().map(|topology| topology.version) == before {
                 break;
             }

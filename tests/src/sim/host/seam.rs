@@ -1,11 +1,12 @@
 //! The simulated host as the agent sees it.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bricklayer_agent::host::{
-    BrickStatus, BrickVolumes, Drain, GlusterSnapshot, GlusterVolume, GroupReport, Host, HostError, HostView,
+    BrickStatus, BrickVolumes, Drain, GlusterSnapshot, GlusterVolume, GroupReport, Host, HostBoot, HostError, HostView,
     LinearVolume, Mount, Signature,
 };
-use bricklayer_proto::ids::BootId;
 use bricklayer_proto::inventory::{PeerSeen, Versions};
 use bricklayer_proto::names::{
     BrickPath, DevicePath, HostName, LvName, LvmTag, MountPoint, OptionKey, OptionValue, SnapshotName, VgName,
@@ -22,6 +23,9 @@ use crate::sim::faults::Call;
 use crate::sim::{HostKey, World};
 
 /// Where the agent mounts bricks, as on a real host.
+/// Of a host that was there before the test.
+const UP_FOR_LONG: Duration = Duration::from_secs(30 * 24 * 3600);
+
 const MOUNT_ROOT: &str = "/var/lib/bricklayer/mounts";
 
 #[async_trait]
@@ -30,9 +34,12 @@ impl Host for SimHost {
         Ok(self.on(|machine| machine.name().to_string()))
     }
 
-    async fn boot(&self) -> Result<BootId, HostError> {
+    async fn boot(&self) -> Result<HostBoot, HostError> {
         self.until_power().await;
-        Ok(self.on(|machine| machine.kernel().boot))
+        Ok(self.on(|machine| {
+            let kernel = machine.kernel();
+            HostBoot { id: kernel.boot, up: kernel.booted.map_or(UP_FOR_LONG, |booted| booted.elapsed()) }
+        }))
     }
 
     async fn versions(&self) -> Result<Versions, HostError> {
