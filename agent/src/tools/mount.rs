@@ -184,7 +184,11 @@ pub fn remove_mount_point(root: &MountPoint, at: &MountPoint) -> Result<(), Host
             Err(error) => return Err(failed(error)),
         }
     }
-    Ok(())
+    // A power cut would bring it back, and by then nobody would know of it.
+    match path.ancestors().skip(1).find(|folder| folder.exists()) {
+        Some(folder) => files::sync_folder(folder).map_err(failed),
+        None => Ok(()),
+    }
 }
 
 /// Folder by folder, never what is in them: GlusterFS makes these and puts nothing there while the volume does not run.
