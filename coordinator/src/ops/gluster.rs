@@ -68,11 +68,7 @@ async fn ask_each(
 ) -> (Result<Done, StepError>, bool) {
     await_able(context, cluster).await;
     let mut last = None;
-    let mut nodes: Vec<Arc<Node>> = context.state.read().nodes_of(cluster).cloned().collect();
-    // Where hosts are parted from each other, two of them could change GlusterFS each for itself, and it would not come
-    // together again.
-    nodes.sort_by_cached_key(|node| Reverse(peers_connected(context, node.id)));
-    for node in nodes {
+    for node in in_turn(context, context.state.read().nodes_of(cluster).cloned().collect()) {
         if !is_able(context, node.id) {
             continue;
         }
@@ -93,6 +89,20 @@ async fn ask_each(
         None => Err(StepError::NoHost("no node of the cluster has an agent attached and glusterd running".to_owned())),
     };
     (result, false)
+}
+
+/// The hosts in the order in which they are asked: where they are parted from each other, two of them could change GlusterFS
+/// each for itself, and it would not come together again.
+fn in_turn(context: &Context, mut nodes: Vec<Arc<Node>>) -> impl Iterator<Item = Arc<Node>> {
+    let others = nodes.len().saturating_sub(1);
+    // One that sees all the others, as nearly always the first does, spares the look at all of them.
+    let sees_all = |node: &Arc<Node>| is_able(context, node.id) && peers_connected(context, node.id) >= others;
+    let first = nodes.iter().position(sees_all).map(|at| nodes.remove(at));
+    let rest = std::iter::once_with(move || {
+        nodes.sort_by_cached_key(|node| Reverse(peers_connected(context, node.id)));
+        nodes
+    });
+    first.into_iter().chain(rest.flatten())
 }
 
 /// What glusterd has of a volume; `None` where it has no such volume.

@@ -1,6 +1,8 @@
 //! `/queue/{id}`: how far an operation is. It is the durable operation itself, so the answer may be read again, also
 //! after a restart of the coordinator, where heketi had forgotten it.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -9,23 +11,34 @@ use bricklayer_proto::ids::OperationId;
 use super::Id;
 use crate::http::failure::Failure;
 use crate::http::{Service, answer};
-use crate::model::{OpState, Resource};
+use crate::model::{OpState, Operation, Resource};
+
+/// So long the answer to a poll waits for the end of its operation: whoever polls hears of it at once, and polls less.
+/// heketi's clients give up after many times as long.
+const HELD: Duration = Duration::from_millis(100);
 
 /// Tells how far an operation is.
 #[utoipa::path(get, path = "/queue/{id}", responses((status = 200), (status = 204), (status = 303), (status = 500, body = String, content_type = "text/plain")))]
 pub async fn poll(State(service): State<Service>, Id(id): Id<OperationId>) -> Response {
-    let topology = service.operations.topology();
-    let Some(operation) = topology.operations.get(&id) else { return Failure::unknown_id().into_response() };
+    let ended = service.operations.state().until(|topology| match topology.operations.get(&id) {
+        Some(operation) => end_of(operation),
+        None => Some(Failure::unknown_id().into_response()),
+    });
+    tokio::time::timeout(HELD, ended).await.unwrap_or_else(|_| answer::pending())
+}
+
+/// What a client is told of an operation that goes on no more, as far as it is concerned.
+fn end_of(operation: &Operation) -> Option<Response> {
+    let failed = |cause: &str| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, cause).into_response();
     match &operation.state {
         OpState::Undoing { .. } | OpState::Stuck { .. } if operation.failed_early.is_some() => {
-            let cause = operation.failed_early.clone().unwrap_or_default();
-            Failure::new(StatusCode::INTERNAL_SERVER_ERROR, cause).into_response()
+            Some(failed(operation.failed_early.as_deref().unwrap_or_default()))
         }
-        _ if operation.is_answered() && !operation.state.is_finished() => StatusCode::NO_CONTENT.into_response(),
-        OpState::Running { .. } | OpState::Undoing { .. } | OpState::Stuck { .. } => answer::pending(),
-        OpState::Done { resource: None } => StatusCode::NO_CONTENT.into_response(),
-        OpState::Done { resource: Some(resource) } => answer::see_other(&path_of(resource)),
-        OpState::Failed { cause } => Failure::new(StatusCode::INTERNAL_SERVER_ERROR, cause).into_response(),
+        _ if operation.is_answered() && !operation.state.is_finished() => Some(StatusCode::NO_CONTENT.into_response()),
+        OpState::Running { .. } | OpState::Undoing { .. } | OpState::Stuck { .. } => None,
+        OpState::Done { resource: None } => Some(StatusCode::NO_CONTENT.into_response()),
+        OpState::Done { resource: Some(resource) } => Some(answer::see_other(&path_of(resource))),
+        OpState::Failed { cause } => Some(failed(cause)),
     }
 }
 
