@@ -374,11 +374,15 @@ impl Agent {
         if self.crew.is_none() {
             engine = engine.with_volumes_every(Duration::ZERO);
         }
+        let shared = self.crew.as_ref().and_then(|crew| crew.journal(self.host.name()));
         // As the program's own `run` does it: bricks first, then the coordinator.
         let program = |stop, ready: Ready<()>| async move {
             let engine = Arc::new(engine);
             let journal_dir = config.journal_dir.clone();
-            let open = move || Journal::open(journal_dir.as_std_path()).map_err(anyhow::Error::from);
+            let open = move || match shared {
+                Some(store) => Journal::of(store).map_err(anyhow::Error::from),
+                None => Journal::open(journal_dir.as_std_path()).map_err(anyhow::Error::from),
+            };
             let journal = tokio::task::spawn_blocking(open).await??;
             engine.boot(&journal.manifest()?, BOOT_PATIENCE).await?;
             engine.clear_begun_spares(&journal.unfinished()).await;

@@ -6,6 +6,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
+use bricklayer_proto::names::HostName;
+use bricklayer_store::Store;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -132,12 +134,14 @@ async fn until_ready<R>(
 pub struct Crew {
     threads: Vec<Handle>,
     next: AtomicUsize,
+    /// Where the agents' journals lie together; `None`: each has a store of its own.
+    journals: Option<Store>,
 }
 
 impl Crew {
     /// # Errors
     /// Where the system has no thread left.
-    pub fn of(threads: usize) -> std::io::Result<Self> {
+    pub fn of(threads: usize, journals: Option<Store>) -> std::io::Result<Self> {
         let threads = (0..threads.max(1)).map(|number| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let handle = runtime.handle().clone();
@@ -145,7 +149,13 @@ impl Crew {
             thread.spawn(move || runtime.block_on(std::future::pending::<()>()))?;
             Ok(handle)
         });
-        Ok(Self { threads: threads.collect::<std::io::Result<_>>()?, next: AtomicUsize::new(0) })
+        Ok(Self { threads: threads.collect::<std::io::Result<_>>()?, next: AtomicUsize::new(0), journals })
+    }
+
+    /// The journal of a host, where they lie together.
+    #[must_use]
+    pub fn journal(&self, host: &HostName) -> Option<Store> {
+        self.journals.as_ref().map(|journals| journals.part(host.as_str()))
     }
 
     /// Each thread in turn.

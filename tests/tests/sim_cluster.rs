@@ -564,6 +564,11 @@ async fn of_hosts_that_are_parted_the_one_that_sees_most_others_is_asked() {
     let apart = &nodes[0].hostnames.manage[0];
     let offline = StateRequest { state: "offline".to_owned(), ..StateRequest::default() };
     done(&client, client.node_set_state(nodes[0].id, &offline).await.unwrap()).await.unwrap();
+    let sees_all = |seen: &Inventory| seen.gluster.peers.iter().filter(|peer| peer.connected).count() == 3;
+    for node in &nodes {
+        let name = node.hostnames.manage[0].parse().unwrap();
+        cluster.installation.until_seen(&name, "it sees all others", sees_all).await.unwrap();
+    }
     cluster.host(apart).isolate(true);
     let apart = apart.parse().unwrap();
     let sees_nobody = |seen: &Inventory| seen.gluster.peers.iter().all(|peer| !peer.connected);
@@ -585,6 +590,8 @@ async fn a_create_that_waits_for_a_lost_host_in_vain_leaves_nothing_on_any_host(
     faults.inject(At::Next(Call::MakeXfs), Fault::HangsAfter);
     let accepted = client.volume_create(&replicated(1, 3)).await.unwrap();
     faults.until_one_hangs().await;
+    let has_begun = |name: &&str| cluster.host(name).faults().effect_log().contains(&Call::WriteRecord);
+    until("the others have begun", async || Ok(["gfs1", "gfs2"].iter().all(has_begun))).await.unwrap();
     cluster.agent("gfs3").kill().await;
     until("the others are clean", async || {
         let now = cluster.footprints();

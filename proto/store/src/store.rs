@@ -30,6 +30,9 @@ const GROUP: usize = 4 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Store {
     inner: Backend,
+    /// What the names of this part's tables begin with on the disk.
+    #[cfg(feature = "parts")]
+    part: Option<Arc<str>>,
 }
 
 /// Where the rows are.
@@ -113,14 +116,47 @@ impl Store {
                 OpenError::Io { dir: dir.to_owned(), fault }
             })?;
         let inner = Inner { shared, queue, writer: Mutex::new(Some(writer)), new };
-        Ok(Self { inner: Backend::Sled(Arc::new(inner)) })
+        Ok(Self::of(Backend::Sled(Arc::new(inner))))
+    }
+
+    fn of(inner: Backend) -> Self {
+        Self {
+            inner,
+            #[cfg(feature = "parts")]
+            part: None,
+        }
+    }
+
+    /// A part of it that looks like a store of its own and shares its commits, for many simulated hosts on one disk. Its tables
+    /// are called `<part>_<table>`, 32 characters at most.
+    #[cfg(feature = "parts")]
+    #[must_use]
+    pub fn part(&self, part: &str) -> Self {
+        Self { inner: self.inner.clone(), part: Some(format!("{part}_").into()) }
+    }
+
+    /// Where rows that are called so here lie on the disk.
+    fn placed(&self, at: RowKey) -> RowKey {
+        #[cfg(feature = "parts")]
+        if let Some(part) = &self.part {
+            return RowKey { table: format!("{part}{}", at.table), key: at.key };
+        }
+        at
+    }
+
+    fn placed_all(&self, changes: Changes) -> Changes {
+        #[cfg(feature = "parts")]
+        if self.part.is_some() {
+            return changes.into_iter().map(|(at, json)| (self.placed(at), json)).collect();
+        }
+        changes
     }
 
     /// Opens the store on a simulated disk, or makes it there. Whoever had it open before is cut off, as it is dead.
     #[cfg(feature = "simulated")]
     pub fn on(disk: &crate::simulated::Disk, schema: Schema) -> Result<Self, OpenError> {
         let opened = crate::simulated::Opened::open(disk, schema)?;
-        Ok(Self { inner: Backend::Simulated(Arc::new(opened)) })
+        Ok(Self::of(Backend::Simulated(Arc::new(opened))))
     }
 
     /// Whether no commit had ever been made in the store when it was opened.
@@ -163,7 +199,7 @@ impl Store {
         let written = match &self.inner {
             Backend::Sled(inner) => {
                 let (answer, answered) = oneshot::channel();
-                inner.send(batch.changes, Box::new(move |result| drop(answer.send(result))))?;
+                inner.send(self.placed_all(batch.changes), Box::new(move |result| drop(answer.send(result))))?;
                 Written::Queued(answered, Arc::clone(&inner.shared))
             }
             #[cfg(feature = "simulated")]
@@ -180,7 +216,7 @@ impl Store {
         match &self.inner {
             Backend::Sled(inner) => {
                 let (answer, answered) = mpsc::channel();
-                inner.send(batch.changes, Box::new(move |result| drop(answer.send(result))))?;
+                inner.send(self.placed_all(batch.changes), Box::new(move |result| drop(answer.send(result))))?;
                 answered.recv().unwrap_or_else(|_| Err(inner.shared.gone()))
             }
             #[cfg(feature = "simulated")]
@@ -190,7 +226,7 @@ impl Store {
 
     /// The record of a key. Waits while a commit is on its way to the disk.
     pub fn get<K, R: DeserializeOwned>(&self, table: &Table<K, R>, key: &K) -> Result<Option<R>, StoreError> {
-        let at = table.row(key);
+        let at = self.placed(table.row(key));
         let json = match &self.inner {
             Backend::Sled(inner) => inner.shared.read(|engine| engine.sled.record(&at))?,
             #[cfg(feature = "simulated")]
@@ -201,14 +237,15 @@ impl Store {
 
     /// All records of a table as of one commit, sorted by key. Waits while a commit is on its way to the disk.
     pub fn scan<K, R: DeserializeOwned>(&self, table: &Table<K, R>) -> Result<Vec<(K, R)>, StoreError> {
+        let name = self.placed(RowKey { table: table.name().to_owned(), key: String::new() }).table;
         let rows = match &self.inner {
             Backend::Sled(inner) => inner.shared.read(|engine| {
                 let mut rows = Vec::new();
-                engine.sled.records(Some(table.name()), |at, json| rows.push((at, json)))?;
+                engine.sled.records(Some(&name), |at, json| rows.push((at, json)))?;
                 Ok(rows)
             })?,
             #[cfg(feature = "simulated")]
-            Backend::Simulated(opened) => opened.scan(table.name())?,
+            Backend::Simulated(opened) => opened.scan(&name)?,
         };
         rows.into_iter().map(|(at, json)| Ok((table.key(&at)?, decode(at, &json)?))).collect()
     }

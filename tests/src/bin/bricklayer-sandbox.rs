@@ -11,12 +11,14 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
 use async_trait::async_trait;
+use bricklayer_agent::journal::SCHEMA;
 use bricklayer_agent::session::Timing;
 use bricklayer_api::client::{Client, ClientConfig};
 use bricklayer_api::v1::InvitationRequest;
 use bricklayer_coordinator::ops::{Policy, UnknownNode};
 use bricklayer_proto::names::{DevicePath, HostName};
 use bricklayer_proto::size::ByteSize;
+use bricklayer_store::Store;
 use bricklayer_tests::cluster::{Agent, Installation, Settings, storage_address, until};
 use bricklayer_tests::life::Crew;
 use bricklayer_tests::sim::{Delays, SimCluster, SimDisk, SimHost};
@@ -57,6 +59,10 @@ struct Arguments {
     /// Hosts take as long for each step as real ones do.
     #[arg(long)]
     realistic: bool,
+    /// With `--join`, each agent's journal is a store of its own, as on hosts of their own. They share one otherwise, and so its
+    /// commits: a hundred stores on one machine cost more than all that they are to show.
+    #[arg(long, requires = "join")]
+    own_journals: bool,
     /// An empty folder for the coordinator's and the agents' stores; a temporary one otherwise.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -159,7 +165,8 @@ async fn join(url: &str, arguments: &Arguments, data_dir: &Path) -> anyhow::Resu
         tls_certificates: Vec::new(),
     })?;
     let (sim, dir) = (SimCluster::new(), Utf8PathBuf::try_from(data_dir.join("agents"))?);
-    let crew = Arc::new(Crew::of(std::thread::available_parallelism()?.get())?);
+    let journals = if arguments.own_journals { None } else { Some(Store::open(&data_dir.join("journals"), SCHEMA)?) };
+    let crew = Arc::new(Crew::of(std::thread::available_parallelism()?.get(), journals)?);
     let mut agents = Vec::new();
     for number in 1..=arguments.nodes {
         let names = names(number)?;
