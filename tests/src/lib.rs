@@ -5,6 +5,8 @@ pub mod cluster;
 #[cfg(feature = "lab")]
 pub mod cuts;
 #[cfg(feature = "histories")]
+pub mod every_effect;
+#[cfg(feature = "histories")]
 pub mod histories;
 #[cfg(feature = "histories")]
 pub mod hostile;
