@@ -267,59 +267,6 @@ async fn what_gluster_block_did_without_saying_so_is_found_done() {
 }
 
 #[tokio::test]
-async fn a_coordinator_killed_at_any_effect_of_a_create_finishes_it_after_its_restart() {
-    let mut cluster = three().await;
-    let empty = cluster.footprints();
-    let client = cluster.client().unwrap();
-    for (name, effects) in effects_of_a_create(&cluster).await {
-        for effect in 1..=effects {
-            let when = format!("killed at effect {effect} of {name}");
-            let faults = cluster.host(&name).faults().clone();
-            faults.count_anew();
-            faults.inject(At::Effect(effect), Fault::Holds);
-            let accepted = client.block_volume_create(&wish("blk", 5)).await.unwrap();
-            let made = done(&client, accepted);
-            tokio::pin!(made);
-            // Which host speaks to glusterd may differ from run to run, and then this host sees fewer effects.
-            let early = tokio::select! {
-                () = faults.until_one_hangs() => None,
-                result = &mut made => Some(result),
-            };
-            let made = match early {
-                Some(result) => result,
-                None => {
-                    cluster.installation.kill_coordinator().await;
-                    faults.release();
-                    cluster.installation.start_coordinator().await.unwrap();
-                    made.await
-                }
-            };
-            faults.clear();
-            let made = made.unwrap_or_else(|error| panic!("{when}: {error}"));
-            cluster.until_all_able().await.unwrap();
-            assert_eq!(cluster.sim.blocks().len(), 1, "{when}");
-            delete_block(&client, made.id).await.unwrap_or_else(|error| panic!("{when}: {error}"));
-            delete(&client, made.hosting_volume).await.unwrap_or_else(|error| panic!("{when}: {error}"));
-            assert_eq!(cluster.footprints(), empty, "{when}");
-            assert!(cluster.sim.blocks().is_empty(), "{when}");
-        }
-    }
-    cluster.until_ledger_is_lvms().await.unwrap();
-    cluster.nothing_was_violated();
-}
-
-/// How many effects each host sees when a block volume is made together with its hosting volume.
-async fn effects_of_a_create(cluster: &Cluster) -> Vec<(String, u64)> {
-    let client = cluster.client().unwrap();
-    cluster.hosts().for_each(|host| host.faults().count_anew());
-    let made = block(&client, &wish("blk", 5)).await.unwrap();
-    let counts = cluster.hosts().map(|host| (host.name().to_string(), host.faults().effects())).collect();
-    delete_block(&client, made.id).await.unwrap();
-    delete(&client, made.hosting_volume).await.unwrap();
-    counts
-}
-
-#[tokio::test]
 async fn a_host_that_an_expansion_did_not_reach_is_told_and_caught_up_with() {
     let mut cluster = three_by_hand().await;
     let client = cluster.client().unwrap();

@@ -7,7 +7,6 @@ use bricklayer_agent::host::Host;
 use bricklayer_api::client::Accepted;
 use bricklayer_api::heketi::{
     BrickEvictRequest, DeviceDeleteRequest, Disperse, DurabilityRequest, VolumeCloneRequest, VolumeCreateRequest,
-    VolumeExpandRequest,
 };
 use bricklayer_api::v1::BrickReplaceRequest;
 use bricklayer_proto::size::ByteSize;
@@ -39,49 +38,6 @@ async fn a_volume_grows_in_place_while_its_devices_have_room_and_by_new_sets_aft
 
     let refused = expand(&client, volume.id, 500).await.unwrap_err().to_string();
     assert!(refused.contains("Failed to allocate volume expansion:"), "{refused}");
-    delete(&client, volume.id).await.unwrap();
-    assert_eq!(cluster.footprints(), empty);
-    cluster.nothing_was_violated();
-}
-
-#[tokio::test]
-async fn a_growth_that_is_cut_off_at_any_effect_ends_grown() {
-    let mut cluster = Cluster::loaded(3, 16).await;
-    let client = cluster.client().unwrap();
-    let empty = cluster.footprints();
-    let volume = create(&client, &replicated(1, 3)).await.unwrap();
-    let faults = cluster.host("gfs2").faults().clone();
-    faults.count_anew();
-    expand(&client, volume.id, 1).await.unwrap();
-    let effects = faults.effects();
-    assert!(effects >= 4, "pool, metadata or volume, file system, tags, record: {effects}");
-    for (round, effect) in (0_u64..).zip(1..=effects) {
-        faults.count_anew();
-        faults.inject(At::Effect(effect), Fault::HangsAfter);
-        let request = VolumeExpandRequest { expand_size_gib: 1, ..VolumeExpandRequest::default() };
-        let accepted = client.volume_expand(volume.id, request).await.unwrap();
-        let grown = done(&client, accepted);
-        tokio::pin!(grown);
-        // Which host speaks to glusterd may differ from run to run, and then this host sees fewer effects.
-        let early = tokio::select! {
-            () = faults.until_one_hangs() => None,
-            result = &mut grown => Some(result),
-        };
-        let grown = match early {
-            Some(result) => result,
-            None => {
-                cluster.agent("gfs2").kill().await;
-                cluster.agent("gfs2").start().await.unwrap();
-                grown.await
-            }
-        };
-        faults.clear();
-        let grown = grown.unwrap();
-        assert_eq!(grown.size_gib, 3 + round);
-        cluster.until_able("gfs2").await.unwrap();
-        cluster.volume_is_whole(volume.id).await.unwrap();
-        cluster.until_ledger_is_lvms().await.unwrap();
-    }
     delete(&client, volume.id).await.unwrap();
     assert_eq!(cluster.footprints(), empty);
     cluster.nothing_was_violated();
@@ -302,47 +258,6 @@ async fn a_glusterd_that_cannot_say_yet_what_is_to_be_healed_is_asked_again_befo
     };
     assert!(cluster.hosts().any(met), "somebody was asked in vain");
     cluster.volume_is_whole(volume.id).await.unwrap();
-    cluster.nothing_was_violated();
-}
-
-#[tokio::test]
-async fn an_evict_whose_coordinator_is_killed_anywhere_ends_after_its_restart() {
-    let mut cluster = Cluster::loaded(4, 16).await;
-    let client = cluster.client().unwrap();
-    let empty = cluster.footprints();
-    let mut volume = create(&client, &replicated(1, 3)).await.unwrap();
-    // The coordinator dies while a host is at any of its effects, whichever host that is: the first, the second...
-    for effect in 1..=12 {
-        let hosts: Vec<_> = cluster.hosts().map(|host| host.faults().clone()).collect();
-        for faults in &hosts {
-            faults.count_anew();
-            faults.inject(At::Effect(effect), Fault::Holds);
-        }
-        let accepted = client.brick_evict(volume.bricks[0].id, &BrickEvictRequest::default()).await.unwrap();
-        let one = async {
-            let waits = hosts.iter().map(|faults| Box::pin(faults.until_one_hangs()));
-            futures::future::select_all(waits).await;
-        };
-        let ended = tokio::select! {
-            () = one => None,
-            ended = client.wait(&accepted, async |_| {}) => Some(ended),
-        };
-        cluster.installation.kill_coordinator().await;
-        for faults in &hosts {
-            faults.clear();
-            faults.release();
-        }
-        cluster.installation.start_coordinator().await.unwrap();
-        if ended.is_none() {
-            done(&cluster.client().unwrap(), accepted).await.unwrap_or_else(|error| panic!("effect {effect}: {error}"));
-        }
-        cluster.until_all_able().await.unwrap();
-        volume = client.volume(volume.id).await.unwrap();
-        cluster.volume_is_whole(volume.id).await.unwrap_or_else(|error| panic!("effect {effect}: {error:#}"));
-        cluster.until_ledger_is_lvms().await.unwrap();
-    }
-    delete(&client, volume.id).await.unwrap();
-    assert_eq!(cluster.footprints(), empty);
     cluster.nothing_was_violated();
 }
 
