@@ -6,13 +6,14 @@ use bricklayer_api::client::{Change, Client};
 use bricklayer_api::heketi::{BrickEvictRequest, StateRequest, VolumeExpandRequest, VolumeInfo};
 use bricklayer_api::v1::{
     Explanation, KeptPlan, NodeLostRequest, PlacementPolicy, Plan, SetState, SimulatedLoss, SimulatedVolumes,
-    Simulation, SimulationRequest, SupportBundleRequest,
+    Simulation, SimulationRequest, StepState, SupportBundleRequest,
 };
 use bricklayer_coordinator::http::explanation_of;
 use bricklayer_coordinator::ops::Bundle;
 use bricklayer_proto::ids::{BrickId, DeviceId, NodeId};
 use bricklayer_tests::cluster::Cluster;
-use bricklayer_tests::story::{create, done, replicated, until_one_is_away};
+use bricklayer_tests::sim::{At, Call, Fault};
+use bricklayer_tests::story::{create, done, hardware, replicated, set_device, until_one_is_away};
 
 async fn set_node(client: &Client, id: NodeId, states: &[&str]) {
     for state in states {
@@ -275,6 +276,8 @@ async fn a_node_is_emptied_to_where_its_plan_says_and_a_restart_forgets_plans() 
     let plan = client.plan(&change).await.unwrap();
     let kept = apply(&client, &plan).await;
     assert!(!kept.bricks.is_empty());
+    let operation = client.operation(kept.id).await.unwrap();
+    assert!(operation.steps.iter().all(|step| step.state == StepState::Done), "{operation:?}");
     for planned in &kept.bricks {
         let now = client.volume(planned.volume).await.unwrap();
         assert!(now.bricks.iter().all(|brick| brick.id != planned.brick), "{planned:?}");
@@ -290,5 +293,40 @@ async fn a_node_is_emptied_to_where_its_plan_says_and_a_restart_forgets_plans() 
     let client = cluster.client().unwrap();
     let refused = client.plan_apply(plan.kept.unwrap().id).await.unwrap_err();
     assert_eq!(refused.status(), Some(404));
+    assert_eq!(cluster.sim.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_removal_holds_its_room_over_a_restart_and_takes_no_more_than_was_planned() {
+    let mut cluster = Cluster::loaded(4, 16).await;
+    let client = cluster.client().unwrap();
+    let (_, spare) = hardware(&client, 4).await.unwrap();
+    set_device(&client, spare, &["offline"]).await.unwrap();
+    for gib in [3, 4] {
+        create(&client, &replicated(gib, 3)).await.unwrap();
+    }
+    set_device(&client, spare, &["online"]).await.unwrap();
+    let (_, leaving) = hardware(&client, 1).await.unwrap();
+    set_device(&client, leaving, &["offline"]).await.unwrap();
+    let request = StateRequest { state: "failed".into(), ..StateRequest::default() };
+    let plan = client.plan(&Change::device_set_state(leaving, &request).unwrap()).await.unwrap();
+    let kept = plan.kept.unwrap();
+    assert_eq!(kept.bricks.len(), 2);
+    let faults = cluster.host("gfs4").faults().clone();
+    faults.inject(At::Next(Call::CreateBrickVolumes), Fault::Holds);
+    let accepted = client.plan_apply(kept.id).await.unwrap();
+    faults.until_one_hangs().await;
+    cluster.installation.kill_coordinator().await;
+    cluster.installation.start_coordinator().await.unwrap();
+    let client = cluster.client().unwrap();
+    let room = async || free(&client).await.into_iter().find(|(device, _)| *device == spare).unwrap().1;
+    let planned = kept.devices.iter().find(|device| device.device == spare).unwrap().free_after_bytes;
+    assert_eq!(room().await, planned);
+    faults.release();
+    done(&client, accepted).await.unwrap();
+    let operation = client.operation(kept.id).await.unwrap();
+    assert!(operation.steps.iter().all(|step| step.state == StepState::Done), "{operation:?}");
+    assert_eq!(room().await, planned);
+    cluster.until_ledger_is_lvms().await.unwrap();
     assert_eq!(cluster.sim.violations(), Vec::<String>::new());
 }

@@ -8,7 +8,7 @@ use bricklayer_proto::names::BrickPath;
 
 use super::devices::device_of;
 use super::{Finding, Severity, Subject, World, device_on, group_of, is_dying};
-use crate::model::{Brick, Device, Node};
+use crate::model::{Brick, Device, Node, Plan};
 
 pub fn examine(world: &World, node: &Node, report: &Inventory, findings: &mut Vec<Finding>) {
     let seen: BTreeMap<BrickId, &BrickSeen> = report.bricks.iter().map(|brick| (brick.tags.brick, brick)).collect();
@@ -37,6 +37,8 @@ pub fn examine(world: &World, node: &Node, report: &Inventory, findings: &mut Ve
                     });
                     one(node, brick, seen, &what, by_glusterd, &mut found);
                 }
+                // It is to move there once it is its turn.
+                None if is_held(world, brick.id) => {}
                 None => found(
                     Severity::Error,
                     "brick-missing",
@@ -51,6 +53,15 @@ pub fn examine(world: &World, node: &Node, report: &Inventory, findings: &mut Ve
         }
     }
     orphans(world, node, report, findings);
+}
+
+/// Whether an operation only keeps its room.
+fn is_held(world: &World, brick: BrickId) -> bool {
+    let mut unfinished = world.topology.unfinished.values();
+    unfinished.any(|operation| match &operation.plan {
+        Plan::DeviceRemove(remove) => remove.held.iter().any(|held| held.id == brick),
+        _ => false,
+    })
 }
 
 fn one(

@@ -215,7 +215,19 @@ pub struct DeviceRemove {
     pub node: Option<NodeId>,
     pub devices: Vec<DeviceId>,
     pub moves: Vec<BrickMove>,
+    /// The new bricks of the moves that have not begun yet, so that nobody else takes their room. The [`BrickReplace`] of a
+    /// move takes its brick over in the change that begins it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<Brick>,
     pub heal_check: bool,
+}
+
+impl DeviceRemove {
+    /// The brick that is held for a move that has not begun yet.
+    #[must_use]
+    pub fn held_for(&self, moving: &BrickMove) -> Option<&Brick> {
+        self.held.iter().find(|brick| Some(brick.id) == moving.new)
+    }
 }
 
 /// One brick of a device that is being emptied.
@@ -225,7 +237,11 @@ pub struct BrickMove {
     pub brick: BrickId,
     /// The id of the [`BrickReplace`] that moves it, chosen beforehand, so that a repeat finds it.
     pub operation: OperationId,
-    /// Where it goes, where that was planned; otherwise it is chosen when it moves.
+    /// The id that it gets at its new place. Only operations of older versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<BrickId>,
+    /// Where it goes, where that was planned. Otherwise it goes where its room is held, or, where that is of no use any
+    /// more when it moves, elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<DeviceId>,
 }
@@ -329,10 +345,11 @@ impl Plan {
         }
     }
 
-    /// As it is kept when it is done: nobody can log in with what it says.
+    /// As it is kept when it is done: nobody can log in with what it says, and it holds nothing.
     #[must_use]
-    pub fn without_secrets(self) -> Self {
+    pub fn ended(self) -> Self {
         match self {
+            Self::DeviceRemove(remove) => Self::DeviceRemove(DeviceRemove { held: Vec::new(), ..remove }),
             Self::BlockDelete(delete) => Self::BlockDelete(BlockDelete { block: delete.block.without_secrets() }),
             Self::Adopt(adopt) => {
                 let blocks = adopt.block_volumes.into_iter().map(BlockVolume::without_secrets);
@@ -348,6 +365,7 @@ impl Plan {
         match self {
             Self::VolumeExpand(expand) | Self::PoolExtend(expand) => &expand.after.bricks,
             Self::BrickReplace(replace) => std::slice::from_ref(&replace.new),
+            Self::DeviceRemove(remove) => &remove.held,
             _ => self.volume().map_or(&[], |volume| &volume.bricks),
         }
     }

@@ -2,9 +2,12 @@
 //!
 //! Several bricks move at a time, never two of one volume. A brick that cannot move keeps its place and fails the
 //! removal, after the others have moved; those stay where they went, and a repeat goes on with the rest.
+//!
+//! The room of all of them is held from the beginning, each until its move takes it over or is not to be any more: what is
+//! made meanwhile leaves it alone.
 
 use async_trait::async_trait;
-use bricklayer_proto::ids::{DeviceId, NodeId, OperationId};
+use bricklayer_proto::ids::{BrickId, DeviceId, NodeId, OperationId};
 use tokio::sync::SemaphorePermit;
 
 use super::brick_replace::{self, PartOf, ReplaceRequest};
@@ -12,7 +15,9 @@ use super::bricks::host_name;
 use super::context::{Context, Run};
 use super::step::{Stage, Step, StepError};
 use super::{Rejected, drive};
-use crate::model::{AdminState, BrickMove, Device, DeviceRemove, Node, OpState, Operation, Plan, Resource, Topology};
+use crate::model::{
+    AdminState, Brick, BrickMove, Device, DeviceRemove, Node, OpState, Operation, Plan, Resource, Topology,
+};
 use crate::state::Change;
 
 /// Decides within a change whether these devices can be emptied, and writes the operation down.
@@ -36,36 +41,57 @@ pub fn begin(
     if let Some((volume, _)) = on_them().find(|(volume, _)| volume.trash.is_some()) {
         return Err(Rejected::InTrash { name: volume.name.clone() });
     }
-    let moves = devices.iter().flat_map(|device| {
-        let bricks = change.bricks_of(*device);
-        bricks.map(|(volume, brick)| BrickMove {
-            volume: volume.id,
-            brick: brick.id,
-            operation: OperationId::random(),
-            to: None,
-        })
-    });
-    let moves: Vec<BrickMove> = moves.collect();
-    all_have_a_place(context, change, &moves)?;
-    let operation =
-        Operation::begun(Plan::DeviceRemove(DeviceRemove { node, devices, moves, heal_check }), context.clock.now());
+    let bricks: Vec<BrickId> = on_them().map(|(_, brick)| brick.id).collect();
+    let (moves, held) = with_places(context, change, &bricks)?;
+    let plan = DeviceRemove { node, devices, moves, held, heal_check };
+    let operation = Operation::begun(Plan::DeviceRemove(plan), context.clock.now());
     change.put_operation(operation.clone());
     Ok(operation)
 }
 
 /// Places all of them in a copy of the topology, so that nothing begins that cannot end.
-fn all_have_a_place(context: &Context, change: &Change, moves: &[BrickMove]) -> Result<(), Rejected> {
+fn with_places(
+    context: &Context,
+    change: &Change,
+    bricks: &[BrickId],
+) -> Result<(Vec<BrickMove>, Vec<Brick>), Rejected> {
     let mut trial = Topology::clone(change);
-    for moving in moves {
-        let Some((volume, brick)) = change.brick(moving.brick) else { continue };
+    let (mut moves, mut held) = (Vec::new(), Vec::new());
+    for (volume, brick) in bricks.iter().filter_map(|id| change.brick(*id)) {
         let placed =
             brick_replace::choose(context, &trial, volume, brick, None).map_err(|rejected| match rejected {
                 Rejected::NoReplacement(why) => Rejected::CannotEmpty { device: brick.device, why },
                 other => other,
             })?;
-        trial.reserve(&[brick_replace::moved(brick, &placed)]);
+        let new = brick_replace::moved(brick, &placed);
+        trial.reserve(std::slice::from_ref(&new));
+        let operation = OperationId::random();
+        moves.push(BrickMove { volume: volume.id, brick: brick.id, operation, new: Some(new.id), to: None });
+        held.push(new);
     }
-    Ok(())
+    Ok((moves, held))
+}
+
+/// Within a change: takes the brick that is held for a move out of the books. Who goes on with the move books it anew in
+/// the same change.
+pub fn let_go(change: &mut Change, removal: OperationId, brick: BrickId) -> Option<Brick> {
+    let operation = change.unfinished.get(&removal).cloned()?;
+    let Plan::DeviceRemove(plan) = &operation.plan else { return None };
+    let held = plan.held_for(plan.moves.iter().find(|moving| moving.brick == brick)?)?.clone();
+    let mut plan = plan.clone();
+    plan.held.retain(|other| other.id != held.id);
+    change.put_operation(Operation { plan: Plan::DeviceRemove(plan), ..Operation::clone(&operation) });
+    change.release(std::slice::from_ref(&held));
+    Some(held)
+}
+
+/// The same of all that has not moved, at the end.
+pub fn let_go_of_all(change: &mut Change, removal: OperationId) {
+    let held = match change.unfinished.get(&removal).map(|operation| &operation.plan) {
+        Some(Plan::DeviceRemove(plan)) => plan.held.clone(),
+        _ => return,
+    };
+    change.release(&held);
 }
 
 pub fn stages(context: &Context, plan: &DeviceRemove) -> Vec<Stage> {
@@ -82,7 +108,8 @@ pub fn stages(context: &Context, plan: &DeviceRemove) -> Vec<Stage> {
     vec![Stage::of(steps)]
 }
 
-pub fn finish(change: &mut Change, plan: &DeviceRemove) -> Option<Resource> {
+pub fn finish(change: &mut Change, removal: OperationId, plan: &DeviceRemove) -> Option<Resource> {
+    let_go_of_all(change, removal);
     for id in &plan.devices {
         if let Some(device) = change.devices.get(id).cloned() {
             change.put_device(Device { state: AdminState::Failed, ..Device::clone(&device) });
@@ -138,6 +165,16 @@ impl MoveBrick {
     }
 }
 
+impl MoveBrick {
+    async fn let_go(&self, context: &Context, run: &Run) -> Result<(), StepError> {
+        let change = |change: &mut Change| {
+            let_go(change, run.id(), self.moving.brick);
+            Ok::<_, StepError>(())
+        };
+        context.state.change(change).await
+    }
+}
+
 #[async_trait]
 impl Step for MoveBrick {
     fn name(&self) -> String {
@@ -150,10 +187,13 @@ impl Step for MoveBrick {
         let mut _permit = None;
         if !topology.operations.contains_key(&id) {
             // Not there any more: its volume was deleted meanwhile, or it moved and the record of that is forgotten.
-            if topology.brick(self.moving.brick).is_none() && !topology.is_changing(self.moving.volume) {
-                return Ok(());
+            let is_gone = topology.brick(self.moving.brick).is_none() && !topology.is_changing(self.moving.volume);
+            let begun = if is_gone { Ok(None) } else { self.begin(context, run).await };
+            if !matches!(begun, Ok(Some(_))) {
+                // It moves no more, so others may have the room.
+                self.let_go(context, run).await?;
             }
-            _permit = self.begin(context, run).await?;
+            _permit = begun?;
             if _permit.is_none() {
                 return Ok(());
             }
@@ -168,6 +208,10 @@ impl Step for MoveBrick {
     }
 
     /// What has moved stays where it went.
+    fn is_kept(&self) -> bool {
+        true
+    }
+
     async fn undo(&self, _: &Context, _: &Run) -> Result<(), StepError> {
         Ok(())
     }

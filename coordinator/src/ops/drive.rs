@@ -183,7 +183,7 @@ impl<'a> Drive<'a> {
         let first = self.first_step(number);
         let steps = self.stages[number].steps.iter().enumerate().map(|(at, step)| async move {
             let result = step.undo(self.context, &self.run).await;
-            if result.is_ok() {
+            if result.is_ok() && !step.is_kept() {
                 self.context.progress.set(self.run.id(), first + at, StepState::Undone);
             }
             result
@@ -262,7 +262,7 @@ impl<'a> Drive<'a> {
 
 /// Writes an operation down that has come to its end.
 pub fn put_finished(change: &mut Change, operation: Operation) {
-    change.put_operation(Operation { plan: operation.plan.without_secrets(), ..operation });
+    change.put_operation(Operation { plan: operation.plan.ended(), ..operation });
     forget_old(change);
 }
 
@@ -313,7 +313,7 @@ fn finish(change: &mut Change, run: &Run, now: Timestamp) -> Result<Option<Resou
         Plan::VolumeUndelete(plan) => Ok(trash::finish_out(change, &plan.volume)),
         Plan::VolumeProtect(plan) => Ok(Some(Resource::Volume(plan.volume.id))),
         Plan::BrickReplace(plan) => brick_replace::finish(change, run, plan),
-        Plan::DeviceRemove(plan) => Ok(device_remove::finish(change, plan)),
+        Plan::DeviceRemove(plan) => Ok(device_remove::finish(change, run.id(), plan)),
         Plan::BlockCreate(plan) => block_create::finish(change, run, plan),
         Plan::BlockExpand(plan) => block_expand::finish(change, run, plan),
         Plan::DeviceResync(plan) => Ok(device_resync::finish(change, run, plan)),
@@ -332,6 +332,7 @@ fn undone(change: &mut Change, run: &Run) {
         Plan::VolumeClone(plan) => change.release(&plan.volume.bricks),
         Plan::VolumeTrash(plan) => trash::undone_in(change, &plan.volume),
         Plan::BrickReplace(plan) => brick_replace::undone(change, plan),
+        Plan::DeviceRemove(_) => device_remove::let_go_of_all(change, run.id()),
         Plan::BlockCreate(plan) => block_create::undone(change, plan),
         // It was hidden as well.
         Plan::BlockDelete(plan) => change.put_block_volume(plan.block.clone()),
@@ -342,7 +343,6 @@ fn undone(change: &mut Change, run: &Run) {
         | Plan::DeviceAdd(_)
         | Plan::DeviceDelete(_)
         | Plan::DiskWipe(_)
-        | Plan::DeviceRemove(_)
         | Plan::DeviceResync(_)
         | Plan::NodeState(_)
         | Plan::DeviceState(_)

@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::candidates::{candidates, space};
 use super::context::Context;
 use super::rehearsal::Rehearsal;
-use super::{AdoptFrom, Operations, Rejected, adopt, brick_replace, disk_wipe, volume_create};
+use super::{AdoptFrom, Operations, Rejected, adopt, disk_wipe, volume_create};
 use crate::adopt::{Choices, Takeover};
 use crate::model::{Adopt, Brick, Device, Map, Operation, Plan, Topology, Volume};
 use crate::placement::{Candidate, DeviceSpace, Terms};
@@ -55,7 +55,7 @@ pub enum BrickChange {
     Made,
     /// It had this before.
     Grown(Brick),
-    /// It takes the place of this one, which is removed. The id is chosen when it moves off a device that is emptied.
+    /// It takes the place of this one, which is removed.
     Moved(Brick),
 }
 
@@ -126,9 +126,9 @@ impl Operations {
     pub fn keep_plan(&self, rehearsal: &Self, id: OperationId, before: &Topology) -> Result<Arc<KeptPlan>, Rejected> {
         let after = rehearsal.topology();
         let operation = after.operations.get(&id).ok_or(Rejected::CannotBeKept)?;
-        let operation = with_places(&rehearsal.context, &after, operation)?;
+        let operation = with_places(operation);
         let footing = Footing::of(&self.context, before, &operation.plan)?;
-        let bricks = planned_bricks(&rehearsal.context, &after, &operation.plan)?;
+        let bricks = planned_bricks(&after, &operation.plan)?;
         let devices = forecast(&self.context, before, &footing, &bricks);
         let life = SignedDuration::try_from(PLAN_LIFE).unwrap_or_default();
         let plan = Arc::new(KeptPlan {
@@ -208,22 +208,20 @@ impl Operations {
     }
 }
 
-/// With a place for each brick that leaves a device that is emptied. Otherwise each would choose its own when it moves.
-pub fn with_places(context: &Context, topology: &Topology, operation: &Operation) -> Result<Operation, Rejected> {
+/// Each brick that leaves a device that is emptied goes where its room is held, and nowhere else.
+pub fn with_places(operation: &Operation) -> Operation {
     let mut operation = operation.clone();
     if let Plan::DeviceRemove(remove) = &mut operation.plan {
-        let mut trial = topology.clone();
-        for moving in &mut remove.moves {
-            let Some((volume, brick)) = topology.brick(moving.brick) else { continue };
-            let placed = brick_replace::choose(context, &trial, volume, brick, moving.to)?;
-            moving.to = Some(placed.device);
-            trial.reserve(&[brick_replace::moved(brick, &placed)]);
+        let places: Vec<_> =
+            remove.moves.iter().map(|moving| remove.held_for(moving).map(|held| held.device)).collect();
+        for (moving, to) in remove.moves.iter_mut().zip(places) {
+            moving.to = to;
         }
     }
-    Ok(operation)
+    operation
 }
 
-fn planned_bricks(context: &Context, topology: &Topology, plan: &Plan) -> Result<Vec<PlannedBrick>, Rejected> {
+fn planned_bricks(topology: &Topology, plan: &Plan) -> Result<Vec<PlannedBrick>, Rejected> {
     let of = |volume: &Volume, brick: &Brick, change| PlannedBrick {
         volume: volume.id,
         volume_name: volume.name.to_string(),
@@ -247,15 +245,11 @@ fn planned_bricks(context: &Context, topology: &Topology, plan: &Plan) -> Result
             vec![of(&replace.volume, &replace.new, BrickChange::Moved(replace.old.clone()))]
         }
         Plan::DeviceRemove(remove) => {
-            let mut trial = topology.clone();
-            let mut bricks = Vec::new();
-            for moving in &remove.moves {
-                let Some((volume, old)) = topology.brick(moving.brick) else { continue };
-                let new = brick_replace::moved(old, &brick_replace::choose(context, &trial, volume, old, moving.to)?);
-                trial.reserve(std::slice::from_ref(&new));
-                bricks.push(of(volume, &new, BrickChange::Moved(old.clone())));
-            }
-            bricks
+            let moved = remove.moves.iter().filter_map(|moving| {
+                let (volume, old) = topology.brick(moving.brick)?;
+                Some(of(volume, remove.held_for(moving)?, BrickChange::Moved(old.clone())))
+            });
+            moved.collect()
         }
         Plan::DiskWipe(_) => Vec::new(),
         _ => return Err(Rejected::CannotBeKept),

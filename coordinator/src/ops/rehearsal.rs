@@ -29,9 +29,7 @@ impl Operations {
     pub fn rehearsed(&self, id: OperationId) -> Option<Rehearsal> {
         let topology = self.topology();
         let operation = topology.operations.get(&id)?;
-        // Whatever was begun has a place for each brick.
-        let placed = plans::with_places(&self.context, &topology, operation);
-        Some(self.rehearsal_of(&placed.unwrap_or_else(|_| Operation::clone(operation))))
+        Some(self.rehearsal_of(&plans::with_places(operation)))
     }
 
     pub(super) fn rehearsal_of(&self, operation: &Operation) -> Rehearsal {

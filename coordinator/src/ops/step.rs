@@ -16,6 +16,10 @@ pub trait Step: Send + Sync {
     fn name(&self) -> String;
     async fn run(&self, context: &Context, run: &Run) -> Result<(), StepError>;
     async fn undo(&self, context: &Context, run: &Run) -> Result<(), StepError>;
+    /// Whether what it has done stays where the operation is undone, so that it still counts as done.
+    fn is_kept(&self) -> bool {
+        false
+    }
 }
 
 /// Steps that do not need each other.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bricklayer_api::heketi::{DeviceInfo, VolumeInfo};
+use bricklayer_api::heketi::{DeviceInfo, NodeInfo, VolumeInfo};
 use bricklayer_api::v1::{KeptPlan, OperationList, Plan, PlanList, PlannedChange, Problem};
 use bricklayer_proto::ids::{BrickId, DeviceId};
 use bricklayer_proto::inventory::Obstacle;
@@ -180,6 +180,44 @@ async fn plans_of_growth_and_of_moves_say_what_grows_and_what_moves_where() {
     assert_eq!((plan.kind.as_str(), moving.brick, moving.from), ("device-remove", brick.id, Some(brick.device)));
     let words = format!("for {}:/dev/sdb", moving.node_name);
     assert!(plan.changes[0].ends_with(&words), "{:?}", plan.changes);
+}
+
+/// Four bricks move at a time, so that of eight moves four have not begun when somebody else asks for room.
+#[tokio::test]
+async fn a_removal_holds_the_room_of_all_its_moves_until_each_is_over() {
+    let world = World::new().await;
+    world.cluster(2).await;
+    let device = async |number: u8| -> DeviceInfo {
+        let node: NodeInfo = world.get(&format!("/nodes/{}", node_id(number))).await.json();
+        world.get(&format!("/devices/{}", node.devices[0].id)).await.json()
+    };
+    let (from, to) = (device(0).await, device(1).await);
+    let set = async |id: DeviceId, state: &str| {
+        let set = world.post(&format!("/devices/{id}/state"), &format!(r#"{{"state":"{state}"}}"#)).await;
+        world.end_of(&set.queue()).await;
+    };
+    set(to.id, "offline").await;
+    for _ in 0..8 {
+        world.volume(r#"{"size":50,"durability":{"type":"none"}}"#).await;
+    }
+    set(to.id, "online").await;
+    set(from.id, "offline").await;
+    let (_, kept) = plan(&world, &format!("/devices/{}/state", from.id), r#"{"state":"failed"}"#).await;
+    assert_eq!(kept.bricks.len(), 8);
+    world.agents.hold(true);
+    let begun = world.post(&format!("/v1/plans/{}/apply", kept.id), "").await;
+    let after = kept.devices.iter().find(|one| one.device == to.id).unwrap();
+    assert_eq!(device(1).await.storage.free_kib, after.free_after_bytes >> 10);
+    let refused = world.post("/volumes", r#"{"size":150,"durability":{"type":"none"}}"#).await;
+    assert!(refused.status == 500 && refused.body.contains("No space"), "{refused:?}");
+
+    // Nothing can move here: all that was held is let go of.
+    world.agents.fail_bricks("no brick today");
+    world.agents.hold(false);
+    let ended = world.end_of(&begun.queue()).await;
+    assert_eq!(ended.status, 500, "{ended:?}");
+    assert_eq!(device(1).await.storage.free_kib, to.storage.free_kib);
+    assert_eq!(device(0).await.bricks.len(), 8);
 }
 
 #[tokio::test]

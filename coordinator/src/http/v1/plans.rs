@@ -62,7 +62,7 @@ pub fn view(plan: &KeptPlan, service: &Service) -> Plan {
             },
             volume: planned.volume,
             volume_name: planned.volume_name.clone(),
-            // A device's bricks get their ids when they move.
+            // People know it by the one that it has now.
             brick: match &planned.change {
                 BrickChange::Moved(old) => old.id,
                 BrickChange::Made | BrickChange::Grown(_) => planned.brick.id,

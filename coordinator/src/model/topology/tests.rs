@@ -155,6 +155,7 @@ fn ended(topology: &mut Topology, number: u8, done: bool) {
         (Plan::VolumeExpand(expand), true) => topology.put_volume(expand.after.clone()),
         (Plan::VolumeExpand(expand), false) => topology.put_volume(expand.before.clone()),
         (Plan::VolumeDelete(delete), false) => topology.put_volume(delete.volume.clone()),
+        (Plan::DeviceRemove(remove), _) => remove.held.iter().for_each(|brick| topology.release(brick)),
         (Plan::VolumeCreate(VolumeCreate { volume }) | Plan::VolumeClone(VolumeClone { volume, .. }), false)
         | (Plan::VolumeDelete(VolumeDelete { volume, .. }), true) => {
             volume.bricks.iter().for_each(|brick| topology.release(brick));
@@ -197,7 +198,9 @@ fn carry_out(topology: &mut Topology, step: Step) {
         }
         10 => {
             let devices = vec![device(step.at), device(step.to)];
-            let remove = DeviceRemove { node: None, devices, moves: Vec::new(), heal_check: true };
+            // Of a volume number that no other step makes.
+            let held = vec![brick(200 + step.at, 0, step)];
+            let remove = DeviceRemove { node: None, devices, moves: Vec::new(), held, heal_check: true };
             begun(topology, 100 + step.at, Plan::DeviceRemove(remove));
         }
         11 => ended(topology, 100 + step.at, true),

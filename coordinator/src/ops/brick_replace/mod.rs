@@ -16,7 +16,7 @@ use super::candidates::pool;
 use super::context::{Context, Run};
 use super::step::{Stage, StepError};
 use super::volume_expand::ExtendVolume;
-use super::{Rejected, gluster, volume_options};
+use super::{Rejected, device_remove, gluster, volume_options};
 use crate::model::{Brick, BrickReplace, FIRST_GENERATION, LvNames, Operation, Plan, Resource, Topology, Volume};
 use crate::placement::{self, OtherBrick, Placed, ReplaceWish};
 use crate::state::Change;
@@ -67,8 +67,15 @@ pub async fn submit(
                 check_target(change, volume, to)?;
             }
             let (volume, old) = (Volume::clone(volume), old.clone());
-            let placed = choose(context, change, &volume, &old, to)?;
-            let new = moved(&old, &placed);
+            let held = part_of.and_then(|part| device_remove::let_go(change, part.parent, brick));
+            let kept = held.as_ref().filter(|_| to.is_none()).map(|held| held.device);
+            // Where its room was held, unless that is of no use any more.
+            let kept = kept.and_then(|kept| choose(context, change, &volume, &old, Some(kept)).ok());
+            let placed = kept.map_or_else(|| choose(context, change, &volume, &old, to), Ok)?;
+            let mut new = moved(&old, &placed);
+            if let Some(held) = held {
+                new.id = held.id;
+            }
             let parent = part_of.map(|part| part.parent);
             let plan = Plan::BrickReplace(BrickReplace { volume, old, new, heal_check, parent });
             let mut operation = Operation::begun(plan, context.clock.now());
