@@ -95,11 +95,13 @@ fn of_host(host: &Host, sight: &Sight, reserve: Reserve) -> Vec<Candidate> {
         let device = &hosted.device;
         let mut tags = node.tags.clone();
         tags.extend(device.tags.clone());
+        let mut hindrances = hindrances(host, hosted, sight).into_iter();
         Candidate {
             device: device.id,
             node: node.id,
             zone: node.zone.get(),
-            standing: standing(host, hosted, sight),
+            standing: hindrances.next().unwrap_or(Standing::Ready),
+            also: hindrances.collect(),
             space: space(device, hosted.free, hosted.spare, reserve),
             thin_only: sight.is_thin_only(),
             tags,
@@ -117,41 +119,51 @@ pub fn space(device: &Device, free: Extents, spare: Extents, reserve: Reserve) -
     space.keeping(reserve.of(total, extent_size))
 }
 
-fn standing(host: &Host, hosted: &Hosted, sight: &Sight) -> Standing {
+/// All that keeps the device out, what people have said of it first. Nothing else matters of what is lost.
+fn hindrances(host: &Host, hosted: &Hosted, sight: &Sight) -> Vec<Standing> {
     let device = &hosted.device;
-    match (host.node.state, device.state) {
-        (AdminState::Offline, _) => return Standing::NodeOffline,
-        (AdminState::Failed, _) => return Standing::NodeFailed,
-        (_, AdminState::Offline) => return Standing::DeviceOffline,
-        (_, AdminState::Failed) => return Standing::DeviceFailed,
-        (AdminState::Online, AdminState::Online) => {}
+    if device.lost || host.node.lost {
+        return vec![Standing::Lost];
     }
+    let said = |state, offline, failed| match state {
+        AdminState::Online => None,
+        AdminState::Offline => Some(offline),
+        AdminState::Failed => Some(failed),
+    };
+    let mut all = Vec::new();
+    all.extend(said(host.node.state, Standing::NodeOffline, Standing::NodeFailed));
+    all.extend(said(device.state, Standing::DeviceOffline, Standing::DeviceFailed));
     if hosted.leaving {
-        return Standing::Changing;
+        all.push(Standing::Changing);
     }
+    all.extend(seen(device, sight));
+    all
+}
+
+/// What its host shows of it, if that is amiss.
+fn seen(device: &Device, sight: &Sight) -> Option<Standing> {
     let Some((inventory, received)) = sight.inventory.as_ref().filter(|_| sight.attached) else {
-        return Standing::AgentDetached;
+        return Some(Standing::AgentDetached);
     };
     if !inventory.gluster.running {
-        return Standing::GlusterDown;
+        return Some(Standing::GlusterDown);
     }
     if inventory.full_disk.as_ref().is_some_and(FullDisk::refuses) {
-        return Standing::AgentDiskFull;
+        return Some(Standing::AgentDiskFull);
     }
     let mut ailing = inventory.ailing.iter().filter(|ailing| ailing.device == device.id).peekable();
     if ailing.peek().is_some() {
-        return if ailing.any(|part| part.brick.is_none()) { Standing::DiskFails } else { Standing::BrickFails };
+        let disk = ailing.any(|part| part.brick.is_none());
+        return Some(if disk { Standing::DiskFails } else { Standing::BrickFails });
     }
     let Some(group) = inventory.groups.iter().find(|group| group.tags.is_some_and(|tags| tags.device == device.id))
     else {
         // A report may have been on its way while the group was made, so a young device is taken at its own word.
         let settled = (*received - device.added).get_seconds() > SETTLED_SECONDS;
-        return if settled { Standing::GroupMissing } else { Standing::Ready };
+        return settled.then_some(Standing::GroupMissing);
     };
-    if group.condemned || group.physical_volumes.iter().any(|volume| volume.missing) {
-        return Standing::GroupDamaged;
-    }
-    Standing::Ready
+    let damaged = group.condemned || group.physical_volumes.iter().any(|volume| volume.missing);
+    damaged.then_some(Standing::GroupDamaged)
 }
 
 #[cfg(test)]

@@ -119,6 +119,7 @@ fn fresh(context: &Context, node: &Node, size: ByteSize, number: u128, reserve: 
     let total = usable_extents(size, one);
     let space = DeviceSpace { extent_size: one, total, free: total, spare: Extents::ZERO, kept: Extents::ZERO };
     let standing = match node.state {
+        _ if node.lost => Standing::Lost,
         AdminState::Offline => Standing::NodeOffline,
         AdminState::Failed => Standing::NodeFailed,
         AdminState::Online if !context.agents.is_attached(node.id) => Standing::AgentDetached,
@@ -129,6 +130,7 @@ fn fresh(context: &Context, node: &Node, size: ByteSize, number: u128, reserve: 
         node: node.id,
         zone: node.zone.get(),
         standing,
+        also: Vec::new(),
         space: space.keeping(reserve.of(total, one)),
         thin_only: context.agents.sight(node.id).is_thin_only(),
         tags: node.tags.clone(),

@@ -419,6 +419,7 @@ fn is_for_good(standing: Standing) -> bool {
         | Standing::DeviceFailed
         | Standing::NodeOffline
         | Standing::NodeFailed
+        | Standing::Lost
         | Standing::GroupMissing
         | Standing::GroupDamaged
         | Standing::DiskFails => true,

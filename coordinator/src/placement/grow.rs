@@ -110,6 +110,7 @@ mod tests {
             node: NodeId::from_u128(id),
             zone: 1,
             standing: Standing::Ready,
+            also: Vec::new(),
             space: DeviceSpace {
                 extent_size: one,
                 total: extents(100),

@@ -71,6 +71,9 @@ pub struct Candidate {
     /// The node's failure domain.
     pub zone: u32,
     pub standing: Standing,
+    /// What keeps it out besides, once that is mended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Standing>,
     pub space: DeviceSpace,
     /// Its node's agent is too old to make thick bricks.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -94,6 +97,8 @@ pub enum Standing {
     DeviceFailed,
     NodeOffline,
     NodeFailed,
+    /// A person declared that it, or its node, will never come back.
+    Lost,
     /// The node's agent is not connected, so that nobody can say how the node is.
     AgentDetached,
     /// The node's glusterd does not answer.
@@ -124,6 +129,7 @@ impl Standing {
             | Self::Changing => true,
             Self::DeviceFailed
             | Self::NodeFailed
+            | Self::Lost
             | Self::AgentDetached
             | Self::GlusterDown
             | Self::GroupMissing
@@ -142,6 +148,7 @@ impl fmt::Display for Standing {
             Self::DeviceFailed => "the device was removed from service (`failed`)",
             Self::NodeOffline => "its node is offline (switch it on with `node enable`)",
             Self::NodeFailed => "its node was removed from service (`failed`)",
+            Self::Lost => "it, or its node, was declared lost, and does not come back",
             Self::AgentDetached => "its node's agent is not connected (is bricklayer-agent running there?)",
             Self::GlusterDown => "its node's glusterd does not answer (is glusterd running there?)",
             Self::AgentDiskFull => {

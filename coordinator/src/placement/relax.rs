@@ -103,6 +103,9 @@ pub struct OutOfService {
     pub device: DeviceId,
     pub node: NodeId,
     pub standing: Standing,
+    /// What keeps it out besides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Standing>,
 }
 
 impl Refusal {
@@ -184,11 +187,11 @@ impl Look<'_> {
         COMES_BACK.into_iter().find_map(|comes| self.in_service_of(comes))
     }
 
-    fn in_service_of(&self, comes: fn(Standing) -> bool) -> Option<Relaxation> {
-        if !self.candidates.iter().any(|candidate| comes(candidate.standing)) {
+    fn in_service_of(&self, comes: fn(&Candidate) -> bool) -> Option<Relaxation> {
+        if !self.candidates.iter().any(comes) {
             return None;
         }
-        let trial = self.pool.with(|one| comes(one.standing).then(|| ready(one)));
+        let trial = self.pool.with(|one| comes(one).then(|| ready(one)));
         let placement = try_place(self.wish, &trial)?;
         let mut needed = self.out_of_service(&placement);
         let mut placement = try_place(self.wish, &self.with_service(&self.pool, &needed))?;
@@ -303,7 +306,7 @@ impl Look<'_> {
 }
 
 pub(super) fn ready(candidate: &Candidate) -> Candidate {
-    Candidate { standing: Standing::Ready, ..candidate.clone() }
+    Candidate { standing: Standing::Ready, also: Vec::new(), ..candidate.clone() }
 }
 
 pub(super) fn without(wish: &Wish, rule: &TagRule) -> Wish {
@@ -360,28 +363,38 @@ pub(super) fn weaker_layouts(layout: Layout) -> (Option<Layout>, Vec<Layout>) {
     }
 }
 
-/// Which devices come into service: first those that a command switches on, then those that somebody has to repair.
-pub(super) const COMES_BACK: [fn(Standing) -> bool; 2] = [is_switched_off, can_come_back];
+/// Which devices come into service: first those that commands switch on, then those whose hosts somebody has to start or
+/// clear.
+pub(super) const COMES_BACK: [fn(&Candidate) -> bool; 2] =
+    [|one| is_out_by(one, is_switched_off), |one| is_out_by(one, can_come_back)];
+
+/// Whether all that keeps it out is of this kind, so that it is ready once that is gone.
+fn is_out_by(candidate: &Candidate, kind: fn(Standing) -> bool) -> bool {
+    kind(candidate.standing) && candidate.also.iter().all(|standing| kind(*standing))
+}
 
 /// By a person's command, which a command takes back.
 fn is_switched_off(standing: Standing) -> bool {
     matches!(standing, Standing::DeviceOffline | Standing::NodeOffline)
 }
 
-/// All but what is gone for good and what is on its way.
+/// All but what was removed or lost, what is on its way, and a disk that may never be read again.
 fn can_come_back(standing: Standing) -> bool {
     match standing {
         Standing::DeviceOffline
         | Standing::NodeOffline
-        | Standing::DeviceFailed
         | Standing::AgentDetached
         | Standing::GlusterDown
-        | Standing::AgentDiskFull
+        | Standing::AgentDiskFull => true,
+        Standing::Ready
+        | Standing::DeviceFailed
+        | Standing::NodeFailed
+        | Standing::Lost
         | Standing::GroupMissing
         | Standing::GroupDamaged
         | Standing::DiskFails
-        | Standing::BrickFails => true,
-        Standing::Ready | Standing::NodeFailed | Standing::Changing => false,
+        | Standing::BrickFails
+        | Standing::Changing => false,
     }
 }
 
@@ -393,7 +406,19 @@ impl OutOfService {
             device: candidate.device,
             node: candidate.node,
             standing: candidate.standing,
+            also: candidate.also.clone(),
         }
+    }
+}
+
+/// `/dev/sdb on gfs2 were in service (the device is offline ...)`.
+impl fmt::Display for OutOfService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = || std::iter::once(self.standing).chain(self.also.iter().copied());
+        // What has to be repaired first does not come back by a command.
+        let back = if all().all(is_switched_off) { "were in service" } else { "could be used again" };
+        let why: Vec<String> = all().map(|standing| standing.to_string()).collect();
+        write!(f, "{} on {} {back} ({})", self.device_name, self.node_name, why.join("; "))
     }
 }
 
@@ -406,7 +431,7 @@ impl Relaxation {
             for candidate in &mut candidates {
                 match change {
                     Relaxed::InService { devices } if devices.iter().any(|one| one.device == candidate.device) => {
-                        candidate.standing = Standing::Ready;
+                        *candidate = ready(candidate);
                     }
                     Relaxed::Reserve => candidate.space = candidate.space.keeping_nothing(),
                     _ => {}
@@ -431,10 +456,7 @@ impl Relaxation {
     fn say(&self, change: &Relaxed) -> String {
         match change {
             Relaxed::InService { devices } => {
-                let devices: Vec<_> = devices
-                    .iter()
-                    .map(|one| format!("{} on {} were in service ({})", one.device_name, one.node_name, one.standing))
-                    .collect();
+                let devices: Vec<_> = devices.iter().map(ToString::to_string).collect();
                 format!("if {}", devices.join(" and "))
             }
             Relaxed::EmptyTrash { volumes } => {

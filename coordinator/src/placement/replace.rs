@@ -291,6 +291,7 @@ mod tests {
             node: NodeId::from_u128(node),
             zone,
             standing: Standing::Ready,
+            also: Vec::new(),
             space: DeviceSpace { extent_size: one, total: free, free, spare: Extents::ZERO, kept: Extents::ZERO },
             thin_only: false,
             tags: BTreeMap::new(),

@@ -157,7 +157,8 @@ struct Choice {
 
 impl<'a> Look<'a> {
     fn new(sets: &'a [SetStanding], candidates: &[Candidate]) -> Self {
-        let counts = |one: &&Candidate| !matches!(one.standing, Standing::DeviceFailed | Standing::NodeFailed);
+        let counts =
+            |one: &&Candidate| !matches!(one.standing, Standing::DeviceFailed | Standing::NodeFailed | Standing::Lost);
         let used: BTreeMap<DeviceId, Used> = candidates
             .iter()
             .filter(counts)

@@ -35,6 +35,7 @@ fn candidate(node: u8, number: u8, zone: u32, space: DeviceSpace) -> Candidate {
         node: NodeId::from_u128(u128::from(node)),
         zone,
         standing: Standing::Ready,
+        also: Vec::new(),
         space,
         thin_only: false,
         tags: BTreeMap::new(),

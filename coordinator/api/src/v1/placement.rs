@@ -351,6 +351,9 @@ pub struct OutOfService {
     pub device_name: String,
     /// Such as `agent-detached`.
     pub standing: String,
+    /// What keeps it out besides, in the same words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
 }
 
 /// A device that a brick cannot move to.

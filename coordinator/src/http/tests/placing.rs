@@ -65,6 +65,27 @@ async fn a_volume_that_does_not_fit_is_told_why_device_by_device_and_what_would_
     let told: Explanation = preferred.json();
     let Relaxed::InService { devices } = &told.refusals[0].relaxations[0].change else { panic!("{told:?}") };
     assert_eq!((devices[0].node_name.as_str(), devices[0].standing.as_str()), ("m2", "agent-detached"));
+    // Switched off besides, it would not be ready once it is switched on.
+    let path = format!("/devices/{}/state", devices[0].device);
+    let off = world.post(&path, r#"{"state":"offline"}"#).await;
+    world.end_of(&off.queue()).await;
+    let told: Explanation = world.post("/v1/explain", &format!(r#"{{"size":100,{OF_THREE}}}"#)).await.json();
+    let first = &told.refusals[0].relaxations[0];
+    let Relaxed::InService { devices } = &first.change else { panic!("{told:?}") };
+    assert_eq!(
+        (devices[0].standing.as_str(), devices[0].also.as_slice()),
+        ("device-offline", &["agent-detached".to_owned()][..])
+    );
+    assert!(first.text.starts_with("if /dev/sdb on m2 could be used again (the device is offline"), "{first:?}");
+    // And one that was lost does not come back at all.
+    let lost = world.post(&format!("/v1/nodes/{}/lost", node_id(2)), r#"{"confirm":"m2"}"#).await;
+    assert_eq!(lost.status, 200, "{lost:?}");
+    let told: Explanation = world.post("/v1/explain", &format!(r#"{{"size":100,{OF_THREE}}}"#)).await.json();
+    assert_eq!(told.refusals[0].devices[2].standing.as_deref(), Some("lost"));
+    assert!(
+        told.refusals[0].relaxations.iter().all(|one| !matches!(one.change, Relaxed::InService { .. })),
+        "{told:?}"
+    );
     let text = &told.refusals[0].relaxations.last().unwrap();
     assert!(text.weaker.as_ref().unwrap().starts_with("two copies"), "{text:?}");
 }

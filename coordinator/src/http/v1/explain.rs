@@ -274,6 +274,7 @@ fn relaxed(change: &Relaxed) -> RelaxedView {
                     device: one.device,
                     device_name: one.device_name.clone(),
                     standing: standing_word(one.standing),
+                    also: one.also.iter().copied().map(standing_word).collect(),
                 })
                 .collect(),
         },

@@ -14,6 +14,7 @@ pub fn candidate(number: u128, zone: u32, gib: u64) -> Candidate {
         node: NodeId::from_u128(number),
         zone,
         standing: Standing::Ready,
+        also: Vec::new(),
         space: DeviceSpace { extent_size: one, total: free, free, spare: Extents::ZERO, kept: Extents::ZERO },
         thin_only: false,
         tags: BTreeMap::new(),

@@ -6,7 +6,7 @@ use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::task::Layout;
 
 use super::super::search::{largest_in, try_place};
-use super::super::{Placement, Pool, Standing, TagRule, Wish, ZoneRule};
+use super::super::{Candidate, Placement, Pool, TagRule, Wish, ZoneRule};
 use super::{
     COMES_BACK, Look, OutOfService, Relaxation, Relaxed, any_number_in_a_zone, looser, needed_limits, ready,
     weaker_layouts, without, without_reserve,
@@ -18,7 +18,7 @@ const MOST_PAIRS: usize = 6;
 /// A change in its widest form; what is proposed is what of it is needed.
 #[derive(Clone, Debug)]
 enum Lever {
-    InService(fn(Standing) -> bool),
+    InService(fn(&Candidate) -> bool),
     AnyTags,
     TagRule(TagRule),
     Reserve,
@@ -62,7 +62,7 @@ impl Look<'_> {
         let suffices = |is: fn(&Relaxed) -> bool| found.iter().any(|one| is(&one.change));
         let mut levers = Vec::new();
         if !suffices(|change| matches!(change, Relaxed::InService { .. })) {
-            let some_come = |comes: &fn(Standing) -> bool| self.candidates.iter().any(|one| comes(one.standing));
+            let some_come = |comes: &fn(&Candidate) -> bool| self.candidates.iter().any(comes);
             // The second takes in the first.
             let stage = COMES_BACK.into_iter().rev().find(some_come);
             levers.extend(stage.map(Lever::InService));
@@ -147,7 +147,7 @@ impl Look<'_> {
 
     fn pull(&self, lever: &Lever, pool: &Pool) -> Option<Pool> {
         match lever {
-            Lever::InService(comes) => Some(pool.with(|one| comes(one.standing).then(|| ready(one)))),
+            Lever::InService(comes) => Some(pool.with(|one| comes(one).then(|| ready(one)))),
             Lever::Reserve => without_reserve(pool, self.candidates),
             _ => Some(pool.clone()),
         }

@@ -59,7 +59,42 @@ fn of_what_is_out_of_service_only_what_is_needed_is_named_and_what_a_command_men
     disks[1].standing = Standing::Changing;
     let refusal = explained(&wish, &disks);
     let Relaxed::InService { devices } = &refusal.relaxations[0].change else { panic!("{refusal}") };
-    assert_eq!(devices.iter().map(|one| one.standing).collect::<Vec<_>>(), [Standing::GroupDamaged]);
+    assert_eq!(devices.iter().map(|one| one.standing).collect::<Vec<_>>(), [Standing::AgentDetached]);
+    assert!(
+        sentences(&refusal)[0].starts_with("if /dev/sdb on gfs1 could be used again (its node's agent"),
+        "{refusal}"
+    );
+}
+
+#[test]
+fn what_would_not_be_ready_once_it_is_switched_on_is_not_said_to_be() {
+    let mut disks = nodes(3, gib(16));
+    disks[0].standing = Standing::DeviceOffline;
+    let wish = Wish::new(gib(8), REPLICA_3);
+    let first = |disks: &[Candidate]| sentences(&explained(&wish, disks)).first().cloned().unwrap_or_default();
+    disks[0].also = vec![Standing::AgentDetached];
+    assert_eq!(
+        first(&disks),
+        "if /dev/sdb on gfs1 could be used again (the device is offline (switch it on with `device enable`); its node's \
+         agent is not connected (is bricklayer-agent running there?)) (1 set of 8 GiB)"
+    );
+    disks[0].standing = Standing::NodeOffline;
+    disks[0].also = vec![Standing::DeviceOffline];
+    assert!(first(&disks).starts_with("if /dev/sdb on gfs1 were in service (its node is offline (switch it on with"));
+    for never in [
+        Standing::DeviceFailed,
+        Standing::NodeFailed,
+        Standing::Lost,
+        Standing::GroupMissing,
+        Standing::GroupDamaged,
+        Standing::DiskFails,
+        Standing::Changing,
+    ] {
+        (disks[0].standing, disks[0].also) = (Standing::DeviceOffline, vec![never]);
+        assert!(!first(&disks).starts_with("if "), "{never:?}");
+        (disks[0].standing, disks[0].also) = (never, Vec::new());
+        assert!(!first(&disks).starts_with("if "), "{never:?}");
+    }
 }
 
 #[test]
