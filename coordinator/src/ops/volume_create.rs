@@ -124,6 +124,7 @@ pub fn placing(
         set_rules: terms.set,
         over_commit: terms.over_commit,
         provisioning: terms.provisioning,
+        reserve: terms.reserve,
         average_file_size: options.average_file_size.unwrap_or(context.policy.average_file_size),
         limits: context.policy.limits,
         tag_match: options.tag_match.clone(),

@@ -188,6 +188,10 @@ pub struct Wish {
     /// How its bricks are provisioned.
     #[serde(default, skip_serializing_if = "Provisioning::is_thin")]
     pub provisioning: Provisioning,
+    /// What is kept free on each device. It is off their free space already, and is here for a refusal to say how much less
+    /// would do.
+    #[serde(default)]
+    pub reserve: Reserve,
 }
 
 impl Wish {
@@ -206,6 +210,7 @@ impl Wish {
             set_rules: SetRules::default(),
             over_commit: OverCommit::NONE,
             provisioning: Provisioning::Thin,
+            reserve: Reserve::NONE,
         }
     }
 

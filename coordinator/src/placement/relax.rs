@@ -10,14 +10,15 @@ use std::fmt;
 use std::num::NonZeroU32;
 
 use bricklayer_proto::ids::{DeviceId, NodeId};
-use bricklayer_proto::size::{ByteSize, Extents};
+use bricklayer_proto::size::{ByteSize, GIB, MIB};
 use bricklayer_proto::space::Provisioning;
 use bricklayer_proto::task::Layout;
 use serde::Serialize;
 
 use super::search::try_place;
 use super::{
-    Candidate, LEAST_ARBITER, Limits, OverCommit, Placement, Pool, Refusal, Standing, TagMatch, TagRule, Wish, ZoneRule,
+    Candidate, DeviceSpace, LEAST_ARBITER, Limits, OverCommit, Placement, Pool, Refusal, Reserve, Standing, TagMatch,
+    TagRule, Wish, ZoneRule,
 };
 
 mod pairs;
@@ -63,8 +64,11 @@ pub enum Relaxed {
     TagRule {
         without: TagRule,
     },
-    /// Nothing is kept free on the devices.
-    Reserve,
+    /// Less is kept free on the devices: the most that leaves room.
+    Reserve {
+        to: Reserve,
+        instead_of: Reserve,
+    },
     /// More or smaller bricks than the installation allows.
     Limits {
         limits: Limits,
@@ -83,8 +87,9 @@ pub enum Relaxed {
     Provisioning {
         provisioning: Provisioning,
     },
-    /// A zone may have more bricks of a set than the policy allows.
-    AnyNumberInAZone {
+    /// A zone may have so many bricks of a set, more than the policy allows.
+    MostInAZone {
+        most: NonZeroU32,
         instead_of: NonZeroU32,
     },
     /// Zones are preferred and not demanded.
@@ -121,7 +126,7 @@ impl Refusal {
     /// With the word that it would fit without what is in the trash, if so. `candidates`: the devices as they would be.
     #[must_use]
     pub fn or_without_trash(mut self, volumes: Vec<String>, candidates: &[Candidate]) -> Self {
-        let look = Look { wish: &self.wish, candidates, pool: Pool::of(candidates.iter()) };
+        let look = Look::new(&self.wish, candidates);
         let found = look.proven(Relaxed::EmptyTrash { volumes }, self.wish.clone());
         self.relaxations.splice(0..0, found);
         self
@@ -130,7 +135,7 @@ impl Refusal {
 
 /// The changes with which the wish, which does not fit, would fit.
 fn relaxations(wish: &Wish, largest: Option<ByteSize>, candidates: &[Candidate]) -> Vec<Relaxation> {
-    let look = Look { wish, candidates, pool: Pool::of(candidates.iter()) };
+    let look = Look::new(wish, candidates);
     let mut found = Vec::new();
     found.extend(look.in_service());
     // What a volume is cannot be changed where it is only to grow.
@@ -145,7 +150,7 @@ fn relaxations(wish: &Wish, largest: Option<ByteSize>, candidates: &[Candidate])
     if new {
         found.extend(look.snapshot_factor());
         found.extend(look.provisioning());
-        found.extend(look.any_number_in_a_zone());
+        found.extend(look.more_in_a_zone());
         found.extend(look.zones_preferred());
         found.extend(look.layouts());
     }
@@ -162,6 +167,12 @@ pub(super) struct Look<'a> {
     pub candidates: &'a [Candidate],
     /// All of them, those that take no bricks included.
     pub pool: Pool,
+}
+
+impl<'a> Look<'a> {
+    fn new(wish: &'a Wish, candidates: &'a [Candidate]) -> Self {
+        Self { wish, candidates, pool: Pool::of(candidates.iter()) }
+    }
 }
 
 impl Look<'_> {
@@ -233,11 +244,12 @@ impl Look<'_> {
             .collect()
     }
 
-    /// With nothing kept free.
+    /// With as much kept free as leaves room.
     fn reserve(&self) -> Option<Relaxation> {
-        let pool = without_reserve(&self.pool, self.candidates)?;
-        let placement = try_place(self.wish, &pool)?;
-        Some(self.relaxation(Relaxed::Reserve, self.wish.clone(), &placement))
+        let instead_of = self.wish.reserve;
+        let (to, placement) = least_change(instead_of, |reserve| try_place(self.wish, &keeping(&self.pool, reserve)))?;
+        let wish = Wish { reserve: to, ..self.wish.clone() };
+        Some(self.relaxation(Relaxed::Reserve { to, instead_of }, wish, &placement))
     }
 
     /// Tried with looser limits than it needs, and then proven with those that it needs.
@@ -284,9 +296,11 @@ impl Look<'_> {
         self.proven(Relaxed::Provisioning { provisioning }, wish)
     }
 
-    fn any_number_in_a_zone(&self) -> Option<Relaxation> {
+    /// As many as it takes, and no more.
+    fn more_in_a_zone(&self) -> Option<Relaxation> {
         let instead_of = self.wish.set_rules.most_per_zone.filter(|_| self.wish.zones == ZoneRule::Preferred)?;
-        self.proven(Relaxed::AnyNumberInAZone { instead_of }, any_number_in_a_zone(self.wish))
+        more_in_a_zone(self.wish, instead_of)
+            .find_map(|(most, wish)| self.proven(Relaxed::MostInAZone { most, instead_of }, wish))
     }
 
     fn zones_preferred(&self) -> Option<Relaxation> {
@@ -315,19 +329,56 @@ pub(super) fn without(wish: &Wish, rule: &TagRule) -> Wish {
     wish
 }
 
-pub(super) fn any_number_in_a_zone(wish: &Wish) -> Wish {
+/// The wish with one more brick of a set in a zone, with two more, up to all of them.
+pub(super) fn more_in_a_zone(wish: &Wish, than: NonZeroU32) -> impl Iterator<Item = (NonZeroU32, Wish)> {
+    let all = wish.layout.bricks_per_set();
+    let more = than.get().saturating_add(1)..=all;
+    more.filter_map(NonZeroU32::new).map(|most| (most, with_most_in_a_zone(wish, Some(most))))
+}
+
+pub(super) fn with_most_in_a_zone(wish: &Wish, most: Option<NonZeroU32>) -> Wish {
     let mut wish = wish.clone();
-    wish.set_rules.most_per_zone = None;
+    wish.set_rules.most_per_zone = most;
     wish
 }
 
-/// `None` where nothing is kept.
-pub(super) fn without_reserve(pool: &Pool, candidates: &[Candidate]) -> Option<Pool> {
-    let keeps = |one: &Candidate| one.space.kept > Extents::ZERO;
-    candidates
-        .iter()
-        .any(keeps)
-        .then(|| pool.with(|one| keeps(one).then(|| Candidate { space: one.space.keeping_nothing(), ..one.clone() })))
+/// A pool of these devices with so much kept free on each.
+pub(super) fn keeping(pool: &Pool, reserve: Reserve) -> Pool {
+    pool.with(|one| {
+        let space = kept(one, reserve);
+        (space != one.space).then(|| Candidate { space, ..one.clone() })
+    })
+}
+
+fn kept(candidate: &Candidate, reserve: Reserve) -> DeviceSpace {
+    let space = candidate.space.keeping_nothing();
+    space.keeping(reserve.of(space.total, space.extent_size))
+}
+
+/// The largest reserve below this one with which something is found: whole per cent, whole GiB where it is 10 GiB or more,
+/// whole MiB otherwise. What is found with one is found with each smaller one.
+pub(super) fn least_change<T>(reserve: Reserve, find: impl Fn(Reserve) -> Option<T>) -> Option<(Reserve, T)> {
+    let (steps, of): (u64, fn(u64) -> Reserve) = match reserve {
+        Reserve::Percent(percent) => {
+            (percent.into(), |percent| Reserve::Percent(u8::try_from(percent).unwrap_or(u8::MAX)))
+        }
+        Reserve::Size(size) if size.bytes() >= 10 * GIB => {
+            (size.bytes().div_ceil(GIB), |gib| Reserve::Size(ByteSize::from_bytes(gib.saturating_mul(GIB))))
+        }
+        Reserve::Size(size) => {
+            (size.bytes().div_ceil(MIB), |mib| Reserve::Size(ByteSize::from_bytes(mib.saturating_mul(MIB))))
+        }
+    };
+    let (mut low, mut high) = (0, steps.checked_sub(1)?);
+    let mut best = find(of(low))?;
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        match find(of(middle)) {
+            Some(found) => (low, best) = (middle, found),
+            None => high = middle - 1,
+        }
+    }
+    Some((of(low), best))
 }
 
 pub(super) fn looser(now: Limits) -> Limits {
@@ -433,12 +484,17 @@ impl Relaxation {
                     Relaxed::InService { devices } if devices.iter().any(|one| one.device == candidate.device) => {
                         *candidate = ready(candidate);
                     }
-                    Relaxed::Reserve => candidate.space = candidate.space.keeping_nothing(),
+                    Relaxed::Reserve { to, .. } => candidate.space = kept(candidate, *to),
                     _ => {}
                 }
             }
         }
         candidates
+    }
+
+    /// How much less the data is protected, to tell two apart: 0 is as before.
+    pub(super) fn danger(&self) -> u8 {
+        self.changes().map(Relaxed::danger).max().unwrap_or(0)
     }
 
     /// One or two.
@@ -464,7 +520,10 @@ impl Relaxation {
             }
             Relaxed::AnyTags { instead_of } => format!("without the rule {instead_of}"),
             Relaxed::TagRule { without } => format!("without the policy's rule {without}"),
-            Relaxed::Reserve => "with nothing kept in reserve".to_owned(),
+            Relaxed::Reserve { to: Reserve::NONE | Reserve::Percent(0), instead_of } => {
+                format!("with nothing kept in reserve instead of {instead_of}")
+            }
+            Relaxed::Reserve { to, instead_of } => format!("with {to} kept in reserve instead of {instead_of}"),
             Relaxed::Limits { limits, instead_of } => {
                 let mut text = "with other limits".to_owned();
                 if limits.most_bricks != instead_of.most_bricks {
@@ -488,8 +547,8 @@ impl Relaxation {
                 "as a thick volume, which has no snapshots and clones".to_owned()
             }
             Relaxed::Provisioning { provisioning: Provisioning::Thin } => "as a thin volume".to_owned(),
-            Relaxed::AnyNumberInAZone { instead_of } => {
-                format!("with more than {instead_of} bricks of a set in one zone")
+            Relaxed::MostInAZone { most, instead_of } => {
+                format!("with {most} bricks of a set in one zone instead of {instead_of}")
             }
             Relaxed::ZonesPreferred => {
                 let wanted = self.wish.layout.bricks_per_set();
@@ -502,12 +561,20 @@ impl Relaxation {
 }
 
 impl Relaxed {
+    fn danger(&self) -> u8 {
+        match self {
+            Self::Layout { layout: Layout::Arbiter, .. } => 2,
+            Self::Layout { layout: Layout::Disperse { .. }, .. } => 3,
+            Self::Layout { layout: Layout::Replicate { replica: 2.. }, .. } => 4,
+            Self::Layout { .. } => 5,
+            weaker => u8::from(weaker.weaker().is_some()),
+        }
+    }
+
     fn weaker(&self) -> Option<String> {
         match self {
             Self::ZonesPreferred => Some("a zone that fails takes more than one brick of a set with it".to_owned()),
-            Self::AnyNumberInAZone { instead_of } => {
-                Some(format!("a zone that fails takes more than {instead_of} bricks of a set with it"))
-            }
+            Self::MostInAZone { most, .. } => Some(format!("a zone that fails takes {most} bricks of a set with it")),
             Self::TagRule { without: TagRule::Different(key) } => {
                 Some(format!("what fails together by {key} takes more than one brick of a set with it"))
             }
@@ -528,7 +595,7 @@ impl Relaxed {
             | Self::EmptyTrash { .. }
             | Self::AnyTags { .. }
             | Self::TagRule { .. }
-            | Self::Reserve
+            | Self::Reserve { .. }
             | Self::Limits { .. }
             | Self::Size { .. }
             | Self::SnapshotFactor { .. }

@@ -315,10 +315,14 @@ pub enum Relaxed {
     TagRule {
         without: String,
     },
-    /// With nothing kept free by the policy.
-    Reserve,
-    /// With more bricks of a set in a zone than the policy allows.
-    AnyNumberInAZone,
+    /// With less kept free on each device than the policy says, such as `10GiB` or `5%`: the most that leaves room.
+    Reserve {
+        reserve: String,
+    },
+    /// With so many bricks of a set in a zone, more than the policy allows: the least that suffices.
+    MostInAZone {
+        most_bricks_per_zone: u32,
+    },
     /// The installation's limits.
     Limits {
         least_brick_bytes: u64,

@@ -81,7 +81,11 @@ async fn a_reserve_is_kept_by_all_that_places_and_shown_by_all_that_counts() {
     let refusal = &told.refusals[0];
     assert!(refusal.text.contains(" and 100 GiB kept in reserve, "), "{}", refusal.text);
     assert_eq!(refusal.devices[0].kept_bytes, 100 << 30);
-    assert!(refusal.relaxations.iter().any(|one| one.change == Relaxed::Reserve), "{}", refusal.text);
+    let nothing_kept = Relaxed::Reserve { reserve: "0B".to_owned() };
+    assert!(refusal.relaxations.iter().any(|one| one.change == nothing_kept), "{}", refusal.text);
+    let told: Explanation = world.post("/v1/explain", &format!(r#"{{"size":{},{OF_THREE}}}"#, all - 40)).await.json();
+    let less_kept = Relaxed::Reserve { reserve: "40GiB".to_owned() };
+    assert!(told.refusals[0].relaxations.iter().any(|one| one.change == less_kept), "{}", told.refusals[0].text);
 
     let volume = world.volume(&format!(r#"{{"size":300,{OF_THREE}}}"#)).await;
     let ledger: DeviceLedger = world.get(&format!("/v1/devices/{}/ledger", volume.bricks[0].device)).await.json();

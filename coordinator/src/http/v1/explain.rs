@@ -288,8 +288,8 @@ fn relaxed(change: &Relaxed) -> RelaxedView {
         Relaxed::ZonesPreferred => RelaxedView::ZonesPreferred,
         Relaxed::Layout { layout, .. } => RelaxedView::Layout { durability: durability(*layout) },
         Relaxed::TagRule { without } => RelaxedView::TagRule { without: without.to_string() },
-        Relaxed::Reserve => RelaxedView::Reserve,
-        Relaxed::AnyNumberInAZone { .. } => RelaxedView::AnyNumberInAZone,
+        Relaxed::Reserve { to, .. } => RelaxedView::Reserve { reserve: to.to_string() },
+        Relaxed::MostInAZone { most, .. } => RelaxedView::MostInAZone { most_bricks_per_zone: most.get() },
         Relaxed::Provisioning { provisioning: to } => RelaxedView::Provisioning { provisioning: provisioning(*to) },
     }
 }

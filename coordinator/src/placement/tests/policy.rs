@@ -37,7 +37,7 @@ fn a_zone_takes_as_many_bricks_of_a_set_as_it_may_have() {
         "{text}"
     );
     assert!(
-        text.contains("\n- with more than 2 bricks of a set in one zone (1 set of 8 GiB); weaker: a zone that"),
+        text.contains("\n- with 3 bricks of a set in one zone instead of 2 (1 set of 8 GiB); weaker: a zone that fails takes 3 bricks"),
         "{text}"
     );
 }
@@ -75,11 +75,11 @@ fn what_is_kept_in_reserve_is_not_placed_on_and_a_refusal_says_so() {
     for disk in &mut disks {
         disk.space = disk.space.keeping(Reserve::Percent(50).of(disk.space.total, ONE));
     }
-    let wish = Wish::new(gib(8), REPLICA_3);
+    let wish = Wish { reserve: Reserve::Percent(50), ..Wish::new(gib(8), REPLICA_3) };
     let refusal = place(&wish, &disks).unwrap_err().explained(&disks);
     let text = refusal.to_string();
     assert!(text.contains("7.98 GiB free and 7.99 GiB kept in reserve, "), "{text}");
-    assert!(text.contains("\n- with nothing kept in reserve (1 set of 8 GiB)"), "{text}");
+    assert!(text.contains("\n- with 49% kept in reserve instead of 50% (1 set of 8 GiB)"), "{text}");
     assert!(place(&Wish::new(gib(7), REPLICA_3), &disks).is_ok());
 }
 
@@ -130,6 +130,20 @@ fn where_two_things_are_in_the_way_both_are_named() {
     );
 }
 
+/// One copy would do by itself, and is no reason to keep quiet about what is safer.
+#[test]
+fn a_safer_layout_with_another_change_is_named_beside_a_weaker_one_that_suffices() {
+    let mut disks: Vec<_> = (1..).zip([1, 1, 2]).map(|(node, zone)| candidate(node, 0, zone, fresh(gib(16)))).collect();
+    disks[2].space.free = Extents::new(200);
+    let wish = Wish { zones: ZoneRule::Strict, ..Wish::new(gib(8), REPLICA_3) };
+    let refusal = place(&wish, &disks).unwrap_err().explained(&disks);
+    let texts: Vec<_> = refusal.relaxations.iter().map(ToString::to_string).collect();
+    assert!(texts.iter().any(|text| text.starts_with("as 1 replica (")), "{refusal}");
+    let with_arbiter = "with 2 zones instead of 3, without strict zone checking, and as 2 replicas and an arbiter (";
+    assert!(texts.iter().any(|text| text.starts_with(with_arbiter)), "{refusal}");
+    assert!(!texts.iter().any(|text| text.contains("and as 1 replica")), "{refusal}");
+}
+
 fn some_rules() -> impl Strategy<Value = SetRules> {
     let rule = prop_oneof![
         2 => Just("same:rack"),
@@ -164,7 +178,8 @@ pub fn some_request() -> impl Strategy<Value = (Wish, Vec<Candidate>)> {
             disk.space = disk.space.keeping(Extents::new(reserve));
             disk.thin_only = thin_only;
         }
-        (Wish { set_rules, over_commit, provisioning, ..wish }, disks)
+        let reserve = Reserve::Size(Extents::new(reserve).to_bytes(ONE).unwrap());
+        (Wish { set_rules, over_commit, provisioning, reserve, ..wish }, disks)
     })
 }
 
@@ -232,6 +247,33 @@ proptest! {
                 if relaxation.also.is_some() {
                     let suffices = |change: &Relaxed| single.iter().any(|one| one.change == *change);
                     prop_assert!(!relaxation.changes().any(suffices), "{relaxation}");
+                }
+            }
+        }
+    }
+
+    /// A little less of it does not suffice.
+    #[test]
+    fn of_the_reserve_and_of_the_bricks_in_a_zone_no_more_is_given_up_than_is_needed((wish, disks) in some_request()) {
+        if let Err(refusal) = place(&wish, &disks) {
+            for relaxation in refusal.explained(&disks).relaxations {
+                let (mut wish, mut disks) = (relaxation.wish.clone(), relaxation.candidates(&disks));
+                for change in relaxation.changes() {
+                    match change {
+                        Relaxed::Reserve { to: Reserve::Size(to), instead_of } => {
+                            let more = Reserve::Size(ByteSize::from_bytes(to.bytes() + (1 << 20)));
+                            prop_assert!(more <= *instead_of);
+                            for disk in &mut disks {
+                                let space = disk.space.keeping_nothing();
+                                disk.space = space.keeping(more.of(space.total, ONE));
+                            }
+                        }
+                        Relaxed::MostInAZone { most, .. } if relaxation.also.is_none() => {
+                            wish.set_rules.most_per_zone = NonZeroU32::new(most.get() - 1);
+                        }
+                        _ => continue,
+                    }
+                    prop_assert!(place(&wish, &disks).is_err(), "{relaxation}");
                 }
             }
         }
