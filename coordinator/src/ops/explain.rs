@@ -35,9 +35,20 @@ pub async fn outlook(context: &Context, wish: VolumeWish) -> Result<Outlook, Rej
     }
 }
 
-/// The same, and where it was for want of space, with what would make it fit.
+/// The same, and where it was for want of a place, with what would make it fit.
 pub fn explained(context: &Context, rejected: Rejected) -> Rejected {
-    let Rejected::NoPlacement(refusals) = rejected else { return rejected };
+    match rejected {
+        Rejected::NoPlacement(refusals) => no_placement(context, refusals),
+        Rejected::NoReplacement(why) => Rejected::NoReplacement(Box::new(why.explained())),
+        Rejected::CannotEmpty { device, why } => Rejected::CannotEmpty { device, why: Box::new(why.explained()) },
+        Rejected::CannotEmptyNode { node, device, why } => {
+            Rejected::CannotEmptyNode { node, device, why: Box::new(why.explained()) }
+        }
+        other => other,
+    }
+}
+
+fn no_placement(context: &Context, refusals: Vec<(ClusterId, Box<Refusal>)>) -> Rejected {
     let topology = context.state.read();
     let kept = |cluster: ClusterId| {
         let kept = topology.volumes_of(cluster).filter(|volume| volume.trash.is_some());

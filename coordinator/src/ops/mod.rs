@@ -269,7 +269,7 @@ impl Operations {
 
     /// To `failed` is to empty all devices of the node first.
     pub async fn node_state(&self, id: NodeId, state: AdminState, heal_check: bool) -> Result<OperationId, Rejected> {
-        self.begun(node_state::set(&self.context, id, state, heal_check).await?)
+        self.begun(node_state::set(&self.context, id, state, heal_check).await.map_err(|no| self.explained(no))?)
     }
 
     pub async fn node_edit(&self, id: NodeId, edit: NodeEdit) -> Result<(), Rejected> {
@@ -305,7 +305,7 @@ impl Operations {
         state: AdminState,
         heal_check: bool,
     ) -> Result<OperationId, Rejected> {
-        self.begun(device_state::set(&self.context, id, state, heal_check).await?)
+        self.begun(device_state::set(&self.context, id, state, heal_check).await.map_err(|no| self.explained(no))?)
     }
 
     /// Has what is stuck tried again at once: the operations that are named, or all.
@@ -378,7 +378,7 @@ impl Operations {
     }
 
     pub async fn brick_replace(&self, request: ReplaceRequest) -> Result<OperationId, Rejected> {
-        self.begin(brick_replace::submit(&self.context, request, None).await?)
+        self.begin(brick_replace::submit(&self.context, request, None).await.map_err(|no| self.explained(no))?)
     }
 
     /// Gives back what was adopted.

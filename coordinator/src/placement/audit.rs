@@ -16,7 +16,7 @@ use super::ground::Takes;
 use super::policy::{usual, value_of};
 use super::what_if::{self, SetState};
 use super::{
-    Candidate, NoReplacement, OtherBrick, OverCommit, Placed, Pool, ReplaceWish, SetRules, Standing, TagMatch,
+    Candidate, NoReplacement, OtherBrick, OverCommit, Placed, Pool, ReplaceWish, Reserve, SetRules, Standing, TagMatch,
     ZoneRule, replace_in,
 };
 
@@ -185,7 +185,7 @@ impl fmt::Display for Fault {
         match self {
             Self::NodeShared { with } => write!(f, "brick {with} of the set is on the same node"),
             Self::ZoneShared { with, zone, most: 1 } => {
-                write!(f, "brick {with} of the set is in the same zone {zone}, and zone checking is strict")
+                write!(f, "brick {with} of the set is in the same zone {zone}, and no zone may have two")
             }
             Self::ZoneShared { zone, most, .. } => {
                 write!(f, "more bricks of the set are in zone {zone} than the {most} that may be there")
@@ -387,6 +387,7 @@ impl Trial {
             from: places[index],
             others: others.map(OtherBrick::at).collect(),
             to: None,
+            reserve: Reserve::NONE,
         };
         replace_in(&wish, &self.pool)
     }

@@ -17,7 +17,7 @@ use super::{Candidate, Relaxation, Standing, TagMatch, Tags, Wish, ledger};
 
 /// So many devices are named in the text; a refusal of a thousand lines is read by nobody. All are in
 /// [`Refusal::devices`].
-const DEVICES_IN_TEXT: usize = 48;
+pub(super) const DEVICES_IN_TEXT: usize = 48;
 
 /// Of a device that could take thin bricks.
 pub(super) const AGENT_TOO_OLD: &str = "its node's agent is too old for thick bricks (update bricklayer-agent there)";
@@ -438,7 +438,7 @@ impl fmt::Display for DeviceRefusal {
 }
 
 /// Like a size's own text, but rounded up: what is needed is never shown as less than it is.
-fn at_least(size: ByteSize) -> String {
+pub(super) fn at_least(size: ByteSize) -> String {
     let bytes = size.bytes();
     let Some((unit, name)) =
         [(TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")].into_iter().find(|(unit, _)| bytes >= *unit)
@@ -452,7 +452,7 @@ fn at_least(size: ByteSize) -> String {
     format!("{}.{:02} {name}", hundredths / 100, hundredths % 100)
 }
 
-fn counted(count: impl fmt::Display, what: &str) -> String {
+pub(super) fn counted(count: impl fmt::Display, what: &str) -> String {
     let count = count.to_string();
     let plural = if count == "1" { "" } else { "s" };
     format!("{count} {what}{plural}")

@@ -56,6 +56,8 @@ pub enum Relaxed {
     EmptyTrash {
         volumes: Vec<String>,
     },
+    /// Any device but the one that was chosen; of a brick that moves.
+    AnotherDevice,
     /// Devices with any tags are taken.
     AnyTags {
         instead_of: TagMatch,
@@ -450,7 +452,7 @@ fn can_come_back(standing: Standing) -> bool {
 }
 
 impl OutOfService {
-    fn of(candidate: &Candidate) -> Self {
+    pub(super) fn of(candidate: &Candidate) -> Self {
         Self {
             node_name: candidate.node_name.clone(),
             device_name: candidate.device_name.clone(),
@@ -510,21 +512,33 @@ impl Relaxation {
     }
 
     fn say(&self, change: &Relaxed) -> String {
-        match change {
-            Relaxed::InService { devices } => {
+        if *change != Relaxed::ZonesPreferred {
+            return change.to_string();
+        }
+        let wanted = self.wish.layout.bricks_per_set();
+        let zones = if self.zones == 1 { "1 zone".to_owned() } else { format!("{} zones", self.zones) };
+        format!("with {zones} instead of {wanted}, {change}")
+    }
+}
+
+/// Without what it comes to: `with 5GiB kept in reserve instead of 10GiB`.
+impl fmt::Display for Relaxed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::InService { devices } => {
                 let devices: Vec<_> = devices.iter().map(ToString::to_string).collect();
                 format!("if {}", devices.join(" and "))
             }
-            Relaxed::EmptyTrash { volumes } => {
+            Self::EmptyTrash { volumes } => {
                 format!("if the trash were emptied of {} (`bricklayer trash empty`)", volumes.join(", "))
             }
-            Relaxed::AnyTags { instead_of } => format!("without the rule {instead_of}"),
-            Relaxed::TagRule { without } => format!("without the policy's rule {without}"),
-            Relaxed::Reserve { to: Reserve::NONE | Reserve::Percent(0), instead_of } => {
+            Self::AnyTags { instead_of } => format!("without the rule {instead_of}"),
+            Self::TagRule { without } => format!("without the policy's rule {without}"),
+            Self::Reserve { to: Reserve::NONE | Reserve::Percent(0), instead_of } => {
                 format!("with nothing kept in reserve instead of {instead_of}")
             }
-            Relaxed::Reserve { to, instead_of } => format!("with {to} kept in reserve instead of {instead_of}"),
-            Relaxed::Limits { limits, instead_of } => {
+            Self::Reserve { to, instead_of } => format!("with {to} kept in reserve instead of {instead_of}"),
+            Self::Limits { limits, instead_of } => {
                 let mut text = "with other limits".to_owned();
                 if limits.most_bricks != instead_of.most_bricks {
                     let (to, from) = (limits.most_bricks, instead_of.most_bricks);
@@ -536,27 +550,25 @@ impl Relaxation {
                 }
                 text
             }
-            Relaxed::Size { size, instead_of } => format!("with {size} instead of {instead_of}"),
-            Relaxed::SnapshotFactor { milli: 1000, instead_of } => {
+            Self::Size { size, instead_of } => format!("with {size} instead of {instead_of}"),
+            Self::SnapshotFactor { milli: 1000, instead_of } => {
                 format!("without room for snapshots instead of a factor of {}", factor(*instead_of))
             }
-            Relaxed::SnapshotFactor { milli, instead_of } => {
+            Self::SnapshotFactor { milli, instead_of } => {
                 format!("with a snapshot factor of {} instead of {}", factor(*milli), factor(*instead_of))
             }
-            Relaxed::Provisioning { provisioning: Provisioning::Thick } => {
+            Self::Provisioning { provisioning: Provisioning::Thick } => {
                 "as a thick volume, which has no snapshots and clones".to_owned()
             }
-            Relaxed::Provisioning { provisioning: Provisioning::Thin } => "as a thin volume".to_owned(),
-            Relaxed::MostInAZone { most, instead_of } => {
+            Self::Provisioning { provisioning: Provisioning::Thin } => "as a thin volume".to_owned(),
+            Self::MostInAZone { most, instead_of } => {
                 format!("with {most} bricks of a set in one zone instead of {instead_of}")
             }
-            Relaxed::ZonesPreferred => {
-                let wanted = self.wish.layout.bricks_per_set();
-                let zones = if self.zones == 1 { "1 zone".to_owned() } else { format!("{} zones", self.zones) };
-                format!("with {zones} instead of {wanted}, without strict zone checking")
-            }
-            Relaxed::Layout { layout, .. } => format!("as {}", in_words(*layout)),
-        }
+            Self::ZonesPreferred => "without strict zone checking".to_owned(),
+            Self::AnotherDevice => "instead of the device that was chosen".to_owned(),
+            Self::Layout { layout, .. } => format!("as {}", in_words(*layout)),
+        };
+        f.write_str(&text)
     }
 }
 
@@ -571,7 +583,7 @@ impl Relaxed {
         }
     }
 
-    fn weaker(&self) -> Option<String> {
+    pub(super) fn weaker(&self) -> Option<String> {
         match self {
             Self::ZonesPreferred => Some("a zone that fails takes more than one brick of a set with it".to_owned()),
             Self::MostInAZone { most, .. } => Some(format!("a zone that fails takes {most} bricks of a set with it")),
@@ -593,6 +605,7 @@ impl Relaxed {
             }),
             Self::InService { .. }
             | Self::EmptyTrash { .. }
+            | Self::AnotherDevice
             | Self::AnyTags { .. }
             | Self::TagRule { .. }
             | Self::Reserve { .. }

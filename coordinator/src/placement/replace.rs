@@ -1,8 +1,9 @@
 //! Chooses where one brick of a set moves to.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use bricklayer_proto::ids::{DeviceId, NodeId};
 use bricklayer_proto::inventory::BrickRole;
@@ -13,8 +14,14 @@ use serde::Serialize;
 
 use super::ground::Takes;
 use super::policy::{usual, value_of};
-use super::refusal::AGENT_TOO_OLD;
-use super::{Candidate, OverCommit, Placed, Pool, Provision, SetRules, Standing, TagMatch, Tags, ZoneRule, ledger};
+use super::refusal::{AGENT_TOO_OLD, DEVICES_IN_TEXT, at_least, counted};
+use super::{
+    Candidate, OverCommit, Placed, Pool, Provision, Reserve, SetRules, Standing, TagMatch, Tags, ZoneRule, ledger,
+};
+
+mod relaxed;
+
+pub use relaxed::MoveRelaxation;
 
 /// The brick that moves, and what its set and its volume demand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +42,8 @@ pub struct ReplaceWish {
     pub others: Vec<OtherBrick>,
     /// The device that a person chose; all of them otherwise.
     pub to: Option<DeviceId>,
+    /// What is kept free on each device: off their free space already, and here for a refusal to say how much less would do.
+    pub reserve: Reserve,
 }
 
 impl ReplaceWish {
@@ -66,6 +75,28 @@ impl OtherBrick {
 pub struct NoReplacement {
     pub size: ByteSize,
     pub devices: Vec<(String, WhyNot)>,
+    /// What would make it fit; empty until it was looked for, by [`NoReplacement::explained`].
+    pub relaxations: Vec<MoveRelaxation>,
+    /// What was asked, of which devices, where somebody may want that.
+    #[serde(skip)]
+    pub(super) asked: Option<Box<Asked>>,
+}
+
+/// What a refusal is explained by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub wish: ReplaceWish,
+    pub pool: Arc<Pool>,
+}
+
+/// The devices that fail the same rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WhyNotCount {
+    /// The first of them that failed it.
+    pub why: WhyNot,
+    pub devices: usize,
+    /// What the one that is nearest to it is short of; of devices that are too full.
+    pub least_short: Option<ByteSize>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -105,6 +136,9 @@ pub enum WhyNot {
     Space {
         needed: ByteSize,
         free: ByteSize,
+        /// What the policy keeps free besides.
+        kept: ByteSize,
+        short: ByteSize,
     },
 }
 
@@ -123,6 +157,18 @@ pub fn replace(wish: &ReplaceWish, candidates: &[Candidate]) -> Result<Placed, N
 pub fn replace_in(wish: &ReplaceWish, pool: &Pool) -> Result<Placed, NoReplacement> {
     let best = if wish.to.is_none() { best_in(wish, pool) } else { None };
     best.map_or_else(|| replace_among(wish, pool.candidates()), Ok)
+}
+
+/// All devices that may take the brick, the best first.
+pub(super) fn options_in(wish: &ReplaceWish, pool: &Pool) -> Vec<Placed> {
+    let zones: BTreeSet<u32> = wish.others.iter().map(|other| other.zone).collect();
+    let fitting = pool.candidates().filter_map(|candidate| {
+        let (placed, left) = judge(wish, candidate).ok()?;
+        Some((preference(&zones, candidate, left), placed))
+    });
+    let mut fitting: Vec<_> = fitting.collect();
+    fitting.sort_by_key(|(preference, _)| *preference);
+    fitting.into_iter().map(|(_, placed)| placed).collect()
 }
 
 /// By which a device is preferred, the least first.
@@ -173,7 +219,7 @@ fn replace_among<'a>(
         Some((_, placed)) => Ok(placed),
         None => {
             devices.sort_by(|(one, _), (other, _)| one.cmp(other));
-            Err(NoReplacement { size: wish.asked, devices })
+            Err(NoReplacement { size: wish.asked, devices, relaxations: Vec::new(), asked: None })
         }
     }
 }
@@ -223,7 +269,8 @@ fn judge(wish: &ReplaceWish, candidate: &Candidate) -> Result<(Placed, ByteSize)
     let fits = brick.and_then(|space| Some((space, group.after(&space)?)));
     let Some((space, left)) = fits else {
         let needed = needed.map_or(ByteSize::from_bytes(u64::MAX), |needed| ledger::bytes(needed, group.extent_size));
-        return Err(WhyNot::Space { needed, free: group.free_bytes() });
+        let free = group.free_bytes();
+        return Err(WhyNot::Space { needed, free, kept: group.kept_bytes(), short: free.short_of(needed) });
     };
     let placed = Placed { device: candidate.device, node: candidate.node, role: wish.role, asked: wish.asked, space };
     Ok((placed, left.free_bytes()))
@@ -239,10 +286,85 @@ impl fmt::Display for NoReplacement {
         if self.devices.is_empty() {
             write!(f, " There is no other device in the cluster.")?;
         }
-        for (device, why) in &self.devices {
+        for (device, why) in self.devices.iter().take(DEVICES_IN_TEXT) {
             write!(f, "\n{device}: {why}")?;
         }
+        if let Some(more) = self.devices.get(DEVICES_IN_TEXT..).filter(|more| !more.is_empty()) {
+            write!(f, "\nand {} more devices", more.len())?;
+        }
+        let by_rule = self.by_rule();
+        // Where all fail by the same rule, the devices themselves have said so.
+        if by_rule.len() > 1 || self.devices.len() > DEVICES_IN_TEXT {
+            let counts: Vec<_> = by_rule.iter().map(ToString::to_string).collect();
+            write!(f, "\nOf {}: {}.", counted(self.devices.len(), "device"), counts.join("; "))?;
+        }
+        if !self.relaxations.is_empty() {
+            write!(f, "\nIt would find a place:")?;
+        }
+        for relaxation in &self.relaxations {
+            write!(f, "\n- {relaxation}")?;
+        }
         Ok(())
+    }
+}
+
+impl NoReplacement {
+    /// The devices counted by the rule that they fail, in the order in which the rules are asked.
+    #[must_use]
+    pub fn by_rule(&self) -> Vec<WhyNotCount> {
+        let mut counts: BTreeMap<(u8, Option<Standing>), WhyNotCount> = BTreeMap::new();
+        for (_, why) in &self.devices {
+            let count = counts.entry(why.kind()).or_insert_with(|| WhyNotCount {
+                why: why.clone(),
+                devices: 0,
+                least_short: None,
+            });
+            count.devices += 1;
+            if let WhyNot::Space { short, .. } = why {
+                count.least_short = Some(count.least_short.map_or(*short, |least| least.min(*short)));
+            }
+        }
+        counts.into_values().collect()
+    }
+}
+
+impl WhyNot {
+    /// Its place among the rules, and what tells two of the first apart.
+    fn kind(&self) -> (u8, Option<Standing>) {
+        let rule = match self {
+            Self::Itself => 0,
+            Self::NotReady { standing } => return (1, Some(*standing)),
+            Self::AgentTooOld => 2,
+            Self::NodeOfSet => 3,
+            Self::ZoneOfSet { .. } => 4,
+            Self::Tag { .. } => 5,
+            Self::TagOfSet { .. } => 6,
+            Self::TagNotOfSet { .. } => 7,
+            Self::Role { .. } => 8,
+            Self::Space { .. } => 9,
+        };
+        (rule, None)
+    }
+}
+
+impl fmt::Display for WhyNotCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { why, devices, least_short } = self;
+        match why {
+            WhyNot::Itself => write!(f, "{devices} where the brick is now"),
+            WhyNot::NotReady { standing } => write!(f, "{devices} not used, as {standing}"),
+            WhyNot::AgentTooOld => write!(f, "{devices} not used, as {AGENT_TOO_OLD}"),
+            WhyNot::NodeOfSet => write!(f, "{devices} on nodes of the set's other bricks"),
+            WhyNot::ZoneOfSet { .. } => write!(f, "{devices} in zones of the set's other bricks"),
+            WhyNot::Tag { .. } | WhyNot::TagOfSet { .. } | WhyNot::TagNotOfSet { .. } => {
+                write!(f, "{devices} with tags that do not suit")
+            }
+            WhyNot::Role { .. } => write!(f, "{devices} for bricks of the other kind, by the tag `arbiter`"),
+            WhyNot::Space { .. } => match least_short {
+                Some(short) => write!(f, "{devices} too full, the nearest is {} short", at_least(*short)),
+                None => write!(f, "{devices} too full"),
+            },
+        }
     }
 }
 
@@ -254,7 +376,7 @@ impl fmt::Display for WhyNot {
             Self::AgentTooOld => write!(f, "not used: {AGENT_TOO_OLD}"),
             Self::NodeOfSet => f.write_str("its node holds another brick of the set"),
             Self::ZoneOfSet { zone, most: 1 } => {
-                write!(f, "its zone {zone} holds another brick of the set, and zone checking is strict")
+                write!(f, "its zone {zone} holds another brick of the set, and no zone may have two")
             }
             Self::ZoneOfSet { zone, most } => {
                 write!(f, "its zone {zone} holds {most} other bricks of the set, as many as a zone may have")
@@ -268,7 +390,13 @@ impl fmt::Display for WhyNot {
             }
             Self::Role { role: BrickRole::Data } => f.write_str("its tag `arbiter` reserves it for arbiter bricks"),
             Self::Role { role: BrickRole::Arbiter } => f.write_str("its tag `arbiter` keeps arbiter bricks off it"),
-            Self::Space { needed, free } => write!(f, "needs {} bytes, {} free", needed.bytes(), free.bytes()),
+            Self::Space { needed, free, kept, short } => {
+                write!(f, "needs {} ({} bytes), {free} free", at_least(*needed), needed.bytes())?;
+                if *kept > ByteSize::ZERO {
+                    write!(f, " and {kept} kept in reserve")?;
+                }
+                write!(f, ", {} short", at_least(*short))
+            }
         }
     }
 }
@@ -320,6 +448,7 @@ mod tests {
             from: DeviceId::from_u128(1),
             others: vec![other(2), other(3)],
             to: None,
+            reserve: Reserve::NONE,
         }
     }
 
@@ -336,7 +465,8 @@ mod tests {
         assert_eq!(
             refused.to_string(),
             "No Replacement was found for resource requested to be removed\nSought: a device for a brick of 5 GiB.\n\
-             /dev/sd1 on n1: the brick is there now\n/dev/sd2 on n2: its node holds another brick of the set"
+             /dev/sd1 on n1: the brick is there now\n/dev/sd2 on n2: its node holds another brick of the set\n\
+             Of 2 devices: 1 where the brick is now; 1 on nodes of the set's other bricks."
         );
     }
 
@@ -414,6 +544,62 @@ mod tests {
         assert_eq!(chosen(&to(4), &candidates), Ok(0));
         let refused = replace(&to(5), &candidates).unwrap_err();
         assert!(matches!(refused.devices[..], [(_, WhyNot::Space { .. })]), "{refused}");
+    }
+
+    #[test]
+    fn a_refusal_counts_by_rule_says_what_is_short_and_names_48_devices() {
+        let mut candidates: Vec<_> = (10..70).map(|id| candidate(id, id, 4, 4)).collect();
+        candidates[0].standing = Standing::AgentDetached;
+        candidates[1].space.free = Extents::new(1281);
+        let refused = replace(&wish(), &candidates).unwrap_err();
+        let text = refused.to_string();
+        assert_eq!(text.lines().filter(|line| line.starts_with("/dev/")).count(), 48);
+        assert!(text.contains(": needs 5.02 GiB (5385486336 bytes), 4 GiB free, 1.02 GiB short\n"), "{text}");
+        assert!(
+            text.ends_with(
+                "\nand 12 more devices\nOf 60 devices: 1 not used, as its node's agent is not connected (is \
+                 bricklayer-agent running there?); 59 too full, the nearest is 12 MiB short."
+            ),
+            "{text}"
+        );
+    }
+
+    fn explained(wish: ReplaceWish, candidates: &[Candidate]) -> Vec<String> {
+        let pool = Arc::new(Pool::of(candidates.iter()));
+        let refused = replace(&wish, candidates).unwrap_err().asked(wish, pool).explained();
+        refused.relaxations.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_refusal_says_with_which_change_the_brick_would_find_a_place() {
+        let mut away = candidate(4, 4, 4, 20);
+        away.standing = Standing::DeviceOffline;
+        assert_eq!(
+            explained(wish(), &[candidate(1, 1, 1, 20), away]),
+            [
+                "to /dev/sd4 on n4, if /dev/sd4 on n4 were in service (the device is offline (switch it on with `device enable`))"
+            ]
+        );
+        let strict = ReplaceWish { zones: ZoneRule::Strict, ..wish() };
+        assert_eq!(
+            explained(strict, &[candidate(4, 4, 2, 20)]),
+            [
+                "to /dev/sd4 on n4, without strict zone checking; weaker: a zone that fails takes more than one brick of a set \
+              with it"
+            ]
+        );
+        let mut kept = candidate(5, 5, 5, 20);
+        let reserve: Reserve = "16GiB".parse().unwrap();
+        kept.space = kept.space.keeping(reserve.of(kept.space.total, kept.space.extent_size));
+        assert_eq!(
+            explained(ReplaceWish { reserve, ..wish() }, &[kept]),
+            ["to /dev/sd5 on n5, with 14GiB kept in reserve instead of 16GiB"]
+        );
+        let to = ReplaceWish { to: Some(DeviceId::from_u128(6)), ..wish() };
+        assert_eq!(
+            explained(to, &[candidate(6, 6, 6, 2), candidate(7, 7, 7, 20)]),
+            ["to /dev/sd7 on n7, instead of the device that was chosen"]
+        );
     }
 
     #[test]

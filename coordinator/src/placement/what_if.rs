@@ -13,8 +13,8 @@ use bricklayer_proto::space::Provisioning;
 use bricklayer_proto::task::Layout;
 
 use super::{
-    Candidate, DeviceSpace, NoReplacement, OtherBrick, OverCommit, Placed, Placement, Refusal, ReplaceWish, SetRules,
-    TagMatch, Tags, Wish, ZoneRule, place, replace,
+    Candidate, DeviceSpace, NoReplacement, OtherBrick, OverCommit, Placed, Placement, Refusal, ReplaceWish, Reserve,
+    SetRules, TagMatch, Tags, Wish, ZoneRule, place, replace,
 };
 
 /// One cluster as it is.
@@ -358,6 +358,7 @@ impl TrialCluster {
             from: brick.device,
             others: others.map(beside).collect(),
             to: None,
+            reserve: Reserve::NONE,
         }
     }
 }

@@ -9,7 +9,7 @@ mod world;
 
 use bricklayer_coordinator::model::Topology;
 use bricklayer_coordinator::ops::{candidates, pool};
-use bricklayer_coordinator::placement::{self, OverCommit, ReplaceWish, SetRules, Wish, ZoneRule};
+use bricklayer_coordinator::placement::{self, OverCommit, ReplaceWish, Reserve, SetRules, Wish, ZoneRule};
 use bricklayer_proto::inventory::BrickRole;
 use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::space::Provisioning;
@@ -83,6 +83,7 @@ fn replace(bencher: Bencher<'_, '_>, shape: Shape) {
         from: brick.device,
         others,
         to: None,
+        reserve: Reserve::NONE,
     };
     with_snapshots(bencher, world, |topology| {
         placement::replace_in(&wish, &pool(&world.context, topology, CLUSTER)).unwrap()

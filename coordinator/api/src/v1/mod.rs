@@ -89,9 +89,9 @@ pub use ledger::{
 };
 pub use operations::{Operation, OperationList, OperationState, Step, StepState};
 pub use placement::{
-    Attempt, AttemptEnded, BrickRole, DeviceFree, DeviceRefusal, Explanation, NotAReplacement, OutOfService,
-    PlacedBrick, PlacementRule, PlacementWish, Refusal, RefusalCause, Relaxation, Relaxed, RuleCount, SetLayout,
-    VolumePlacement, ZoneChecking,
+    Attempt, AttemptEnded, BrickRole, DeviceFree, DeviceRefusal, Explanation, MoveRelaxation, NotAReplacement,
+    NotReplacements, OutOfService, PlacedBrick, PlacementRule, PlacementWish, Refusal, RefusalCause, Relaxation,
+    Relaxed, RuleCount, SetLayout, VolumePlacement, ZoneChecking,
 };
 pub use plans::{KeptPlan, Plan, PlanList, PlannedBrick, PlannedChange};
 pub use policy::{PlacementPolicy, Policy, PolicyInForce, PolicyList, Provisioning, ZonePolicy};
@@ -127,5 +127,14 @@ pub enum ProblemDetail {
     /// The bricks of a volume, for each cluster that was asked.
     NoPlacement { refusals: Vec<Refusal> },
     /// One brick that was to move.
-    NoReplacement { size_bytes: u64, devices: Vec<NotAReplacement> },
+    NoReplacement {
+        size_bytes: u64,
+        devices: Vec<NotAReplacement>,
+        /// The devices counted by the rule that they fail.
+        #[serde(default)]
+        by_rule: Vec<NotReplacements>,
+        /// What would make it fit.
+        #[serde(default)]
+        relaxations: Vec<MoveRelaxation>,
+    },
 }

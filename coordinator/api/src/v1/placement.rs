@@ -310,6 +310,8 @@ pub enum Relaxed {
     EmptyTrash {
         volumes: Vec<String>,
     },
+    /// Any but the one that was chosen, of a brick that moves.
+    AnotherDevice,
     AnyTags,
     /// Without this rule of the policy.
     TagRule {
@@ -368,6 +370,37 @@ pub struct NotAReplacement {
     pub device: String,
     /// Such as `node-of-set`.
     pub rule: String,
+    /// Of `space`: what it is short of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub short_bytes: Option<u64>,
     /// The same for people, with the numbers.
     pub text: String,
+}
+
+/// The devices that a brick cannot move to by one rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NotReplacements {
+    /// Such as `node-of-set`.
+    pub rule: String,
+    pub devices: u64,
+    /// Of `space`: what the one that is nearest to it is short of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least_short_bytes: Option<u64>,
+    /// The same for people.
+    pub text: String,
+}
+
+/// A change with which a brick would find a place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MoveRelaxation {
+    pub change: Relaxed,
+    /// Where it would go: `/dev/sdb on gfs1`.
+    pub to: String,
+    /// For people.
+    pub text: String,
+    /// How the data is protected less; missing where it is as safe as before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weaker: Option<String>,
 }

@@ -100,7 +100,7 @@ fn an_audit_says_what_is_wrong_and_which_commands_mend_it() {
     let audit: Audit = read(
         r#"{"clusters":[{"cluster":"0000000000000000000000000000000c","bytes":8589934592,"any_node_can_be_lost":false,
         "sets":[{"volume":"00000000000000000000000000000005","volume_name":"backups","set":0,
-        "faults":[{"brick":"000000000000000000000000000000b1","at":"gfs1:/dev/sdb","rule":"zone-shared","text":"brick 000000000000000000000000000000b2 of the set is in the same zone 1, and zone checking is strict"},
+        "faults":[{"brick":"000000000000000000000000000000b1","at":"gfs1:/dev/sdb","rule":"zone-shared","text":"brick 000000000000000000000000000000b2 of the set is in the same zone 1, and no zone may have two"},
         {"brick":"000000000000000000000000000000b3","at":"gfs3:/dev/sdb","rule":"standing","text":"the device is offline","unmended":"No Replacement was found for resource requested to be removed\nSought: a device for a brick of 8 GiB.\n/dev/sdb on gfs4: needs 8598323200 bytes, 4096 free"}],
         "moves":[{"brick":"000000000000000000000000000000b1","from":"gfs1:/dev/sdb","to":"gfs5:/dev/sdb","to_device":"000000000000000000000000000000d5","bytes":8589934592}]}],
         "nodes":[{"node":"00000000000000000000000000000001","node_name":"gfs1","can_be_lost":true,"bricks":1,"bytes":8589934592,"homeless":[],"without_copies":[]},

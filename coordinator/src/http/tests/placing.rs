@@ -153,11 +153,44 @@ async fn a_brick_that_finds_no_other_place_has_the_devices_in_its_problem() {
     let answer = world.post(&format!("/v1/bricks/{}/replace", volume.bricks[0].id), "{}").await;
     assert_eq!(answer.status, 409);
     let problem: Problem = answer.json();
-    let Some(ProblemDetail::NoReplacement { size_bytes, devices }) = problem.detail else { panic!("{problem:?}") };
+    let text = problem.error.clone() + &problem.cure.clone().unwrap_or_default();
+    let Some(ProblemDetail::NoReplacement { size_bytes, devices, by_rule, relaxations }) = problem.detail else {
+        panic!("{problem:?}")
+    };
     assert_eq!(size_bytes, 100 << 30);
+    let counts: Vec<_> = by_rule.iter().map(|count| (count.rule.as_str(), count.devices)).collect();
+    assert_eq!(counts, [("itself", 1), ("node-of-set", 2)]);
+    assert!(relaxations.is_empty(), "{relaxations:?}");
+    assert!(text.contains("Of 3 devices: 1 where the brick is now; 2 on nodes of the set's other bricks."), "{text}");
     let mut rules: Vec<_> = devices.iter().map(|device| device.rule.as_str()).collect();
     rules.sort_unstable();
     assert_eq!(rules, ["itself", "node-of-set", "node-of-set"]);
+}
+
+#[tokio::test]
+async fn a_brick_that_finds_no_other_place_is_told_which_change_would_give_it_one() {
+    let world = World::new().await;
+    world.cluster(4).await;
+    let volume = world.volume(&format!(r#"{{"size":100,{OF_THREE}}}"#)).await;
+    let used: Vec<_> = volume.bricks.iter().map(|brick| brick.node).collect();
+    let spare = (0..4).find(|number| !used.contains(&node_id(*number))).unwrap();
+    let off = world.post(&format!("/nodes/{}/state", node_id(spare)), r#"{"state":"offline"}"#).await;
+    world.end_of(&off.queue()).await;
+    let words = format!("to /dev/sdb on m{spare}, if /dev/sdb on m{spare} were in service (its node is offline");
+    let device = volume.bricks[0].device;
+    let off = world.post(&format!("/devices/{device}/state"), r#"{"state":"offline"}"#).await;
+    world.end_of(&off.queue()).await;
+    let off = world.post(&format!("/nodes/{}/state", volume.bricks[1].node), r#"{"state":"offline"}"#).await;
+    world.end_of(&off.queue()).await;
+    for (path, body) in [
+        (format!("/v1/bricks/{}/replace", volume.bricks[0].id), "{}"),
+        (format!("/bricks/to-evict/{}", volume.bricks[0].id), "{}"),
+        (format!("/devices/{device}/state"), r#"{"state":"failed"}"#),
+        (format!("/nodes/{}/state", volume.bricks[1].node), r#"{"state":"failed"}"#),
+    ] {
+        let refused = world.post(&path, body).await;
+        assert!(refused.status >= 400 && refused.body.contains(&words), "{path}: {refused:?}");
+    }
 }
 
 #[tokio::test]

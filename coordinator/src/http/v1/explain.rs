@@ -4,10 +4,10 @@ use axum::extract::State;
 use axum::response::Response;
 use bricklayer_api::heketi::VolumeCreateRequest;
 use bricklayer_api::v1::{
-    Attempt, AttemptEnded, BrickRole, DeviceFree, DeviceRefusal as DeviceRefusalView, Explanation, NotAReplacement,
-    OutOfService, PlacedBrick, PlacementRule, PlacementWish, ProblemDetail, Refusal as RefusalView, RefusalCause,
-    Relaxation as RelaxationView, Relaxed as RelaxedView, RuleCount as RuleCountView, SetLayout, VolumePlacement,
-    ZoneChecking,
+    Attempt, AttemptEnded, BrickRole, DeviceFree, DeviceRefusal as DeviceRefusalView, Explanation,
+    MoveRelaxation as MoveRelaxationView, NotAReplacement, NotReplacements, OutOfService, PlacedBrick, PlacementRule,
+    PlacementWish, ProblemDetail, Refusal as RefusalView, RefusalCause, Relaxation as RelaxationView,
+    Relaxed as RelaxedView, RuleCount as RuleCountView, SetLayout, VolumePlacement, ZoneChecking,
 };
 use bricklayer_proto::ids::ClusterId;
 use bricklayer_proto::inventory::BrickRole as Role;
@@ -25,8 +25,8 @@ use crate::model::Brick;
 use crate::ops::Outlook;
 use crate::placement::refusal::Ended;
 use crate::placement::{
-    Candidate, Cause, DeviceRefusal, NoReplacement, Refusal, Relaxation, Relaxed, Rule, RuleCount, RuleKind, Standing,
-    Wish, ZoneRule,
+    Candidate, Cause, DeviceRefusal, MoveRelaxation, NoReplacement, Refusal, Relaxation, Relaxed, Rule, RuleCount,
+    RuleKind, Standing, WhyNot, WhyNotCount, Wish, ZoneRule,
 };
 
 /// Says where a volume would go, or why it would not.
@@ -59,12 +59,30 @@ pub fn no_placement(refusals: &[(ClusterId, Box<Refusal>)]) -> ProblemDetail {
 }
 
 pub fn no_replacement(why: &NoReplacement) -> ProblemDetail {
-    let device = |(device, why): &(String, crate::placement::WhyNot)| NotAReplacement {
+    let device = |(device, why): &(String, WhyNot)| NotAReplacement {
         device: device.clone(),
         rule: word_in(why, "rule"),
+        short_bytes: if let WhyNot::Space { short, .. } = why { Some(short.bytes()) } else { None },
         text: why.to_string(),
     };
-    ProblemDetail::NoReplacement { size_bytes: why.size.bytes(), devices: why.devices.iter().map(device).collect() }
+    let count = |count: &WhyNotCount| NotReplacements {
+        rule: word_in(&count.why, "rule"),
+        devices: count.devices.try_into().unwrap_or(u64::MAX),
+        least_short_bytes: count.least_short.map(ByteSize::bytes),
+        text: count.to_string(),
+    };
+    let relaxation = |relaxation: &MoveRelaxation| MoveRelaxationView {
+        change: relaxed(&relaxation.change),
+        to: relaxation.to.clone(),
+        text: relaxation.to_string(),
+        weaker: relaxation.weaker(),
+    };
+    ProblemDetail::NoReplacement {
+        size_bytes: why.size.bytes(),
+        devices: why.devices.iter().map(device).collect(),
+        by_rule: why.by_rule().iter().map(count).collect(),
+        relaxations: why.relaxations.iter().map(relaxation).collect(),
+    }
 }
 
 pub fn placement(cluster: ClusterId, layout: Layout, all: &[Brick], candidates: &[Candidate]) -> VolumePlacement {
@@ -279,6 +297,7 @@ fn relaxed(change: &Relaxed) -> RelaxedView {
                 .collect(),
         },
         Relaxed::EmptyTrash { volumes } => RelaxedView::EmptyTrash { volumes: volumes.clone() },
+        Relaxed::AnotherDevice => RelaxedView::AnotherDevice,
         Relaxed::AnyTags { .. } => RelaxedView::AnyTags,
         Relaxed::Limits { limits, .. } => {
             RelaxedView::Limits { least_brick_bytes: limits.least_brick.bytes(), most_bricks: limits.most_bricks }

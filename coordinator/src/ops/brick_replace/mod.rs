@@ -124,9 +124,11 @@ pub fn choose(
         from: old.device,
         others: others.map(beside).collect(),
         to,
+        reserve: terms.reserve,
     };
-    let placed = placement::replace_in(&wish, &pool(context, topology, volume.cluster));
-    placed.map_err(|why| Rejected::NoReplacement(Box::new(why)))
+    let pool = pool(context, topology, volume.cluster);
+    let placed = placement::replace_in(&wish, &pool);
+    placed.map_err(|why| Rejected::NoReplacement(Box::new(why.asked(wish, pool))))
 }
 
 /// The brick as it is to be at its new place.

@@ -153,7 +153,10 @@ impl Look<'_> {
                 pool.clone()
             };
             let than = self.wish.set_rules.most_per_zone?;
-            wish = more_in_a_zone(&wish, than).find_map(|(_, wish)| try_place(&wish, &widest).map(|_| wish))?;
+            let mut more = more_in_a_zone(&wish, than);
+            let needed = more.find_map(|(_, wish)| try_place(&wish, &widest).map(|_| wish))?;
+            drop(more);
+            wish = needed;
         }
         if levers.iter().any(|lever| matches!(lever, Lever::Reserve)) {
             (wish.reserve, _) = least_change(wish.reserve, |reserve| try_place(&wish, &keeping(&pool, reserve)))?;

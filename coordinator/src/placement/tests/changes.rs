@@ -75,6 +75,7 @@ pub fn some_move() -> impl Strategy<Value = (ReplaceWish, Vec<Candidate>)> {
                 from: from.device,
                 others,
                 to: chosen.then(|| at[at.len() - 1].get(&disks).device),
+                reserve: wish.reserve,
             };
             (wish, disks)
         })
