@@ -121,6 +121,18 @@ pub struct Disk {
     pub obstacles: Vec<Obstacle>,
     /// The device that it is, where its volume group carries our tags.
     pub device: Option<DeviceId>,
+    /// Why not even a confirmed wipe takes what is on it; agents that do not say it refuse only when they are asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub still_needed: Option<StillNeeded>,
+}
+
+/// What a wipe does not take from a disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StillNeeded {
+    /// A clause, such as `this host lives on it (mounted at /)`.
+    pub why: String,
+    /// What a person can do.
+    pub cure: String,
 }
 
 impl Disk {

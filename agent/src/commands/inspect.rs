@@ -117,6 +117,7 @@ mod tests {
                 Obstacle::Signature { what: "xfs".to_owned(), offset: 0 },
             ],
             device: None,
+            still_needed: None,
         };
         let raw = Disk { obstacles: vec![], path: "/dev/sdc".parse().unwrap(), ..disk.clone() };
         let text = text(&Inventory { disks: vec![disk, raw], ..Inventory::default() });

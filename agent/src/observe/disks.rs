@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bricklayer_proto::inventory::{Disk, LEAST_DISK, Obstacle, PhysicalVolume};
 use bricklayer_proto::names::DevicePath;
 
-use super::OnDisk;
+use super::{OnDisk, brick_of_ours, still_needed};
 use crate::fstab;
 use crate::host::{BlockDevice, BlockKind, GroupReport, HostView};
 use crate::tags;
@@ -32,6 +32,8 @@ pub fn candidates(view: &HostView) -> impl Iterator<Item = &BlockDevice> {
 #[must_use]
 pub fn disk(view: &HostView, device: &BlockDevice, on_disk: &OnDisk) -> Disk {
     let (owner, obstacles) = obstacles(view, device, on_disk);
+    let needed = || obstacles.iter().find_map(|obstacle| still_needed(&device.path, obstacle, view));
+    let needed = if owner.is_none() { brick_of_ours(view, device).or_else(needed) } else { None };
     Disk {
         path: device.path.clone(),
         links: device.links.clone(),
@@ -42,6 +44,7 @@ pub fn disk(view: &HostView, device: &BlockDevice, on_disk: &OnDisk) -> Disk {
         rotational: device.rotational,
         obstacles,
         device: owner,
+        still_needed: needed,
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod disks;
 mod index;
+mod kept;
 
 use std::collections::BTreeSet;
 
@@ -23,6 +24,7 @@ use crate::tags;
 use index::Index;
 
 pub use disks::{above, candidates, disk, names_of, obstacle_lines};
+pub use kept::{alone_on_its_disk, brick_of_ours, is_system, still_needed};
 
 /// What is on a disk, as far as that could be found out.
 pub type OnDisk = Result<Vec<Signature>, String>;

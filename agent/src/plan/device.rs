@@ -126,15 +126,11 @@ fn goes_by_destroying(view: &HostView, obstacle: &Obstacle) -> bool {
     match obstacle {
         Obstacle::Signature { .. } | Obstacle::PartitionTable { .. } => true,
         // Of a group on several disks the others would be left with a torso.
-        Obstacle::PhysicalVolume { group, .. } => group.as_ref().is_none_or(|name| alone_on_its_disk(view, name)),
+        Obstacle::PhysicalVolume { group, .. } => {
+            group.as_ref().is_none_or(|name| observe::alone_on_its_disk(view, name))
+        }
         _ => false,
     }
-}
-
-/// Whether the group lies on one disk.
-#[must_use]
-pub fn alone_on_its_disk(view: &HostView, group: &VgName) -> bool {
-    view.groups.iter().filter(|report| report.name == *group).all(|report| report.physical_volumes.len() == 1)
 }
 
 /// What a person can do about a disk that is refused.
@@ -142,7 +138,7 @@ pub fn alone_on_its_disk(view: &HostView, group: &VgName) -> bool {
 pub fn cure(path: &DevicePath, disk: &Disk) -> Option<String> {
     for obstacle in &disk.obstacles {
         match obstacle {
-            Obstacle::Mounted { at, .. } if super::wipe::is_system(at) => {
+            Obstacle::Mounted { at, .. } if observe::is_system(at) => {
                 return Some("This host lives on it: choose another disk".to_owned());
             }
             Obstacle::Ours { device } => return Some(format!("Delete device {device} first, or choose another disk")),

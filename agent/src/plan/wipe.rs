@@ -1,24 +1,15 @@
 //! A disk that a person has given up is freed of everything that holds it, and cleared; without a reboot.
 
-use bricklayer_proto::inventory::{Disk, Obstacle};
+use bricklayer_proto::inventory::{Disk, Obstacle, StillNeeded};
 use bricklayer_proto::names::{DevicePath, VgName};
 use bricklayer_proto::task::Failure;
 
-use super::device::{alone_on_its_disk, cure, no_such_disk};
+use super::device::{cure, no_such_disk};
 use super::doomed::DoomedDisk;
 use super::{Step, refused_disk, refused_with_cure};
 use crate::host::{BlockDevice, BlockKind, HostView};
 use crate::observe::{self, OnDisk};
 use crate::tags;
-
-/// What the host itself lives on. Nobody gives that up by naming a serial.
-const SYSTEM: [&str; 9] = ["/", "/boot", "/boot/efi", "/etc", "/home", "/root", "/usr", "/var", "/var/lib"];
-
-/// Whether the host itself lives on what is mounted there.
-#[must_use]
-pub fn is_system(at: &str) -> bool {
-    SYSTEM.contains(&at)
-}
 
 /// The steps that leave nothing on the disk; none where nothing is on it.
 pub fn ensure(path: &DevicePath, confirm: &str, view: &HostView, on_disk: &OnDisk) -> Result<Vec<Step>, Failure> {
@@ -30,12 +21,16 @@ pub fn ensure(path: &DevicePath, confirm: &str, view: &HostView, on_disk: &OnDis
         return Ok(Vec::new());
     }
     confirmed(path, confirm, &disk)?;
-    no_brick_of_ours(path, device, view, &disk)?;
+    if let Some(needed) = observe::brick_of_ours(view, device) {
+        return Err(Failure { obstacles: disk.obstacles.clone(), ..refused_for(path, needed) });
+    }
     for obstacle in &in_the_way {
         if !obstacle.can_be_wiped() {
             return Err(refused_disk(path, &first(obstacle, &disk), cure(path, &disk)));
         }
-        still_needed(path, obstacle, view, &disk)?;
+        if let Some(needed) = observe::still_needed(path, obstacle, view) {
+            return Err(Failure { obstacles: first(obstacle, &disk), ..refused_for(path, needed) });
+        }
     }
     Ok(steps(device, view))
 }
@@ -53,47 +48,15 @@ fn confirmed(path: &DevicePath, confirm: &str, disk: &Disk) -> Result<(), Failur
     Err(refused_with_cure(message, format!("Look at the disk and repeat one of: {}", accepted.join(", "))))
 }
 
-/// A disk of ours whose group LVM cannot read for the moment looks like somebody else's. Its bricks' lines in fstab
-/// still say whose it is.
-fn no_brick_of_ours(path: &DevicePath, device: &BlockDevice, view: &HostView, disk: &Disk) -> Result<(), Failure> {
-    let lines = observe::obstacle_lines(view, device);
-    let Some((brick, at)) = lines.iter().find_map(|line| line.brick.map(|brick| (brick, &line.at))) else {
-        return Ok(());
-    };
-    let message = format!("Can't wipe {path}: brick {brick} of Bricklayer lies on it ({at})");
-    let cure = "Delete its volume and its device first; if the disk is dead and gone from them, take the line out of \
-                /etc/fstab by hand";
-    Err(Failure { obstacles: disk.obstacles.clone(), ..refused_with_cure(message, cure) })
-}
-
 /// What even a confirmed wipe does not take.
-fn still_needed(path: &DevicePath, obstacle: &Obstacle, view: &HostView, disk: &Disk) -> Result<(), Failure> {
-    let (message, cure) = match obstacle {
-        Obstacle::Mounted { at, .. } if is_system(at) => {
-            (format!("Can't wipe {path}: this host lives on it (mounted at {at})"), "Choose another disk".to_owned())
-        }
-        Obstacle::HeldBy { path: holder, .. } if is_raid(view, holder) => (
-            format!("Can't wipe {path}: it is part of the RAID array {holder}"),
-            format!("If the array may go: `mdadm --stop {holder}` on the host, then wipe again"),
-        ),
-        Obstacle::PhysicalVolume { group: Some(group), .. } if !alone_on_its_disk(view, group) => (
-            format!("Can't wipe {path}: volume group {group} lies on other disks too"),
-            format!("Move it off this disk (`vgreduce {group} {path}`), or remove it by hand"),
-        ),
-        _ => return Ok(()),
-    };
-    let obstacles = first(obstacle, disk);
-    Err(Failure { obstacles, ..refused_with_cure(message, cure) })
+fn refused_for(path: &DevicePath, needed: StillNeeded) -> Failure {
+    refused_with_cure(format!("Can't wipe {path}: {}", needed.why), needed.cure)
 }
 
 /// All obstacles, the one that decides at the front.
 fn first(obstacle: &Obstacle, disk: &Disk) -> Vec<Obstacle> {
     let others = disk.obstacles.iter().filter(|other| *other != obstacle);
     std::iter::once(obstacle).chain(others).cloned().collect()
-}
-
-fn is_raid(view: &HostView, holder: &str) -> bool {
-    view.block_devices.iter().any(|device| device.path.as_str() == holder && device.kind == BlockKind::Raid)
 }
 
 /// From the top down: what is mounted, what would mount it again, what is mapped, what is written.

@@ -112,6 +112,7 @@ impl Failure {
             | R::HostNameUsed { .. }
             | R::DeviceKnown { .. }
             | R::NotWipeable { .. }
+            | R::StillNeeded { .. }
             | R::WrongConfirmation { .. }
             | R::NothingToConfirm { .. }
             | R::StorageHostInUse { .. }

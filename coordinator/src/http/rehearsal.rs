@@ -96,7 +96,7 @@ fn kept(service: &Service, rehearsal: &Operations, before: &Topology, response: 
     let id = location.and_then(|location| location.strip_prefix("/queue/")?.parse().ok());
     let plan = id.ok_or(Rejected::CannotBeKept).and_then(|id| service.operations.keep_plan(rehearsal, id, before));
     match plan {
-        Ok(plan) => answer::ok(&v1::plan_view(&plan, service)),
+        Ok(plan) => answer::ok(&v1::plan_view(&plan)),
         Err(rejected) => Failure::rejected(Doing::Ours, &rejected).into_response(),
     }
 }
@@ -118,7 +118,13 @@ fn can_be_rehearsed(method: &Method, parts: &[&str]) -> bool {
 fn planned(rehearsal: &Operations, queue: &str) -> Option<Plan> {
     let id = queue.strip_prefix("/queue/")?.parse().ok()?;
     let rehearsed = rehearsal.rehearsed(id)?;
-    Some(Plan { kind: rehearsed.kind.to_owned(), changes: rehearsed.changes, steps: rehearsed.steps, kept: None })
+    Some(Plan {
+        kind: rehearsed.kind.to_owned(),
+        changes: rehearsed.changes,
+        steps: rehearsed.steps,
+        destroys: rehearsed.destroys,
+        kept: None,
+    })
 }
 
 /// What is done as soon as it is written down: no host is asked for anything.
@@ -145,7 +151,7 @@ fn at_once(method: &Method, parts: &[&str]) -> Option<(&'static str, String)> {
 
 fn unplanned(kind: &str, text: String, before: &Topology, after: &Topology) -> Plan {
     let changes = if before.version == after.version { Vec::new() } else { vec![text] };
-    Plan { kind: kind.to_owned(), changes, steps: Vec::new(), kept: None }
+    Plan { kind: kind.to_owned(), changes, steps: Vec::new(), destroys: Vec::new(), kept: None }
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! The devices of a cluster as placement sees them: records, and what their agents say now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bricklayer_proto::ids::ClusterId;
+use bricklayer_proto::ids::{ClusterId, DeviceId, NodeId};
 use bricklayer_proto::inventory::FullDisk;
 use bricklayer_proto::size::Extents;
 
@@ -20,6 +20,21 @@ pub fn candidates(context: &Context, topology: &Topology, cluster: ClusterId) ->
     let reserve = context.terms(topology, cluster).reserve;
     let of = |host: &Arc<Host>| of_host(host, &context.agents.sight(host.node.id), reserve);
     topology.hosts_of(cluster).flat_map(of).collect()
+}
+
+/// Some of them; the other nodes of the cluster are not looked at.
+pub fn candidates_on(
+    context: &Context,
+    topology: &Topology,
+    cluster: ClusterId,
+    devices: &BTreeSet<DeviceId>,
+) -> Vec<Candidate> {
+    let reserve = context.terms(topology, cluster).reserve;
+    let nodes = devices.iter().filter_map(|id| Some(topology.devices.get(id)?.node));
+    let nodes: BTreeSet<NodeId> = nodes.collect();
+    let hosts = nodes.into_iter().filter_map(|node| topology.host(cluster, node));
+    let of = |host: &Arc<Host>| of_host(host, &context.agents.sight(host.node.id), reserve);
+    hosts.flat_map(of).filter(|candidate| devices.contains(&candidate.device)).collect()
 }
 
 /// The same, for [`crate::placement::place_in`] and its like. Only nodes of which something has changed since somebody
@@ -168,7 +183,6 @@ fn seen(device: &Device, sight: &Sight) -> Option<Standing> {
 
 #[cfg(test)]
 mod tests {
-    use bricklayer_proto::ids::NodeId;
     use bricklayer_proto::inventory::{GlusterSeen, Inventory};
     use jiff::Timestamp;
     use proptest::prelude::*;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bricklayer_proto::ids::NodeId;
-use bricklayer_proto::inventory::{Disk, Obstacle};
+use bricklayer_proto::inventory::{Disk, Obstacle, StillNeeded};
 use bricklayer_proto::names::DevicePath;
 use bricklayer_proto::task::Wanted;
 
@@ -33,6 +33,10 @@ pub fn outlook(context: &Context, node: NodeId, path: &DevicePath) -> Result<Wip
     };
     if let Some(obstacle) = disk.obstacles.iter().find(|obstacle| !obstacle.can_be_wiped()) {
         return Err(Rejected::NotWipeable { name: path.clone(), node: node_name, obstacle: obstacle.clone() });
+    }
+    if let Some(needed) = &disk.still_needed {
+        let StillNeeded { why, cure } = needed.clone();
+        return Err(Rejected::StillNeeded { name: path.clone(), node: node_name, why, cure });
     }
     if disk.confirmations().is_empty() {
         return Err(Rejected::NothingToConfirm { name: path.clone(), node: node_name });

@@ -14,7 +14,7 @@ use bricklayer_proto::names::VgName;
 use bricklayer_proto::size::Extents;
 use jiff::{SignedDuration, Timestamp};
 
-use super::candidates::{candidates, space};
+use super::candidates::{candidates_on, space};
 use super::context::Context;
 use super::rehearsal::Rehearsal;
 use super::{AdoptFrom, Operations, Rejected, adopt, disk_wipe, volume_create};
@@ -38,6 +38,8 @@ pub struct KeptPlan {
     pub expires: Timestamp,
     pub bricks: Vec<PlannedBrick>,
     pub devices: Vec<DeviceForecast>,
+    /// With what it makes known: for names.
+    pub after: Arc<Topology>,
 }
 
 /// A brick that the plan makes or changes.
@@ -57,6 +59,8 @@ pub enum BrickChange {
     Grown(Brick),
     /// It takes the place of this one, which is removed.
     Moved(Brick),
+    /// It stays as it is, and becomes ours.
+    Adopted,
 }
 
 /// What a device has free once all is done.
@@ -138,6 +142,7 @@ impl Operations {
             expires: self.context.clock.now().checked_add(life).unwrap_or(Timestamp::MAX),
             bricks,
             devices,
+            after,
         });
         let now = Instant::now();
         self.plans.keep(Kept { plan: Arc::clone(&plan), operation, footing, until: now + PLAN_LIFE }, now);
@@ -152,6 +157,9 @@ impl Operations {
             return (takeover, None);
         }
         let groups = adopt::groups_of(&self.context, &takeover.adopt);
+        let after = Arc::new(adopted(&self.topology(), &takeover.adopt));
+        let (bricks, devices) =
+            (adopted_bricks(&takeover.adopt), adopted_devices(&self.context, &after, &takeover.adopt));
         let operation = Operation::begun(Plan::Adopt(takeover.adopt.clone()), self.context.clock.now());
         let life = SignedDuration::try_from(PLAN_LIFE).unwrap_or_default();
         let plan = Arc::new(KeptPlan {
@@ -159,8 +167,9 @@ impl Operations {
             rehearsal: self.rehearsal_of(&operation),
             version: self.topology().version,
             expires: self.context.clock.now().checked_add(life).unwrap_or(Timestamp::MAX),
-            bricks: Vec::new(),
-            devices: Vec::new(),
+            bricks,
+            devices,
+            after,
         });
         let now = Instant::now();
         let footing = Footing { groups, ..Footing::default() };
@@ -256,6 +265,40 @@ fn planned_bricks(topology: &Topology, plan: &Plan) -> Result<Vec<PlannedBrick>,
     })
 }
 
+/// The state with what is adopted in it.
+fn adopted(topology: &Topology, adopt: &Adopt) -> Topology {
+    let mut after = topology.clone();
+    adopt.clusters.iter().for_each(|cluster| after.put_cluster(cluster.clone()));
+    adopt.nodes.iter().for_each(|node| after.put_node(node.clone()));
+    adopt.devices.iter().for_each(|device| after.put_device(device.clone()));
+    adopt.volumes.iter().for_each(|volume| after.put_volume(volume.clone()));
+    after
+}
+
+fn adopted_bricks(adopt: &Adopt) -> Vec<PlannedBrick> {
+    let of = |volume: &Volume, brick: &Brick| PlannedBrick {
+        volume: volume.id,
+        volume_name: volume.name.to_string(),
+        brick: brick.clone(),
+        change: BrickChange::Adopted,
+    };
+    adopt.volumes.iter().flat_map(|volume| volume.bricks.iter().map(move |brick| of(volume, brick))).collect()
+}
+
+/// The devices that become ours, and those that have a brick that does. Before: what LVM has free. After: what new bricks may
+/// take, once every pool is in the records and the policy's reserve is kept.
+fn adopted_devices(context: &Context, after: &Topology, adopt: &Adopt) -> Vec<DeviceForecast> {
+    let bricks = adopt.volumes.iter().flat_map(|volume| &volume.bricks).map(|brick| brick.device);
+    let touched: BTreeSet<DeviceId> = adopt.devices.iter().map(|device| device.id).chain(bricks).collect();
+    let of_cluster = |cluster: &ClusterId| candidates_on(context, after, *cluster, &touched);
+    let forecast = |candidate: Candidate| {
+        let seen = after.devices.get(&candidate.device)?.space;
+        let now = DeviceSpace { free: seen.free, spare: seen.spare, kept: Extents::ZERO, ..candidate.space };
+        Some(DeviceForecast { after: candidate.space, candidate: Candidate { space: now, ..candidate } })
+    };
+    after.clusters.keys().flat_map(of_cluster).filter_map(forecast).collect()
+}
+
 /// Free space of everything that is involved, when all of it is done.
 fn forecast(context: &Context, before: &Topology, footing: &Footing, bricks: &[PlannedBrick]) -> Vec<DeviceForecast> {
     let mut after = before.clone();
@@ -279,7 +322,7 @@ fn forecast(context: &Context, before: &Topology, footing: &Footing, bricks: &[P
         .flat_map(|planned| {
             let from = match &planned.change {
                 BrickChange::Moved(old) => Some(old.device),
-                BrickChange::Made | BrickChange::Grown(_) => None,
+                BrickChange::Made | BrickChange::Grown(_) | BrickChange::Adopted => None,
             };
             std::iter::once(planned.brick.device).chain(from)
         })
@@ -381,10 +424,9 @@ fn devices(
     cluster: Option<ClusterId>,
     wanted: &BTreeSet<DeviceId>,
 ) -> BTreeMap<DeviceId, (Candidate, Map<BrickId, Arc<Brick>>)> {
-    let all = cluster.map(|cluster| candidates(context, topology, cluster)).unwrap_or_default();
+    let all = cluster.map(|cluster| candidates_on(context, topology, cluster, wanted)).unwrap_or_default();
     let bricks = |id| topology.bricks.get(&id).cloned().unwrap_or_else(Map::new_sync);
     all.into_iter()
-        .filter(|candidate| wanted.contains(&candidate.device))
         .map(|candidate| (candidate.device, (bricks(candidate.device), candidate)))
         .map(|(id, (bricks, candidate))| (id, (candidate, bricks)))
         .collect()
@@ -416,9 +458,11 @@ mod tests {
 
     fn kept(id: u128, now: Instant) -> Kept {
         let id = OperationId::from_u128(id);
-        let rehearsal = Rehearsal { kind: "volume-create", changes: Vec::new(), steps: Vec::new() };
+        let rehearsal =
+            Rehearsal { kind: "volume-create", changes: Vec::new(), steps: Vec::new(), destroys: Vec::new() };
         let expires = Timestamp::UNIX_EPOCH;
-        let plan = KeptPlan { id, rehearsal, version: 1, expires, bricks: Vec::new(), devices: Vec::new() };
+        let after = Arc::default();
+        let plan = KeptPlan { id, rehearsal, version: 1, expires, bricks: Vec::new(), devices: Vec::new(), after };
         let operation =
             Operation::begun(Plan::CleanUp(crate::model::CleanUp { operations: Vec::new() }), Timestamp::UNIX_EPOCH);
         Kept { plan: Arc::new(plan), operation, footing: Footing::default(), until: now + PLAN_LIFE }

@@ -48,6 +48,9 @@ pub enum Rejected {
     NoSuchDisk { name: DevicePath, node: String, seen: String },
     #[error("{name} on {node} cannot be wiped: {obstacle}")]
     NotWipeable { name: DevicePath, node: String, obstacle: Obstacle },
+    /// As its agent would refuse it.
+    #[error("{name} on {node} cannot be wiped: {why}\n{cure}")]
+    StillNeeded { name: DevicePath, node: String, why: String, cure: String },
     #[error("{given:?} does not name the disk {name} on {node}; confirm with one of: {accepted}")]
     WrongConfirmation { given: String, name: DevicePath, node: String, accepted: String },
     #[error(

@@ -1,7 +1,7 @@
 //! What heketi left becomes ours, and works as ours does.
 
 use bricklayer_api::heketi::{StateRequest, VolumeExpandRequest};
-use bricklayer_api::v1::{AdoptRequest, UnadoptRequest};
+use bricklayer_api::v1::{AdoptRequest, PlannedChange, UnadoptRequest};
 use bricklayer_proto::ids::DeviceId;
 use bricklayer_tests::sim::heketi::{Heketi, HeketiVolume};
 use bricklayer_tests::story::{create, delete, done, replicated};
@@ -17,6 +17,15 @@ async fn a_plan_from_heketis_database_changes_nothing_and_has_no_doubt() {
     let adoption = plan(&client, &from_heketi(&old.heketi)).await;
     assert_eq!(codes(&adoption), Vec::<&str>::new(), "{:#?}", adoption.findings);
     assert_eq!((adoption.nodes.len(), adoption.devices.len(), adoption.volumes.len()), (3, 3, 5));
+    // Every brick as it stays, and what is free for new ones afterwards.
+    let kept = adoption.plan.as_ref().unwrap().kept.as_ref().unwrap();
+    let bricks: usize = adoption.volumes.iter().map(|volume| volume.bricks.len()).sum();
+    assert_eq!(kept.bricks.len(), bricks);
+    assert!(kept.bricks.iter().all(|brick| brick.change == PlannedChange::Adopt && !brick.device_name.is_empty()));
+    assert_eq!(kept.devices.len(), 3);
+    for device in &kept.devices {
+        assert_eq!(device.free_extents, device.free_after_extents, "{device:?}");
+    }
     assert_eq!(old.cluster.footprints(), before);
     assert!(client.clusters().await.unwrap().clusters.is_empty());
 }

@@ -18,6 +18,9 @@ pub struct Plan {
     /// In the order in which they would run, such as `make brick 1 of 3 on gfs1`.
     #[serde(default)]
     pub steps: Vec<String>,
+    /// What would be gone from disks afterwards, such as the logical volumes of a brick that moves away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub destroys: Vec<String>,
     /// With `?plan=true`: it is kept, and can be carried out exactly so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<KeptPlan>,
@@ -85,4 +88,6 @@ pub enum PlannedChange {
     Make,
     Grow,
     Move,
+    /// It stays as it is, and becomes ours.
+    Adopt,
 }

@@ -109,7 +109,7 @@ fn a_simulation_is_asked_in_words_and_answered_in_tables() {
     assert_eq!(run("bricklayer", "http://127.0.0.1:1", &["simulate", "-o", "json"]).code, 2, "nothing is supposed");
 }
 
-const PLAN: &str = r#"{"kind":"brick-replace","changes":["brick b of volume web: from gfs1 to gfs4"],"steps":["make brick 1 of 1 on gfs4"],"kept":{"id":"000000000000000000000000000000a1","topology_version":7,"expires":"2026-11-22T22:52:33Z","bricks":[{"change":"move","volume":"00000000000000000000000000000005","volume_name":"web","brick":"0000000000000000000000000000000b","set":0,"position":1,"role":"data","node":"00000000000000000000000000000004","node_name":"gfs4","device":"0000000000000000000000000000000e","device_name":"/dev/sdb","size_bytes":8589934592,"extents":2050,"bytes":8598323200,"from":"0000000000000000000000000000000d","from_node_name":"gfs1","from_device_name":"/dev/sdb"}],"devices":[{"node":"00000000000000000000000000000004","node_name":"gfs4","device":"0000000000000000000000000000000e","device_name":"/dev/sdb","extent_bytes":4194304,"free_extents":4091,"free_bytes":17158897664,"free_after_extents":2039,"free_after_bytes":8552185856}]}}"#;
+const PLAN: &str = r#"{"kind":"brick-replace","changes":["brick b of volume web: from gfs1 to gfs4"],"steps":["make brick 1 of 1 on gfs4"],"destroys":["gfs1:/dev/sdb: vg_d/brick_b and vg_d/tp_b go"],"kept":{"id":"000000000000000000000000000000a1","topology_version":7,"expires":"2026-11-22T22:52:33Z","bricks":[{"change":"move","volume":"00000000000000000000000000000005","volume_name":"web","brick":"0000000000000000000000000000000b","set":0,"position":1,"role":"data","node":"00000000000000000000000000000004","node_name":"gfs4","device":"0000000000000000000000000000000e","device_name":"/dev/sdb","size_bytes":8589934592,"extents":2050,"bytes":8598323200,"from":"0000000000000000000000000000000d","from_node_name":"gfs1","from_device_name":"/dev/sdb"}],"devices":[{"node":"00000000000000000000000000000004","node_name":"gfs4","device":"0000000000000000000000000000000e","device_name":"/dev/sdb","extent_bytes":4194304,"free_extents":4091,"free_bytes":17158897664,"free_after_extents":2039,"free_after_bytes":8552185856}]}}"#;
 
 #[test]
 fn a_plan_is_shown_with_its_id_and_how_it_is_applied() {
@@ -121,6 +121,7 @@ fn a_plan_is_shown_with_its_id_and_how_it_is_applied() {
         "brick-replace, plan 000000000000000000000000000000a1 (nothing was changed)\n\n\
          Changes (1)\n  brick b of volume web: from gfs1 to gfs4\n\n\
          Steps (1)\n  make brick 1 of 1 on gfs4\n\n\
+         Destroyed (1)\n  gfs1:/dev/sdb: vg_d/brick_b and vg_d/tp_b go\n\n\
          Bricks (1)\n\
          VOLUME  SET  BRICK  FROM           DEVICE         SIZE   EXTENTS\n\
          web     1    moves  gfs1:/dev/sdb  gfs4:/dev/sdb  8 GiB  2050\n\n\

@@ -98,6 +98,20 @@ async fn a_wipe_is_planned_with_all_that_would_go_and_refused_once_the_disk_carr
 }
 
 #[tokio::test]
+async fn a_wipe_that_the_agent_would_refuse_is_not_planned() {
+    let world = World::new().await;
+    world.agents.keep_disk(0, "it is part of the RAID array /dev/md0", "If the array may go: `mdadm --stop /dev/md0`");
+    let body = r#"{"node":"m0","device":"/dev/sdb","confirm":"SERIAL0"}"#;
+    for path in ["/v1/devices/wipe?plan=true", "/v1/devices/wipe?dry_run=true", "/v1/devices/wipe"] {
+        let answer = world.post(path, body).await;
+        let problem: Problem = answer.json();
+        assert_eq!(answer.status, 409, "{path}: {problem:?}");
+        assert_eq!(problem.error, "/dev/sdb on m0 cannot be wiped: it is part of the RAID array /dev/md0");
+        assert_eq!(problem.cure.unwrap(), "If the array may go: `mdadm --stop /dev/md0`");
+    }
+}
+
+#[tokio::test]
 async fn a_plan_whose_devices_were_used_meanwhile_is_refused_and_changes_nothing() {
     let world = World::new().await;
     world.cluster(3).await;
@@ -167,6 +181,14 @@ async fn plans_of_growth_and_of_moves_say_what_grows_and_what_moves_where() {
     let (_, kept) = plan(&world, &format!("/bricks/to-evict/{}", brick.id), "{}").await;
     let [moving] = kept.bricks.as_slice() else { panic!("{kept:?}") };
     assert_eq!((moving.change, moving.brick, moving.from), (PlannedChange::Move, brick.id, Some(brick.device)));
+    let shown: Plan = world.get(&format!("/v1/plans/{}", kept.id)).await.json();
+    let at = format!("{}:/dev/sdb", moving.from_node_name.as_ref().unwrap());
+    let gone = format!(
+        "{at}: vg_{device}/brick_{id} and vg_{device}/tp_{id} go, with all that brick {id} holds",
+        device = brick.device,
+        id = brick.id
+    );
+    assert_eq!(shown.destroys, std::slice::from_ref(&gone));
     // What it leaves is free again, and what it takes is not.
     let changes: BTreeSet<_> =
         kept.devices.iter().map(|one| (one.device, one.free_after_extents > one.free_extents)).collect();
@@ -178,6 +200,7 @@ async fn plans_of_growth_and_of_moves_say_what_grows_and_what_moves_where() {
     let (plan, kept) = plan(&world, &path, r#"{"state":"failed"}"#).await;
     let [moving] = kept.bricks.as_slice() else { panic!("{kept:?}") };
     assert_eq!((plan.kind.as_str(), moving.brick, moving.from), ("device-remove", brick.id, Some(brick.device)));
+    assert_eq!(plan.destroys, [gone], "{plan:?}");
     let words = format!("for {}:/dev/sdb", moving.node_name);
     assert!(plan.changes[0].ends_with(&words), "{:?}", plan.changes);
 }

@@ -11,7 +11,7 @@ use bricklayer_proto::block::BlockReport;
 use bricklayer_proto::ids::{BootId, BrickId, ClusterId, DeviceId, NodeId};
 use bricklayer_proto::inventory::{
     AgentSeen, Disk, GlusterSeen, GroupSpace, GroupTags, Inventory, LogicalVolume, LvKind, Obstacle, PhysicalVolume,
-    PvExtent, Versions, VolumeGroup,
+    PvExtent, StillNeeded, Versions, VolumeGroup,
 };
 use bricklayer_proto::names::{DevicePath, HostName, LvName, MountPoint, PvUuid, VgName};
 use bricklayer_proto::size::{ByteSize, ExtentSize, Extents};
@@ -206,6 +206,7 @@ fn host(number: u8) -> Host {
         rotational: false,
         obstacles: Vec::new(),
         device: None,
+        still_needed: None,
     };
     let gluster = GlusterSeen { running: true, block: Some("0.5.1".to_owned()), ..GlusterSeen::default() };
     let inventory = Inventory { disks: vec![disk], gluster, ..Inventory::default() };
@@ -271,6 +272,11 @@ impl FakeAgents {
 
     pub fn put_on_disk(&self, number: u8, obstacle: Obstacle) {
         self.hosts.lock().unwrap().get_mut(&node_id(number)).unwrap().inventory.disks[0].obstacles.push(obstacle);
+    }
+
+    pub fn keep_disk(&self, number: u8, why: &str, cure: &str) {
+        let needed = StillNeeded { why: why.to_owned(), cure: cure.to_owned() };
+        self.hosts.lock().unwrap().get_mut(&node_id(number)).unwrap().inventory.disks[0].still_needed = Some(needed);
     }
 
     /// The only group of a host is changed by hand.

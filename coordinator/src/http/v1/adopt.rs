@@ -119,7 +119,7 @@ fn view(takeover: &Takeover, plan: Option<&KeptPlan>, service: &Service) -> Adop
         cure: finding.cure.clone(),
     };
     Adoption {
-        plan: plan.map(|plan| super::plan_view(plan, service)),
+        plan: plan.map(super::plan_view),
         clusters: adopt.clusters.iter().map(|cluster| cluster.id).collect(),
         nodes: adopt
             .nodes

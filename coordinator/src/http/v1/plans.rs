@@ -17,7 +17,7 @@ use crate::ops::{BrickChange, KeptPlan, PlannedBrick, Rejected};
 #[utoipa::path(get, path = "/v1/plans", responses((status = 200, body = PlanList)))]
 pub async fn list(State(service): State<Service>) -> Response {
     let plans = service.operations.kept_plans();
-    answer::ok(&PlanList { plans: plans.iter().map(|plan| view(plan, &service)).collect() })
+    answer::ok(&PlanList { plans: plans.iter().map(|plan| view(plan)).collect() })
 }
 
 /// Shows a plan that is kept.
@@ -25,7 +25,7 @@ pub async fn list(State(service): State<Service>) -> Response {
 pub async fn info(State(service): State<Service>, Id(id): Id<OperationId>) -> Result<Response, Failure> {
     let plan = service.operations.kept_plan(id);
     let plan = plan.ok_or_else(|| Failure::rejected(Doing::Ours, &Rejected::NoSuchPlan(id)))?;
-    Ok(answer::ok(&view(&plan, &service)))
+    Ok(answer::ok(&view(&plan)))
 }
 
 /// Has exactly that done which a plan says.
@@ -38,8 +38,8 @@ pub async fn apply(State(service): State<Service>, Id(id): Id<OperationId>) -> R
     Ok(answer::accepted(service.operations.apply_plan(id).await.map_err(rejected)?))
 }
 
-pub fn view(plan: &KeptPlan, service: &Service) -> Plan {
-    let topology = service.operations.topology();
+pub fn view(plan: &KeptPlan) -> Plan {
+    let topology = &plan.after;
     let name = |brick: &Brick| {
         let node = topology.nodes.get(&brick.node).map_or_else(String::new, |node| node.name().to_owned());
         let device = topology.devices.get(&brick.device).map_or_else(String::new, |device| device.name.to_string());
@@ -49,7 +49,7 @@ pub fn view(plan: &KeptPlan, service: &Service) -> Plan {
         let (node_name, device_name) = name(&planned.brick);
         let from = match &planned.change {
             BrickChange::Moved(old) => Some(old),
-            BrickChange::Made | BrickChange::Grown(_) => None,
+            BrickChange::Made | BrickChange::Grown(_) | BrickChange::Adopted => None,
         };
         let (from_node_name, from_device_name) = from.map(name).unzip();
         let one = topology.devices.get(&planned.brick.device).map(|device| device.space.extent_size);
@@ -59,13 +59,14 @@ pub fn view(plan: &KeptPlan, service: &Service) -> Plan {
                 BrickChange::Made => PlannedChange::Make,
                 BrickChange::Grown(_) => PlannedChange::Grow,
                 BrickChange::Moved(_) => PlannedChange::Move,
+                BrickChange::Adopted => PlannedChange::Adopt,
             },
             volume: planned.volume,
             volume_name: planned.volume_name.clone(),
             // People know it by the one that it has now.
             brick: match &planned.change {
                 BrickChange::Moved(old) => old.id,
-                BrickChange::Made | BrickChange::Grown(_) => planned.brick.id,
+                BrickChange::Made | BrickChange::Grown(_) | BrickChange::Adopted => planned.brick.id,
             },
             set: planned.brick.set,
             position: planned.brick.position,
@@ -86,6 +87,7 @@ pub fn view(plan: &KeptPlan, service: &Service) -> Plan {
         kind: plan.rehearsal.kind.to_owned(),
         changes: plan.rehearsal.changes.clone(),
         steps: plan.rehearsal.steps.clone(),
+        destroys: plan.rehearsal.destroys.clone(),
         kept: Some(KeptPlanView {
             id: plan.id,
             topology_version: plan.version,

@@ -98,6 +98,12 @@ impl Topology {
         inside(&self.index.hosts, cluster)
     }
 
+    /// One of them.
+    #[must_use]
+    pub fn host(&self, cluster: ClusterId, node: NodeId) -> Option<&Arc<Host>> {
+        self.index.hosts.get(&cluster)?.get(&node)
+    }
+
     pub fn devices_of(&self, node: NodeId) -> impl Iterator<Item = &Arc<Device>> {
         inside(&self.index.devices, node)
     }

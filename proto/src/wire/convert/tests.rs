@@ -245,6 +245,7 @@ fn disk(obstacles: Vec<Obstacle>) -> Disk {
         model: None,
         rotational: true,
         obstacles,
+        still_needed: None,
         device: None,
     }
 }

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use bricklayer_api::size::ByteSize;
 use bricklayer_api::v1::{Adoption, AdoptionFinding};
 
+use super::operations::planned_bricks;
+use super::placement::devices;
 use super::{count, indented, table};
 
 pub fn adoption(told: &Adoption) -> String {
@@ -52,6 +54,14 @@ pub fn adoption(told: &Adoption) -> String {
     }
     match told.plan.as_ref().and_then(|plan| plan.kept.as_ref()) {
         Some(kept) => {
+            if !kept.bricks.is_empty() {
+                text += "Bricks, where they are\n";
+                text += &indented(&planned_bricks(&kept.bricks));
+            }
+            if !kept.devices.is_empty() {
+                text += "Free space\n";
+                text += &indented(&devices(&kept.devices));
+            }
             let expires = kept.expires.strftime("%H:%M:%SZ");
             let _infallible = write!(
                 text,

@@ -86,7 +86,7 @@ pub fn plan(plan: &Plan) -> String {
         None => format!("{} (dry run: nothing was changed)\n", plan.kind),
         Some(kept) => format!("{}, plan {} (nothing was changed)\n", plan.kind, kept.id),
     };
-    for (title, lines) in [("Changes", &plan.changes), ("Steps", &plan.steps)] {
+    for (title, lines) in [("Changes", &plan.changes), ("Steps", &plan.steps), ("Destroyed", &plan.destroys)] {
         if lines.is_empty() {
             continue;
         }
@@ -96,7 +96,7 @@ pub fn plan(plan: &Plan) -> String {
         }
     }
     if let Some(kept) = &plan.kept {
-        // A wipe and an adoption make no brick.
+        // A wipe has no brick.
         if !kept.bricks.is_empty() {
             let _infallible = write!(text, "\nBricks ({})\n{}", kept.bricks.len(), planned_bricks(&kept.bricks));
         }
@@ -113,13 +113,14 @@ pub fn plan(plan: &Plan) -> String {
     text
 }
 
-fn planned_bricks(bricks: &[PlannedBrick]) -> String {
+pub(super) fn planned_bricks(bricks: &[PlannedBrick]) -> String {
     let row = |brick: &PlannedBrick| {
         let from = brick.from_node_name.as_ref().zip(brick.from_device_name.as_ref());
         let change = match brick.change {
             PlannedChange::Make => "is made",
             PlannedChange::Grow => "grows",
             PlannedChange::Move => "moves",
+            PlannedChange::Adopt => "stays",
         };
         vec![
             brick.volume_name.clone(),
