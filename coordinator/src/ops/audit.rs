@@ -96,8 +96,8 @@ impl Operations {
 fn of_cluster(context: &Context, topology: &Topology, cluster: ClusterId) -> ClusterAudit {
     let candidates = candidates(context, topology, cluster);
     let (sets, changing) = sets(context, topology, cluster);
-    let losses =
-        |domains: Vec<Domain>| domains.into_iter().map(|domain| audit::lose(domain, &sets, &candidates)).collect();
+    let ground = audit::Ground::new(&sets, &candidates);
+    let losses = |domains: Vec<Domain>| domains.into_iter().map(|domain| ground.lose(domain)).collect();
     ClusterAudit {
         cluster,
         sets: audit::audit(&sets, &candidates),

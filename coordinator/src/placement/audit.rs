@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use bricklayer_proto::ids::{BrickId, DeviceId, NodeId, VolumeId};
 use bricklayer_proto::inventory::BrickRole;
@@ -17,8 +18,14 @@ use super::policy::{usual, value_of};
 use super::what_if::{self, SetState};
 use super::{
     Candidate, NoReplacement, OtherBrick, OverCommit, Placed, Pool, ReplaceWish, Reserve, SetRules, Standing, TagMatch,
-    ZoneRule, replace_in,
+    ZoneRule, options_in, replace_in,
 };
+
+/// Pairs of moves that one audit tries, for bricks that no single move mends.
+const MOST_PAIRS: usize = 2000;
+
+/// Devices that a brick is held against if another one made way for it.
+const MOST_GOALS: usize = 32;
 
 /// A brick set as it lies, and the rules that hold for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,15 +131,6 @@ pub enum Domain {
     Zone(u32),
 }
 
-impl Domain {
-    fn has(self, candidate: &Candidate) -> bool {
-        match self {
-            Self::Node(node) => candidate.node == node,
-            Self::Zone(zone) => candidate.zone == zone,
-        }
-    }
-}
-
 /// What the loss of one node, or of one zone with all its nodes, would come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DomainLoss {
@@ -150,10 +148,10 @@ pub struct DomainLoss {
 }
 
 impl DomainLoss {
-    /// Whether no set with copies would lose data, and all its bricks would be placed again.
+    /// Whether no data would be lost, that of volumes without copies included, and all its bricks would be placed again.
     #[must_use]
     pub fn is_survivable(&self) -> bool {
-        self.homeless.is_empty() && self.data_lost.is_empty()
+        self.homeless.is_empty() && self.data_lost.is_empty() && self.without_copies.is_empty()
     }
 }
 
@@ -223,10 +221,61 @@ pub fn audit(sets: &[SetStanding], candidates: &[Candidate]) -> Vec<SetReport> {
 /// first.
 #[must_use]
 pub fn lose(domain: Domain, sets: &[SetStanding], candidates: &[Candidate]) -> DomainLoss {
-    let there: BTreeSet<DeviceId> =
-        candidates.iter().filter(|candidate| domain.has(candidate)).map(|candidate| candidate.device).collect();
+    Ground::new(sets, candidates).lose(domain)
+}
+
+/// What is asked for one domain after the other, prepared once.
+pub struct Ground<'a> {
+    sets: &'a [SetStanding],
+    trial: Trial,
+    /// The sets with a brick on a node, and the devices of each node.
+    sets_on: BTreeMap<NodeId, BTreeSet<usize>>,
+    devices_on: BTreeMap<NodeId, (u32, BTreeSet<DeviceId>)>,
+}
+
+impl<'a> Ground<'a> {
+    #[must_use]
+    pub fn new(sets: &'a [SetStanding], candidates: &[Candidate]) -> Self {
+        let trial = Trial::new(candidates.iter());
+        let mut sets_on: BTreeMap<NodeId, BTreeSet<usize>> = BTreeMap::new();
+        for (number, set) in sets.iter().enumerate() {
+            for node in set.bricks.iter().filter_map(|brick| trial.nodes.get(&brick.device)) {
+                sets_on.entry(*node).or_default().insert(number);
+            }
+        }
+        let mut devices_on: BTreeMap<NodeId, (u32, BTreeSet<DeviceId>)> = BTreeMap::new();
+        for candidate in candidates {
+            let (_, devices) = devices_on.entry(candidate.node).or_insert_with(|| (candidate.zone, BTreeSet::new()));
+            devices.insert(candidate.device);
+        }
+        Self { sets, trial, sets_on, devices_on }
+    }
+
+    /// As [`lose`].
+    #[must_use]
+    pub fn lose(&self, domain: Domain) -> DomainLoss {
+        let gone = |node: NodeId, zone: u32| match domain {
+            Domain::Node(lost) => node == lost,
+            Domain::Zone(lost) => zone == lost,
+        };
+        let nodes = self.devices_on.iter().filter(|(node, (zone, _))| gone(**node, *zone));
+        let (mut there, mut hit) = (BTreeSet::new(), BTreeSet::new());
+        for (node, (_, devices)) in nodes {
+            there.extend(devices.iter().copied());
+            hit.extend(self.sets_on.get(node).into_iter().flatten().copied());
+        }
+        lose_these(domain, self.sets, &there, hit, self.trial.without(domain))
+    }
+}
+
+fn lose_these(
+    domain: Domain,
+    sets: &[SetStanding],
+    there: &BTreeSet<DeviceId>,
+    numbers: BTreeSet<usize>,
+    mut trial: Trial,
+) -> DomainLoss {
     let is_hit = |brick: &BrickStanding| there.contains(&brick.device);
-    let mut trial = Trial::new(candidates.iter().filter(|candidate| !domain.has(candidate)));
     let mut loss = DomainLoss {
         domain,
         moves: Vec::new(),
@@ -236,7 +285,7 @@ pub fn lose(domain: Domain, sets: &[SetStanding], candidates: &[Candidate]) -> D
         data_lost: BTreeSet::new(),
     };
     let mut hit: Vec<(usize, usize)> = Vec::new();
-    for (number, set) in sets.iter().enumerate().filter(|(_, set)| set.bricks.iter().any(is_hit)) {
+    for (number, set) in numbers.into_iter().filter_map(|number| Some((number, sets.get(number)?))) {
         if set.layout == Layout::Distribute {
             loss.without_copies.insert(set.volume);
             continue;
@@ -269,13 +318,33 @@ pub fn lose(domain: Domain, sets: &[SetStanding], candidates: &[Candidate]) -> D
 /// The devices as they would be after the moves so far.
 pub(super) struct Trial {
     pool: Pool,
-    nodes: BTreeMap<DeviceId, NodeId>,
+    nodes: Arc<BTreeMap<DeviceId, NodeId>>,
+    /// Pairs of moves that may still be tried.
+    pairs_left: usize,
 }
 
 impl Trial {
     pub fn new<'a>(candidates: impl Iterator<Item = &'a Candidate> + Clone) -> Self {
         let nodes = candidates.clone().map(|candidate| (candidate.device, candidate.node)).collect();
-        Self { pool: Pool::of(candidates), nodes }
+        Self { pool: Pool::of(candidates), nodes: Arc::new(nodes), pairs_left: MOST_PAIRS }
+    }
+
+    /// Without what is there.
+    fn without(&self, domain: Domain) -> Self {
+        let mut pool = self.pool.clone();
+        let gone = |(zone, node): (u32, NodeId)| match domain {
+            Domain::Node(lost) => node == lost,
+            Domain::Zone(lost) => zone == lost,
+        };
+        let nodes: Vec<NodeId> = self
+            .pool
+            .members()
+            .map(|(zone, node, _)| (zone, node))
+            .filter(|one| gone(*one))
+            .map(|(_, node)| node)
+            .collect();
+        nodes.into_iter().for_each(|node| pool.remove(node));
+        Self { pool, nodes: Arc::clone(&self.nodes), pairs_left: 0 }
     }
 
     pub fn candidate(&self, device: DeviceId) -> Option<&Candidate> {
@@ -309,12 +378,59 @@ impl Trial {
                 Err(_) if !hard => continue,
                 Err(why) => {
                     faults.retain(|fault| !matches!(fault, Fault::ZoneToSpare { .. }));
-                    report.unmended.push((brick.brick, why));
+                    match self.make_way(set, index, &mut places) {
+                        Some(both) => report.moves.extend(both),
+                        None => report.unmended.push((brick.brick, why)),
+                    }
                 }
             }
             report.faults.extend(faults.into_iter().map(|fault| (brick.brick, fault)));
         }
+        // What made way for a later brick may have made way for an earlier one as well.
+        let unmended = std::mem::take(&mut report.unmended);
+        for (id, why) in unmended {
+            let index = set.bricks.iter().position(|brick| brick.brick == id).unwrap_or_default();
+            match self.replace(set, index, &mut places) {
+                Ok(moved) => report.moves.push(moved),
+                Err(_) => report.unmended.push((id, why)),
+            }
+        }
         (!report.faults.is_empty()).then_some(report)
+    }
+
+    /// Two moves for a brick that alone has no place to go: another brick of the set leaves what keeps it out, and then it
+    /// moves itself. Each keeps the rules at its turn. So many pairs are tried at the most, and fewer the more often it was in
+    /// vain.
+    fn make_way(&mut self, set: &SetStanding, index: usize, places: &mut [DeviceId]) -> Option<[Move; 2]> {
+        for other in (0..set.bricks.len()).filter(|other| *other != index && !set.bricks[*other].lost) {
+            let goals = self.goals_without(set, index, other, places);
+            for goal in goals {
+                self.pairs_left = self.pairs_left.checked_sub(1)?;
+                let before = self.pool.clone();
+                let mut trial = places.to_vec();
+                // It must neither be in the way where the first brick is now nor where that one is to go.
+                let beside = [trial[index], goal];
+                let Ok(placed) = self.choose_beside(set, other, &trial, &beside) else { continue };
+                let first = self.take(&set.bricks[other], placed, trial[other]);
+                trial[other] = placed.device;
+                if let Ok(second) = self.replace(set, index, &mut trial) {
+                    places.copy_from_slice(&trial);
+                    return Some([first, second]);
+                }
+                self.pool = before;
+            }
+        }
+        None
+    }
+
+    /// Where the brick could go if another one of its set were nowhere, the best first; of each node one device.
+    fn goals_without(&self, set: &SetStanding, index: usize, without: usize, places: &[DeviceId]) -> Vec<DeviceId> {
+        let others = places.iter().enumerate().filter(|(at, _)| *at != index && *at != without);
+        let others = others.filter_map(|(_, place)| self.candidate(*place)).map(OtherBrick::at).collect();
+        let options = options_in(&self.wish(set, index, places[index], others), &self.pool);
+        let mut nodes = BTreeSet::new();
+        let goals = options.into_iter().filter(|placed| nodes.insert(placed.node)).map(|placed| placed.device);
+        goals.take(MOST_GOALS).collect()
     }
 
     /// What the brick breaks. What two bricks share is the later one's fault.
@@ -371,10 +487,28 @@ impl Trial {
     }
 
     pub fn choose(&self, set: &SetStanding, index: usize, places: &[DeviceId]) -> Result<Placed, NoReplacement> {
-        let brick = &set.bricks[index];
         let others = places.iter().enumerate().filter(|(other, _)| *other != index);
-        let others = others.filter_map(|(_, place)| self.candidate(*place));
-        let wish = ReplaceWish {
+        let others = others.filter_map(|(_, place)| self.candidate(*place)).map(OtherBrick::at).collect();
+        replace_in(&self.wish(set, index, places[index], others), &self.pool)
+    }
+
+    /// The same, with bricks of the set on these devices besides.
+    fn choose_beside(
+        &self,
+        set: &SetStanding,
+        index: usize,
+        places: &[DeviceId],
+        beside: &[DeviceId],
+    ) -> Result<Placed, NoReplacement> {
+        let others = places.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, place)| *place);
+        let all: BTreeSet<DeviceId> = others.chain(beside.iter().copied()).collect();
+        let others = all.into_iter().filter_map(|place| self.candidate(place)).map(OtherBrick::at).collect();
+        replace_in(&self.wish(set, index, places[index], others), &self.pool)
+    }
+
+    fn wish(&self, set: &SetStanding, index: usize, from: DeviceId, others: Vec<OtherBrick>) -> ReplaceWish {
+        let brick = &set.bricks[index];
+        ReplaceWish {
             layout: set.layout,
             role: brick.role,
             asked: brick.asked,
@@ -384,12 +518,11 @@ impl Trial {
             set_rules: set.set_rules.clone(),
             over_commit: set.over_commit,
             provisioning: brick.provisioning,
-            from: places[index],
-            others: others.map(OtherBrick::at).collect(),
+            from,
+            others,
             to: None,
             reserve: Reserve::NONE,
-        };
-        replace_in(&wish, &self.pool)
+        }
     }
 
     /// The brick takes its new place. Its old one is not free before its set is healed, so it is not counted on.

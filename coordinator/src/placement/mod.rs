@@ -47,6 +47,7 @@ pub use policy::{OverCommit, Policy, Reserve, SetRules, TagRule, Terms};
 pub use pool::Pool;
 pub use refusal::{Cause, DeviceRefusal, Refusal, Rule, RuleCount, RuleKind};
 pub use relax::{OutOfService, Relaxation, Relaxed};
+use replace::options_in;
 pub use replace::{MoveRelaxation, NoReplacement, OtherBrick, ReplaceWish, WhyNot, WhyNotCount, replace, replace_in};
 pub use search::{largest, largest_in, place, place_in};
 pub use tags::{NotATagMatch, TagMatch};

@@ -70,9 +70,11 @@ async fn a_volume_without_copies_is_named_where_it_would_be_lost() {
     let found = audit(&world).await.clusters.remove(0);
     let host = host_of(&world, volume.bricks[0].device).await;
     for node in &found.nodes {
-        let names: &[String] = if node.node == node_id(host) { std::slice::from_ref(&volume.name) } else { &[] };
-        assert_eq!((node.without_copies.as_slice(), node.can_be_lost), (names, true), "{node:?}");
+        let is_there = node.node == node_id(host);
+        let names: &[String] = if is_there { std::slice::from_ref(&volume.name) } else { &[] };
+        assert_eq!((node.without_copies.as_slice(), node.can_be_lost), (names, !is_there), "{node:?}");
     }
+    assert!(!found.any_node_can_be_lost);
 }
 
 #[tokio::test]

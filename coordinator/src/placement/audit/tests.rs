@@ -163,7 +163,24 @@ fn a_node_can_be_lost_while_the_others_have_room_for_its_bricks() {
     assert!(!loss.is_survivable() && loss.homeless.len() == 1, "{loss:?}");
     let single = SetStanding { layout: Layout::Distribute, ..set(&[1]) };
     let loss = lose(first, &[single], &four());
-    assert!(loss.is_survivable() && loss.moves.is_empty() && loss.without_copies.len() == 1, "{loss:?}");
+    assert!(!loss.is_survivable() && loss.moves.is_empty() && loss.without_copies.len() == 1, "{loss:?}");
+}
+
+/// Node 4, the only one with room for it, is that of the arbiter, which fits onto node 5.
+#[test]
+fn a_brick_that_no_single_move_mends_is_mended_by_two() {
+    let mut candidates: Vec<_> = [1, 2, 4].into_iter().map(|node| candidate(node, 1, 20)).collect();
+    candidates.push(candidate(5, 1, 1));
+    candidates[0].standing = Standing::DeviceOffline;
+    let mut arbiter = SetStanding { layout: Layout::Arbiter, ..set(&[1, 2, 4]) };
+    arbiter.bricks[2].role = BrickRole::Arbiter;
+    arbiter.bricks[2].asked = ByteSize::from_bytes(300 << 20);
+    let reports = audit(std::slice::from_ref(&arbiter), &candidates);
+    assert_eq!((rules(&reports[0]), moves(&reports[0])), (vec!["standing"], vec![(4, 5), (1, 4)]));
+    assert_eq!(reports[0].unmended, []);
+    candidates[3].space.free = Extents::new(10);
+    let reports = audit(&[arbiter], &candidates);
+    assert_eq!((reports[0].moves.len(), reports[0].unmended.len()), (0, 1), "the arbiter has nowhere to go either");
 }
 
 #[test]
