@@ -12,7 +12,8 @@ use crate::doctor::{self, OwnHost, World};
 use crate::model::{Brick, OpState, Topology};
 use crate::ops::{DeviceLedger, LedgerOf, Operations};
 
-/// Looks at a device that a scrape may take to find out whether a node can be lost. `/v1/audit` takes as many as it needs.
+/// Looks at a device that a scrape may take to find out whether a node can be lost. Of larger clusters it tells what was found
+/// out on the side, a minute ago or so.
 const MOST_LOOKS: usize = 200_000;
 
 pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, own: &OwnHost, topology: &Topology) -> fmt::Result {
@@ -95,7 +96,7 @@ pub fn gauges(gauges: &mut Gauges<'_>, operations: &Operations, own: &OwnHost, t
     ledgers(gauges, operations)?;
     let losses = operations.survivable_losses(MOST_LOOKS);
     let survivable = losses.iter().map(|(cluster, node, _)| ([("cluster", cluster.to_string())], u64::from(*node)));
-    let help = "Whether any one node can be lost: no set with copies loses data, and its bricks are placed again.";
+    let help = "Whether any one node can be lost: no volume loses data, and all its bricks are placed again.";
     gauges.each("bricklayer_node_loss_survivable", help, survivable)?;
     let survivable = losses.iter().map(|(cluster, _, zone)| ([("cluster", cluster.to_string())], u64::from(*zone)));
     let help = "The same of any one zone with all its nodes.";

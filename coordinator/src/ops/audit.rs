@@ -1,9 +1,11 @@
 //! The audit: every whole volume that nothing changes now, held against the rules of today.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use bricklayer_proto::ids::{ClusterId, VolumeId};
+use tokio::runtime::Handle;
 
 use super::Operations;
 use super::candidates::candidates;
@@ -72,25 +74,80 @@ impl Operations {
         topology.clusters.keys().map(of).collect()
     }
 
-    /// Whether any one node, and any one zone, of each cluster could be lost; a cluster in which this takes more than `most`
-    /// looks at a device is left out.
+    /// Whether any one node, and any one zone, of each cluster could be lost. Where this takes more than `most` looks at a
+    /// device, it is found out on the side, and this tells what was found last; nothing before the first time.
     #[must_use]
     pub fn survivable_losses(&self, most: usize) -> Vec<(ClusterId, bool, bool)> {
         let topology = self.topology();
         let mut all = Vec::new();
         for cluster in topology.clusters.keys() {
-            let candidates = candidates(&self.context, &topology, *cluster);
-            let (sets, _) = sets(&self.context, &topology, *cluster);
-            let bricks: usize = sets.iter().map(|set| set.bricks.len()).sum();
-            if bricks.saturating_mul(candidates.len()) <= most {
-                let survives = |domains: Vec<Domain>| {
-                    domains.into_iter().all(|domain| audit::lose(domain, &sets, &candidates).is_survivable())
-                };
-                all.push((*cluster, survives(nodes(&topology, *cluster)), survives(zones(&topology, *cluster))));
-            }
+            let bricks: usize = topology.volumes_of(*cluster).map(|volume| volume.bricks.len()).sum();
+            let devices: usize = topology.hosts_of(*cluster).map(|host| host.devices.len()).sum();
+            let found = if bricks.saturating_mul(devices) <= most {
+                survivable(&self.context, &topology, *cluster, || false)
+            } else {
+                self.survivable_as_found_last(*cluster)
+            };
+            all.extend(found.map(|(node, zone)| (*cluster, node, zone)));
         }
         all
     }
+
+    fn survivable_as_found_last(&self, cluster: ClusterId) -> Option<(bool, bool)> {
+        let mut known = self.losses.lock().unwrap_or_else(PoisonError::into_inner);
+        let one = known.entry(cluster).or_default();
+        let is_due = one.looked.is_none_or(|looked| looked.elapsed() > LOOK_AGAIN);
+        if let Some(runtime) = Handle::try_current().ok().filter(|_| is_due && !one.looking) {
+            one.looking = true;
+            let this = self.clone();
+            runtime.spawn_blocking(move || {
+                let found = survivable(&this.context, &this.topology(), cluster, || this.stop.is_cancelled());
+                let mut known = this.losses.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(found) = found {
+                    known.insert(
+                        cluster,
+                        FoundLast { found: Some(found), looked: Some(Instant::now()), looking: false },
+                    );
+                }
+            });
+        }
+        one.found
+    }
+}
+
+/// How long what was found of a large cluster is told before it is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// Of a cluster in which it takes long to find out whether a node or a zone could be lost.
+#[derive(Default)]
+pub struct FoundLast {
+    found: Option<(bool, bool)>,
+    looked: Option<Instant>,
+    looking: bool,
+}
+
+/// Of any one node, and of any one zone; `None` where it was cut off.
+fn survivable(
+    context: &Context,
+    topology: &Topology,
+    cluster: ClusterId,
+    is_cut_off: impl Fn() -> bool,
+) -> Option<(bool, bool)> {
+    let candidates = candidates(context, topology, cluster);
+    let (sets, _) = sets(context, topology, cluster);
+    let ground = audit::Ground::new(&sets, &candidates);
+    let survives = |domains: Vec<Domain>| {
+        for domain in domains {
+            if is_cut_off() {
+                return None;
+            }
+            if !ground.lose(domain).is_survivable() {
+                return Some(false);
+            }
+        }
+        Some(true)
+    };
+    Some((survives(nodes(topology, cluster))?, survives(zones(topology, cluster))?))
 }
 
 fn of_cluster(context: &Context, topology: &Topology, cluster: ClusterId) -> ClusterAudit {

@@ -6,10 +6,10 @@ use bricklayer_proto::space::Provisioning;
 use bricklayer_proto::task::Layout;
 
 use super::Rejected;
-use super::candidates::candidates;
+use super::candidates::pool;
 use super::context::Context;
 use super::volume_create::candidates_of;
-use crate::placement::{self, Capacity, Policy, TagMatch, Wish, ZoneRule};
+use crate::placement::{self, Capacity, Part, Parts, Policy, TagMatch, Wish, ZoneRule};
 
 /// What kind of volume is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct CapacityWish {
     pub snapshot_factor_milli: u32,
     /// `None`: as the policy has it.
     pub provisioning: Option<Provisioning>,
+    /// Each part of the clusters by itself as well.
+    pub parts: Option<Parts>,
 }
 
 /// What fits into one cluster.
@@ -31,37 +33,43 @@ pub struct ClusterCapacity {
     pub cluster: ClusterId,
     pub wish: Wish,
     pub capacity: Capacity,
+    pub parts: Vec<(Part, Capacity)>,
 }
 
 /// For each cluster, each layout.
-pub async fn capacities(context: &Context, wish: &CapacityWish) -> Result<Vec<ClusterCapacity>, Rejected> {
-    context.greet(&wish.clusters).await;
+pub async fn capacities(context: &Context, asked: &CapacityWish) -> Result<Vec<ClusterCapacity>, Rejected> {
+    context.greet(&asked.clusters).await;
     let topology = context.state.read();
     let mut capacities = Vec::new();
-    for cluster in candidates_of(&topology, &wish.clusters)? {
-        let candidates = candidates(context, &topology, cluster);
-        for layout in &wish.layouts {
-            let own = Policy { provisioning: wish.provisioning, ..Policy::default() };
+    for cluster in candidates_of(&topology, &asked.clusters)? {
+        let pool = pool(context, &topology, cluster);
+        for layout in &asked.layouts {
+            let own = Policy { provisioning: asked.provisioning, ..Policy::default() };
             let terms = own.over(context.terms(&topology, cluster));
             // None fits: it would be thick, and refused with its snapshots.
-            let is_refused = terms.provisioning.is_thick() && wish.snapshot_factor_milli > 1000;
-            if is_refused && wish.provisioning.is_some() {
+            let is_refused = terms.provisioning.is_thick() && asked.snapshot_factor_milli > 1000;
+            if is_refused && asked.provisioning.is_some() {
                 return Err(Rejected::ThickSnapshots);
             }
             let wish = Wish {
-                snapshot_factor_milli: wish.snapshot_factor_milli,
-                zones: wish.zones.unwrap_or(terms.zones),
+                snapshot_factor_milli: asked.snapshot_factor_milli,
+                zones: asked.zones.unwrap_or(terms.zones),
                 set_rules: terms.set,
                 over_commit: terms.over_commit,
                 provisioning: terms.provisioning,
                 average_file_size: context.policy.average_file_size,
                 limits: context.policy.limits,
-                tag_match: wish.tag_match.clone(),
+                tag_match: asked.tag_match.clone(),
                 ..Wish::new(ByteSize::ZERO, *layout)
             };
-            let capacity = placement::capacity(&wish, &candidates);
-            let capacity = if is_refused { Capacity { largest: None, ..capacity } } else { capacity };
-            capacities.push(ClusterCapacity { cluster, wish, capacity });
+            let mut capacity = placement::capacity_in(&wish, &pool);
+            let parts = asked.parts.map(|parts| placement::capacity_of_parts(&wish, &pool, parts));
+            let mut parts = parts.unwrap_or_default();
+            if is_refused {
+                capacity.largest = None;
+                parts.iter_mut().for_each(|(_, part)| part.largest = None);
+            }
+            capacities.push(ClusterCapacity { cluster, wish, capacity, parts });
         }
     }
     Ok(capacities)

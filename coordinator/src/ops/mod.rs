@@ -90,9 +90,10 @@ pub use volume_options::{BadOption, read as read_volume_options};
 pub use volume_state::{BrickHealth, VolumeHealth};
 pub use what_if::{MOST_IN_A_SIMULATION, Supposition};
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
-use bricklayer_proto::ids::{BlockVolumeId, DeviceId, NodeId, OperationId, VolumeId};
+use bricklayer_proto::ids::{BlockVolumeId, ClusterId, DeviceId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::names::{DevicePath, VolumeName};
 use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::task::RebalanceReport;
@@ -153,6 +154,7 @@ pub struct Operations {
     tracker: TaskTracker,
     stop: CancellationToken,
     plans: Arc<plans::Plans>,
+    losses: Arc<Mutex<BTreeMap<ClusterId, audit::FoundLast>>>,
     /// Nothing is driven: see [`Operations::rehearsal`].
     rehearsal: bool,
 }
@@ -165,6 +167,7 @@ impl Operations {
             tracker: TaskTracker::new(),
             stop: CancellationToken::new(),
             plans: Arc::default(),
+            losses: Arc::default(),
             rehearsal: false,
         }
     }

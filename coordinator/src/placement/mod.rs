@@ -40,7 +40,7 @@ use bricklayer_proto::space::{BrickSpace, Provisioning};
 use bricklayer_proto::task::Layout;
 use serde::{Deserialize, Serialize};
 
-pub use capacity::{Capacity, capacity};
+pub use capacity::{Capacity, Part, Parts, capacity, capacity_in, capacity_of_parts};
 pub use grow::{Growing, Grown, grow, grow_among};
 pub use ledger::{DeviceSpace, Ledger, Provision, Unaccounted};
 pub use policy::{OverCommit, Policy, Reserve, SetRules, TagRule, Terms};

@@ -41,6 +41,9 @@ pub struct CapacityQuery {
     /// `thin` or `thick`; as the policy has it when missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provisioning: Option<String>,
+    /// `zone` or `tag`: what each zone, or the devices of each tag, could take by themselves as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// Answer of `GET /v1/capacity`: by cluster, and by durability within it.
@@ -78,4 +81,24 @@ pub struct Capacity {
     /// What is dangerous about it, where bricks are promised more than their pools have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
+    /// Where the query has `by`: each part as if there were no other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<CapacityPart>,
+}
+
+/// What one zone, or the devices with one value of a tag, can take by themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CapacityPart {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<u32>,
+    /// `rack=a`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// Whole GiB in bytes; zero where nothing fits.
+    pub largest_bytes: u64,
+    pub largest_gib: u64,
+    pub devices: u64,
+    pub free_bytes: u64,
+    pub kept_bytes: u64,
 }

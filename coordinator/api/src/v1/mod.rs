@@ -79,7 +79,7 @@ pub use agents::{
     OpenInvitation,
 };
 pub use audit::{Audit, BrickFault, BrickMove, ClusterAudit, Homeless, NodeLoss, SetAudit, SetName, ZoneLoss};
-pub use capacity::{Capacity, CapacityList, CapacityQuery};
+pub use capacity::{Capacity, CapacityList, CapacityPart, CapacityQuery};
 pub use disks::{DiskIdentity, DiskList, WipeRefusal, WipeRequest};
 pub use doctor::{Diagnosis, Examined, Finding, Severity};
 pub use hardware::{BrickReplaceRequest, DeviceLostRequest, NodeEdit, NodeLostRequest};

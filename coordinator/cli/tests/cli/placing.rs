@@ -59,6 +59,21 @@ fn the_capacity_is_a_table_and_what_is_asked_for_goes_into_the_query() {
     script.bodies();
 }
 
+#[test]
+fn the_capacity_of_each_zone_is_a_table_of_its_own() {
+    let answer = r#"{"capacities":[{"cluster":"0000000000000000000000000000000c","durability":{"type":"replicate","replica":3},"zone_checking":"none","snapshot_factor_milli":1000,"largest_bytes":535797170176,"largest_gib":499,"devices":3,"free_bytes":1610573512704,"kept_bytes":0,"parts":[{"zone":1,"largest_bytes":0,"largest_gib":0,"devices":2,"free_bytes":1073741824,"kept_bytes":0},{"tag":"rack=a","largest_bytes":1073741824,"largest_gib":1,"devices":1,"free_bytes":1073741824,"kept_bytes":0}]}]}"#;
+    let script = Script::new(vec![json("GET /v1/capacity?by=zone", answer)]);
+    let ran = run("bricklayer", &script.address, &["capacity", "--by", "zone"]);
+    assert_eq!(
+        ran.stdout.split_once("\n\n").unwrap().1,
+        "Each by itself\n\
+         DURABILITY   PART    LARGEST VOLUME  FREE   DEVICES\n\
+         replicate 3  zone 1  none fits       1 GiB  2\n\
+         replicate 3  rack=a  1 GiB           1 GiB  1\n"
+    );
+    script.bodies();
+}
+
 const SIMULATED: &str = r#"{"all_well":false,"sets":[{"volume":"00000000000000000000000000000005","volume_name":"web","durability":{"type":"replicate","replica":3},"set":0,"bricks_lost":1,"bricks_left":2,"quorum":2,"state":"degraded"},{"volume":"00000000000000000000000000000006","volume_name":"tmp","durability":{"type":"none"},"set":0,"bricks_lost":1,"bricks_left":0,"quorum":1,"state":"data-lost"}],"heals":[{"volume":"00000000000000000000000000000005","volume_name":"web","brick":"0000000000000000000000000000000b","set":0,"size_bytes":8589934592,"from":"0000000000000000000000000000000d","from_node_name":"gfs3","from_device_name":"/dev/sdb","to":{"node":"00000000000000000000000000000001","node_name":"gfs1","device":"0000000000000000000000000000000e","device_name":"new disk 1"}},{"volume":"00000000000000000000000000000006","volume_name":"tmp","brick":"0000000000000000000000000000000c","set":0,"size_bytes":1073741824,"from":"0000000000000000000000000000000d","from_node_name":"gfs3","from_device_name":"/dev/sdb","why_not":"nothing that is left has its data"}],"creations":[{"asked":40,"fits":0,"volumes":[],"why_not":"No space\nNeeded: 3 bricks"}],"devices":[{"fate":"lost","node":"00000000000000000000000000000003","node_name":"gfs3","device":"0000000000000000000000000000000d","device_name":"/dev/sdb","extent_bytes":4194304,"free_extents":2039,"free_bytes":8552185856,"free_after_extents":0,"free_after_bytes":0},{"fate":"added","node":"00000000000000000000000000000001","node_name":"gfs1","device":"0000000000000000000000000000000e","device_name":"new disk 1","extent_bytes":4194304,"free_extents":4091,"free_bytes":17158897664,"free_after_extents":2039,"free_after_bytes":8552185856}]}"#;
 
 #[test]

@@ -219,6 +219,21 @@ async fn the_capacity_is_what_can_be_made_and_a_gib_more_cannot() {
     assert_eq!(one.capacities, [all.capacities[2].clone()]);
     assert_eq!(one.capacities[0].largest_bytes, 499 << 30);
 
+    assert_eq!(world.ask("PATCH", "/v1/nodes/m2", r#"{"zone":2}"#).await.status, 200);
+    let tags = world.post(&format!("/nodes/{}/tags", node_id(0)), r#"{"change_type":"set","tags":{"rack":"a"}}"#).await;
+    assert_eq!(tags.status, 200, "{tags:?}");
+    let parts = async |query: &str| {
+        let list: CapacityList = world.get(&format!("/v1/capacity?{query}")).await.json();
+        list.capacities[0]
+            .parts
+            .iter()
+            .map(|one| (one.zone, one.tag.clone(), one.devices, one.largest_gib))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(parts("replica=2&by=zone").await, [(Some(1), None, 2, 499), (Some(2), None, 1, 0)]);
+    assert_eq!(parts("durability=none&by=tag").await, [(None, Some("rack=a".to_owned()), 1, 499)]);
+    assert_eq!(world.ask("PATCH", "/v1/nodes/m2", r#"{"zone":1}"#).await.status, 200);
+
     assert_eq!(world.post("/volumes", &format!(r#"{{"size":500,{OF_THREE}}}"#)).await.status, 500);
     world.volume(&format!(r#"{{"size":499,{OF_THREE}}}"#)).await;
     let left: CapacityList = world.get("/v1/capacity?arbiter=true&zone_checking=strict").await.json();
@@ -237,6 +252,7 @@ async fn a_bad_query_is_told_which_word_is_wrong() {
         ("arbiter=true&disperse_data=4", "a volume is replicated or dispersed"),
         ("arbiter=true&replica=2", "an arbiter is the third copy"),
         ("zone_checking=maybe", "zone_checking is none or strict"),
+        ("by=rack", "by is zone or tag"),
         ("tag_match=rack", "Invalid tag match rule: rack"),
         ("snapshot_factor=0.5", "Invalid snapshot factor"),
         ("cluster=0123456789abcdef0123456789abcdef", "Cluster id 0123456789abcdef0123456789abcdef not found"),

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use bricklayer_api::heketi::{Disperse, DurabilityRequest, Replicate, Snapshot, SnapshotFactor};
-use bricklayer_api::v1::{Capacity, CapacityList, CapacityQuery};
+use bricklayer_api::v1::{Capacity, CapacityList, CapacityPart, CapacityQuery};
 use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::space::NotAProvisioning;
 use bricklayer_proto::task::Layout;
@@ -16,7 +16,7 @@ use crate::http::failure::Failure;
 use crate::http::heketi::{clusters_named, layout_of, snapshot_of};
 use crate::http::{Service, answer};
 use crate::ops::{CapacityWish, ClusterCapacity};
-use crate::placement::{NotATagMatch, ZoneRule};
+use crate::placement::{self, NotATagMatch, Part, Parts, ZoneRule};
 
 /// What most volumes are, and heketi's erasure codes.
 const USUAL: [Layout; 8] = [
@@ -60,6 +60,7 @@ fn read(query: &str) -> Result<CapacityQuery, Failure> {
             "tag_match" => read.tag_match = value(&key, &text)?,
             "snapshot_factor" => read.snapshot_factor = value(&key, &text)?,
             "provisioning" => read.provisioning = value(&key, &text)?,
+            "by" => read.by = value(&key, &text)?,
             other => return Err(Failure::bad_request(format!("{other:?} is no word of this query"))),
         }
     }
@@ -82,7 +83,14 @@ fn wish(service: &Service, query: &CapacityQuery) -> Result<CapacityWish, Failur
             return Err(Failure::bad_request(format!("zone_checking is none or strict, not {other:?}")));
         }
     };
+    let parts = match query.by.as_deref() {
+        None | Some("") => None,
+        Some("zone") => Some(Parts::Zones),
+        Some("tag") => Some(Parts::Tags),
+        Some(other) => return Err(Failure::bad_request(format!("by is zone or tag, not {other:?}"))),
+    };
     Ok(CapacityWish {
+        parts,
         clusters: clusters_named(&clusters, &service.operations.topology())?,
         layouts: layouts(query)?,
         zones,
@@ -144,5 +152,23 @@ fn view(one: &ClusterCapacity) -> Capacity {
         free_bytes: one.capacity.free.bytes(),
         kept_bytes: one.capacity.kept.bytes(),
         warning: over_committed(one.wish.over_commit),
+        parts: one.parts.iter().map(part).collect(),
+    }
+}
+
+fn part((part, capacity): &(Part, placement::Capacity)) -> CapacityPart {
+    let largest = capacity.largest.unwrap_or(ByteSize::ZERO);
+    let (zone, tag) = match part {
+        Part::Zone(zone) => (Some(*zone), None),
+        Part::Tag(key, value) => (None, Some(format!("{key}={value}"))),
+    };
+    CapacityPart {
+        zone,
+        tag,
+        largest_bytes: largest.bytes(),
+        largest_gib: largest.whole_gib(),
+        devices: capacity.devices.try_into().unwrap_or(u64::MAX),
+        free_bytes: capacity.free.bytes(),
+        kept_bytes: capacity.kept.bytes(),
     }
 }

@@ -41,6 +41,24 @@ pub struct Capacity {
     /// As such a volume [default: as the policy has it]
     #[arg(long, value_enum)]
     pub provisioning: Option<ProvisioningArg>,
+    /// Each zone, or the devices of each tag, by themselves as well
+    #[arg(long, value_enum)]
+    pub by: Option<PartsArg>,
     #[command(flatten)]
     pub look: Look,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum PartsArg {
+    Zone,
+    Tag,
+}
+
+impl PartsArg {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Zone => "zone",
+            Self::Tag => "tag",
+        }
+    }
 }

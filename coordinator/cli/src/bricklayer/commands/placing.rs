@@ -31,6 +31,7 @@ impl Session {
             tag_match: asked.tag_match,
             snapshot_factor: asked.snapshot_factor,
             provisioning: asked.provisioning.map(|word| Provisioning::from(word).as_str().to_owned()),
+            by: asked.by.map(|parts| parts.as_str().to_owned()),
         };
         self.look(asked.look, async || {
             let list = self.client.capacity(&query).await?;

@@ -53,7 +53,7 @@ fn cluster(audit: &ClusterAudit) -> String {
 }
 
 fn set(set: &SetAudit) -> String {
-    let mut text = format!("\nVolume {}, set {}\n", set.volume_name, set.set);
+    let mut text = format!("\nVolume {}, set {}\n", set.volume_name, set.set + 1);
     for fault in &set.faults {
         let _infallible = writeln!(text, "  brick {} on {}: {}", fault.brick, fault.at, fault.text);
         if let Some(why) = &fault.unmended {

@@ -5,19 +5,20 @@ use std::fmt::Write as _;
 
 use bricklayer_api::size::ByteSize;
 use bricklayer_api::v1::{
-    BrickRole, Capacity, DeviceFree, Explanation, Fate, PlacedBrick, Provisioning, SetState, SimulatedDevice,
-    SimulatedHeal, SimulatedSet, Simulation, VolumePlacement, ZoneChecking,
+    BrickRole, Capacity, CapacityPart, DeviceFree, Explanation, Fate, PlacedBrick, Provisioning, SetState,
+    SimulatedDevice, SimulatedHeal, SimulatedSet, Simulation, VolumePlacement, ZoneChecking,
 };
 
 use super::{Width, cells, columns, count, or_dash, table};
 
 /// By cluster and durability.
 pub fn capacity_list(capacities: &[Capacity], width: Width) -> String {
+    let or_none = |bytes| match bytes {
+        0 => "none fits".to_owned(),
+        bytes => ByteSize::from_bytes(bytes).to_string(),
+    };
     let row = |one: &Capacity| {
-        let largest = match one.largest_bytes {
-            0 => "none fits".to_owned(),
-            bytes => ByteSize::from_bytes(bytes).to_string(),
-        };
+        let largest = or_none(one.largest_bytes);
         let normal = vec![
             one.cluster.to_string(),
             one.durability.to_string(),
@@ -44,7 +45,25 @@ pub fn capacity_list(capacities: &[Capacity], width: Width) -> String {
         &columns(&normal, &["DEVICES", "ZONES", "TAGS", "PROVISIONING", "LARGEST BYTES", "KEPT FREE"], width),
         capacities.iter().map(row),
     );
-    table + &warnings
+    let part = |one: &Capacity, part: &CapacityPart| {
+        vec![
+            one.durability.to_string(),
+            or_dash(part.zone.map(|zone| format!("zone {zone}")).or_else(|| part.tag.clone())),
+            or_none(part.largest_bytes),
+            ByteSize::from_bytes(part.free_bytes).to_string(),
+            part.devices.to_string(),
+        ]
+    };
+    let parts = capacities.iter().flat_map(|one| one.parts.iter().map(move |of| part(one, of)));
+    let parts: Vec<_> = parts.collect();
+    let parts = match parts.is_empty() {
+        true => String::new(),
+        false => format!(
+            "\nEach by itself\n{}",
+            super::table(&["DURABILITY", "PART", "LARGEST VOLUME", "FREE", "DEVICES"], parts.into_iter())
+        ),
+    };
+    table + &parts + &warnings
 }
 
 /// Where a volume would go, or why it would not.
