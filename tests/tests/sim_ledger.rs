@@ -125,7 +125,7 @@ fn amount(ledger: &DeviceLedger, class: LedgerClass) -> u64 {
 #[test]
 fn after_any_deeds_every_byte_is_booked_and_none_is_unaccounted_for() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let config = Config { cases: 4, max_shrink_iters: 0, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 10, max_shrink_iters: 0, failure_persistence: None, ..Config::default() };
     let deeds = prop::collection::vec(deed(), 6..14);
     let ran = TestRunner::new(config).run(&deeds, |deeds| {
         runtime.block_on(async {

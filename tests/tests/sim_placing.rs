@@ -11,9 +11,12 @@ use bricklayer_api::v1::{
 use bricklayer_coordinator::http::explanation_of;
 use bricklayer_coordinator::ops::Bundle;
 use bricklayer_proto::ids::{BrickId, DeviceId, NodeId};
+use bricklayer_proto::size::ByteSize;
 use bricklayer_tests::cluster::Cluster;
 use bricklayer_tests::sim::{At, Call, Fault};
-use bricklayer_tests::story::{create, done, hardware, replicated, set_device, until_one_is_away};
+use bricklayer_tests::story::{create, distributed, done, hardware, replicated, set_device, until_one_is_away};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
 
 async fn set_node(client: &Client, id: NodeId, states: &[&str]) {
     for state in states {
@@ -329,4 +332,77 @@ async fn a_removal_holds_its_room_over_a_restart_and_takes_no_more_than_was_plan
     assert_eq!(room().await, planned);
     cluster.until_ledger_is_lvms().await.unwrap();
     assert_eq!(cluster.sim.violations(), Vec::<String>::new());
+}
+
+/// A small installation: its hosts' disks, and volumes of so many GiB and copies.
+fn some_installation() -> impl Strategy<Value = (usize, usize, u64, Vec<(i64, i64)>)> {
+    (3..6_usize, 1..3_usize, 8..20_u64, prop::collection::vec((1..5_i64, 1..4_i64), 2..7))
+}
+
+/// A plan is what is made, or what is refused; what is simulated is what is done, where a node is lost as well.
+#[test]
+fn on_any_small_installation_what_is_planned_or_simulated_is_what_is_done() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let config = Config { cases: 6, max_shrink_iters: 0, failure_persistence: None, ..Config::default() };
+    let ran = TestRunner::new(config).run(&some_installation(), |(hosts, disks, gib, wishes)| {
+        runtime.block_on(async {
+            let mut cluster = Cluster::start(hosts, disks, ByteSize::from_gib(gib).unwrap()).await.unwrap();
+            cluster.load_topology().await.unwrap();
+            let client = cluster.client().unwrap();
+            let wish = |(size, copies): (i64, i64)| match copies {
+                1 => distributed(size),
+                copies => replicated(size, copies),
+            };
+            let create_all = wishes.iter().map(|one| SimulatedVolumes { count: 1, volume: wish(*one) }).collect();
+            let request = SimulationRequest { create: create_all, ..SimulationRequest::default() };
+            let told = client.simulate(&request).await.unwrap();
+            for (creation, one) in told.creations.iter().zip(&wishes) {
+                let planned = client.plan(&Change::volume_create(&wish(*one)).unwrap()).await;
+                let Ok(plan) = planned else {
+                    prop_assert_eq!(creation.fits, 0, "{:?}", planned);
+                    continue;
+                };
+                let kept = apply(&client, &plan).await;
+                let volume = client.volume(kept.bricks[0].volume).await.unwrap();
+                let mut as_planned: Vec<_> =
+                    kept.bricks.iter().map(|brick| (brick.brick, brick.device, brick.size_bytes)).collect();
+                let mut made = bricks(&volume);
+                as_planned.sort_unstable();
+                made.sort_unstable();
+                prop_assert_eq!(&made, &as_planned);
+                let mut simulated: Vec<_> = creation.volumes[0].bricks.iter().map(|brick| brick.device).collect();
+                simulated.sort_unstable();
+                prop_assert_eq!(devices(&volume), simulated);
+                is_as_free_as_planned(&client, &kept).await;
+            }
+            let mut expected: Vec<_> =
+                told.devices.iter().map(|one| (one.free.device, one.free.free_after_bytes)).collect();
+            expected.sort_unstable();
+            prop_assert_eq!(free(&client).await, expected);
+
+            // The node of the first brick that there is, if all that it has can be healed.
+            let topology = client.topology().await.unwrap();
+            let all = topology.clusters.iter().flat_map(|cluster| &cluster.volumes);
+            let Some(lost) = all.flat_map(|volume| &volume.bricks).map(|brick| brick.node).next() else {
+                return Ok(());
+            };
+            let name = name_of(&client, lost).await;
+            let told = client.simulate(&lose(&name)).await.unwrap();
+            if !told.all_well {
+                return Ok(());
+            }
+            cluster.power_cut(&name).await;
+            until_one_is_away(&client).await.unwrap();
+            client.node_lost(lost, &NodeLostRequest { confirm: name.clone() }).await.unwrap();
+            set_node(&client, lost, &["failed"]).await;
+            let now = free(&client).await;
+            for device in told.devices.iter().filter(|one| one.free.node != lost) {
+                let expected = (device.free.device, device.free.free_after_bytes);
+                prop_assert!(now.contains(&expected), "{:?} {:?}", device, now);
+            }
+            prop_assert_eq!(cluster.sim.violations(), Vec::<String>::new());
+            Ok(())
+        })
+    });
+    ran.unwrap();
 }

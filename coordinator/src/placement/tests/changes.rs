@@ -1,5 +1,8 @@
 //! Bricks that grow where they are and bricks that move, against rules and sums that are counted anew.
 
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
 use super::*;
 
 /// A volume of this wish that is there, as it would be expanded.
@@ -204,4 +207,73 @@ proptest! {
     ) {
         prop_assert_eq!(replace(&wish, &disks), replace(&wish, &shuffled));
     }
+
+    /// And the brick goes where it says; of the reserve, and of the bricks in a zone, no more is given up than is needed.
+    #[test]
+    fn every_change_that_is_proposed_for_a_move_gives_the_brick_a_place(
+        (wish, disks) in some_move(),
+        standings in prop::collection::vec((0..6_u8, prop::bool::ANY), 8),
+        (kept, most) in (prop_oneof![Just(0_u64), 0..1500_u64], prop_oneof![Just(None), (1..3_u32).prop_map(Some)]),
+    ) {
+        let reserve = Reserve::Size(Extents::new(kept).to_bytes(ONE).unwrap());
+        let set_rules = SetRules { most_per_zone: most.and_then(NonZeroU32::new), ..wish.set_rules.clone() };
+        let wish = ReplaceWish { reserve, set_rules, ..wish };
+        let mut disks = disks;
+        for (disk, (standing, agent_away)) in disks.iter_mut().zip(standings) {
+            disk.standing = match standing {
+                0 => Standing::DeviceOffline,
+                1 => Standing::Lost,
+                _ => disk.standing,
+            };
+            if standing == 0 && agent_away {
+                disk.also = vec![Standing::AgentDetached];
+            }
+            disk.space = disk.space.keeping(Extents::new(kept));
+        }
+        let Err(refused) = replace(&wish, &disks) else { return Ok(()) };
+        prop_assert_eq!(refused.by_rule().iter().map(|count| count.devices).sum::<usize>(), refused.devices.len());
+        let refused = refused.asked(wish.clone(), Arc::new(Pool::of(disks.iter()))).explained();
+        for relaxation in &refused.relaxations {
+            let (wish_then, disks_then) = as_changed(&relaxation.change, &wish, &disks);
+            prop_assert_eq!(replace(&wish_then, &disks_then), Ok(relaxation.placed), "{}", relaxation);
+            let nearly = match &relaxation.change {
+                Relaxed::Reserve { to: Reserve::Size(to), instead_of } => {
+                    let to = Reserve::Size(ByteSize::from_bytes(to.bytes() + (1 << 20)));
+                    Relaxed::Reserve { to, instead_of: *instead_of }
+                }
+                Relaxed::MostInAZone { most, instead_of } => {
+                    let most = NonZeroU32::new(most.get() - 1).unwrap();
+                    Relaxed::MostInAZone { most, instead_of: *instead_of }
+                }
+                _ => continue,
+            };
+            let (wish_then, disks_then) = as_changed(&nearly, &wish, &disks);
+            prop_assert!(replace(&wish_then, &disks_then).is_err(), "{}", relaxation);
+        }
+    }
+}
+
+/// As a person would change it who reads the refusal.
+fn as_changed(change: &Relaxed, wish: &ReplaceWish, disks: &[Candidate]) -> (ReplaceWish, Vec<Candidate>) {
+    let (mut wish, mut disks) = (wish.clone(), disks.to_vec());
+    match change {
+        Relaxed::AnotherDevice => wish.to = None,
+        Relaxed::AnyTags { .. } => wish.tag_match = None,
+        Relaxed::TagRule { without } => wish.set_rules.tags.retain(|rule| rule != without),
+        Relaxed::ZonesPreferred => wish.zones = ZoneRule::Preferred,
+        Relaxed::MostInAZone { most, .. } => wish.set_rules.most_per_zone = Some(*most),
+        Relaxed::InService { devices } => {
+            for disk in disks.iter_mut().filter(|disk| devices.iter().any(|one| one.device == disk.device)) {
+                (disk.standing, disk.also) = (Standing::Ready, Vec::new());
+            }
+        }
+        Relaxed::Reserve { to, .. } => {
+            for disk in &mut disks {
+                let space = disk.space.keeping_nothing();
+                disk.space = space.keeping(to.of(space.total, ONE));
+            }
+        }
+        other => panic!("no change of a move: {other:?}"),
+    }
+    (wish, disks)
 }
