@@ -124,6 +124,13 @@ impl Lab {
             ("boot", "cat /var/log/boot.log"),
             ("glusterd", "tail -n 3000 /var/log/glusterfs/glusterd.log"),
             (
+                "bricks",
+                "cd /var/log/glusterfs/bricks && for log in $(ls -t | head -n 12); do echo \"== $log\"; \
+                 grep -E ' [ECW] ' \"$log\" | tail -n 60; done; set +e; \
+                 for brick in /var/lib/bricklayer/mounts/*/*/brick; do ls -la $brick $brick/.glusterfs; \
+                 getfattr -d -m . -e hex $brick; done",
+            ),
+            (
                 "state",
                 "set +e; lvs -a -o +lv_tags; vgs; cat /etc/fstab /proc/mounts; ps -ef; dmesg | tail -n 200; \
                  gluster pool list; gluster volume info; gluster volume status",
