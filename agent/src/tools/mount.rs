@@ -313,6 +313,17 @@ pub fn mark_brick(path: &BrickPath, volume: &str) -> Result<(), HostError> {
     let said = |error: uuid::Error| HostError::Failed { what: what.clone(), said: error.to_string() };
     let mark = Uuid::parse_str(volume).map_err(said)?;
     let folder = path.as_path();
+    // glusterd makes them before it sets the mark, and no brick starts without them ("Failed to find parent dir").
+    let own = folder.join(".glusterfs");
+    for made in [&own, &own.join("indices")] {
+        match DirBuilder::new().mode(0o600).create(made) {
+            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(HostError::Io { what, source });
+            }
+            _ => {}
+        }
+    }
+    files::sync_folder(&own).map_err(|source| HostError::Io { what: what.clone(), source })?;
     let only_new = rustix::fs::XattrFlags::CREATE;
     rustix::fs::setxattr(folder.as_str(), MARK, mark.as_bytes(), only_new)
         .map_err(|errno| io_error(what.clone(), errno))?;
