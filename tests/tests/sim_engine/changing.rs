@@ -398,7 +398,7 @@ async fn a_task_whose_asker_is_gone_when_its_turn_comes_is_not_begun_before_it_i
         let (executor, session) = (Arc::clone(&executor), session.clone());
         async move { executor.carry_out_while(first, session).await }
     });
-    faults.until_one_hangs().await;
+    faults.one_hangs().await;
     let mut waiting = Box::pin(executor.carry_out_while(second.clone(), session.clone()));
     while !journal.unfinished().contains(&second) {
         assert!(waiting.as_mut().now_or_never().is_none());
