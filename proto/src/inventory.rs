@@ -31,6 +31,14 @@ pub struct Inventory {
     pub ailing: Vec<Ailing>,
 }
 
+impl Inventory {
+    /// Whether the brick, or the disk that it lies on, cannot be read.
+    #[must_use]
+    pub fn is_ailing(&self, device: DeviceId, brick: BrickId) -> bool {
+        self.ailing.iter().any(|ailing| ailing.device == device && ailing.brick.is_none_or(|id| id == brick))
+    }
+}
+
 /// The host's own disk, not one of ours: of the agent's journal, fstab and LVM's backups of metadata.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FullDisk {

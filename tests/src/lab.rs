@@ -127,7 +127,7 @@ impl Lab {
                 "bricks",
                 "cd /var/log/glusterfs/bricks && for log in $(ls -t | head -n 12); do echo \"== $log\"; \
                  grep -E ' [ECW] ' \"$log\" | tail -n 60; done; set +e; \
-                 for brick in /var/lib/bricklayer/mounts/*/*/brick; do ls -la $brick $brick/.glusterfs; \
+                 for brick in /var/lib/bricklayer/mounts/*/*/brick; do ls -la $brick; ls -ld $brick/.glusterfs/indices; \
                  getfattr -d -m . -e hex $brick; done",
             ),
             (

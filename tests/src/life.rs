@@ -163,3 +163,32 @@ impl Crew {
         &self.threads[self.next.fetch_add(1, Ordering::Relaxed) % self.threads.len()]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bricklayer_agent::journal::SCHEMA;
+    use bricklayer_store::{Batch, Table};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn journals_in_one_store_know_nothing_of_each_other_and_are_there_after_a_restart() {
+        const NOTES: Table<String, u32> = Table::new("notes");
+        let dir = tempfile::tempdir().expect("a folder");
+        let hosts: [HostName; 2] = ["gfs1", "gfs10"].map(|name| name.parse().expect("a name"));
+        for round in 1..3 {
+            let store = Store::open(dir.path(), SCHEMA).expect("it opens");
+            let crew = Crew::of(1, Some(store.clone())).expect("a thread");
+            for (host, number) in hosts.iter().zip([1, 2]) {
+                let journal = crew.journal(host).expect("they lie together");
+                let before = journal.scan(&NOTES).expect("it reads");
+                assert_eq!(before, if round == 1 { Vec::new() } else { vec![("note".to_owned(), number)] });
+                let mut batch = Batch::new();
+                batch.put(&NOTES, &"note".to_owned(), &number);
+                journal.commit(batch).await.expect("it writes");
+                assert_eq!(journal.get(&NOTES, &"note".to_owned()).expect("it reads"), Some(number));
+            }
+            store.close();
+        }
+    }
+}

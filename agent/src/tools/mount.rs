@@ -372,6 +372,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_brick_is_marked_together_with_the_folders_without_which_it_does_not_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let brick = Utf8PathBuf::try_from(dir.path().join("brick")).unwrap();
+        fs::create_dir(&brick).unwrap();
+        let path: BrickPath = brick.as_str().to_owned().try_into().unwrap();
+        let volume = "a5a0d348-9256-4c25-87c2-48b57876aee8";
+        let marked = mark_brick(&path, volume);
+        let mode = fs::metadata(brick.join(".glusterfs/indices")).unwrap().mode();
+        assert_eq!(mode & 0o7777, 0o600, "as glusterd makes it");
+        // Such marks are for root alone, and not on every file system.
+        match marked {
+            Ok(()) => assert_eq!(brick_mark(&path).unwrap().as_deref(), Some(volume)),
+            Err(error) => assert!(error.to_string().contains("marking"), "{error}"),
+        }
+        assert!(mark_brick(&path, volume).is_err(), "a mark is never replaced");
+    }
+
+    #[test]
     fn mounts_are_read_with_device_numbers_and_spaces() {
         let mounts =
             parse_mounts(include_str!("../../../tests/fixtures/util-linux-2.38/mountinfo-foreign.txt")).unwrap();

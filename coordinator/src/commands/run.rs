@@ -103,6 +103,7 @@ fn settings(file: &ConfigFile, heketi: &config::heketi::AtRun, log: LogControl) 
         options_first: file.volumes.options_first.clone(),
         options_last: file.volumes.options_last.clone(),
         log,
+        poll_held: default.poll_held,
         tls,
         room: default.room.with_least(file.least_free()?),
     })

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bricklayer_proto::ids::{ClusterId, NodeId, VolumeId};
-use bricklayer_proto::inventory::{Ailing, Inventory, VolumeInPool};
+use bricklayer_proto::inventory::VolumeInPool;
 use bricklayer_proto::names::{BrickPath, VolumeName};
 use bricklayer_proto::task::VolumeReport;
 use jiff::SignedDuration;
@@ -159,7 +159,9 @@ fn bricks(world: &World, volume: &Volume, seen: &VolumeReport, findings: &mut Ve
         let is_mounted = report.bricks.iter().any(|seen| seen.tags.brick == brick.id && seen.mounted.is_some());
         let process = seen.bricks.iter().find(|seen| seen.address.path == *path);
         match process {
-            Some(process) if process.online == Some(false) && is_mounted && !is_ailing(report, brick) => {
+            Some(process)
+                if process.online == Some(false) && is_mounted && !report.is_ailing(brick.device, brick.id) =>
+            {
                 findings.push(offline(volume, brick, path, node));
             }
             Some(_) => {}
@@ -182,7 +184,7 @@ fn unserved(world: &World, lists: &Lists, findings: &mut Vec<Finding>) {
         for seen in report.bricks.iter().filter(|seen| seen.served == Some(false)) {
             let Some((volume, brick)) = world.topology.brick(seen.tags.brick) else { continue };
             let Some(path) = brick.path.as_ref().filter(|path| seen.path.as_ref() == Some(path)) else { continue };
-            let is_told_otherwise = world.gluster.contains_key(&volume.id) || is_ailing(report, brick);
+            let is_told_otherwise = world.gluster.contains_key(&volume.id) || report.is_ailing(brick.device, brick.id);
             let is_here = brick.node == node.id && world.report_since_change(node.id, volume.id).is_some();
             let should_run = volume.trash.is_none() && lists.started(world, volume) == Some(Some(true));
             if is_here && should_run && !is_told_otherwise && !is_under_way(world, volume) {
@@ -204,12 +206,6 @@ fn offline(volume: &Volume, brick: &Brick, path: &BrickPath, node: &Node) -> Fin
             volume.name
         ),
     }
-}
-
-/// glusterd ends the process of a brick that cannot be read.
-fn is_ailing(report: &Inventory, brick: &Brick) -> bool {
-    let ails = |ailing: &Ailing| ailing.device == brick.device && ailing.brick.is_none_or(|id| id == brick.id);
-    report.ailing.iter().any(ails)
 }
 
 /// Options that were asked for and are set to something else, or not at all. A group stands for others.
@@ -251,6 +247,7 @@ fn unknown(world: &World, findings: &mut Vec<Finding>) {
 
 #[cfg(test)]
 mod tests {
+    use bricklayer_proto::inventory::Ailing;
     use bricklayer_proto::task::{BrickAddress, BrickSeenInVolume};
 
     use super::*;

@@ -27,6 +27,7 @@ pub mod token;
 pub mod v1;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -56,6 +57,9 @@ pub struct Settings {
     /// this only bounds how many.
     pub most_unfinished: usize,
     pub log: LogControl,
+    /// So long the answer to a poll of the queue waits for the end of its operation: whoever polls hears of it at once, and
+    /// polls less. heketi's clients give up after many times as long.
+    pub poll_held: Duration,
     /// By how many seconds a client's clock may be ahead.
     pub clock_leeway: u32,
     /// Options of every new volume: those before and those after the ones that a request brings.
@@ -73,6 +77,7 @@ impl Default for Settings {
             mode: Arc::default(),
             most_unfinished: MOST_UNFINISHED,
             log: LogControl::fixed(),
+            poll_held: Duration::from_millis(100),
             clock_leeway: token::ISSUE_LEEWAY,
             options_first: Vec::new(),
             options_last: Vec::new(),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bricklayer_proto::ids::{BootId, BrickId, VolumeId};
-use bricklayer_proto::inventory::{Ailing, BrickSeen};
+use bricklayer_proto::inventory::{BrickSeen, Inventory};
 use bricklayer_proto::names::BrickPath;
 use bricklayer_proto::task::Wanted;
 use jiff::Timestamp;
@@ -23,7 +23,7 @@ use super::context::{Asker, Context};
 use super::step::StepError;
 use super::{Operations, gluster};
 use crate::agents::{AgentStatus, Presence};
-use crate::model::{Brick, Operation, Plan, Topology, Volume};
+use crate::model::{Operation, Plan, Topology, Volume};
 
 /// A brick that cannot run, as its disk is dead, is not tried for ever.
 const TRIES: u32 = 5;
@@ -82,7 +82,7 @@ impl Boots {
                 continue;
             };
             for seen in &report.bricks {
-                let Some((volume, path)) = left_out(&topology, seen, &report.ailing) else { continue };
+                let Some((volume, path)) = left_out(&topology, &report, seen) else { continue };
                 let looks = self.0.entry((boot, seen.tags.brick)).or_default();
                 *looks += 1;
                 if (2..2 + TRIES).contains(looks) {
@@ -108,8 +108,8 @@ fn booted_within(agent: &AgentStatus, limit: Duration, now: Timestamp) -> Option
 /// The volume of a brick that is there and should serve, and has no process.
 fn left_out<'a>(
     topology: &'a Topology,
+    report: &Inventory,
     seen: &BrickSeen,
-    ailing: &[Ailing],
 ) -> Option<(&'a Arc<Volume>, &'a BrickPath)> {
     if seen.served != Some(false) || seen.mounted.is_none() || seen.condemned {
         return None;
@@ -117,16 +117,13 @@ fn left_out<'a>(
     let (volume, brick) = topology.brick(seen.tags.brick)?;
     let path = brick.path.as_ref().filter(|path| seen.path.as_ref() == Some(path))?;
     let should_serve = volume.trash.is_none() && topology.changes_of(volume.id).all(needs_its_bricks);
-    (should_serve && !topology.is_lost(brick.device) && !ails(ailing, brick)).then_some((volume, path))
+    (should_serve && !topology.is_lost(brick.device) && !report.is_ailing(brick.device, brick.id))
+        .then_some((volume, path))
 }
 
 /// An operation sees to its volume itself, but for one that waits until all is healed, which it never is without a brick.
 fn needs_its_bricks(operation: &Operation) -> bool {
     matches!(operation.plan, Plan::BrickReplace(_))
-}
-
-fn ails(ailing: &[Ailing], brick: &Brick) -> bool {
-    ailing.iter().any(|ailing| ailing.device == brick.device && ailing.brick.is_none_or(|id| id == brick.id))
 }
 
 /// True if GlusterFS had to be told. A report may be older than what it says of the volume now.

@@ -8,8 +8,8 @@ use bricklayer_proto::ids::ClusterId;
 use super::candidates::candidates;
 use super::context::Context;
 use super::{Rejected, VolumeWish, trash, volume_create};
-use crate::model::Volume;
-use crate::placement::{Candidate, Refusal};
+use crate::model::{Topology, Volume};
+use crate::placement::{Candidate, NoReplacement, Refusal};
 
 /// What would become of a volume that nobody has asked for yet.
 #[derive(Debug)]
@@ -39,7 +39,8 @@ pub async fn outlook(context: &Context, wish: VolumeWish) -> Result<Outlook, Rej
 pub fn explained(context: &Context, rejected: Rejected) -> Rejected {
     match rejected {
         Rejected::NoPlacement(refusals) => no_placement(context, refusals),
-        Rejected::NoReplacement(why) => Rejected::NoReplacement(Box::new(why.explained())),
+        Rejected::NoReplacement(why) => Rejected::NoReplacement(Box::new(no_replacement(context, *why))),
+        // Their trial has places for the bricks before, which a pool without the trash would not have.
         Rejected::CannotEmpty { device, why } => Rejected::CannotEmpty { device, why: Box::new(why.explained()) },
         Rejected::CannotEmptyNode { node, device, why } => {
             Rejected::CannotEmptyNode { node, device, why: Box::new(why.explained()) }
@@ -48,15 +49,30 @@ pub fn explained(context: &Context, rejected: Rejected) -> Rejected {
     }
 }
 
+fn no_replacement(context: &Context, why: NoReplacement) -> NoReplacement {
+    let topology = context.state.read();
+    let why = why.explained();
+    let from = why.from().and_then(|device| topology.devices.get(&device));
+    let Some(cluster) = from.and_then(|device| topology.nodes.get(&device.node)).map(|node| node.cluster) else {
+        return why;
+    };
+    match in_the_trash(&topology, cluster) {
+        none if none.is_empty() => why,
+        kept => why.or_without_trash(kept, &candidates(context, &trash::emptied(&topology), cluster)),
+    }
+}
+
+/// The names of what is kept in the trash.
+fn in_the_trash(topology: &Topology, cluster: ClusterId) -> Vec<String> {
+    let kept = topology.volumes_of(cluster).filter(|volume| volume.trash.is_some());
+    kept.map(|volume| volume.name.to_string()).collect()
+}
+
 fn no_placement(context: &Context, refusals: Vec<(ClusterId, Box<Refusal>)>) -> Rejected {
     let topology = context.state.read();
-    let kept = |cluster: ClusterId| {
-        let kept = topology.volumes_of(cluster).filter(|volume| volume.trash.is_some());
-        kept.map(|volume| volume.name.to_string()).collect::<Vec<_>>()
-    };
     let explained = refusals.into_iter().map(|(cluster, refusal)| {
         let refusal = refusal.explained(&candidates(context, &topology, cluster));
-        let refusal = match kept(cluster) {
+        let refusal = match in_the_trash(&topology, cluster) {
             none if none.is_empty() => refusal,
             kept => refusal.or_without_trash(kept, &candidates(context, &trash::emptied(&topology), cluster)),
         };

@@ -128,10 +128,14 @@ impl Store {
     }
 
     /// A part of it that looks like a store of its own and shares its commits, for many simulated hosts on one disk. Its tables
-    /// are called `<part>_<table>`, 32 characters at most.
+    /// are called `<part>_<table>`.
+    ///
+    /// # Panics
+    /// If the part's name is none that a table may have.
     #[cfg(feature = "parts")]
     #[must_use]
     pub fn part(&self, part: &str) -> Self {
+        assert!(crate::table::is_table_name(part), "{part:?} is no name of a part");
         Self { inner: self.inner.clone(), part: Some(format!("{part}_").into()) }
     }
 
@@ -196,14 +200,15 @@ impl Store {
         if let Some(refused) = batch.refused {
             return Err(refused);
         }
+        let changes = self.placed_all(batch.changes);
         let written = match &self.inner {
             Backend::Sled(inner) => {
                 let (answer, answered) = oneshot::channel();
-                inner.send(self.placed_all(batch.changes), Box::new(move |result| drop(answer.send(result))))?;
+                inner.send(changes, Box::new(move |result| drop(answer.send(result))))?;
                 Written::Queued(answered, Arc::clone(&inner.shared))
             }
             #[cfg(feature = "simulated")]
-            Backend::Simulated(opened) => Written::Simulated(opened.write(batch.changes)),
+            Backend::Simulated(opened) => Written::Simulated(opened.write(changes)),
         };
         Ok(written.answer())
     }
@@ -213,14 +218,15 @@ impl Store {
         if let Some(refused) = batch.refused {
             return Err(refused);
         }
+        let changes = self.placed_all(batch.changes);
         match &self.inner {
             Backend::Sled(inner) => {
                 let (answer, answered) = mpsc::channel();
-                inner.send(self.placed_all(batch.changes), Box::new(move |result| drop(answer.send(result))))?;
+                inner.send(changes, Box::new(move |result| drop(answer.send(result))))?;
                 answered.recv().unwrap_or_else(|_| Err(inner.shared.gone()))
             }
             #[cfg(feature = "simulated")]
-            Backend::Simulated(opened) => opened.write(batch.changes).map(|(seq, _)| seq).ok_or(StoreError::Closed),
+            Backend::Simulated(opened) => opened.write(changes).map(|(seq, _)| seq).ok_or(StoreError::Closed),
         }
     }
 

@@ -1,8 +1,6 @@
 //! `/queue/{id}`: how far an operation is. It is the durable operation itself, so the answer may be read again, also
 //! after a restart of the coordinator, where heketi had forgotten it.
 
-use std::time::Duration;
-
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -13,10 +11,6 @@ use crate::http::failure::Failure;
 use crate::http::{Service, answer};
 use crate::model::{OpState, Operation, Resource};
 
-/// So long the answer to a poll waits for the end of its operation: whoever polls hears of it at once, and polls less.
-/// heketi's clients give up after many times as long.
-const HELD: Duration = Duration::from_millis(100);
-
 /// Tells how far an operation is.
 #[utoipa::path(get, path = "/queue/{id}", responses((status = 200), (status = 204), (status = 303), (status = 500, body = String, content_type = "text/plain")))]
 pub async fn poll(State(service): State<Service>, Id(id): Id<OperationId>) -> Response {
@@ -24,7 +18,7 @@ pub async fn poll(State(service): State<Service>, Id(id): Id<OperationId>) -> Re
         Some(operation) => end_of(operation),
         None => Some(Failure::unknown_id().into_response()),
     });
-    tokio::time::timeout(HELD, ended).await.unwrap_or_else(|_| answer::pending())
+    tokio::time::timeout(service.settings.poll_held, ended).await.unwrap_or_else(|_| answer::pending())
 }
 
 /// What a client is told of an operation that goes on no more, as far as it is concerned.

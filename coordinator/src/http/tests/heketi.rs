@@ -1,9 +1,11 @@
 //! What a story cannot tell: work that is held up or fails, hosts that are away, several nodes.
 
+use std::time::Duration;
+
 use bricklayer_api::heketi::{DeviceInfo, NodeInfo, VolumeList};
 use bricklayer_proto::inventory::Obstacle;
 
-use super::world::{World, node_id};
+use super::world::{World, ask, node_id};
 use crate::http::{Auth, Service, Settings};
 
 const REPLICA_3: &str = r#"{"size":8,"durability":{"type":"replicate","replicate":{"replica":3}}}"#;
@@ -30,6 +32,24 @@ async fn a_volume_is_hidden_until_it_is_whole() {
     assert_eq!(ended.status, 303);
     let volumes: VolumeList = world.get("/volumes").await.json();
     assert_eq!(ended.header("location"), Some(format!("/volumes/{}", volumes.volumes[0]).as_str()));
+}
+
+#[tokio::test]
+async fn a_poll_is_answered_as_its_operation_ends() {
+    let settings = Settings { poll_held: Duration::from_secs(3600), ..Settings::default() };
+    let world = World::with(Auth::disabled(), |service| service.with(settings)).await;
+    world.cluster(3).await;
+    world.agents.hold(true);
+    let queue = world.post("/volumes", REPLICA_3).await.queue();
+    let (address, path) = (world.address, queue.clone());
+    let poll = tokio::spawn(async move { ask(address, "GET", &path, &[], "").await });
+    // It is with the server long before these are all answered.
+    for _ in 0..50 {
+        assert_eq!(world.get("/hello").await.status, 200);
+    }
+    assert!(!poll.is_finished());
+    world.agents.hold(false);
+    assert_eq!(poll.await.unwrap().status, 303);
 }
 
 #[tokio::test]

@@ -168,6 +168,23 @@ async fn a_brick_that_finds_no_other_place_has_the_devices_in_its_problem() {
 }
 
 #[tokio::test]
+async fn a_brick_that_would_find_a_place_without_the_trash_is_told_what_lies_there() {
+    let world = World::new().await;
+    world.cluster(4).await;
+    let volume = world.volume(&format!(r#"{{"size":100,{OF_THREE}}}"#)).await;
+    // Only the node that has no brick has room for it.
+    let large = world.volume(r#"{"size":450,"name":"large","durability":{"type":"none"}}"#).await;
+    let kept = world.ask("DELETE", &format!("/v1/volumes/{}?keep=7d", large.id), "").await;
+    world.end_of(&kept.queue()).await;
+    let answer = world.post(&format!("/v1/bricks/{}/replace", volume.bricks[0].id), "{}").await;
+    let Some(ProblemDetail::NoReplacement { relaxations, .. }) = answer.json::<Problem>().detail else {
+        panic!("{}", answer.body)
+    };
+    let words: Vec<_> = relaxations.iter().map(|one| one.text.as_str()).collect();
+    assert!(words.iter().any(|text| text.contains("trash") && text.contains("large")), "{words:?}");
+}
+
+#[tokio::test]
 async fn a_brick_that_finds_no_other_place_is_told_which_change_would_give_it_one() {
     let world = World::new().await;
     world.cluster(4).await;

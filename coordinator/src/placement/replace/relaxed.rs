@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bricklayer_proto::ids::DeviceId;
 use serde::Serialize;
 
 use super::super::relax::{COMES_BACK, OutOfService, Relaxed, keeping, least_change, ready};
@@ -42,11 +43,17 @@ impl NoReplacement {
         Self { relaxations, ..self }
     }
 
-    /// With the word that it would fit without what is in the trash, if so. `pool`: the devices as they would be.
+    /// The device that the brick was to leave, as far as it is known what was asked.
     #[must_use]
-    pub fn or_without_trash(mut self, volumes: Vec<String>, pool: &Pool) -> Self {
+    pub fn from(&self) -> Option<DeviceId> {
+        self.asked.as_ref().map(|asked| asked.wish.from)
+    }
+
+    /// With the word that it would fit without what is in the trash, if so. `emptied`: the devices as they would be.
+    #[must_use]
+    pub fn or_without_trash(mut self, volumes: Vec<String>, emptied: &[Candidate]) -> Self {
         let wish = self.asked.as_ref().map(|asked| &asked.wish);
-        let found = wish.and_then(|wish| proven(Relaxed::EmptyTrash { volumes }, wish, pool));
+        let found = wish.and_then(|wish| proven(Relaxed::EmptyTrash { volumes }, wish, &Pool::of(emptied.iter())));
         self.relaxations.splice(0..0, found);
         self
     }
