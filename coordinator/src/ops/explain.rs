@@ -5,7 +5,7 @@
 
 use bricklayer_proto::ids::ClusterId;
 
-use super::candidates::candidates;
+use super::candidates::{candidates, pool};
 use super::context::Context;
 use super::{Rejected, VolumeWish, trash, volume_create};
 use crate::model::{Topology, Volume};
@@ -71,7 +71,7 @@ fn in_the_trash(topology: &Topology, cluster: ClusterId) -> Vec<String> {
 fn no_placement(context: &Context, refusals: Vec<(ClusterId, Box<Refusal>)>) -> Rejected {
     let topology = context.state.read();
     let explained = refusals.into_iter().map(|(cluster, refusal)| {
-        let refusal = refusal.explained(&candidates(context, &topology, cluster));
+        let refusal = refusal.explained_in(&pool(context, &topology, cluster));
         let refusal = match in_the_trash(&topology, cluster) {
             none if none.is_empty() => refusal,
             kept => refusal.or_without_trash(kept, &candidates(context, &trash::emptied(&topology), cluster)),

@@ -119,16 +119,21 @@ impl Refusal {
     /// With what would make it fit. `candidates`: those that were refused.
     #[must_use]
     pub fn explained(self, candidates: &[Candidate]) -> Self {
-        let relaxations = relaxations(&self.wish, self.largest, candidates);
+        self.explained_in(&Pool::of(candidates.iter()))
+    }
+
+    /// As [`Self::explained`], with the devices of a pool.
+    #[must_use]
+    pub fn explained_in(self, pool: &Pool) -> Self {
+        let relaxations = relaxations(&self.wish, self.largest, pool);
         Self { relaxations, ..self }
     }
-}
 
-impl Refusal {
     /// With the word that it would fit without what is in the trash, if so. `candidates`: the devices as they would be.
     #[must_use]
     pub fn or_without_trash(mut self, volumes: Vec<String>, candidates: &[Candidate]) -> Self {
-        let look = Look::new(&self.wish, candidates);
+        let pool = Pool::of(candidates.iter());
+        let look = Look { wish: &self.wish, pool: &pool };
         let found = look.proven(Relaxed::EmptyTrash { volumes }, self.wish.clone());
         self.relaxations.splice(0..0, found);
         self
@@ -136,8 +141,8 @@ impl Refusal {
 }
 
 /// The changes with which the wish, which does not fit, would fit.
-fn relaxations(wish: &Wish, largest: Option<ByteSize>, candidates: &[Candidate]) -> Vec<Relaxation> {
-    let look = Look::new(wish, candidates);
+fn relaxations(wish: &Wish, largest: Option<ByteSize>, pool: &Pool) -> Vec<Relaxation> {
+    let look = Look { wish, pool };
     let mut found = Vec::new();
     found.extend(look.in_service());
     // What a volume is cannot be changed where it is only to grow.
@@ -166,26 +171,19 @@ fn relaxations(wish: &Wish, largest: Option<ByteSize>, candidates: &[Candidate])
 
 pub(super) struct Look<'a> {
     pub wish: &'a Wish,
-    pub candidates: &'a [Candidate],
-    /// All of them, those that take no bricks included.
-    pub pool: Pool,
-}
-
-impl<'a> Look<'a> {
-    fn new(wish: &'a Wish, candidates: &'a [Candidate]) -> Self {
-        Self { wish, candidates, pool: Pool::of(candidates.iter()) }
-    }
+    /// All devices, those that take no bricks included.
+    pub pool: &'a Pool,
 }
 
 impl Look<'_> {
     fn proven(&self, change: Relaxed, wish: Wish) -> Option<Relaxation> {
-        let placement = try_place(&wish, &self.pool)?;
+        let placement = try_place(&wish, self.pool)?;
         Some(self.relaxation(change, wish, &placement))
     }
 
     pub fn relaxation(&self, change: Relaxed, wish: Wish, placement: &Placement) -> Relaxation {
         let on: BTreeSet<NodeId> = placement.bricks().map(|brick| brick.node).collect();
-        let known = self.candidates.iter().filter(|one| on.contains(&one.node));
+        let known = self.pool.candidates().filter(|one| on.contains(&one.node));
         let zones: BTreeMap<NodeId, u32> = known.map(|one| (one.node, one.zone)).collect();
         let of_set = placement.sets.iter().map(|set| {
             let zones: BTreeSet<_> = set.iter().map(|brick| zones.get(&brick.node)).collect();
@@ -201,16 +199,16 @@ impl Look<'_> {
     }
 
     fn in_service_of(&self, comes: fn(&Candidate) -> bool) -> Option<Relaxation> {
-        if !self.candidates.iter().any(comes) {
+        if !self.pool.candidates().any(comes) {
             return None;
         }
         let trial = self.pool.with(|one| comes(one).then(|| ready(one)));
         let placement = try_place(self.wish, &trial)?;
         let mut needed = self.out_of_service(&placement);
-        let mut placement = try_place(self.wish, &self.with_service(&self.pool, &needed))?;
+        let mut placement = try_place(self.wish, &self.with_service(self.pool, &needed))?;
         for one in needed.clone().into_iter().take(MOST_LEFT_OUT) {
             let fewer: Vec<OutOfService> = needed.iter().filter(|other| **other != one).cloned().collect();
-            let found = try_place(self.wish, &self.with_service(&self.pool, &fewer)).filter(|_| !fewer.is_empty());
+            let found = try_place(self.wish, &self.with_service(self.pool, &fewer)).filter(|_| !fewer.is_empty());
             if let Some(found) = found {
                 (needed, placement) = (fewer, found);
             }
@@ -222,7 +220,7 @@ impl Look<'_> {
     pub fn out_of_service(&self, placement: &Placement) -> Vec<OutOfService> {
         let taken: BTreeSet<DeviceId> = placement.bricks().map(|brick| brick.device).collect();
         let was = |candidate: &&Candidate| candidate.standing != Standing::Ready && taken.contains(&candidate.device);
-        let mut needed: Vec<OutOfService> = self.candidates.iter().filter(was).map(OutOfService::of).collect();
+        let mut needed: Vec<OutOfService> = self.pool.candidates().filter(was).map(OutOfService::of).collect();
         needed.sort();
         needed
     }
@@ -249,14 +247,14 @@ impl Look<'_> {
     /// With as much kept free as leaves room.
     fn reserve(&self) -> Option<Relaxation> {
         let instead_of = self.wish.reserve;
-        let (to, placement) = least_change(instead_of, |reserve| try_place(self.wish, &keeping(&self.pool, reserve)))?;
+        let (to, placement) = least_change(instead_of, |reserve| try_place(self.wish, &keeping(self.pool, reserve)))?;
         let wish = Wish { reserve: to, ..self.wish.clone() };
         Some(self.relaxation(Relaxed::Reserve { to, instead_of }, wish, &placement))
     }
 
     /// Tried with looser limits than it needs, and then proven with those that it needs.
     fn limits(&self) -> Option<Relaxation> {
-        let found = try_place(&Wish { limits: looser(self.wish.limits), ..self.wish.clone() }, &self.pool)?;
+        let found = try_place(&Wish { limits: looser(self.wish.limits), ..self.wish.clone() }, self.pool)?;
         let (instead_of, limits) = (self.wish.limits, needed_limits(self.wish, &found)?);
         self.proven(Relaxed::Limits { limits, instead_of }, Wish { limits, ..self.wish.clone() })
     }

@@ -115,8 +115,8 @@ fn explain_a_refusal(bencher: Bencher<'_, '_>, shape: Shape) {
     let world = World::of(shape);
     let wish = Wish { zones: ZoneRule::Strict, snapshot_factor_milli: 1500, ..wish(1_000_000, REPLICA_3) };
     with_snapshots(bencher, world, |topology| {
-        let refusal = placement::place_in(&wish, &pool(&world.context, topology, CLUSTER)).unwrap_err();
-        refusal.explained(&candidates(&world.context, topology, CLUSTER))
+        let pool = pool(&world.context, topology, CLUSTER);
+        placement::place_in(&wish, &pool).unwrap_err().explained_in(&pool)
     });
 }
 

@@ -64,7 +64,7 @@ impl Look<'_> {
         let suffices = |is: fn(&Relaxed) -> bool| found.iter().any(|one| is(&one.change));
         let mut levers = Vec::new();
         if !suffices(|change| matches!(change, Relaxed::InService { .. })) {
-            let some_come = |comes: &fn(&Candidate) -> bool| self.candidates.iter().any(comes);
+            let some_come = |comes: &fn(&Candidate) -> bool| self.pool.candidates().any(comes);
             // The second takes in the first.
             let stage = COMES_BACK.into_iter().rev().find(some_come);
             levers.extend(stage.map(Lever::InService));
@@ -78,7 +78,7 @@ impl Look<'_> {
             };
             levers.extend(wish.set_rules.tags.iter().filter(|rule| !alone(rule)).cloned().map(Lever::TagRule));
         }
-        let keeps = self.candidates.iter().any(|one| one.space.keeping_nothing() != one.space);
+        let keeps = self.pool.candidates().any(|one| one.space.keeping_nothing() != one.space);
         if keeps && !suffices(|change| matches!(change, Relaxed::Reserve { .. })) {
             levers.push(Lever::Reserve);
         }
