@@ -1,7 +1,7 @@
 //! The state made again of what the hosts say, when a history has come to rest: the real rebuild, of the real documents, of
 //! the records beside the bricks and of GlusterFS. It has to be the state that there was.
 //!
-//! The documents are those that the keeper would have handed out by now; that it does is shown elsewhere (`sim_rebuild`).
+//! The documents are those that the keeper would have handed out by now; that it does is shown elsewhere (`tests/tests/sim/rebuild.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -165,7 +165,7 @@ async fn a_plan_is_refused_where_its_host_is_away_its_device_switched_off_its_na
     refused_as_stale(&world, &kept, "agent is not connected").await;
 }
 
-/// That they are carried out so is seen on simulated hosts: `tests/sim_placing.rs`.
+/// That they are carried out so is seen on simulated hosts: `tests/tests/sim/placing.rs`.
 #[tokio::test]
 async fn plans_of_growth_and_of_moves_say_what_grows_and_what_moves_where() {
     let world = World::new().await;

@@ -1,0 +1,24 @@
+//! Whole clusters on simulated hosts: REST, the real coordinator, real agents over mutual TLS.
+//!
+//! One program for all of them: each would carry the whole coordinator and all agents again.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+mod adopt;
+mod audit;
+mod block;
+mod changes;
+mod cluster;
+mod doctor;
+mod engine;
+mod every_effect;
+mod full_disk;
+mod host;
+mod ledger;
+mod lost;
+mod placing;
+mod pools;
+mod rebuild;
+mod thick;
+mod trash;
+mod watch;
