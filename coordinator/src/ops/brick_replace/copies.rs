@@ -8,6 +8,7 @@ use bricklayer_proto::names::NotAName;
 use bricklayer_proto::task::{
     BrickAddress, BrickHeal, BrickSwap, FailureKind, HealReport, Layout, VolumeOption, Wanted,
 };
+use tokio::time::Instant;
 
 use crate::agents::AgentError;
 use crate::model::BrickReplace;
@@ -56,7 +57,8 @@ impl BrickReplace {
     }
 }
 
-/// Looks without fewer entries to heal after which the daemons are asked to look for them: half a minute, as the policy is.
+/// So many times as long as between two looks it may stand still before the daemons are asked to look for what is to be healed: half
+/// a minute, as the policy is. Looks are not counted: where there is much to heal one alone may take half a minute.
 const LOOKS_TO_NUDGE: u32 = 15;
 
 /// Sees to it that what is to be healed is healed now. The self-heal daemons miss at times that there is something, as after a
@@ -64,18 +66,28 @@ const LOOKS_TO_NUDGE: u32 = 15;
 #[derive(Default)]
 struct Nudge {
     entries: u64,
-    looks: u32,
+    /// Since when there have not been fewer.
+    since: Option<Instant>,
 }
 
 impl Nudge {
+    /// Whether it has stood still for so long. Then that begins anew.
+    fn is_due(&mut self, entries: u64, patience: Duration, now: Instant) -> bool {
+        let moves = entries == 0 || self.entries == 0 || entries < self.entries;
+        self.entries = entries;
+        let since = *self.since.get_or_insert(now);
+        let due = !moves && now.duration_since(since) >= patience;
+        if moves || due {
+            self.since = Some(now);
+        }
+        due
+    }
+
     async fn look(&mut self, plan: &BrickReplace, context: &Context, run: &Run, report: &HealReport) {
         let entries: u64 = report.bricks.iter().filter_map(|brick| brick.pending).sum();
-        let moves = entries == 0 || entries < self.entries;
-        (self.entries, self.looks) = (entries, if moves { 0 } else { self.looks + 1 });
-        if self.looks < LOOKS_TO_NUDGE {
+        if !self.is_due(entries, context.policy.look * LOOKS_TO_NUDGE, Instant::now()) {
             return;
         }
-        self.looks = 0;
         let wanted = Wanted::HealStarted(plan.volume.key());
         if let Err(error) = gluster::ask(context, run, plan.volume.cluster, wanted).await {
             tracing::info!(volume.name = %plan.volume.name, %error, "GlusterFS could not be asked to look for what is to be healed.");
@@ -152,7 +164,7 @@ impl Step for CheckSet {
         if !self.plan.heal_check {
             return Ok(());
         }
-        let (start, mut nudge) = (tokio::time::Instant::now(), Nudge::default());
+        let (start, mut nudge) = (Instant::now(), Nudge::default());
         loop {
             let obstacle = match self.obstacle(context, run, &mut nudge).await {
                 Ok(None) => return Ok(()),
@@ -314,7 +326,7 @@ impl Step for AwaitHeal {
             let entries: u64 = bricks.iter().filter_map(|brick| brick.pending).sum();
             let unknown = bricks.iter().any(|brick| brick.online && brick.pending.is_none());
             if away == 0 && entries == 0 && !unknown {
-                let since = *clean_since.get_or_insert_with(tokio::time::Instant::now);
+                let since = *clean_since.get_or_insert_with(Instant::now);
                 if since.elapsed() >= settled {
                     return Ok(());
                 }
@@ -334,5 +346,35 @@ impl Step for AwaitHeal {
 
     async fn undo(&self, _: &Context, _: &Run) -> Result<(), StepError> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// When the daemons are asked, of looks at these seconds with so many entries left.
+    fn asked(looks: &[(u64, u64)]) -> Vec<u64> {
+        let (begun, mut nudge) = (Instant::now(), Nudge::default());
+        let due = |(second, entries): &(u64, u64)| {
+            nudge.is_due(*entries, PATIENCE, begun + Duration::from_secs(*second)).then_some(*second)
+        };
+        looks.iter().filter_map(due).collect()
+    }
+
+    #[test]
+    fn daemons_are_asked_by_the_time_that_nothing_moves_however_long_a_look_takes() {
+        let quick: Vec<_> = (0..=70).step_by(2).map(|second| (second, 8)).collect();
+        assert_eq!(asked(&quick), [30, 60]);
+        assert_eq!(asked(&[(0, 808), (20, 808), (40, 808), (60, 808), (80, 808)]), [40, 80]);
+    }
+
+    #[test]
+    fn what_moves_or_is_healed_is_left_alone() {
+        let moving: Vec<_> = (0..100).step_by(10).map(|second| (second, 1000 - second)).collect();
+        assert_eq!(asked(&moving), [0_u64; 0]);
+        assert_eq!(asked(&[(0, 0), (40, 0), (80, 3), (90, 3)]), [0_u64; 0]);
     }
 }
