@@ -1,11 +1,10 @@
 //! The audit: every whole volume that nothing changes now, held against the rules of today.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bricklayer_proto::ids::{ClusterId, VolumeId};
-use tokio::runtime::Handle;
 
 use super::Operations;
 use super::candidates::candidates;
@@ -94,37 +93,14 @@ impl Operations {
     }
 
     fn survivable_as_found_last(&self, cluster: ClusterId) -> Option<(bool, bool)> {
-        let mut known = self.losses.lock().unwrap_or_else(PoisonError::into_inner);
-        let one = known.entry(cluster).or_default();
-        let is_due = one.looked.is_none_or(|looked| looked.elapsed() > LOOK_AGAIN);
-        if let Some(runtime) = Handle::try_current().ok().filter(|_| is_due && !one.looking) {
-            one.looking = true;
-            let this = self.clone();
-            runtime.spawn_blocking(move || {
-                let found = survivable(&this.context, &this.topology(), cluster, || this.stop.is_cancelled());
-                let mut known = this.losses.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(found) = found {
-                    known.insert(
-                        cluster,
-                        FoundLast { found: Some(found), looked: Some(Instant::now()), looking: false },
-                    );
-                }
-            });
-        }
-        one.found
+        let this = self.clone();
+        self.losses
+            .told(cluster, move || survivable(&this.context, &this.topology(), cluster, || this.stop.is_cancelled()))
     }
 }
 
 /// How long what was found of a large cluster is told before it is looked at again.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
-
-/// Of a cluster in which it takes long to find out whether a node or a zone could be lost.
-#[derive(Default)]
-pub struct FoundLast {
-    found: Option<(bool, bool)>,
-    looked: Option<Instant>,
-    looking: bool,
-}
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// Of any one node, and of any one zone; `None` where it was cut off.
 fn survivable(

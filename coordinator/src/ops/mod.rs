@@ -35,6 +35,7 @@ mod explain;
 mod gluster;
 mod gluster_turns;
 mod gluster_watch;
+mod lately;
 mod ledger;
 mod lost;
 mod node_add;
@@ -90,8 +91,7 @@ pub use volume_options::{BadOption, read as read_volume_options};
 pub use volume_state::{BrickHealth, VolumeHealth};
 pub use what_if::{MOST_IN_A_SIMULATION, Supposition};
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bricklayer_proto::ids::{BlockVolumeId, ClusterId, DeviceId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::names::{DevicePath, VolumeName};
@@ -100,6 +100,7 @@ use bricklayer_proto::task::RebalanceReport;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::lately::Lately;
 use crate::agents::AgentApi;
 use crate::exports;
 use crate::model::{AdminState, BlockRestriction, BlockVolume, Operation, Tags, Topology, Volume};
@@ -154,7 +155,7 @@ pub struct Operations {
     tracker: TaskTracker,
     stop: CancellationToken,
     plans: Arc<plans::Plans>,
-    losses: Arc<Mutex<BTreeMap<ClusterId, audit::FoundLast>>>,
+    losses: Lately<ClusterId, (bool, bool)>,
     /// Nothing is driven: see [`Operations::rehearsal`].
     rehearsal: bool,
 }
@@ -167,7 +168,7 @@ impl Operations {
             tracker: TaskTracker::new(),
             stop: CancellationToken::new(),
             plans: Arc::default(),
-            losses: Arc::default(),
+            losses: Lately::new(audit::LOOK_AGAIN),
             rehearsal: false,
         }
     }
