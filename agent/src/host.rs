@@ -255,8 +255,10 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     async fn add_group_tag(&self, group: &VgName, tag: &LvmTag) -> Result<(), HostError>;
     /// Takes tags off a group and puts others on, in one commit of the metadata.
     async fn replace_group_tags(&self, group: &VgName, gone: &[LvmTag], new: &[LvmTag]) -> Result<(), HostError>;
-    /// Removes the group, which must hold no volumes, and then its physical volume.
-    async fn remove_group(&self, group: &VgName, disk: &DevicePath) -> Result<(), HostError>;
+    /// Removes the group, which must hold no volumes. Its disk is a physical volume in no group then.
+    async fn remove_group(&self, group: &VgName) -> Result<(), HostError>;
+    /// Refuses a disk whose physical volume is in a group.
+    async fn remove_physical_volume(&self, disk: &DevicePath) -> Result<(), HostError>;
     /// Makes the device nodes of the group's volumes appear; nothing happens where they are there.
     async fn activate_group(&self, group: &VgName) -> Result<(), HostError>;
     /// Takes the device nodes of the group's volumes away; fails where one of them is open.

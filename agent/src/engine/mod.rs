@@ -21,7 +21,7 @@ mod steps;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use bricklayer_proto::block::{BlockResize, BlockSpec};
@@ -33,6 +33,7 @@ use bricklayer_proto::size::{ByteSize, MIB};
 use bricklayer_proto::task::{Done, Failure, FailureKind, Report, Wanted};
 
 use crate::host::{BlockDevice, GroupReport, Host, HostError};
+use crate::journal::Journal;
 use crate::lock::{Key, Locks};
 use crate::observe::{self, OnDisk};
 
@@ -60,6 +61,8 @@ pub struct Engine {
     watch: Arc<Watch>,
     /// The last look that came to its end.
     last_inventory: Mutex<Option<Inventory>>,
+    /// Where it is written down whose a physical volume was; see [`Engine::keep_notes_in`].
+    journal: OnceLock<Arc<Journal>>,
 }
 
 /// With less on the host's own disk nothing new is made: a journal that fails stops the agent until its next start, and LVM
@@ -78,6 +81,7 @@ impl Engine {
         Self {
             watch: Watch::new(Arc::clone(&host)),
             last_inventory: Mutex::default(),
+            journal: OnceLock::new(),
             host,
             locks: Locks::default(),
             known_on_disk: Mutex::default(),
@@ -86,6 +90,13 @@ impl Engine {
             volumes_in_pool: Mutex::default(),
             volumes_every: VOLUMES_EVERY,
         }
+    }
+
+    /// Where to write down what no disk can say. An engine without a journal removes a group all the same, and leaves a
+    /// physical volume alone that it may be cut off from.
+    pub fn keep_notes_in(&self, journal: Arc<Journal>) {
+        // One agent has one journal.
+        let _ = self.journal.set(journal);
     }
 
     /// How old what it tells of glusterd's volumes may be.
@@ -167,7 +178,9 @@ impl Engine {
         match wanted {
             Wanted::Device(spec) => self.device(spec, progress).await,
             Wanted::DeviceCondemned { device } => self.device_condemned(*device, progress).await,
-            Wanted::DeviceGone { device } => self.device_gone(*device, progress).await,
+            Wanted::DeviceGone { device, physical_volume } => {
+                self.device_gone(*device, physical_volume.as_ref(), progress).await
+            }
             Wanted::DeviceSeen { device } => self.device_seen(*device).await,
             Wanted::DiskWiped { path, confirm } => self.disk_wiped(path, confirm, progress).await,
             Wanted::Brick(spec) => self.brick(spec, progress).await,
@@ -294,7 +307,7 @@ fn keys(wanted: &Wanted) -> Vec<Key> {
     let group = |device| Key::Group(VgName::of_device(device));
     match wanted {
         Wanted::Device(spec) => vec![Key::Disks, group(spec.device)],
-        Wanted::DeviceGone { device } => vec![Key::Disks, group(*device)],
+        Wanted::DeviceGone { device, .. } => vec![Key::Disks, group(*device)],
         Wanted::DeviceCondemned { device } | Wanted::DeviceSeen { device } => vec![group(*device)],
         Wanted::DiskWiped { .. } => vec![Key::Disks],
         Wanted::Brick(spec) => vec![group(spec.device)],

@@ -282,13 +282,17 @@ impl Host for RealHost {
         self.lvm.replace_group_tags(group, gone, new).run().await.map(drop)
     }
 
-    async fn remove_group(&self, group: &VgName, disk: &DevicePath) -> Result<(), HostError> {
+    async fn remove_group(&self, group: &VgName) -> Result<(), HostError> {
         let call = self.lvm.remove_group(group);
         call.run().await?;
         if self.group(group).await?.is_some() {
             let said = "it does not carry the mark of a condemned group".to_owned();
             return Err(HostError::Failed { what: call.title(), said });
         }
+        Ok(())
+    }
+
+    async fn remove_physical_volume(&self, disk: &DevicePath) -> Result<(), HostError> {
         self.lvm.remove_physical_volume(disk).run().await.map(drop)
     }
 

@@ -196,6 +196,16 @@ impl Machine {
         disk.hosts_group_mut().ok_or_else(missing)
     }
 
+    /// The group goes from its disk, which is a physical volume in no group then.
+    pub fn leave_physical_volume(&mut self, name: &VgName) {
+        let holds = |disk: &&mut SimDisk| disk.hosts_group().is_some_and(|group| group.name == *name);
+        let Some(disk) = self.disks.iter_mut().find(holds) else { return };
+        if let Content::PhysicalVolume { uuid, group } = &mut disk.content {
+            *group = None;
+            disk.was_of_ours = Some(uuid.clone());
+        }
+    }
+
     /// Makes the device nodes of a volume, and of its pool's parts.
     pub fn activate(&mut self, group: &VgName, volume: &LvName) {
         let Some(kind) = self.group(group).and_then(|group| group.volumes.get(volume)).map(|lv| lv.kind.clone()) else {

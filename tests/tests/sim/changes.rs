@@ -308,6 +308,30 @@ async fn a_device_whose_group_went_as_every_program_died_leaves_the_records_too(
 }
 
 #[tokio::test]
+async fn a_device_is_deleted_only_when_its_disk_is_blank_and_until_then_the_operation_says_why() {
+    let cluster = Cluster::loaded(3, 16).await;
+    let client = cluster.client().unwrap();
+    let (_, device) = hardware(&client, 1).await.unwrap();
+    set_device(&client, device, &["offline", "failed"]).await.unwrap();
+    let host = cluster.host("gfs1");
+    host.faults().inject(At::Every(Call::RemovePhysicalVolume), Fault::Before);
+    let accepted = client.device_delete(device, DeviceDeleteRequest::default()).await.unwrap();
+    let is_stuck = async || {
+        let operations = client.operations().await?.operations;
+        let stuck = operations.into_iter().find(|one| one.kind == "device-delete");
+        Ok(stuck.and_then(|one| one.error).is_some_and(|error| error.contains("remove_physical_volume")))
+    };
+    until("the operation says what it cannot do", is_stuck).await.unwrap();
+    assert!(client.device(device).await.is_ok(), "it is still recorded");
+    assert_eq!(host.footprint().view.loose_physical_volumes.len(), 1);
+    host.faults().clear();
+    done(&client, accepted).await.unwrap();
+    assert_eq!(host.footprint().view.loose_physical_volumes, []);
+    assert!(client.device(device).await.is_err());
+    cluster.nothing_was_violated();
+}
+
+#[tokio::test]
 async fn a_device_whose_bricks_have_nowhere_to_go_keeps_them_all() {
     let cluster = Cluster::loaded(3, 16).await;
     let client = cluster.client().unwrap();

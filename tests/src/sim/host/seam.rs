@@ -164,17 +164,17 @@ impl Host for SimHost {
         .await
     }
 
-    async fn remove_group(&self, group: &VgName, disk: &DevicePath) -> Result<(), HostError> {
-        let (name, path) = (group.clone(), disk.clone());
-        let (half_name, half_path) = (name.clone(), path.clone());
-        let half: Run<()> = Box::new(move |world, key| {
-            world.remove_group(key, &half_name, &half_path)?;
-            let disk = world.machine_mut(key).find_disk("pvremove", &half_path)?;
-            disk.content = Content::PhysicalVolume { uuid: new_pv_uuid(), group: None };
-            Ok(())
-        });
-        let run: Run<()> = Box::new(move |world, key| world.remove_group(key, &name, &path));
-        self.call(Call::RemoveGroup, format!("{group} {disk}"), run, Some(half)).await
+    async fn remove_group(&self, group: &VgName) -> Result<(), HostError> {
+        let name = group.clone();
+        self.effect(Call::RemoveGroup, name.to_string(), move |world, key| world.remove_group(key, &name)).await
+    }
+
+    async fn remove_physical_volume(&self, disk: &DevicePath) -> Result<(), HostError> {
+        let path = disk.clone();
+        self.effect(Call::RemovePhysicalVolume, path.to_string(), move |world, key| {
+            world.remove_physical_volume(key, &path)
+        })
+        .await
     }
 
     async fn activate_group(&self, group: &VgName) -> Result<(), HostError> {
