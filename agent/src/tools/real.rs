@@ -22,7 +22,7 @@ use super::gluster_store;
 use super::lvm::{self, Lvm};
 use super::run::Call;
 use super::xfs::Xfs;
-use super::{files, mount, probe, processes};
+use super::{files, mount, probe, processes, removal};
 use crate::host::{
     BrickStatus, BrickVolumes, Drain, GlusterSnapshot, GlusterVolume, GroupReport, Host, HostBoot, HostError, HostView,
     LinearVolume, Mount, Signature, StoredVolume,
@@ -382,17 +382,7 @@ impl Host for RealHost {
     }
 
     async fn remove_volumes(&self, group: &VgName, volumes: &[LvName]) -> Result<(), HostError> {
-        let call = self.lvm.remove_volumes(group, volumes);
-        let said = call.run_whatever_comes().await?;
-        if said.status.success() {
-            // Where a line of the script failed, what it complained of is told if the volume turns out to be there.
-            return if said.complained() { Err(call.failed(&said)) } else { Ok(()) };
-        }
-        // This lvm was built without its command loop.
-        for volume in volumes {
-            self.remove_volume(group, volume).await?;
-        }
-        Ok(())
+        removal::of_volumes(&self.lvm, group, volumes).await
     }
 
     async fn make_xfs(&self, group: &VgName, volume: &LvName, arbiter: bool) -> Result<(), HostError> {
