@@ -25,6 +25,9 @@ pub struct Inventory {
     /// Said while the disk is nearly full that the agent itself writes to; agents that do not say it never do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub full_disk: Option<FullDisk>,
+    /// Why the host's fstab cannot be changed, while it cannot: no brick is made there. For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fstab_fault: Option<String>,
     /// What of our disks and bricks does not answer as it should. It is told also when nothing else can be found out any
     /// more, as a disk that is dying may hold up every program that looks at disks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

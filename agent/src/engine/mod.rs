@@ -125,9 +125,9 @@ impl Engine {
         for device in observe::candidates(&view) {
             on_disk.insert(device.path.clone(), self.on_disk_cached(&view, device).await);
         }
-        let full_disk = self.full_disk().await;
+        let (full_disk, fstab_fault) = tokio::join!(self.full_disk(), self.fstab_fault());
         let said = |device: &BlockDevice| on_disk.get(&device.path).cloned().unwrap_or_else(|| Ok(Vec::new()));
-        let mut inventory = Inventory { full_disk, ..observe::inventory(&view, said, gluster) };
+        let mut inventory = Inventory { full_disk, fstab_fault, ..observe::inventory(&view, said, gluster) };
         self.watch.learn(&inventory);
         for brick in &mut inventory.bricks {
             brick.served = brick.path.as_ref().and_then(|path| self.watch.is_served(path));
@@ -156,6 +156,11 @@ impl Engine {
         // Whole MiB, so that not every line of a log makes a new report.
         let free = ByteSize::from_bytes(free.bytes() / MIB * MIB);
         nearly.then(|| FullDisk { folder: folder.into_string(), free, least: LEAST_FREE_DISK })
+    }
+
+    /// Why the host's fstab cannot be changed.
+    async fn fstab_fault(&self) -> Option<String> {
+        self.host.fstab_can_be_replaced().await.err().map(|error| chain(&error))
     }
 
     /// Brings the wished state about; safe to repeat, also after a crash anywhere in it.

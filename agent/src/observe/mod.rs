@@ -37,8 +37,7 @@ pub fn inventory(view: &HostView, on_disk: impl Fn(&BlockDevice) -> OnDisk, glus
         groups: view.groups.iter().map(group).collect(),
         bricks: bricks(view),
         gluster,
-        full_disk: None,
-        ailing: Vec::new(),
+        ..Inventory::default()
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod blockdev;
 pub mod files;
+mod fstab_file;
 pub mod gluster;
 pub mod gluster_block;
 pub mod gluster_store;

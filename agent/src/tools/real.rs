@@ -22,7 +22,7 @@ use super::gluster_store;
 use super::lvm::{self, Lvm};
 use super::run::Call;
 use super::xfs::Xfs;
-use super::{files, mount, probe, processes, removal};
+use super::{files, fstab_file, mount, probe, processes, removal};
 use crate::host::{
     BrickStatus, BrickVolumes, Drain, GlusterSnapshot, GlusterVolume, GroupReport, Host, HostBoot, HostError, HostView,
     LinearVolume, Mount, Signature, StoredVolume,
@@ -415,6 +415,11 @@ impl Host for RealHost {
     async fn unmount_foreign(&self, at: &Utf8Path) -> Result<(), HostError> {
         // Nothing was stopped just now, so there is nobody to wait for.
         mount::unmount(at, Duration::ZERO).await
+    }
+
+    async fn fstab_can_be_replaced(&self) -> Result<(), HostError> {
+        let file = self.fstab.clone();
+        self.blocking(move || fstab_file::can_be_replaced(&file)).await
     }
 
     async fn replace_fstab(&self, old: &str, new: &str) -> Result<bool, HostError> {

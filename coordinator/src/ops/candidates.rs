@@ -166,6 +166,9 @@ fn seen(device: &Device, sight: &Sight) -> Option<Standing> {
     if inventory.full_disk.as_ref().is_some_and(FullDisk::refuses) {
         return Some(Standing::AgentDiskFull);
     }
+    if inventory.fstab_fault.is_some() {
+        return Some(Standing::FstabFixed);
+    }
     let mut ailing = inventory.ailing.iter().filter(|ailing| ailing.device == device.id).peekable();
     if ailing.peek().is_some() {
         let disk = ailing.any(|part| part.brick.is_none());

@@ -561,6 +561,7 @@ fn is_for_good(standing: Standing) -> bool {
         | Standing::AgentDetached
         | Standing::GlusterDown
         | Standing::AgentDiskFull
+        | Standing::FstabFixed
         | Standing::BrickFails
         | Standing::Changing => false,
     }

@@ -106,6 +106,8 @@ pub enum Standing {
     GlusterDown,
     /// The node's own disk is full, so that its agent makes nothing new.
     AgentDiskFull,
+    /// The node's fstab cannot be changed, so that its agent makes no brick.
+    FstabFixed,
     /// The agent does not see the device's volume group.
     GroupMissing,
     /// The device's volume group lacks its physical volume, or LVM reports it partial.
@@ -126,6 +128,7 @@ impl Standing {
             | Self::DeviceOffline
             | Self::NodeOffline
             | Self::AgentDiskFull
+            | Self::FstabFixed
             | Self::BrickFails
             | Self::Changing => true,
             Self::DeviceFailed
@@ -154,6 +157,9 @@ impl fmt::Display for Standing {
             Self::GlusterDown => "its node's glusterd does not answer (is glusterd running there?)",
             Self::AgentDiskFull => {
                 "its node's own disk is full, so that nothing new is made there (make room below /var/lib/bricklayer)"
+            }
+            Self::FstabFixed => {
+                "its node's fstab cannot be changed, so that no brick is made there (see `bricklayer doctor`)"
             }
             Self::GroupMissing => "its node does not see the device's volume group (is the disk attached?)",
             Self::GroupDamaged => "LVM reports the device's volume group as damaged (see `vgs` and `pvs` there)",

@@ -436,7 +436,8 @@ fn can_come_back(standing: Standing) -> bool {
         | Standing::NodeOffline
         | Standing::AgentDetached
         | Standing::GlusterDown
-        | Standing::AgentDiskFull => true,
+        | Standing::AgentDiskFull
+        | Standing::FstabFixed => true,
         Standing::Ready
         | Standing::DeviceFailed
         | Standing::NodeFailed

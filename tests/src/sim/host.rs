@@ -212,6 +212,11 @@ impl SimHost {
         self.on(|machine| machine.own_free = free);
     }
 
+    /// Nobody can change fstab, as where /etc is mounted read-only.
+    pub fn fix_fstab(&self, fixed: bool) {
+        self.on(|machine| machine.fstab_is_fixed = fixed);
+    }
+
     /// Edits fstab as a person does, whatever the agent thinks of it.
     pub fn edit_fstab(&self, edit: impl FnOnce(&mut String)) {
         self.on(|machine| edit(&mut machine.fstab));

@@ -26,6 +26,8 @@ pub(super) struct Machine {
     pub fstab: String,
     /// On the disk of the root file system.
     pub own_free: ByteSize,
+    /// Nobody can write to fstab.
+    pub fstab_is_fixed: bool,
     /// Folders on the root file system; true where immutable.
     pub mount_points: BTreeMap<Utf8PathBuf, bool>,
     /// `None` while the power is off.
@@ -125,6 +127,7 @@ impl Machine {
             mount_points: BTreeMap::new(),
             kernel: None,
             own_free: ByteSize::from_bytes(64 * GIB),
+            fstab_is_fixed: false,
             isolated: false,
             gluster_installed: true,
             gluster_block_installed: true,
@@ -174,6 +177,15 @@ impl Machine {
 
     pub fn disk_mut(&mut self, path: &DevicePath) -> Option<&mut SimDisk> {
         self.disks.iter_mut().find(|disk| disk.path == *path || disk.links().contains(path))
+    }
+
+    pub fn check_fstab(&self) -> Result<(), HostError> {
+        match self.fstab_is_fixed {
+            true => {
+                Err(failed("changing /etc/fstab", "nothing can be made in /etc: Read-only file system (os error 30)"))
+            }
+            false => Ok(()),
+        }
     }
 
     pub fn find_disk(&mut self, what: &str, path: &DevicePath) -> Result<&mut SimDisk, HostError> {

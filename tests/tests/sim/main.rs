@@ -12,6 +12,7 @@ mod cluster;
 mod doctor;
 mod engine;
 mod every_effect;
+mod fstab_fixed;
 mod full_disk;
 mod host;
 mod ledger;

@@ -431,6 +431,7 @@ fn an_inventory_with_everything_in_it_arrives_as_it_was_sent() {
             path: Some(mount().brick_path()),
             served: Some(false),
         }],
+        fstab_fault: Some("changing /etc/fstab failed: it is immutable".to_owned()),
         full_disk: Some(FullDisk {
             folder: "/".to_owned(),
             free: ByteSize::from_bytes(1),

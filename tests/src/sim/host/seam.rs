@@ -324,10 +324,16 @@ impl Host for SimHost {
         self.effect(Call::Unmount, at.to_string(), move |world, key| world.unmount(key, &at)).await
     }
 
+    async fn fstab_can_be_replaced(&self) -> Result<(), HostError> {
+        self.until_power().await;
+        self.on(|machine| machine.check_fstab())
+    }
+
     async fn replace_fstab(&self, old: &str, new: &str) -> Result<bool, HostError> {
         let (old, new) = (old.to_owned(), new.to_owned());
         self.effect(Call::ReplaceFstab, "/etc/fstab".into(), move |world, key| {
             let machine = world.machine_mut(key);
+            machine.check_fstab()?;
             let unchanged = machine.fstab == old;
             if unchanged {
                 machine.fstab = new;
