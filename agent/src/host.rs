@@ -237,6 +237,8 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     /// The same of a brick's file system, by way of its pool: reads the file in its root, or the root where that is not there.
     async fn probe_file_system(&self, at: &MountPoint, file: &str) -> Result<(), HostError>;
     async fn fstab(&self) -> Result<String, HostError>;
+    /// [`HostError::Missing`] where LVM has no program to check thin pools with: it would go on unchecked.
+    async fn thin_tools(&self) -> Result<(), HostError>;
     /// Whether [`Host::replace_fstab`] would be refused for what the file, or its folder, is.
     async fn fstab_can_be_replaced(&self) -> Result<(), HostError>;
 

@@ -103,6 +103,9 @@ impl Engine {
         if steps.iter().any(|step| matches!(step, Step::CreateVolumes(_) | Step::CreateLinear(_))) {
             self.refuse_without_fstab().await?;
         }
+        if steps.iter().any(|step| matches!(step, Step::CreateVolumes(_))) {
+            self.refuse_without_thin_tools().await?;
+        }
         let report = self.run(&steps, progress).await?.or_else(|| seen.group.clone());
         let report = must_be(report, "the brick's group")?;
         let found = Found::look(&report, &key)?;
@@ -112,6 +115,15 @@ impl Engine {
         let path = tags::brick_path(&brick::place(&facts, &report, &volume.name, &key), &volume.tags);
         let changed = steps.iter().any(|step| !matches!(step, Step::MakeBrickDirectory { .. }));
         Ok(done(changed, Report::Brick(BrickReport { path, size: volume.size, space: report.space })))
+    }
+
+    /// LVM itself would make the pool, and activate it unchecked after every boot.
+    async fn refuse_without_thin_tools(&self) -> Result<(), Failure> {
+        let Some(program) = self.missing_thin_tool().await else { return Ok(()) };
+        Err(refused_with_cure(
+            format!("{program} is not installed on this host, so LVM could not check a thin pool; nothing was made"),
+            "Install thin-provisioning-tools or device-mapper-persistent-data there, and ask again",
+        ))
     }
 
     /// Found out before LVM's work is begun, and not when the line is to be written.

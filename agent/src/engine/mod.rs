@@ -125,9 +125,11 @@ impl Engine {
         for device in observe::candidates(&view) {
             on_disk.insert(device.path.clone(), self.on_disk_cached(&view, device).await);
         }
-        let (full_disk, fstab_fault) = tokio::join!(self.full_disk(), self.fstab_fault());
+        let (full_disk, fstab_fault, missing_thin_tool) =
+            tokio::join!(self.full_disk(), self.fstab_fault(), self.missing_thin_tool());
         let said = |device: &BlockDevice| on_disk.get(&device.path).cloned().unwrap_or_else(|| Ok(Vec::new()));
-        let mut inventory = Inventory { full_disk, fstab_fault, ..observe::inventory(&view, said, gluster) };
+        let mut inventory =
+            Inventory { full_disk, fstab_fault, missing_thin_tool, ..observe::inventory(&view, said, gluster) };
         self.watch.learn(&inventory);
         for brick in &mut inventory.bricks {
             brick.served = brick.path.as_ref().and_then(|path| self.watch.is_served(path));
@@ -161,6 +163,14 @@ impl Engine {
     /// Why the host's fstab cannot be changed.
     async fn fstab_fault(&self) -> Option<String> {
         self.host.fstab_can_be_replaced().await.err().map(|error| chain(&error))
+    }
+
+    async fn missing_thin_tool(&self) -> Option<String> {
+        match self.host.thin_tools().await {
+            Err(HostError::Missing { program }) => Some(program),
+            // What cannot be told is no fault.
+            Ok(()) | Err(_) => None,
+        }
     }
 
     /// Brings the wished state about; safe to repeat, also after a crash anywhere in it.

@@ -212,6 +212,7 @@ mod tests {
                 data_percent: Some(data),
                 metadata_percent: Some(metadata),
                 volumes: 1,
+                fault: None,
             };
             let mut volumes =
                 vec![volume("tp", 1, pool), volume("elsewhere", 9, LvKind::Thin { pool: "tp2".parse().unwrap() })];

@@ -142,6 +142,7 @@ fn pool(condemned: bool) -> LogicalVolume {
             data_percent: None,
             metadata_percent: None,
             volumes: 1,
+            fault: None,
         },
         active: true,
         open: true,

@@ -20,7 +20,7 @@ use super::gluster::{self, Answer, Gluster};
 use super::gluster_block::GlusterBlock;
 use super::gluster_store;
 use super::lvm::{self, Lvm};
-use super::run::Call;
+use super::run::{Call, Program};
 use super::xfs::Xfs;
 use super::{files, fstab_file, mount, probe, processes, removal};
 use crate::host::{
@@ -415,6 +415,11 @@ impl Host for RealHost {
     async fn unmount_foreign(&self, at: &Utf8Path) -> Result<(), HostError> {
         // Nothing was stopped just now, so there is nobody to wait for.
         mount::unmount(at, Duration::ZERO).await
+    }
+
+    async fn thin_tools(&self) -> Result<(), HostError> {
+        // Looked for each time: it may have been installed meanwhile.
+        self.blocking(|| Program::find("thin_check").must_be_there()).await
     }
 
     async fn fstab_can_be_replaced(&self) -> Result<(), HostError> {

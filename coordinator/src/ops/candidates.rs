@@ -181,7 +181,14 @@ fn seen(device: &Device, sight: &Sight) -> Option<Standing> {
         return settled.then_some(Standing::GroupMissing);
     };
     let damaged = group.condemned || group.physical_volumes.iter().any(|volume| volume.missing);
-    damaged.then_some(Standing::GroupDamaged)
+    if damaged {
+        return Some(Standing::GroupDamaged);
+    }
+    if group.volumes.iter().any(|volume| volume.kind.pool_fault().is_some()) {
+        return Some(Standing::PoolFails);
+    }
+    let unchecked = inventory.missing_thin_tool.is_some() && group.volumes.iter().any(|volume| volume.kind.is_pool());
+    unchecked.then_some(Standing::ThinToolMissing)
 }
 
 #[cfg(test)]

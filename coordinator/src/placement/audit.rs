@@ -562,6 +562,8 @@ fn is_for_good(standing: Standing) -> bool {
         | Standing::GlusterDown
         | Standing::AgentDiskFull
         | Standing::FstabFixed
+        | Standing::PoolFails
+        | Standing::ThinToolMissing
         | Standing::BrickFails
         | Standing::Changing => false,
     }

@@ -116,6 +116,10 @@ pub enum Standing {
     DiskFails,
     /// The disk answers, and a brick on it cannot be read.
     BrickFails,
+    /// A thin pool on it needs a check, or has failed.
+    PoolFails,
+    /// Thin pools are on it, and its node lacks the program that checks them.
+    ThinToolMissing,
     /// The device is being added or removed.
     Changing,
 }
@@ -130,6 +134,8 @@ impl Standing {
             | Self::AgentDiskFull
             | Self::FstabFixed
             | Self::BrickFails
+            | Self::PoolFails
+            | Self::ThinToolMissing
             | Self::Changing => true,
             Self::DeviceFailed
             | Self::NodeFailed
@@ -165,6 +171,11 @@ impl fmt::Display for Standing {
             Self::GroupDamaged => "LVM reports the device's volume group as damaged (see `vgs` and `pvs` there)",
             Self::DiskFails => "its disk cannot be read (see `bricklayer doctor`)",
             Self::BrickFails => "a brick on it cannot be read (see `bricklayer doctor`)",
+            Self::PoolFails => "a thin pool on it needs a check, or has failed (see `bricklayer doctor`)",
+            Self::ThinToolMissing => {
+                "its node lacks thin_check, so that LVM cannot check the thin pools on it (install thin-provisioning-tools or \
+                 device-mapper-persistent-data there)"
+            }
             Self::Changing => "the device is being added or removed",
         })
     }

@@ -437,7 +437,8 @@ fn can_come_back(standing: Standing) -> bool {
         | Standing::AgentDetached
         | Standing::GlusterDown
         | Standing::AgentDiskFull
-        | Standing::FstabFixed => true,
+        | Standing::FstabFixed
+        | Standing::ThinToolMissing => true,
         Standing::Ready
         | Standing::DeviceFailed
         | Standing::NodeFailed
@@ -446,6 +447,7 @@ fn can_come_back(standing: Standing) -> bool {
         | Standing::GroupDamaged
         | Standing::DiskFails
         | Standing::BrickFails
+        | Standing::PoolFails
         | Standing::Changing => false,
     }
 }

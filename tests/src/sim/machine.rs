@@ -26,6 +26,10 @@ pub(super) struct Machine {
     pub fstab: String,
     /// On the disk of the root file system.
     pub own_free: ByteSize,
+    /// The program that checks thin pools is there.
+    pub has_thin_check: bool,
+    /// What LVM says of thin pools that need a person.
+    pub pool_faults: BTreeMap<LvName, String>,
     /// Nobody can write to fstab.
     pub fstab_is_fixed: bool,
     /// Folders on the root file system; true where immutable.
@@ -127,6 +131,8 @@ impl Machine {
             mount_points: BTreeMap::new(),
             kernel: None,
             own_free: ByteSize::from_bytes(64 * GIB),
+            has_thin_check: true,
+            pool_faults: BTreeMap::new(),
             fstab_is_fixed: false,
             isolated: false,
             gluster_installed: true,

@@ -120,6 +120,7 @@ impl Machine {
                     data_percent: active.then_some(data_percent),
                     metadata_percent: active.then_some(metadata_percent),
                     volumes: u32::try_from(used).unwrap_or(u32::MAX),
+                    fault: self.pool_faults.get(name).cloned(),
                 }
             }
         };

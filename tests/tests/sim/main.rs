@@ -18,6 +18,7 @@ mod host;
 mod ledger;
 mod lost;
 mod placing;
+mod pool_faults;
 mod pools;
 mod rebuild;
 mod thick;

@@ -413,6 +413,7 @@ fn an_inventory_with_everything_in_it_arrives_as_it_was_sent() {
                     data_percent: Some(12.34),
                     metadata_percent: None,
                     volumes: 1,
+                    fault: None,
                 }),
                 volume(LvKind::Thin { pool: "tp_1".parse().unwrap() }),
                 volume(LvKind::Other { segment_type: "linear".to_owned() }),
@@ -432,6 +433,7 @@ fn an_inventory_with_everything_in_it_arrives_as_it_was_sent() {
             served: Some(false),
         }],
         fstab_fault: Some("changing /etc/fstab failed: it is immutable".to_owned()),
+        missing_thin_tool: Some("thin_check".to_owned()),
         full_disk: Some(FullDisk {
             folder: "/".to_owned(),
             free: ByteSize::from_bytes(1),

@@ -324,6 +324,14 @@ impl Host for SimHost {
         self.effect(Call::Unmount, at.to_string(), move |world, key| world.unmount(key, &at)).await
     }
 
+    async fn thin_tools(&self) -> Result<(), HostError> {
+        self.until_power().await;
+        match self.on(|machine| machine.has_thin_check) {
+            true => Ok(()),
+            false => Err(HostError::Missing { program: "thin_check".to_owned() }),
+        }
+    }
+
     async fn fstab_can_be_replaced(&self) -> Result<(), HostError> {
         self.until_power().await;
         self.on(|machine| machine.check_fstab())
