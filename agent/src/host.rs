@@ -237,6 +237,10 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     /// The same of a brick's file system, by way of its pool: reads the file in its root, or the root where that is not there.
     async fn probe_file_system(&self, at: &MountPoint, file: &str) -> Result<(), HostError>;
     async fn fstab(&self) -> Result<String, HostError>;
+    /// [`HostError::Missing`] where LVM has no program to check thin pools with: it would go on unchecked.
+    async fn thin_tools(&self) -> Result<(), HostError>;
+    /// Whether [`Host::replace_fstab`] would be refused for what the file, or its folder, is.
+    async fn fstab_can_be_replaced(&self) -> Result<(), HostError>;
 
     // Disks and groups.
 
@@ -255,8 +259,10 @@ pub trait Host: BlockTool + Send + Sync + 'static {
     async fn add_group_tag(&self, group: &VgName, tag: &LvmTag) -> Result<(), HostError>;
     /// Takes tags off a group and puts others on, in one commit of the metadata.
     async fn replace_group_tags(&self, group: &VgName, gone: &[LvmTag], new: &[LvmTag]) -> Result<(), HostError>;
-    /// Removes the group, which must hold no volumes, and then its physical volume.
-    async fn remove_group(&self, group: &VgName, disk: &DevicePath) -> Result<(), HostError>;
+    /// Removes the group, which must hold no volumes. Its disk is a physical volume in no group then.
+    async fn remove_group(&self, group: &VgName) -> Result<(), HostError>;
+    /// Refuses a disk whose physical volume is in a group.
+    async fn remove_physical_volume(&self, disk: &DevicePath) -> Result<(), HostError>;
     /// Makes the device nodes of the group's volumes appear; nothing happens where they are there.
     async fn activate_group(&self, group: &VgName) -> Result<(), HostError>;
     /// Takes the device nodes of the group's volumes away; fails where one of them is open.

@@ -6,13 +6,16 @@
 //!
 //! The manifest is a memory, not an authority. What exists is what the tags on the disks say; the manifest alone can
 //! say what *should* exist, so that a brick whose disk is gone is missed by name.
+//!
+//! Of one thing the disk cannot say whose it is: a physical volume whose group has just been removed. So the physical volume
+//! of a condemned group is written down here before the group goes, and stays until it is gone as well.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::{MutexGuard, PoisonError};
 
 use bricklayer_proto::ids::{BrickId, DeviceId, TaskId, VolumeId};
-use bricklayer_proto::names::{BrickPath, VolumeName};
+use bricklayer_proto::names::{BrickPath, DevicePath, PvUuid, VolumeName};
 use bricklayer_proto::task::{Outcome, Task};
 use bricklayer_store::{Batch, OpenError, Schema, Store, StoreError, Table};
 use serde::{Deserialize, Serialize};
@@ -22,6 +25,7 @@ const TASKS: Table<TaskId, Task> = Table::new("tasks");
 const OUTCOMES: Table<TaskId, Outcome> = Table::new("outcomes");
 const EPOCH: Table<(), u64> = Table::single("epoch");
 const MANIFEST: Table<BrickId, ManifestBrick> = Table::new("manifest");
+const DOOMED: Table<DeviceId, Doomed> = Table::new("doomed");
 
 pub const SCHEMA: Schema = Schema { application: "bricklayer-agent", version: 1, migrations: &[] };
 
@@ -32,6 +36,14 @@ pub struct ManifestBrick {
     pub volume: VolumeId,
     pub volume_name: VolumeName,
     pub path: BrickPath,
+}
+
+/// The physical volume of a condemned group of ours that is being removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doomed {
+    pub physical_volume: PvUuid,
+    /// Where it was then.
+    pub disk: DevicePath,
 }
 
 /// What an outcome changes in the manifest; written in the same commit.
@@ -261,6 +273,24 @@ impl Journal {
     pub fn manifest(&self) -> Result<Vec<(BrickId, ManifestBrick)>, StoreError> {
         self.store.scan(&MANIFEST)
     }
+
+    /// The device's condemned group is about to go. Durable when it returns.
+    pub async fn doom(&self, device: DeviceId, doomed: &Doomed) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        batch.put(&DOOMED, &device, doomed);
+        self.store.commit(batch).await.map(drop)
+    }
+
+    pub fn doomed(&self, device: DeviceId) -> Result<Option<Doomed>, StoreError> {
+        self.store.get(&DOOMED, &device)
+    }
+
+    /// The physical volume is gone.
+    pub async fn forget_doomed(&self, device: DeviceId) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        batch.remove(&DOOMED, &device);
+        self.store.commit(batch).await.map(drop)
+    }
 }
 
 #[cfg(test)]
@@ -271,7 +301,7 @@ mod tests {
     use super::*;
 
     fn task(id: u128, epoch: u64) -> Task {
-        let wanted = Wanted::DeviceGone { device: DeviceId::from_u128(5) };
+        let wanted = Wanted::DeviceGone { device: DeviceId::from_u128(5), physical_volume: None };
         Task { id: TaskId::from_u128(id), operation: OperationId::from_u128(9), epoch, wanted }
     }
 
@@ -384,8 +414,26 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::open(dir.path()).unwrap();
         journal.accept(&task(1, 1)).await.unwrap();
-        let other = Task { wanted: Wanted::DeviceGone { device: DeviceId::from_u128(6) }, ..task(1, 1) };
+        let other = Task { wanted: Wanted::DeviceCondemned { device: DeviceId::from_u128(5) }, ..task(1, 1) };
         assert_eq!(journal.accept(&other).await.unwrap(), Accepted::Conflict);
+    }
+
+    #[tokio::test]
+    async fn the_physical_volume_of_a_condemned_group_is_remembered_until_it_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path()).unwrap();
+        let device = DeviceId::from_u128(5);
+        let doomed = Doomed {
+            physical_volume: "Xc3Hqh-AAAA-BBBB-CCCC-DDDD-EEEE-FFFFFF".parse().unwrap(),
+            disk: "/dev/sdb".parse().unwrap(),
+        };
+        journal.doom(device, &doomed).await.unwrap();
+        drop(journal);
+        let journal = Journal::open(dir.path()).unwrap();
+        assert_eq!(journal.doomed(device).unwrap(), Some(doomed));
+        assert_eq!(journal.doomed(DeviceId::from_u128(6)).unwrap(), None);
+        journal.forget_doomed(device).await.unwrap();
+        assert_eq!(journal.doomed(device).unwrap(), None);
     }
 
     #[tokio::test]

@@ -25,6 +25,12 @@ pub struct Inventory {
     /// Said while the disk is nearly full that the agent itself writes to; agents that do not say it never do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub full_disk: Option<FullDisk>,
+    /// Why the host's fstab cannot be changed, while it cannot: no brick is made there. For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fstab_fault: Option<String>,
+    /// The program that checks thin pools for LVM, while the host does not have it: no thin brick is made there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_thin_tool: Option<String>,
     /// What of our disks and bricks does not answer as it should. It is told also when nothing else can be found out any
     /// more, as a disk that is dying may hold up every program that looks at disks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -365,6 +371,10 @@ pub enum LvKind {
         data_percent: Option<f64>,
         metadata_percent: Option<f64>,
         volumes: u32,
+        /// What LVM says is wrong with it, where that takes a person: it needs a check, its metadata is read-only, it has
+        /// failed. In words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fault: Option<String>,
     },
     Thin {
         pool: LvName,
@@ -376,6 +386,20 @@ pub enum LvKind {
 }
 
 impl LvKind {
+    #[must_use]
+    pub fn is_pool(&self) -> bool {
+        matches!(self, Self::ThinPool { .. })
+    }
+
+    /// Of a thin pool.
+    #[must_use]
+    pub fn pool_fault(&self) -> Option<&str> {
+        match self {
+            Self::ThinPool { fault, .. } => fault.as_deref(),
+            Self::Thin { .. } | Self::Other { .. } => None,
+        }
+    }
+
     /// Whether it is a plain linear volume, as a thick brick is.
     #[must_use]
     pub fn is_linear(&self) -> bool {

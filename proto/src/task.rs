@@ -37,9 +37,13 @@ pub enum Wanted {
     DeviceCondemned {
         device: DeviceId,
     },
-    /// The condemned, empty volume group and its physical volume are gone.
+    /// The condemned, empty volume group and its physical volume are gone. `physical_volume`: as the coordinator's record
+    /// has it. While that is on a disk and in no group, the device is not gone; it goes only if the host itself wrote down,
+    /// before the group went, that it was this device's.
     DeviceGone {
         device: DeviceId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        physical_volume: Option<PvUuid>,
     },
     /// Nothing holds the disk and nothing is on it. `confirm` is what a person repeated: serial, WWN or PV UUID.
     DiskWiped {

@@ -1,7 +1,8 @@
 //! Engines over simulated hosts, and the one test that every task has to pass: fail it at each of its effects in each
 //! way, then repeat it, or undo it.
 //!
-//! No coordinator, no network, no journal: what an engine promises, it promises of the host alone.
+//! No coordinator, no network, no journalled tasks: what an engine promises, it promises of the host alone. The journal is
+//! there for what the engine itself writes down.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use bricklayer_agent::engine::Engine;
 use bricklayer_agent::host::Host;
+use bricklayer_agent::journal::{self, Journal};
 use bricklayer_proto::ids::{BrickId, ClusterId, DeviceId, InstallationId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::inventory::{BrickRole, BrickTags};
 use bricklayer_proto::names::{BrickPath, DevicePath, HostName, LvName, MountPoint, VgName, VolumeName};
@@ -18,6 +20,9 @@ use bricklayer_proto::task::{
     BrickAddress, BrickKey, BrickSpec, CloneBrickSpec, CloneSpec, DeviceSpec, Done, Failure, Layout, VolumeKey,
     VolumeRecord, VolumeSpec, Wanted,
 };
+
+use bricklayer_store::Store;
+use bricklayer_store::simulated::Disk;
 
 use crate::sim::{At, Call, Fault, Footprint, SimCluster, SimDisk, SimHost};
 
@@ -43,6 +48,7 @@ pub struct Rig {
     pub cluster: SimCluster,
     pub hosts: Vec<SimHost>,
     engines: Vec<Arc<Engine>>,
+    journals: Vec<Arc<Journal>>,
 }
 
 /// Where a fault was tried; for the message of a test that fails.
@@ -71,8 +77,9 @@ impl Rig {
                 host
             })
             .collect();
-        let engines = hosts.iter().map(engine).collect();
-        Self { cluster, hosts, engines }
+        let journals: Vec<Arc<Journal>> = hosts.iter().map(|_| journal()).collect();
+        let engines = hosts.iter().zip(&journals).map(|(host, journal)| engine(host, journal)).collect();
+        Self { cluster, hosts, engines, journals }
     }
 
     /// Brings a state about on one host.
@@ -94,7 +101,13 @@ impl Rig {
 
     /// The agent's program is killed and started again; with it goes what it had in memory.
     pub fn restart_agent(&mut self, host: usize) {
-        self.engines[host] = engine(&self.hosts[host]);
+        self.engines[host] = engine(&self.hosts[host], &self.journals[host]);
+    }
+
+    /// The same, and its disk is lost: nothing is left of what it wrote down.
+    pub fn restart_agent_without_its_journal(&mut self, host: usize) {
+        self.journals[host] = journal();
+        self.restart_agent(host);
     }
 
     #[must_use]
@@ -220,9 +233,16 @@ impl Scenario {
     }
 }
 
-fn engine(host: &SimHost) -> Arc<Engine> {
+fn engine(host: &SimHost, journal: &Arc<Journal>) -> Arc<Engine> {
     let host: Arc<dyn Host> = Arc::new(host.clone());
-    Arc::new(Engine::new(host))
+    let engine = Engine::new(host);
+    engine.keep_notes_in(Arc::clone(journal));
+    Arc::new(engine)
+}
+
+fn journal() -> Arc<Journal> {
+    let store = Store::on(&Disk::new(), journal::SCHEMA).expect("an empty disk");
+    Arc::new(Journal::of(store).expect("an empty journal"))
 }
 
 // The things that scenarios are about, all with ids that tell them apart at sight.
@@ -264,7 +284,7 @@ pub fn device(host: usize) -> Asked {
 #[must_use]
 pub fn device_removal(host: usize) -> Vec<Asked> {
     let device = device_id(host);
-    vec![(host, Wanted::DeviceCondemned { device }), (host, Wanted::DeviceGone { device })]
+    vec![(host, Wanted::DeviceCondemned { device }), (host, Wanted::DeviceGone { device, physical_volume: None })]
 }
 
 /// A replicated volume of 1 GiB with one brick on each of the hosts.

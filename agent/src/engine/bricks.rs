@@ -13,7 +13,7 @@ use super::{Engine, OnProgress, done, failure, locked, not_so};
 use crate::host::{GroupReport, Mount};
 use crate::observe;
 use crate::plan::brick::{self, Facts, Found, RECORD};
-use crate::plan::{Step, clone, refused};
+use crate::plan::{Step, clone, refused, refused_with_cure};
 use crate::tags;
 
 /// What was seen of the host, to be handed to the planner.
@@ -100,6 +100,12 @@ impl Engine {
             }
         }
         let steps = brick::ensure(spec, &facts)?;
+        if steps.iter().any(|step| matches!(step, Step::CreateVolumes(_) | Step::CreateLinear(_))) {
+            self.refuse_without_fstab().await?;
+        }
+        if steps.iter().any(|step| matches!(step, Step::CreateVolumes(_))) {
+            self.refuse_without_thin_tools().await?;
+        }
         let report = self.run(&steps, progress).await?.or_else(|| seen.group.clone());
         let report = must_be(report, "the brick's group")?;
         let found = Found::look(&report, &key)?;
@@ -109,6 +115,25 @@ impl Engine {
         let path = tags::brick_path(&brick::place(&facts, &report, &volume.name, &key), &volume.tags);
         let changed = steps.iter().any(|step| !matches!(step, Step::MakeBrickDirectory { .. }));
         Ok(done(changed, Report::Brick(BrickReport { path, size: volume.size, space: report.space })))
+    }
+
+    /// LVM itself would make the pool, and activate it unchecked after every boot.
+    async fn refuse_without_thin_tools(&self) -> Result<(), Failure> {
+        let Some(program) = self.missing_thin_tool().await else { return Ok(()) };
+        Err(refused_with_cure(
+            format!("{program} is not installed on this host, so LVM could not check a thin pool; nothing was made"),
+            "Install thin-provisioning-tools or device-mapper-persistent-data there, and ask again",
+        ))
+    }
+
+    /// Found out before LVM's work is begun, and not when the line is to be written.
+    async fn refuse_without_fstab(&self) -> Result<(), Failure> {
+        let Some(fault) = self.fstab_fault().await else { return Ok(()) };
+        let message = format!("{fault}. A brick needs its line there, so nothing was made");
+        Err(refused_with_cure(
+            message,
+            "Make it writable on the host (`mount -o remount,rw`, `chattr -i`), and ask again",
+        ))
     }
 
     pub(super) async fn brick_can_grow(&self, spec: &BrickSpec, progress: OnProgress<'_>) -> Result<Done, Failure> {

@@ -4,14 +4,19 @@ use std::sync::Arc;
 
 use bricklayer_proto::ids::DeviceId;
 use bricklayer_proto::inventory::Disk;
-use bricklayer_proto::names::{DevicePath, VgName};
+use bricklayer_proto::names::{DevicePath, PvUuid, VgName};
 use bricklayer_proto::task::{DeviceReport, DeviceSpec, Done, Failure, Report};
+use bricklayer_store::StoreError;
 
 use super::steps::must_be;
-use super::{Engine, OnProgress, done, failure, not_so};
+use super::{Engine, OnProgress, chain, done, failure, not_so};
 use crate::host::{GroupReport, HostView};
+use crate::journal::Doomed;
 use crate::observe::{self, OnDisk};
-use crate::plan;
+use crate::plan::{self, Step};
+
+/// As `wipefs` names LVM's label.
+const PHYSICAL_VOLUME: &str = "LVM2_member";
 
 impl Engine {
     pub(super) async fn device(&self, spec: &DeviceSpec, progress: OnProgress<'_>) -> Result<Done, Failure> {
@@ -43,14 +48,77 @@ impl Engine {
         Ok(done(!steps.is_empty(), Report::Nothing))
     }
 
-    pub(super) async fn device_gone(&self, device: DeviceId, progress: OnProgress<'_>) -> Result<Done, Failure> {
+    /// The group first, and then the physical volume that it leaves behind; a repeat goes on with that.
+    pub(super) async fn device_gone(
+        &self,
+        device: DeviceId,
+        named: Option<&PvUuid>,
+        progress: OnProgress<'_>,
+    ) -> Result<Done, Failure> {
         let report = self.group_of(device).await?;
-        let steps = plan::device::remove(device, report.as_ref())?;
-        self.run(&steps, progress).await?;
-        if !steps.is_empty() && self.group_of(device).await?.is_some() {
+        let group = plan::device::remove(device, report.as_ref())?;
+        if let Some(Step::RemoveGroup(doomed)) = group.first() {
+            let (physical_volume, disk) = (doomed.physical_volume().clone(), doomed.disk().clone());
+            self.note_doomed(device, &Doomed { physical_volume, disk }).await?;
+        }
+        self.run(&group, progress).await?;
+        let noted = self.noted_doomed(device)?;
+        let uuid = noted.as_ref().map(|noted| &noted.physical_volume);
+        let mut view = self.host.view().await.map_err(|error| failure(&error))?;
+        if plan::device::group_of(&view.groups, device).is_some() {
             return Err(not_so(format!("the volume group of device {device} is still there")));
         }
-        Ok(done(!steps.is_empty(), Report::Nothing))
+        let left = plan::device::clear(device, uuid, named, &view)?;
+        self.run(&left, progress).await?;
+        if !left.is_empty() {
+            view = self.host.view().await.map_err(|error| failure(&error))?;
+            if !plan::device::clear(device, uuid, named, &view)?.is_empty() {
+                return Err(not_so(format!("the physical volume of device {device} is still there")));
+            }
+        } else if let Some(noted) = &noted {
+            self.is_gone_for_certain(device, noted, &view).await?;
+        }
+        if noted.is_some() {
+            self.forget_doomed(device).await?;
+        }
+        Ok(done(!group.is_empty() || !left.is_empty(), Report::Nothing))
+    }
+
+    /// LVM does not see the physical volume: it was removed before a crash, or its disk cannot be read.
+    async fn is_gone_for_certain(&self, device: DeviceId, noted: &Doomed, view: &HostView) -> Result<(), Failure> {
+        let mut in_groups = view.groups.iter().flat_map(|group| &group.physical_volumes);
+        if in_groups.any(|volume| volume.uuid == noted.physical_volume) {
+            tracing::warn!(device.id = %device, physical_volume = %noted.physical_volume, "somebody has made another group of what was this device's");
+            return Ok(());
+        }
+        let why = match self.host.signatures(&noted.disk).await {
+            Ok(found) if found.iter().all(|signature| signature.what != PHYSICAL_VOLUME) => return Ok(()),
+            Ok(_) => "LVM does not list it".to_owned(),
+            Err(error) => chain(&error),
+        };
+        Err(plan::refused_with_cure(
+            format!(
+                "the volume group of device {device} is gone, and nobody can say whether {} still carries its physical volume \
+                 {}: {why}",
+                noted.disk, noted.physical_volume
+            ),
+            format!("Bring the disk back, or declare it lost: `bricklayer device lost {device}`"),
+        ))
+    }
+
+    async fn note_doomed(&self, device: DeviceId, doomed: &Doomed) -> Result<(), Failure> {
+        let Some(journal) = self.journal.get() else { return Ok(()) };
+        journal.doom(device, doomed).await.map_err(journal_failed)
+    }
+
+    fn noted_doomed(&self, device: DeviceId) -> Result<Option<Doomed>, Failure> {
+        let Some(journal) = self.journal.get() else { return Ok(None) };
+        journal.doomed(device).map_err(journal_failed)
+    }
+
+    async fn forget_doomed(&self, device: DeviceId) -> Result<(), Failure> {
+        let Some(journal) = self.journal.get() else { return Ok(()) };
+        journal.forget_doomed(device).await.map_err(journal_failed)
     }
 
     pub(super) async fn device_seen(&self, device: DeviceId) -> Result<Done, Failure> {
@@ -104,4 +172,9 @@ impl Engine {
         let view = self.host.view().await.map_err(|error| failure(&error))?;
         Ok(plan::device::group_of(&view.groups, device).cloned())
     }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn journal_failed(error: StoreError) -> Failure {
+    not_so(format!("the agent's journal failed: {}", chain(&error)))
 }

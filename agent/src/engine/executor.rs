@@ -54,6 +54,7 @@ const BRICKS_SETTLE: Duration = Duration::from_secs(5);
 impl Executor {
     #[must_use]
     pub fn new(engine: Arc<Engine>, journal: Arc<Journal>) -> Arc<Self> {
+        engine.keep_notes_in(Arc::clone(&journal));
         Arc::new(Self {
             engine,
             journal,

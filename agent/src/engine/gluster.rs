@@ -21,6 +21,10 @@ use crate::tags;
 /// How long a peer may take from "probed" to "connected".
 const PEER_PATIENCE: Duration = Duration::from_secs(60);
 
+/// One daemon heals all volumes of a host. A glusterd that failed to hand it a volume, as when a brick is replaced right after a
+/// power cut, says this until it tries again, which it does where bricks are started (seen with GlusterFS 10.3).
+const NO_SELF_HEAL_DAEMON: &str = "Self-heal daemon is not running";
+
 /// An option that stands for many, which glusterd takes only when it stands alone.
 const OPTION_GROUP: &str = "group";
 
@@ -239,7 +243,15 @@ impl Engine {
             return Err(refused_with_cure(format!("volume {} is stopped", key.name), "Start it"));
         }
         progress("gluster volume heal");
-        self.host.gluster_heal_start(&key.name).await.map_err(|error| failure(&error))?;
+        let asked = self.host.gluster_heal_start(&key.name).await;
+        if asked.as_ref().is_err_and(|error| super::chain(error).contains(NO_SELF_HEAL_DAEMON)) {
+            progress("gluster volume start");
+            self.host.gluster_volume_start_bricks(&key.name).await.map_err(|error| failure(&error))?;
+            progress("gluster volume heal");
+            self.host.gluster_heal_start(&key.name).await.map_err(|error| failure(&error))?;
+        } else {
+            asked.map_err(|error| failure(&error))?;
+        }
         Ok(done(true, Report::Nothing))
     }
 

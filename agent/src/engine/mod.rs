@@ -21,7 +21,7 @@ mod steps;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use bricklayer_proto::block::{BlockResize, BlockSpec};
@@ -33,6 +33,7 @@ use bricklayer_proto::size::{ByteSize, MIB};
 use bricklayer_proto::task::{Done, Failure, FailureKind, Report, Wanted};
 
 use crate::host::{BlockDevice, GroupReport, Host, HostError};
+use crate::journal::Journal;
 use crate::lock::{Key, Locks};
 use crate::observe::{self, OnDisk};
 
@@ -60,6 +61,8 @@ pub struct Engine {
     watch: Arc<Watch>,
     /// The last look that came to its end.
     last_inventory: Mutex<Option<Inventory>>,
+    /// Where it is written down whose a physical volume was; see [`Engine::keep_notes_in`].
+    journal: OnceLock<Arc<Journal>>,
 }
 
 /// With less on the host's own disk nothing new is made: a journal that fails stops the agent until its next start, and LVM
@@ -78,6 +81,7 @@ impl Engine {
         Self {
             watch: Watch::new(Arc::clone(&host)),
             last_inventory: Mutex::default(),
+            journal: OnceLock::new(),
             host,
             locks: Locks::default(),
             known_on_disk: Mutex::default(),
@@ -86,6 +90,13 @@ impl Engine {
             volumes_in_pool: Mutex::default(),
             volumes_every: VOLUMES_EVERY,
         }
+    }
+
+    /// Where to write down what no disk can say. An engine without a journal removes a group all the same, and leaves a
+    /// physical volume alone that it may be cut off from.
+    pub fn keep_notes_in(&self, journal: Arc<Journal>) {
+        // One agent has one journal.
+        let _ = self.journal.set(journal);
     }
 
     /// How old what it tells of glusterd's volumes may be.
@@ -114,9 +125,11 @@ impl Engine {
         for device in observe::candidates(&view) {
             on_disk.insert(device.path.clone(), self.on_disk_cached(&view, device).await);
         }
-        let full_disk = self.full_disk().await;
+        let (full_disk, fstab_fault, missing_thin_tool) =
+            tokio::join!(self.full_disk(), self.fstab_fault(), self.missing_thin_tool());
         let said = |device: &BlockDevice| on_disk.get(&device.path).cloned().unwrap_or_else(|| Ok(Vec::new()));
-        let mut inventory = Inventory { full_disk, ..observe::inventory(&view, said, gluster) };
+        let mut inventory =
+            Inventory { full_disk, fstab_fault, missing_thin_tool, ..observe::inventory(&view, said, gluster) };
         self.watch.learn(&inventory);
         for brick in &mut inventory.bricks {
             brick.served = brick.path.as_ref().and_then(|path| self.watch.is_served(path));
@@ -147,6 +160,19 @@ impl Engine {
         nearly.then(|| FullDisk { folder: folder.into_string(), free, least: LEAST_FREE_DISK })
     }
 
+    /// Why the host's fstab cannot be changed.
+    async fn fstab_fault(&self) -> Option<String> {
+        self.host.fstab_can_be_replaced().await.err().map(|error| chain(&error))
+    }
+
+    async fn missing_thin_tool(&self) -> Option<String> {
+        match self.host.thin_tools().await {
+            Err(HostError::Missing { program }) => Some(program),
+            // What cannot be told is no fault.
+            Ok(()) | Err(_) => None,
+        }
+    }
+
     /// Brings the wished state about; safe to repeat, also after a crash anywhere in it.
     pub async fn carry_out(&self, wanted: &Wanted, progress: OnProgress<'_>) -> Result<Done, Failure> {
         self.locks.holding(keys(wanted), self.work(wanted, progress)).await
@@ -167,7 +193,9 @@ impl Engine {
         match wanted {
             Wanted::Device(spec) => self.device(spec, progress).await,
             Wanted::DeviceCondemned { device } => self.device_condemned(*device, progress).await,
-            Wanted::DeviceGone { device } => self.device_gone(*device, progress).await,
+            Wanted::DeviceGone { device, physical_volume } => {
+                self.device_gone(*device, physical_volume.as_ref(), progress).await
+            }
             Wanted::DeviceSeen { device } => self.device_seen(*device).await,
             Wanted::DiskWiped { path, confirm } => self.disk_wiped(path, confirm, progress).await,
             Wanted::Brick(spec) => self.brick(spec, progress).await,
@@ -294,7 +322,7 @@ fn keys(wanted: &Wanted) -> Vec<Key> {
     let group = |device| Key::Group(VgName::of_device(device));
     match wanted {
         Wanted::Device(spec) => vec![Key::Disks, group(spec.device)],
-        Wanted::DeviceGone { device } => vec![Key::Disks, group(*device)],
+        Wanted::DeviceGone { device, .. } => vec![Key::Disks, group(*device)],
         Wanted::DeviceCondemned { device } | Wanted::DeviceSeen { device } => vec![group(*device)],
         Wanted::DiskWiped { .. } => vec![Key::Disks],
         Wanted::Brick(spec) => vec![group(spec.device)],

@@ -68,7 +68,8 @@ impl Engine {
                 host.create_group(disk, group, *extent_size, tags).await?;
             }
             Step::CondemnGroup { group } => host.add_group_tag(group, &tags::condemned()).await?,
-            Step::RemoveGroup(doomed) => host.remove_group(doomed.group(), doomed.disk()).await?,
+            Step::RemoveGroup(doomed) => host.remove_group(doomed.group()).await?,
+            Step::RemovePhysicalVolume(doomed) => host.remove_physical_volume(doomed.disk()).await?,
             Step::ActivateGroup { group } => host.activate_group(group).await?,
             Step::CreateVolumes(wanted) => return host.create_brick_volumes(wanted).await.map(Some),
             Step::CreateLinear(wanted) => return host.create_linear_volume(wanted).await.map(Some),

@@ -37,8 +37,7 @@ pub fn inventory(view: &HostView, on_disk: impl Fn(&BlockDevice) -> OnDisk, glus
         groups: view.groups.iter().map(group).collect(),
         bricks: bricks(view),
         gluster,
-        full_disk: None,
-        ailing: Vec::new(),
+        ..Inventory::default()
     }
 }
 
@@ -213,6 +212,7 @@ mod tests {
                 data_percent: Some(data),
                 metadata_percent: Some(metadata),
                 volumes: 1,
+                fault: None,
             };
             let mut volumes =
                 vec![volume("tp", 1, pool), volume("elsewhere", 9, LvKind::Thin { pool: "tp2".parse().unwrap() })];

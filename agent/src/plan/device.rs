@@ -2,10 +2,10 @@
 
 use bricklayer_proto::ids::DeviceId;
 use bricklayer_proto::inventory::{Disk, GroupTags, Obstacle};
-use bricklayer_proto::names::{DevicePath, VgName};
+use bricklayer_proto::names::{DevicePath, PvUuid, VgName};
 use bricklayer_proto::task::{DeviceSpec, Failure};
 
-use super::doomed::{DoomedDisk, DoomedGroup};
+use super::doomed::{DoomedDisk, DoomedGroup, DoomedPhysicalVolume};
 use super::{Step, refused, refused_disk, refused_with_cure};
 use crate::host::{BlockKind, GroupReport, HostView};
 use crate::observe::{self, OnDisk};
@@ -65,10 +65,38 @@ pub fn condemn(device: DeviceId, report: Option<&GroupReport>) -> Result<Vec<Ste
     Ok(vec![Step::CondemnGroup { group: report.name.clone() }])
 }
 
-/// The device's group and physical volume are gone.
+/// The device's group is gone; its physical volume is left for [`clear`].
 pub fn remove(device: DeviceId, report: Option<&GroupReport>) -> Result<Vec<Step>, Failure> {
     let Some(report) = report else { return Ok(Vec::new()) };
     DoomedGroup::of_device(report, device).map(|doomed| vec![Step::RemoveGroup(doomed)])
+}
+
+/// The physical volume of the device, whose group is gone, is gone too. `noted`: as this host wrote it down before the group
+/// went. `named`: as the coordinator knows it, which alone is no reason to touch anything.
+pub fn clear(
+    device: DeviceId,
+    noted: Option<&PvUuid>,
+    named: Option<&PvUuid>,
+    view: &HostView,
+) -> Result<Vec<Step>, Failure> {
+    let loose = &view.loose_physical_volumes;
+    let doomed = noted.map(|uuid| DoomedPhysicalVolume::left(uuid, loose)).transpose()?.flatten();
+    if let Some(doomed) = doomed {
+        return Ok(vec![Step::RemovePhysicalVolume(doomed)]);
+    }
+    let left = loose.iter().find(|volume| named == Some(&volume.uuid));
+    let Some((left, path)) = left.and_then(|left| Some((left, left.path.as_ref()?))) else { return Ok(Vec::new()) };
+    Err(refused_with_cure(
+        format!(
+            "the volume group of device {device} is gone, and {path} still carries its physical volume {}. This host did not \
+             note that it removed the group, so it leaves the disk alone",
+            left.uuid
+        ),
+        format!(
+            "If nothing on it is needed any more: `bricklayer device wipe NODE {path} --confirm {}`; the deletion ends then",
+            left.uuid
+        ),
+    ))
 }
 
 /// The group that says it is this device or, where none does, that has its name.

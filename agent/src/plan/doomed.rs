@@ -1,8 +1,8 @@
 //! What may be destroyed. Each type here can be made in one way only, which checks that it may.
 
 use bricklayer_proto::ids::DeviceId;
-use bricklayer_proto::inventory::LogicalVolume;
-use bricklayer_proto::names::{DevicePath, LvName, VgName};
+use bricklayer_proto::inventory::{LogicalVolume, PhysicalVolume};
+use bricklayer_proto::names::{DevicePath, LvName, PvUuid, VgName};
 use bricklayer_proto::task::{BrickKey, Failure};
 
 use super::brick::Found;
@@ -84,6 +84,7 @@ impl BlankVolume {
 pub struct DoomedGroup {
     group: VgName,
     disk: DevicePath,
+    physical_volume: PvUuid,
 }
 
 impl DoomedGroup {
@@ -102,11 +103,12 @@ impl DoomedGroup {
         if let Some(volume) = report.volumes.first() {
             return Err(refused(format!("volume group {name} still holds {}", volume.name)));
         }
-        Ok(Self { group: name.clone(), disk: Self::lies_on(report)? })
+        let (disk, physical_volume) = Self::lies_on(report)?;
+        Ok(Self { group: name.clone(), disk, physical_volume })
     }
 
-    /// The one disk of a group of ours.
-    pub(super) fn lies_on(report: &GroupReport) -> Result<DevicePath, Failure> {
+    /// The one disk of a group of ours, and its physical volume.
+    pub(super) fn lies_on(report: &GroupReport) -> Result<(DevicePath, PvUuid), Failure> {
         let name = &report.name;
         let [physical] = report.physical_volumes.as_slice() else {
             return Err(refused(format!(
@@ -114,12 +116,53 @@ impl DoomedGroup {
                 report.physical_volumes.len()
             )));
         };
-        physical.path.clone().ok_or_else(|| refused(format!("the disk of volume group {name} is missing")))
+        let path = physical.path.clone();
+        let path = path.ok_or_else(|| refused(format!("the disk of volume group {name} is missing")))?;
+        Ok((path, physical.uuid.clone()))
     }
 
     #[must_use]
     pub fn group(&self) -> &VgName {
         &self.group
+    }
+
+    #[must_use]
+    pub fn disk(&self) -> &DevicePath {
+        &self.disk
+    }
+
+    #[must_use]
+    pub fn physical_volume(&self) -> &PvUuid {
+        &self.physical_volume
+    }
+}
+
+/// A physical volume in no group, which this host wrote down as that of a condemned group of ours before the group went. LVM
+/// gives every physical volume a UUID of its own and keeps it when the group goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DoomedPhysicalVolume {
+    uuid: PvUuid,
+    disk: DevicePath,
+}
+
+impl DoomedPhysicalVolume {
+    /// `None` where it is gone, not seen, or in somebody's group by now.
+    pub fn left(noted: &PvUuid, loose: &[PhysicalVolume]) -> Result<Option<Self>, Failure> {
+        let found: Vec<&PhysicalVolume> = loose.iter().filter(|volume| volume.uuid == *noted).collect();
+        match found.as_slice() {
+            [] => Ok(None),
+            [one] => Ok(one.path.clone().map(|disk| Self { uuid: noted.clone(), disk })),
+            [one, other, ..] => Err(refused(format!(
+                "{} and {} both say that they are physical volume {noted}: one is a copy of the other, and neither is touched",
+                one.path.as_ref().map_or("a missing disk", DevicePath::as_str),
+                other.path.as_ref().map_or("a missing disk", DevicePath::as_str),
+            ))),
+        }
+    }
+
+    #[must_use]
+    pub fn uuid(&self) -> &PvUuid {
+        &self.uuid
     }
 
     #[must_use]

@@ -29,7 +29,7 @@ use bricklayer_proto::task::{Failure, FailureKind};
 use camino::Utf8PathBuf;
 
 use crate::host::{BrickVolumes, LinearVolume};
-use doomed::{BlankVolume, DoomedDisk, DoomedGroup, DoomedVolumes};
+use doomed::{BlankVolume, DoomedDisk, DoomedGroup, DoomedPhysicalVolume, DoomedVolumes};
 
 /// One small change of the host.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +61,7 @@ pub enum Step {
         group: VgName,
     },
     RemoveGroup(DoomedGroup),
+    RemovePhysicalVolume(DoomedPhysicalVolume),
 
     // Bricks.
     ActivateGroup {
@@ -175,6 +176,7 @@ impl Step {
             | Self::DropForeignLines { .. }
             | Self::RemoveMapping { .. }
             | Self::WipeSignatures(_)
+            | Self::RemovePhysicalVolume(_)
             | Self::MakeXfs { .. }
             | Self::MakeXfsOver { .. }
             | Self::MakeMountPoint { .. }
@@ -210,6 +212,7 @@ impl Step {
             Self::WipeSignatures(_) => "wipefs",
             Self::CreateGroup { .. } => "vgcreate",
             Self::RemoveGroup(_) => "vgremove",
+            Self::RemovePhysicalVolume(_) => "pvremove",
             Self::CreateVolumes(_) | Self::CreateLinear(_) => "lvcreate",
             Self::MakeXfs { .. } | Self::MakeXfsOver { .. } => "mkfs.xfs",
             Self::MakeMountPoint { .. } | Self::RemoveMountPoint { .. } => "mount point",
@@ -236,6 +239,9 @@ impl fmt::Display for Step {
             Self::CreateGroup { disk, group, .. } => write!(f, "make volume group {group} on {disk}"),
             Self::CondemnGroup { group } => write!(f, "condemn volume group {group}"),
             Self::RemoveGroup(doomed) => write!(f, "remove volume group {} from {}", doomed.group(), doomed.disk()),
+            Self::RemovePhysicalVolume(doomed) => {
+                write!(f, "remove physical volume {} from {}", doomed.uuid(), doomed.disk())
+            }
             Self::ActivateGroup { group } => write!(f, "activate volume group {group}"),
             Self::CreateVolumes(wanted) => {
                 write!(

@@ -142,6 +142,7 @@ fn pool(condemned: bool) -> LogicalVolume {
             data_percent: None,
             metadata_percent: None,
             volumes: 1,
+            fault: None,
         },
         active: true,
         open: true,
@@ -683,6 +684,18 @@ fn a_device_goes_when_it_is_empty_and_condemned_and_not_before() {
     assert_eq!(device::condemn(DEVICE, Some(&group)), Ok(vec![]));
     assert_eq!(printed(&device::remove(DEVICE, Some(&group)).unwrap()), ["remove volume group vg_d from /dev/sdb"]);
     assert_eq!(device::remove(DEVICE, None), Ok(vec![]));
+
+    let uuid = group.physical_volumes[0].uuid.clone();
+    let mut view = view(vec![disk("/dev/sdb")]);
+    let cleared = |noted, named, view: &HostView| device::clear(DEVICE, noted, named, view);
+    assert_eq!(cleared(Some(&uuid), Some(&uuid), &view), Ok(vec![]), "it is gone");
+    view.loose_physical_volumes = group.physical_volumes.clone();
+    let steps = cleared(Some(&uuid), None, &view).unwrap();
+    assert_eq!(printed(&steps), [format!("remove physical volume {uuid} from /dev/sdb")]);
+    assert_eq!(cleared(None, None, &view), Ok(vec![]));
+    assert_eq!(cleared(None, Some(&uuid), &view).unwrap_err().kind, FailureKind::Refused);
+    view.loose_physical_volumes.extend(group.physical_volumes.clone());
+    assert!(cleared(Some(&uuid), None, &view).unwrap_err().message.contains("one is a copy of the other"));
 
     group.volumes.push(thin(true));
     assert!(device::remove(DEVICE, Some(&group)).unwrap_err().message.contains("still holds"));

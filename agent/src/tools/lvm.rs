@@ -252,7 +252,8 @@ const FIELDS: [(&str, &str); 5] = [
     ("pv", "pv_name,pv_uuid,pv_missing,dev_size,pe_start"),
     (
         "lv",
-        "lv_name,lv_uuid,lv_size,lv_metadata_size,lv_tags,lv_active,lv_device_open,pool_lv,data_percent,metadata_percent",
+        "lv_name,lv_uuid,lv_size,lv_metadata_size,lv_tags,lv_active,lv_device_open,pool_lv,data_percent,metadata_percent,\
+         lv_health_status,lv_check_needed",
     ),
     ("pvseg", "pvseg_start,pvseg_size,lv_name"),
     ("seg", "lv_name,segtype,thin_count"),
@@ -357,6 +358,11 @@ struct LvRow {
     pool_lv: String,
     data_percent: String,
     metadata_percent: String,
+    // The recorded reports are older than these two.
+    #[serde(default)]
+    lv_health_status: String,
+    #[serde(default)]
+    lv_check_needed: String,
 }
 
 #[derive(Deserialize)]
@@ -428,6 +434,7 @@ fn read_volume(row: &LvRow, segment: &SegRow) -> Result<LogicalVolume, String> {
             data_percent: percent("data_percent", &row.data_percent)?,
             metadata_percent: percent("metadata_percent", &row.metadata_percent)?,
             volumes: segment.thin_count.parse().map_err(|_| format!("thin_count is {:?}", segment.thin_count))?,
+            fault: pool_fault(row),
         },
         "thin" => LvKind::Thin { pool: row.pool_lv.parse().map_err(|error| format!("{error}"))? },
         other => LvKind::Other { segment_type: other.to_owned() },
@@ -443,6 +450,18 @@ fn read_volume(row: &LvRow, segment: &SegRow) -> Result<LogicalVolume, String> {
         condemned: tags::is_condemned(&tags),
         tags,
     })
+}
+
+/// That its data is full is no such fault: there is a figure for that.
+fn pool_fault(row: &LvRow) -> Option<String> {
+    let check = (row.lv_check_needed == "check needed").then_some("it needs a check");
+    let health = match row.lv_health_status.as_str() {
+        "failed" => Some("it has failed"),
+        "metadata_read_only" => Some("its metadata is read-only"),
+        _ => None,
+    };
+    let faults: Vec<&str> = health.into_iter().chain(check).collect();
+    (!faults.is_empty()).then(|| faults.join(", "))
 }
 
 /// LVM allows tags that begin with a dash; none of ours does, and nobody else's means anything here.
@@ -597,9 +616,32 @@ mod tests {
         assert_eq!(volume.size, ByteSize::from_gib(8).unwrap());
         assert_eq!(volume.tags, ["bricklayer.brick=b1", "bricklayer.role=data"].map(|tag| tag.parse().unwrap()));
         let metadata = ByteSize::from_mib(8).unwrap();
-        let expected =
-            LvKind::ThinPool { metadata, data_percent: Some(0.81), metadata_percent: Some(10.64), volumes: 1 };
+        let expected = LvKind::ThinPool {
+            metadata,
+            data_percent: Some(0.81),
+            metadata_percent: Some(10.64),
+            volumes: 1,
+            fault: None,
+        };
         assert_eq!(pool.kind, expected);
+    }
+
+    #[test]
+    fn what_lvm_says_of_a_pool_that_takes_a_person_is_read_and_a_full_one_is_none_of_it() {
+        let recorded = String::from_utf8(report("brick")).unwrap();
+        let fault = |health: &str, check: &str| {
+            let more = format!(r#""lv_health_status":"{health}", "lv_check_needed":"{check}", "lv_metadata_size":"#);
+            let text = recorded.replace(r#""lv_metadata_size":"#, &more);
+            assert_ne!(text, recorded);
+            let full = parse_full_report(text.as_bytes()).unwrap();
+            full.groups[0].volumes.iter().find_map(|volume| volume.kind.pool_fault().map(str::to_owned))
+        };
+        assert_eq!(fault("", ""), None);
+        assert_eq!(fault("unknown", "unknown"), None, "of a pool that is not active");
+        assert_eq!(fault("out_of_data", ""), None);
+        assert_eq!(fault("", "check needed").unwrap(), "it needs a check");
+        assert_eq!(fault("metadata_read_only", "check needed").unwrap(), "its metadata is read-only, it needs a check");
+        assert_eq!(fault("failed", "").unwrap(), "it has failed");
     }
 
     #[test]

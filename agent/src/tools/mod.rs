@@ -6,14 +6,17 @@
 
 pub mod blockdev;
 pub mod files;
+mod fstab_file;
 pub mod gluster;
 pub mod gluster_block;
 pub mod gluster_store;
+mod holders;
 pub mod lvm;
 pub mod mount;
 mod probe;
-mod processes;
+pub mod processes;
 mod real;
+mod removal;
 pub mod run;
 pub mod xfs;
 

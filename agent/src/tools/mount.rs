@@ -16,8 +16,10 @@ use rustix::mount::{MountFlags, UnmountFlags};
 use uuid::Uuid;
 
 use super::blockdev::device_number;
-use super::files;
+use super::{files, holders};
 use crate::host::{HostError, Mount};
+
+pub(super) const PROC: &str = "/proc";
 
 /// Reads `/proc/<pid>/mountinfo`.
 pub fn parse_mounts(text: &str) -> Result<Vec<Mount>, HostError> {
@@ -90,39 +92,17 @@ pub async fn unmount(at: &Utf8Path, patience: Duration) -> Result<(), HostError>
             Ok(()) => return Ok(()),
             Err(Errno::BUSY) if start.elapsed() < patience => tokio::time::sleep(Duration::from_millis(100)).await,
             Err(Errno::BUSY) => {
-                let holders = holders(at);
-                let said = if holders.is_empty() {
-                    "it is in use, by the kernel or in another mount namespace".to_owned()
-                } else {
-                    format!("it is in use by {}", holders.join(", "))
+                let place = at.to_owned();
+                let look = tokio::task::spawn_blocking(move || holders::of_mount(PROC.into(), &place));
+                let said = match look.await.ok().flatten() {
+                    Some(holders) => format!("it is in use by {holders}"),
+                    None => "it is in use, and no process is seen to have anything of it open".to_owned(),
                 };
                 return Err(HostError::Failed { what: format!("unmounting {at}"), said });
             }
             Err(errno) => return Err(io_error(format!("unmounting {at}"), errno)),
         }
     }
-}
-
-/// Processes that have something below `at` open or as their folder: `glusterfsd (1234)`.
-fn holders(at: &Utf8Path) -> Vec<String> {
-    let mut holders = Vec::new();
-    let Ok(processes) = Utf8Path::new("/proc").read_dir_utf8() else { return holders };
-    for process in processes.flatten() {
-        if !process.file_name().bytes().all(|byte| byte.is_ascii_digit()) {
-            continue;
-        }
-        let folder = process.path();
-        let mut links = vec![folder.join("cwd"), folder.join("root"), folder.join("exe")];
-        if let Ok(open) = folder.join("fd").read_dir_utf8() {
-            links.extend(open.flatten().map(|entry| entry.path().to_owned()));
-        }
-        // A process may be gone by now, and its links with it.
-        if links.iter().any(|link| link.read_link_utf8().is_ok_and(|target| target.starts_with(at))) {
-            let name = fs::read_to_string(folder.join("comm")).unwrap_or_default();
-            holders.push(format!("{} ({})", name.trim(), process.file_name()));
-        }
-    }
-    holders
 }
 
 /// Whether something is mounted exactly here.

@@ -1,4 +1,5 @@
-//! GlusterFS's processes, as the kernel lists them in `/proc`: nobody has to be asked for it, least of all the whole pool.
+//! Processes, as the kernel lists them in `/proc`, GlusterFS's above all: nobody has to be asked for it, least of all the
+//! whole pool.
 
 use std::collections::BTreeSet;
 use std::{fs, io};
@@ -8,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 /// What a process was started as, by its arguments.
 #[derive(Debug, PartialEq, Eq)]
-enum Started {
+pub enum Started {
     Glusterd,
     /// The process of this brick; of others as well where bricks are multiplexed, which the arguments do not tell.
     Brick(Utf8PathBuf),
@@ -20,18 +21,14 @@ enum Started {
 /// Where glusterd is not among the processes that are seen, neither need those be that it started.
 pub fn serve(proc: &Utf8Path, bricks: &[BrickPath]) -> io::Result<Vec<Option<bool>>> {
     let (mut named, mut processes, mut glusterd) = (BTreeSet::new(), Vec::new(), false);
-    for process in proc.read_dir_utf8()? {
-        let process = process?;
-        if !process.file_name().bytes().all(|byte| byte.is_ascii_digit()) {
-            continue;
-        }
+    for process in all(proc)? {
         // It may have ended by now.
-        let Ok(arguments) = fs::read(process.path().join("cmdline")) else { continue };
+        let Ok(arguments) = fs::read(process.join("cmdline")) else { continue };
         match started_as(&arguments) {
             Started::Glusterd => glusterd = true,
             Started::Brick(path) => {
                 named.insert(path);
-                processes.push(process.path().to_owned());
+                processes.push(process);
             }
             Started::Other => {}
         }
@@ -48,7 +45,34 @@ pub fn serve(proc: &Utf8Path, bricks: &[BrickPath]) -> io::Result<Vec<Option<boo
     Ok(bricks.iter().map(serves).collect())
 }
 
-fn started_as(arguments: &[u8]) -> Started {
+/// The folders of all processes.
+pub(super) fn all(proc: &Utf8Path) -> io::Result<Vec<Utf8PathBuf>> {
+    let mut found = Vec::new();
+    for entry in proc.read_dir_utf8()? {
+        let entry = entry?;
+        if entry.file_name().bytes().all(|byte| byte.is_ascii_digit()) {
+            found.push(entry.path().to_owned());
+        }
+    }
+    Ok(found)
+}
+
+/// `bash (1234)`.
+pub(super) fn name(process: &Utf8Path) -> String {
+    let comm = fs::read(process.join("comm")).unwrap_or_default();
+    format!("{} ({})", printable(&comm), process.file_name().unwrap_or_default())
+}
+
+/// A process gives itself a name of any bytes; what would move a terminal's cursor, or break a line, is replaced.
+#[must_use]
+pub fn printable(comm: &[u8]) -> String {
+    let comm = comm.strip_suffix(b"\n").unwrap_or(comm);
+    String::from_utf8_lossy(comm).chars().map(|one| if one.is_control() { '?' } else { one }).collect()
+}
+
+/// Reads `/proc/<pid>/cmdline`.
+#[must_use]
+pub fn started_as(arguments: &[u8]) -> Started {
     let mut words = arguments.split(|byte| *byte == 0).map(|word| std::str::from_utf8(word).unwrap_or_default());
     match words.next().and_then(|program| Utf8Path::new(program).file_name()) {
         Some("glusterd") => Started::Glusterd,
@@ -145,5 +169,11 @@ mod tests {
             assert_eq!(started_as(line.as_bytes()), Started::Other, "{line:?}");
         }
         assert_eq!(started_as(b"glusterfsd\0\xff\0--brick-name\0/m\0"), Started::Brick("/m".into()));
+    }
+
+    #[test]
+    fn the_name_that_a_process_gives_itself_does_no_harm_in_a_message() {
+        assert_eq!(printable(b"glfs_iotwr000\n"), "glfs_iotwr000");
+        assert_eq!(printable(b"a\nb\x1b[2J\xff\n"), "a?b?[2J\u{fffd}");
     }
 }

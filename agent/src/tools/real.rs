@@ -20,9 +20,9 @@ use super::gluster::{self, Answer, Gluster};
 use super::gluster_block::GlusterBlock;
 use super::gluster_store;
 use super::lvm::{self, Lvm};
-use super::run::Call;
+use super::run::{Call, Program};
 use super::xfs::Xfs;
-use super::{files, mount, probe, processes};
+use super::{files, fstab_file, mount, probe, processes, removal};
 use crate::host::{
     BrickStatus, BrickVolumes, Drain, GlusterSnapshot, GlusterVolume, GroupReport, Host, HostBoot, HostError, HostView,
     LinearVolume, Mount, Signature, StoredVolume,
@@ -282,13 +282,17 @@ impl Host for RealHost {
         self.lvm.replace_group_tags(group, gone, new).run().await.map(drop)
     }
 
-    async fn remove_group(&self, group: &VgName, disk: &DevicePath) -> Result<(), HostError> {
+    async fn remove_group(&self, group: &VgName) -> Result<(), HostError> {
         let call = self.lvm.remove_group(group);
         call.run().await?;
         if self.group(group).await?.is_some() {
             let said = "it does not carry the mark of a condemned group".to_owned();
             return Err(HostError::Failed { what: call.title(), said });
         }
+        Ok(())
+    }
+
+    async fn remove_physical_volume(&self, disk: &DevicePath) -> Result<(), HostError> {
         self.lvm.remove_physical_volume(disk).run().await.map(drop)
     }
 
@@ -378,17 +382,7 @@ impl Host for RealHost {
     }
 
     async fn remove_volumes(&self, group: &VgName, volumes: &[LvName]) -> Result<(), HostError> {
-        let call = self.lvm.remove_volumes(group, volumes);
-        let said = call.run_whatever_comes().await?;
-        if said.status.success() {
-            // Where a line of the script failed, what it complained of is told if the volume turns out to be there.
-            return if said.complained() { Err(call.failed(&said)) } else { Ok(()) };
-        }
-        // This lvm was built without its command loop.
-        for volume in volumes {
-            self.remove_volume(group, volume).await?;
-        }
-        Ok(())
+        removal::of_volumes(&self.lvm, group, volumes).await
     }
 
     async fn make_xfs(&self, group: &VgName, volume: &LvName, arbiter: bool) -> Result<(), HostError> {
@@ -421,6 +415,16 @@ impl Host for RealHost {
     async fn unmount_foreign(&self, at: &Utf8Path) -> Result<(), HostError> {
         // Nothing was stopped just now, so there is nobody to wait for.
         mount::unmount(at, Duration::ZERO).await
+    }
+
+    async fn thin_tools(&self) -> Result<(), HostError> {
+        // Looked for each time: it may have been installed meanwhile.
+        self.blocking(|| Program::find("thin_check").must_be_there()).await
+    }
+
+    async fn fstab_can_be_replaced(&self) -> Result<(), HostError> {
+        let file = self.fstab.clone();
+        self.blocking(move || fstab_file::can_be_replaced(&file)).await
     }
 
     async fn replace_fstab(&self, old: &str, new: &str) -> Result<bool, HostError> {

@@ -35,6 +35,13 @@ impl Program {
         Self { name, path }
     }
 
+    pub fn must_be_there(&self) -> Result<(), HostError> {
+        match &self.path {
+            Some(_) => Ok(()),
+            None => Err(HostError::Missing { program: self.name.to_owned() }),
+        }
+    }
+
     /// A call that changes nothing.
     #[must_use]
     pub fn reads<W: Into<String>>(&self, args: impl IntoIterator<Item = W>) -> Call {
@@ -288,7 +295,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_missing_program_is_named() {
-        let error = Program::find("no-such-program").reads(["-V"]).run().await.unwrap_err();
+        let program = Program::find("no-such-program");
+        assert_eq!(program.must_be_there().unwrap_err().to_string(), "no-such-program is not installed on this host");
+        let error = program.reads(["-V"]).run().await.unwrap_err();
         assert_eq!(error.to_string(), "no-such-program is not installed on this host");
     }
 

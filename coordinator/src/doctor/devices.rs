@@ -120,6 +120,16 @@ fn of_group(node: &Node, device: &Device, group: &VolumeGroup, findings: &mut Ve
         findings.push(Finding { severity, code, subject, host: node.name().to_owned(), what, cure });
     };
     let of_device = || Subject::Device(device.id);
+    for pool in &group.volumes {
+        let Some(fault) = pool.kind.pool_fault() else { continue };
+        let named_after = pool.name.as_str().strip_prefix("tp_").and_then(|id| id.parse().ok());
+        let subject = named_after.map_or_else(of_device, Subject::Brick);
+        let what = format!("LVM says of thin pool {}/{} on {at}: {fault}", group.name, pool.name);
+        let cure = "make its bricks anew elsewhere, where the others of their sets are whole: `bricklayer brick evict`. Nothing is \
+                    repaired by itself, and nothing placed there; by hand, with the pool offline: `lvconvert --repair`"
+            .to_owned();
+        found(Severity::Error, "pool-fails", subject, what, cure);
+    }
     if group.physical_volumes.iter().any(|volume| volume.missing) {
         let what = format!("LVM misses the physical volume of {at}");
         let cure = format!(

@@ -120,6 +120,19 @@ fn gluster(world: &World, node: &Node, host: &Host, found: &mut impl FnMut(Sever
             found(Severity::Warning, "agent-disk-fills-up", what, cure);
         }
     }
+    if let Some(fault) = &report.fstab_fault {
+        let what = format!("{fault}, on {name}: no brick is made there, and none is removed to the end");
+        let cure =
+            format!("make it writable on {name} (`mount -o remount,rw`, `chattr -i`); it is noticed within a minute");
+        found(Severity::Error, "fstab-unwritable", what, cure);
+    }
+    if let Some(program) = &report.missing_thin_tool {
+        let what = format!(
+            "{name} lacks {program}, so that LVM activates thin pools there unchecked: no thin brick is made there"
+        );
+        let cure = format!("install thin-provisioning-tools or device-mapper-persistent-data on {name}");
+        found(Severity::Warning, "thin-tool-missing", what, cure);
+    }
     if !report.gluster.running {
         let cure = format!("start it on {name}: `systemctl start glusterd`");
         found(Severity::Error, "glusterd-down", format!("glusterd does not answer on {name}"), cure);

@@ -166,6 +166,9 @@ fn seen(device: &Device, sight: &Sight) -> Option<Standing> {
     if inventory.full_disk.as_ref().is_some_and(FullDisk::refuses) {
         return Some(Standing::AgentDiskFull);
     }
+    if inventory.fstab_fault.is_some() {
+        return Some(Standing::FstabFixed);
+    }
     let mut ailing = inventory.ailing.iter().filter(|ailing| ailing.device == device.id).peekable();
     if ailing.peek().is_some() {
         let disk = ailing.any(|part| part.brick.is_none());
@@ -178,7 +181,14 @@ fn seen(device: &Device, sight: &Sight) -> Option<Standing> {
         return settled.then_some(Standing::GroupMissing);
     };
     let damaged = group.condemned || group.physical_volumes.iter().any(|volume| volume.missing);
-    damaged.then_some(Standing::GroupDamaged)
+    if damaged {
+        return Some(Standing::GroupDamaged);
+    }
+    if group.volumes.iter().any(|volume| volume.kind.pool_fault().is_some()) {
+        return Some(Standing::PoolFails);
+    }
+    let unchecked = inventory.missing_thin_tool.is_some() && group.volumes.iter().any(|volume| volume.kind.is_pool());
+    unchecked.then_some(Standing::ThinToolMissing)
 }
 
 #[cfg(test)]

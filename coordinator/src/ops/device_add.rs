@@ -159,7 +159,9 @@ impl Step for MakeGroup {
         let (node, device) = (self.spec.node, self.spec.device);
         let remove = async {
             context.ask(run, node, Wanted::DeviceCondemned { device }, Wait::ForEver).await?;
-            context.ask(run, node, Wanted::DeviceGone { device }, Wait::ForEver).await?;
+            // Of what LVM was only making, nothing says whose it is.
+            let gone = Wanted::DeviceGone { device, physical_volume: None };
+            context.ask(run, node, gone, Wait::ForEver).await?;
             Ok(())
         };
         // The device has no record yet by which it could be said to be lost; its host has.

@@ -126,9 +126,9 @@ impl Step for RemoveGroup {
         if context.state.read().is_lost(self.device.id) {
             return Ok(());
         }
-        let device = self.device.id;
+        let gone = Wanted::DeviceGone { device: self.device.id, physical_volume: Some(self.device.pv_uuid.clone()) };
         let wait = if self.forget { Wait::NotAtAll } else { Wait::WhileAway };
-        let asked = context.ask(run, self.device.node, Wanted::DeviceGone { device }, wait).await;
+        let asked = context.ask(run, self.device.node, gone, wait).await;
         or_forgotten(&self.device, self.forget, asked.map(drop).map_err(Into::into))
     }
 

@@ -561,6 +561,9 @@ fn is_for_good(standing: Standing) -> bool {
         | Standing::AgentDetached
         | Standing::GlusterDown
         | Standing::AgentDiskFull
+        | Standing::FstabFixed
+        | Standing::PoolFails
+        | Standing::ThinToolMissing
         | Standing::BrickFails
         | Standing::Changing => false,
     }

@@ -106,6 +106,8 @@ pub enum Standing {
     GlusterDown,
     /// The node's own disk is full, so that its agent makes nothing new.
     AgentDiskFull,
+    /// The node's fstab cannot be changed, so that its agent makes no brick.
+    FstabFixed,
     /// The agent does not see the device's volume group.
     GroupMissing,
     /// The device's volume group lacks its physical volume, or LVM reports it partial.
@@ -114,6 +116,10 @@ pub enum Standing {
     DiskFails,
     /// The disk answers, and a brick on it cannot be read.
     BrickFails,
+    /// A thin pool on it needs a check, or has failed.
+    PoolFails,
+    /// Thin pools are on it, and its node lacks the program that checks them.
+    ThinToolMissing,
     /// The device is being added or removed.
     Changing,
 }
@@ -126,7 +132,10 @@ impl Standing {
             | Self::DeviceOffline
             | Self::NodeOffline
             | Self::AgentDiskFull
+            | Self::FstabFixed
             | Self::BrickFails
+            | Self::PoolFails
+            | Self::ThinToolMissing
             | Self::Changing => true,
             Self::DeviceFailed
             | Self::NodeFailed
@@ -155,10 +164,18 @@ impl fmt::Display for Standing {
             Self::AgentDiskFull => {
                 "its node's own disk is full, so that nothing new is made there (make room below /var/lib/bricklayer)"
             }
+            Self::FstabFixed => {
+                "its node's fstab cannot be changed, so that no brick is made there (see `bricklayer doctor`)"
+            }
             Self::GroupMissing => "its node does not see the device's volume group (is the disk attached?)",
             Self::GroupDamaged => "LVM reports the device's volume group as damaged (see `vgs` and `pvs` there)",
             Self::DiskFails => "its disk cannot be read (see `bricklayer doctor`)",
             Self::BrickFails => "a brick on it cannot be read (see `bricklayer doctor`)",
+            Self::PoolFails => "a thin pool on it needs a check, or has failed (see `bricklayer doctor`)",
+            Self::ThinToolMissing => {
+                "its node lacks thin_check, so that LVM cannot check the thin pools on it (install thin-provisioning-tools or \
+                 device-mapper-persistent-data there)"
+            }
             Self::Changing => "the device is being added or removed",
         })
     }

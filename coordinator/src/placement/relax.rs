@@ -436,7 +436,9 @@ fn can_come_back(standing: Standing) -> bool {
         | Standing::NodeOffline
         | Standing::AgentDetached
         | Standing::GlusterDown
-        | Standing::AgentDiskFull => true,
+        | Standing::AgentDiskFull
+        | Standing::FstabFixed
+        | Standing::ThinToolMissing => true,
         Standing::Ready
         | Standing::DeviceFailed
         | Standing::NodeFailed
@@ -445,6 +447,7 @@ fn can_come_back(standing: Standing) -> bool {
         | Standing::GroupDamaged
         | Standing::DiskFails
         | Standing::BrickFails
+        | Standing::PoolFails
         | Standing::Changing => false,
     }
 }

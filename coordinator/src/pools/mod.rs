@@ -40,7 +40,7 @@ impl PoolSeen {
     pub fn of_group(device: DeviceId, group: &VolumeGroup) -> impl Iterator<Item = Self> {
         let promised = promised(group);
         group.volumes.iter().filter_map(move |volume| match volume.kind {
-            LvKind::ThinPool { metadata, data_percent, metadata_percent, volumes } => Some(Self {
+            LvKind::ThinPool { metadata, data_percent, metadata_percent, volumes, .. } => Some(Self {
                 device,
                 name: volume.name.clone(),
                 size: volume.size,

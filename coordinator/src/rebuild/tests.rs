@@ -279,7 +279,8 @@ fn inventories(records: &Records) -> BTreeMap<NodeId, Inventory> {
             let (node, group) = groups.get_mut(&brick.device).unwrap();
             let (pool_lv, volume_lv) = (LvName::of_pool(brick.id), LvName::of_brick(brick.id));
             let metadata = brick.space.metadata.to_bytes(ONE).unwrap();
-            let pool = LvKind::ThinPool { metadata, data_percent: None, metadata_percent: None, volumes: 1 };
+            let pool =
+                LvKind::ThinPool { metadata, data_percent: None, metadata_percent: None, volumes: 1, fault: None };
             let tag = format!("bricklayer.brick={}", brick.id);
             let pool_lv = (!brick.is_thick()).then_some(pool_lv);
             let kind = match &pool_lv {

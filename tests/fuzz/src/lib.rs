@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use bricklayer_agent::tools::processes::{self, Started};
 use bricklayer_agent::tools::{blockdev, gluster, gluster_block, lvm, mount};
 use bricklayer_agent::{fstab as table, tags};
 use bricklayer_api::json::parse_body;
@@ -155,6 +156,15 @@ pub fn mount_tables(bytes: &[u8]) {
     let _ = mount::parse_mounts(&text);
     let _ = mount::parse_swaps(&text);
     let _ = mount::unescape(&text);
+}
+
+/// What processes are started as, and what they call themselves, as the kernel tells it.
+pub fn process_arguments(bytes: &[u8]) {
+    if let Started::Brick(path) = processes::started_as(bytes) {
+        let mut words = bytes.split(|byte| *byte == 0).skip_while(|word| *word != b"--brick-name");
+        assert!(path.is_absolute() && words.nth(1) == Some(path.as_str().as_bytes()), "{path}");
+    }
+    assert!(!processes::printable(bytes).chars().any(char::is_control));
 }
 
 /// Somebody's fstab, which must stay as it is but for our own lines.

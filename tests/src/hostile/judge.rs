@@ -122,6 +122,14 @@ pub fn same(before: &Things, after: &Things) -> Result<(), String> {
 pub fn judge(before: &Things, after: &Things, task: &Wanted) -> Result<(), String> {
     lvm(before, after, task)?;
     gluster(before, after, task)?;
+    // Nothing fails here, so what a group of ours leaves goes in the same task: these are somebody else's.
+    for loose in &before.all.view.loose_physical_volumes {
+        let path = loose.path.as_ref().map(ToString::to_string).unwrap_or_default();
+        let still = after.all.view.loose_physical_volumes.iter().any(|other| other.uuid == loose.uuid);
+        if !still && !is_given_up(task, &path) {
+            return Err(format!("physical volume {} went from {path}", loose.uuid));
+        }
+    }
     for (disk, words) in &before.signatures {
         let still = after.signatures.get(disk).map_or(&[][..], Vec::as_slice);
         // A disk that becomes a physical volume shows that instead; a group of ours that went is judged by itself.
@@ -137,7 +145,7 @@ fn lvm(before: &Things, after: &Things, task: &Wanted) -> Result<(), String> {
     let (mut names_brick, mut names_device) = (None, None);
     match task {
         Wanted::BrickCondemned(key) | Wanted::BrickGone(key) => names_brick = Some(*key),
-        Wanted::DeviceCondemned { device } | Wanted::DeviceGone { device } => names_device = Some(*device),
+        Wanted::DeviceCondemned { device } | Wanted::DeviceGone { device, .. } => names_device = Some(*device),
         _ => {}
     }
     let goes = matches!(task, Wanted::BrickGone(_) | Wanted::DeviceGone { .. });

@@ -18,7 +18,7 @@ use crate::sim::{SimDisk, SimHost};
 pub const HOSTS: usize = 3;
 
 /// Disks with their serials; the last one is not there.
-pub const DISKS: [(&str, &str); 9] = [
+pub const DISKS: [(&str, &str); 10] = [
     ("/dev/sdb", "SERIAL0"),
     ("/dev/sdc", "SDC"),
     ("/dev/sdd", "SDD"),
@@ -27,6 +27,7 @@ pub const DISKS: [(&str, &str); 9] = [
     ("/dev/sdg", "SDG"),
     ("/dev/sdh", "SDH"),
     ("/dev/sdi", ""),
+    ("/dev/sdj", "SDJ"),
     ("/dev/sdz", "SDZ"),
 ];
 
@@ -70,7 +71,7 @@ pub fn node() -> NodeId {
 impl Scene {
     /// Ours: a device with bricks on it, a volume of three copies of which one is here, an empty device. Others': a group of
     /// strangers, one of another installation, one with a brick of a volume that is not ours, a disk with a file system, one
-    /// that has neither serial nor WWN, and a blank one; logical volumes in our own group.
+    /// that has neither serial nor WWN, a physical volume in no group, and a blank disk; logical volumes in our own group.
     ///
     /// # Panics
     /// If the simulation itself cannot begin.
@@ -92,6 +93,7 @@ impl Scene {
         host.plug(plain(3).group(Group::new(name, size, ONE, &tags::print_group(&theirs))));
         host.plug(plain(4).signature("ext4"));
         host.plug(SimDisk::new(&disk(7), size).without_identity().signature("xfs"));
+        host.plug(plain(8).loose_physical_volume());
         let mut asked = Vec::new();
         for at in 0..HOSTS {
             asked.extend([rig::device(at), rig::brick(at, HOSTS)]);

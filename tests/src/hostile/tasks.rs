@@ -81,7 +81,11 @@ impl Sender<'_> {
                 device(at, id, destroy)
             }
             Kind::DeviceCondemned => Wanted::DeviceCondemned { device: self.device() },
-            Kind::DeviceGone => Wanted::DeviceGone { device: self.device() },
+            Kind::DeviceGone => {
+                let loose = self.scene.host().footprint().view.loose_physical_volumes;
+                let physical_volume = loose.first().filter(|_| self.choices.one_in(3)).map(|one| one.uuid.clone());
+                Wanted::DeviceGone { device: self.device(), physical_volume }
+            }
             Kind::DiskWiped => {
                 let (path, confirm) = (disk(self.choices.below(DISKS.len())), self.choices.below(DISKS.len()));
                 Wanted::DiskWiped { path, confirm: DISKS[confirm].1.to_owned() }

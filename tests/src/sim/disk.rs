@@ -20,6 +20,8 @@ pub struct SimDisk {
     pub(super) multipath: Option<String>,
     /// Answers every access with an error.
     pub(super) broken: bool,
+    /// The physical volume that the last condemned group of ours left on it.
+    pub(super) was_of_ours: Option<PvUuid>,
     pub(super) content: Content,
 }
 
@@ -59,6 +61,7 @@ impl SimDisk {
             read_only: false,
             multipath: None,
             broken: false,
+            was_of_ours: None,
             content: Content::Blank,
         }
     }

@@ -63,6 +63,8 @@ pub(super) struct Volume {
     pub movement: Option<Movement>,
     /// The self-heal daemons have missed that there is something to heal, and look again when they are asked to.
     pub heal_stands: bool,
+    /// glusterd has failed to hand the volume to a self-heal daemon.
+    pub heal_unattended: bool,
     /// A clone that has not been started since it was made.
     pub never_ran: bool,
     /// Of a clone: what glusterd made for its bricks, and mounts.
@@ -80,6 +82,7 @@ impl Volume {
             to_heal: BTreeMap::new(),
             movement: None,
             heal_stands: false,
+            heal_unattended: false,
             never_ran: false,
             twins: Vec::new(),
         }
@@ -166,6 +169,17 @@ impl SimCluster {
         let mut world = self.lock();
         let volume = world.gluster.pool_mut(host.key).volumes.get_mut(name).expect("there is such a volume");
         volume.heal_stands = true;
+    }
+
+    /// The same, and glusterd has failed to hand the volume to a daemon: it refuses to ask until bricks are started.
+    ///
+    /// # Panics
+    /// If there is no such volume.
+    pub fn lose_self_heal_daemon(&self, host: &SimHost, name: &VolumeName) {
+        self.miss_heals(host, name);
+        let mut world = self.lock();
+        let volume = world.gluster.pool_mut(host.key).volumes.get_mut(name).expect("there is such a volume");
+        volume.heal_unattended = true;
     }
 
     /// Has the volume come back as it is now, stopped, once it is deleted: a host that lost power while it was has kept it,
@@ -570,7 +584,9 @@ impl World {
 
     /// `volume start force` of a volume that runs.
     pub fn volume_start_bricks(&mut self, key: HostKey, name: &VolumeName) -> Result<(), HostError> {
-        let volume = self.find_volume(key, &format!("gluster volume start {name} force"), name)?.clone();
+        let found = self.find_volume(key, &format!("gluster volume start {name} force"), name)?;
+        found.heal_unattended = false;
+        let volume = found.clone();
         self.start_bricks_everywhere(key, &volume);
         Ok(())
     }

@@ -212,6 +212,23 @@ impl SimHost {
         self.on(|machine| machine.own_free = free);
     }
 
+    /// LVM says this of a thin pool; nothing where it is well again.
+    pub fn say_of_pool(&self, pool: &LvName, fault: Option<&str>) {
+        self.on(|machine| match fault {
+            Some(fault) => drop(machine.pool_faults.insert(pool.clone(), fault.to_owned())),
+            None => drop(machine.pool_faults.remove(pool)),
+        });
+    }
+
+    pub fn install_thin_check(&self, installed: bool) {
+        self.on(|machine| machine.has_thin_check = installed);
+    }
+
+    /// Nobody can change fstab, as where /etc is mounted read-only.
+    pub fn fix_fstab(&self, fixed: bool) {
+        self.on(|machine| machine.fstab_is_fixed = fixed);
+    }
+
     /// Edits fstab as a person does, whatever the agent thinks of it.
     pub fn edit_fstab(&self, edit: impl FnOnce(&mut String)) {
         self.on(|machine| edit(&mut machine.fstab));

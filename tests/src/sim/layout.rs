@@ -172,6 +172,11 @@ impl World {
         if !volume.started {
             return Err(failed(&what, &format!("Volume {name} is not started.")));
         }
+        if volume.heal_unattended {
+            let said =
+                "Staging failed on a peer. Error: Self-heal daemon is not running. Check self-heal daemon log file.";
+            return Err(failed(&what, said));
+        }
         volume.heal_stands = false;
         Ok(())
     }

@@ -26,6 +26,12 @@ pub(super) struct Machine {
     pub fstab: String,
     /// On the disk of the root file system.
     pub own_free: ByteSize,
+    /// The program that checks thin pools is there.
+    pub has_thin_check: bool,
+    /// What LVM says of thin pools that need a person.
+    pub pool_faults: BTreeMap<LvName, String>,
+    /// Nobody can write to fstab.
+    pub fstab_is_fixed: bool,
     /// Folders on the root file system; true where immutable.
     pub mount_points: BTreeMap<Utf8PathBuf, bool>,
     /// `None` while the power is off.
@@ -125,6 +131,9 @@ impl Machine {
             mount_points: BTreeMap::new(),
             kernel: None,
             own_free: ByteSize::from_bytes(64 * GIB),
+            has_thin_check: true,
+            pool_faults: BTreeMap::new(),
+            fstab_is_fixed: false,
             isolated: false,
             gluster_installed: true,
             gluster_block_installed: true,
@@ -176,6 +185,15 @@ impl Machine {
         self.disks.iter_mut().find(|disk| disk.path == *path || disk.links().contains(path))
     }
 
+    pub fn check_fstab(&self) -> Result<(), HostError> {
+        match self.fstab_is_fixed {
+            true => {
+                Err(failed("changing /etc/fstab", "nothing can be made in /etc: Read-only file system (os error 30)"))
+            }
+            false => Ok(()),
+        }
+    }
+
     pub fn find_disk(&mut self, what: &str, path: &DevicePath) -> Result<&mut SimDisk, HostError> {
         let disk = self.disk_mut(path);
         let disk = disk.ok_or_else(|| failed(what, &format!("Device {path} not found.")))?;
@@ -194,6 +212,16 @@ impl Machine {
         let disk = disk.ok_or_else(missing)?;
         disk.check_works(what)?;
         disk.hosts_group_mut().ok_or_else(missing)
+    }
+
+    /// The group goes from its disk, which is a physical volume in no group then.
+    pub fn leave_physical_volume(&mut self, name: &VgName) {
+        let holds = |disk: &&mut SimDisk| disk.hosts_group().is_some_and(|group| group.name == *name);
+        let Some(disk) = self.disks.iter_mut().find(holds) else { return };
+        if let Content::PhysicalVolume { uuid, group } = &mut disk.content {
+            *group = None;
+            disk.was_of_ours = Some(uuid.clone());
+        }
     }
 
     /// Makes the device nodes of a volume, and of its pool's parts.

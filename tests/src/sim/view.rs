@@ -24,7 +24,8 @@ impl Machine {
         for (name, mapping) in &self.kernel().mappings {
             block_devices.push(self.mapped_device(name, mapping));
         }
-        let loose = self.disks.iter().filter_map(|disk| match &disk.content {
+        // LVM passes over a disk whose label it cannot read.
+        let loose = self.disks.iter().filter(|disk| !disk.broken).filter_map(|disk| match &disk.content {
             Content::PhysicalVolume { uuid, group: None } => Some(physical_volume(disk, uuid, space::data_start())),
             _ => None,
         });
@@ -83,7 +84,6 @@ impl Machine {
     }
 
     pub fn report(&self, disk: &SimDisk) -> Option<GroupReport> {
-        // LVM passes over a disk whose label it cannot read.
         if disk.broken {
             return None;
         }
@@ -120,6 +120,7 @@ impl Machine {
                     data_percent: active.then_some(data_percent),
                     metadata_percent: active.then_some(metadata_percent),
                     volumes: u32::try_from(used).unwrap_or(u32::MAX),
+                    fault: self.pool_faults.get(name).cloned(),
                 }
             }
         };

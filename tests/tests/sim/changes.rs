@@ -7,6 +7,7 @@ use bricklayer_api::heketi::{
     BrickEvictRequest, DeviceDeleteRequest, Disperse, DurabilityRequest, VolumeCloneRequest, VolumeCreateRequest,
 };
 use bricklayer_api::v1::BrickReplaceRequest;
+use bricklayer_proto::names::VolumeName;
 use bricklayer_proto::size::ByteSize;
 use bricklayer_tests::cluster::{Cluster, until};
 use bricklayer_tests::sim::{At, Call, Fault, SimHost};
@@ -108,12 +109,11 @@ async fn a_brick_of_a_volume_without_copies_moves_with_its_files() {
     cluster.nothing_was_violated();
 }
 
-#[tokio::test]
-async fn a_brick_moves_though_the_self_heal_daemons_miss_that_there_is_something_to_heal() {
+async fn moves_a_brick_though(heal_is_disturbed: impl Fn(&Cluster, &VolumeName)) {
     let cluster = Cluster::loaded(4, 16).await;
     let client = cluster.client().unwrap();
     let volume = create(&client, &replicated(1, 3)).await.unwrap();
-    cluster.sim.miss_heals(cluster.host("gfs1"), &volume.name.parse().unwrap());
+    heal_is_disturbed(&cluster, &volume.name.parse().unwrap());
     let old = volume.bricks[0].id;
     let _: Accepted<_> = client.brick_evict(old, &BrickEvictRequest::default()).await.unwrap();
     let ended = async || Ok(client.operations().await?.operations.iter().all(|one| one.state.is_final()));
@@ -121,6 +121,16 @@ async fn a_brick_moves_though_the_self_heal_daemons_miss_that_there_is_something
     assert!(client.volume(volume.id).await.unwrap().bricks.iter().all(|brick| brick.id != old));
     cluster.volume_is_whole(volume.id).await.unwrap();
     cluster.nothing_was_violated();
+}
+
+#[tokio::test]
+async fn a_brick_moves_though_the_self_heal_daemons_miss_that_there_is_something_to_heal() {
+    moves_a_brick_though(|cluster, name| cluster.sim.miss_heals(cluster.host("gfs1"), name)).await;
+}
+
+#[tokio::test]
+async fn a_brick_moves_though_glusterd_has_not_handed_its_volume_to_the_self_heal_daemon() {
+    moves_a_brick_though(|cluster, name| cluster.sim.lose_self_heal_daemon(cluster.host("gfs1"), name)).await;
 }
 
 #[tokio::test]
@@ -303,6 +313,30 @@ async fn a_device_whose_group_went_as_every_program_died_leaves_the_records_too(
     cluster.installation.start_coordinator().await.unwrap();
     cluster.agent("gfs1").start().await.unwrap();
     done(&cluster.client().unwrap(), accepted).await.unwrap();
+    assert!(client.device(device).await.is_err());
+    cluster.nothing_was_violated();
+}
+
+#[tokio::test]
+async fn a_device_is_deleted_only_when_its_disk_is_blank_and_until_then_the_operation_says_why() {
+    let cluster = Cluster::loaded(3, 16).await;
+    let client = cluster.client().unwrap();
+    let (_, device) = hardware(&client, 1).await.unwrap();
+    set_device(&client, device, &["offline", "failed"]).await.unwrap();
+    let host = cluster.host("gfs1");
+    host.faults().inject(At::Every(Call::RemovePhysicalVolume), Fault::Before);
+    let accepted = client.device_delete(device, DeviceDeleteRequest::default()).await.unwrap();
+    let is_stuck = async || {
+        let operations = client.operations().await?.operations;
+        let stuck = operations.into_iter().find(|one| one.kind == "device-delete");
+        Ok(stuck.and_then(|one| one.error).is_some_and(|error| error.contains("remove_physical_volume")))
+    };
+    until("the operation says what it cannot do", is_stuck).await.unwrap();
+    assert!(client.device(device).await.is_ok(), "it is still recorded");
+    assert_eq!(host.footprint().view.loose_physical_volumes.len(), 1);
+    host.faults().clear();
+    done(&client, accepted).await.unwrap();
+    assert_eq!(host.footprint().view.loose_physical_volumes, []);
     assert!(client.device(device).await.is_err());
     cluster.nothing_was_violated();
 }

@@ -16,7 +16,7 @@ fn task(id: u128) -> Task {
         id: TaskId::from_u128(id),
         operation: OperationId::from_u128(9),
         epoch: 1,
-        wanted: Wanted::DeviceGone { device: DeviceId::from_u128(5) },
+        wanted: Wanted::DeviceGone { device: DeviceId::from_u128(5), physical_volume: None },
     }
 }
 

@@ -231,6 +231,7 @@ fn held(spec: &BrickSpec) -> LogicalVolume {
                 data_percent: None,
                 metadata_percent: None,
                 volumes: 1,
+                fault: None,
             },
         ),
     };

@@ -88,6 +88,9 @@ fn a_brick_on_what_was_switched_off_or_lost_moves_and_one_on_a_host_that_is_away
         (Standing::AgentDetached, false),
         (Standing::GlusterDown, false),
         (Standing::AgentDiskFull, false),
+        (Standing::FstabFixed, false),
+        (Standing::PoolFails, false),
+        (Standing::ThinToolMissing, false),
     ] {
         let mut candidates = four();
         candidates[0].standing = standing;

@@ -116,7 +116,11 @@ fn every_wanted() -> Vec<Wanted> {
             destroy: true,
         }),
         Wanted::DeviceCondemned { device: DeviceId::from_u128(5) },
-        Wanted::DeviceGone { device: DeviceId::from_u128(5) },
+        Wanted::DeviceGone { device: DeviceId::from_u128(5), physical_volume: None },
+        Wanted::DeviceGone {
+            device: DeviceId::from_u128(5),
+            physical_volume: "Xc3Hqh-AAAA-BBBB-CCCC-DDDD-EEEE-FFFFFF".parse().ok(),
+        },
         Wanted::DiskWiped { path: "/dev/sdb".parse().unwrap(), confirm: "WD-1".to_owned() },
         Wanted::DeviceSeen { device },
         Wanted::Brick(spec.clone()),
@@ -409,6 +413,7 @@ fn an_inventory_with_everything_in_it_arrives_as_it_was_sent() {
                     data_percent: Some(12.34),
                     metadata_percent: None,
                     volumes: 1,
+                    fault: None,
                 }),
                 volume(LvKind::Thin { pool: "tp_1".parse().unwrap() }),
                 volume(LvKind::Other { segment_type: "linear".to_owned() }),
@@ -427,6 +432,8 @@ fn an_inventory_with_everything_in_it_arrives_as_it_was_sent() {
             path: Some(mount().brick_path()),
             served: Some(false),
         }],
+        fstab_fault: Some("changing /etc/fstab failed: it is immutable".to_owned()),
+        missing_thin_tool: Some("thin_check".to_owned()),
         full_disk: Some(FullDisk {
             folder: "/".to_owned(),
             free: ByteSize::from_bytes(1),
@@ -561,7 +568,8 @@ fn enrolment_and_renewal_arrive_as_they_were_sent() {
 
 #[test]
 fn a_wish_that_is_not_known_is_refused_by_the_id_of_its_task() {
-    let mut message = v1::Task::from(task(Wanted::DeviceGone { device: DeviceId::from_u128(5) }));
+    let mut message =
+        v1::Task::from(task(Wanted::DeviceGone { device: DeviceId::from_u128(5), physical_volume: None }));
     message.wanted_json = br#"{"kind":"brick-polished"}"#.to_vec();
     let error = Task::try_from(message).unwrap_err();
     assert_eq!(error.task, Some(TaskId::from_u128(1)));

@@ -120,7 +120,7 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn remove_group(&mut self, key: HostKey, name: &VgName, path: &DevicePath) -> Result<(), HostError> {
+    pub(super) fn remove_group(&mut self, key: HostKey, name: &VgName) -> Result<(), HostError> {
         let what = format!("vgremove {name}");
         let group = self.machine_mut(key).find_group(&what, name)?;
         if !group.volumes.is_empty() {
@@ -130,9 +130,31 @@ impl World {
         if !(ours::is_ours(&group.tags) && ours::is_condemned(&group.tags)) {
             self.violation(format!("volume group {name} was removed, but its tags do not say that it is condemned"));
         }
+        self.machine_mut(key).leave_physical_volume(name);
+        Ok(())
+    }
+
+    pub(super) fn remove_physical_volume(&mut self, key: HostKey, path: &DevicePath) -> Result<(), HostError> {
+        let what = format!("pvremove {path}");
+        let busy = format!("Can't open {path} exclusively - not removing. Mounted filesystem?");
+        self.refuse_busy(key, &what, path, &busy)?;
         let disk = self.machine_mut(key).find_disk(&what, path)?;
-        if disk.hosts_group().is_none_or(|on_disk| on_disk.name != *name) {
-            return Err(failed(&what, &format!("{path} does not belong to volume group \"{name}\"")));
+        match &disk.content {
+            Content::PhysicalVolume { group: Some(group), .. } => {
+                return Err(failed(
+                    &what,
+                    &format!("PV {path} is used by VG {} so please use vgreduce first.", group.name),
+                ));
+            }
+            Content::PhysicalVolume { uuid, group: None } if disk.was_of_ours.as_ref() == Some(uuid) => {}
+            Content::PhysicalVolume { uuid, group: None } => {
+                let said =
+                    format!("physical volume {uuid} was removed from {path}, and is of no group of ours that went");
+                self.violation(said);
+            }
+            Content::Blank | Content::Signature(_) | Content::Partitions { .. } => {
+                return Err(failed(&what, &format!("No PV found on device {path}.")));
+            }
         }
         disk.content = Content::Blank;
         Ok(())

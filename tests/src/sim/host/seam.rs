@@ -164,17 +164,17 @@ impl Host for SimHost {
         .await
     }
 
-    async fn remove_group(&self, group: &VgName, disk: &DevicePath) -> Result<(), HostError> {
-        let (name, path) = (group.clone(), disk.clone());
-        let (half_name, half_path) = (name.clone(), path.clone());
-        let half: Run<()> = Box::new(move |world, key| {
-            world.remove_group(key, &half_name, &half_path)?;
-            let disk = world.machine_mut(key).find_disk("pvremove", &half_path)?;
-            disk.content = Content::PhysicalVolume { uuid: new_pv_uuid(), group: None };
-            Ok(())
-        });
-        let run: Run<()> = Box::new(move |world, key| world.remove_group(key, &name, &path));
-        self.call(Call::RemoveGroup, format!("{group} {disk}"), run, Some(half)).await
+    async fn remove_group(&self, group: &VgName) -> Result<(), HostError> {
+        let name = group.clone();
+        self.effect(Call::RemoveGroup, name.to_string(), move |world, key| world.remove_group(key, &name)).await
+    }
+
+    async fn remove_physical_volume(&self, disk: &DevicePath) -> Result<(), HostError> {
+        let path = disk.clone();
+        self.effect(Call::RemovePhysicalVolume, path.to_string(), move |world, key| {
+            world.remove_physical_volume(key, &path)
+        })
+        .await
     }
 
     async fn activate_group(&self, group: &VgName) -> Result<(), HostError> {
@@ -324,10 +324,24 @@ impl Host for SimHost {
         self.effect(Call::Unmount, at.to_string(), move |world, key| world.unmount(key, &at)).await
     }
 
+    async fn thin_tools(&self) -> Result<(), HostError> {
+        self.until_power().await;
+        match self.on(|machine| machine.has_thin_check) {
+            true => Ok(()),
+            false => Err(HostError::Missing { program: "thin_check".to_owned() }),
+        }
+    }
+
+    async fn fstab_can_be_replaced(&self) -> Result<(), HostError> {
+        self.until_power().await;
+        self.on(|machine| machine.check_fstab())
+    }
+
     async fn replace_fstab(&self, old: &str, new: &str) -> Result<bool, HostError> {
         let (old, new) = (old.to_owned(), new.to_owned());
         self.effect(Call::ReplaceFstab, "/etc/fstab".into(), move |world, key| {
             let machine = world.machine_mut(key);
+            machine.check_fstab()?;
             let unchanged = machine.fstab == old;
             if unchanged {
                 machine.fstab = new;

@@ -8,7 +8,7 @@ use bricklayer_tests::sim::lvm::Group;
 use bricklayer_tests::sim::{At, Call, Fault, SimDisk};
 
 /// LVM was cut off between the physical volume and its group: what is left on the disk says nothing of whose it is.
-const LEFT_OVER: &[(Call, Fault)] = &[(Call::CreateGroup, Fault::Halfway), (Call::RemoveGroup, Fault::Halfway)];
+const LEFT_OVER: &[(Call, Fault)] = &[(Call::CreateGroup, Fault::Halfway)];
 
 /// glusterd was cut off after it had marked bricks of other hosts, which only their agents can clear.
 const MARKED: &[(Call, Fault)] = &[(Call::VolumeCreate, Fault::Halfway)];
@@ -86,14 +86,69 @@ async fn a_device_failed_anywhere_is_undone_without_a_trace() {
 
 #[tokio::test(start_paused = true)]
 async fn removing_a_device_that_failed_anywhere_is_finished_by_a_repeat() {
-    let scenario = Scenario {
-        hosts: 1,
-        before: vec![rig::device(0)],
-        asked: rig::device_removal(0),
-        then: None,
-        except: LEFT_OVER,
-    };
+    let scenario =
+        Scenario { hosts: 1, before: vec![rig::device(0)], asked: rig::device_removal(0), then: None, except: &[] };
     scenario.fail_everywhere(&rig::device_removal(0)).await;
+}
+
+/// The device's physical volume, as the coordinator's record would have it.
+fn gone(rig: &Rig) -> rig::Asked {
+    let view = rig.hosts[0].footprint().view;
+    let mut volumes =
+        view.groups.into_iter().flat_map(|group| group.physical_volumes).chain(view.loose_physical_volumes);
+    let physical_volume = volumes.next().map(|volume| volume.uuid);
+    (0, Wanted::DeviceGone { device: rig::device_id(0), physical_volume })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_removed_group_leaves_on_its_disk_stays_where_the_host_has_no_note_of_it() {
+    let mut rig = Rig::new(1);
+    rig.ask_all(&[rig::device(0), rig::device_removal(0)[0].clone()], &"condemned").await;
+    let (gone, faults) = (gone(&rig), rig.hosts[0].faults().clone());
+    faults.inject(At::Next(Call::RemovePhysicalVolume), Fault::Before);
+    rig.ask(&gone).await.unwrap_err();
+    rig.restart_agent_without_its_journal(0);
+    let left = rig.hosts[0].footprint();
+    let refused = rig.ask(&gone).await.unwrap_err();
+    assert_eq!(refused.kind, FailureKind::Refused);
+    let cure = refused.cure.unwrap_or_default();
+    assert!(refused.message.contains("/dev/sdb still carries its physical volume"), "{}", refused.message);
+    assert!(cure.contains("bricklayer device wipe NODE /dev/sdb --confirm "), "{cure}");
+    assert_eq!(rig.hosts[0].footprint(), left);
+
+    let wipe = Wanted::DiskWiped { path: rig::sdb(), confirm: "SERIAL0".into() };
+    rig.ask_all(&[(0, wipe), gone], &"wiped").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_physical_volume_of_somebody_else_is_left_alone_whoever_names_it() {
+    let rig = Rig::new(1);
+    let other = "/dev/sdc".parse().unwrap();
+    rig.hosts[0].plug(SimDisk::new(&other, ByteSize::from_gib(16).unwrap()).loose_physical_volume());
+    let theirs = gone(&rig);
+    rig.ask_all(&[rig::device(0), rig::device_removal(0)[0].clone()], &"condemned").await;
+    let refused = rig.ask(&theirs).await.unwrap_err();
+    assert!(refused.message.contains("/dev/sdc still carries"), "{}", refused.message);
+    let view = rig.hosts[0].footprint().view;
+    assert_eq!((view.groups.len(), view.loose_physical_volumes.len()), (0, 1), "ours is gone, and theirs is there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_physical_volume_does_not_count_as_gone_while_its_disk_cannot_be_read() {
+    let mut rig = Rig::new(1);
+    rig.ask_all(&[rig::device(0), rig::device_removal(0)[0].clone()], &"condemned").await;
+    let gone = gone(&rig);
+    rig.hosts[0].faults().inject(At::Next(Call::RemovePhysicalVolume), Fault::Before);
+    rig.ask(&gone).await.unwrap_err();
+    rig.hosts[0].break_disk(&rig::sdb(), true);
+    rig.restart_agent(0);
+    let refused = rig.ask(&gone).await.unwrap_err();
+    assert!(refused.message.contains("nobody can say whether /dev/sdb still carries"), "{}", refused.message);
+    assert!(refused.cure.unwrap_or_default().contains("bricklayer device lost"));
+    rig.hosts[0].break_disk(&rig::sdb(), false);
+    assert!(rig.ask(&gone).await.unwrap().changed);
+    assert_eq!(rig.hosts[0].footprint().view.loose_physical_volumes, []);
+    assert!(!rig.ask(&gone).await.unwrap().changed);
 }
 
 #[tokio::test(start_paused = true)]

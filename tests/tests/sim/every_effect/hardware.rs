@@ -211,7 +211,6 @@ struct DeleteDevice {
 impl Deed for DeleteDevice {
     /// A device whose agent is away is not deleted.
     const WAITS: bool = false;
-    const NEEDS_A_PERSON: &'static [(Call, Fault)] = &[(Call::RemoveGroup, Fault::Halfway)];
 
     async fn set_up() -> anyhow::Result<(Cluster, Self)> {
         let (cluster, AddDevice(node)) = AddDevice::set_up().await?;
@@ -235,6 +234,8 @@ impl Deed for DeleteDevice {
     async fn is_done(&self, cluster: &Cluster) -> anyhow::Result<()> {
         let devices = cluster.client()?.node(self.node).await?.devices;
         ensure!(devices.is_empty(), "{devices:?}");
+        let left = cluster.host("gfs1").footprint().view.loose_physical_volumes;
+        ensure!(left.is_empty(), "the disk is not blank: {left:?}");
         Ok(())
     }
 
@@ -242,7 +243,7 @@ impl Deed for DeleteDevice {
         if !done {
             remove_device(&cluster.client()?, self.device.context("it was prepared")?).await?;
         }
-        wipe_what_lvm_left(cluster).await
+        Ok(())
     }
 
     /// The mark on an empty group stays: nothing is placed there, and the device may be deleted again.
