@@ -243,15 +243,14 @@ impl Engine {
             return Err(refused_with_cure(format!("volume {} is stopped", key.name), "Start it"));
         }
         progress("gluster volume heal");
-        let asked = self.host.gluster_heal_start(&key.name).await;
+        let mut asked = self.host.gluster_heal_start(&key.name).await;
         if asked.as_ref().is_err_and(|error| super::chain(error).contains(NO_SELF_HEAL_DAEMON)) {
             progress("gluster volume start");
             self.host.gluster_volume_start_bricks(&key.name).await.map_err(|error| failure(&error))?;
             progress("gluster volume heal");
-            self.host.gluster_heal_start(&key.name).await.map_err(|error| failure(&error))?;
-        } else {
-            asked.map_err(|error| failure(&error))?;
+            asked = self.host.gluster_heal_start(&key.name).await;
         }
+        asked.map_err(|error| failure(&error))?;
         Ok(done(true, Report::Nothing))
     }
 

@@ -1,13 +1,39 @@
-//! Whether fstab can be changed, found out without changing anything.
+//! The file of fstab: it is replaced as a whole, and whether it can be is found out beforehand, without changing anything.
 
-use std::fs;
-use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::{fs, io};
 
 use camino::Utf8Path;
 use rustix::fs::{Access, IFlags, Mode, OFlags};
 
-use super::mount;
+use super::{files, mount};
 use crate::host::HostError;
+
+/// Where it still has the text `old`, it has the text `new`; `false` where somebody has changed it meanwhile.
+pub fn replace(fstab: &Utf8Path, old: &str, new: &str) -> Result<bool, HostError> {
+    let what = || format!("replacing {fstab}");
+    let failed = |source: io::Error| HostError::Io { what: what(), source };
+    let mode = plain(fstab, what)?.map_or(0o644, |found| found.mode() & 0o7777);
+    let unchanged = || match fs::read_to_string(fstab) {
+        Ok(text) => Ok(text == old),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(old.is_empty()),
+        Err(error) => Err(error),
+    };
+    files::replace_if(fstab, new.as_bytes(), mode, unchanged).map_err(failed)
+}
+
+/// The file, which has to be a plain one; `None` where there is none yet.
+fn plain(fstab: &Utf8Path, what: impl Fn() -> String) -> Result<Option<fs::Metadata>, HostError> {
+    match fs::symlink_metadata(fstab) {
+        Ok(found) if found.is_file() => Ok(Some(found)),
+        Ok(_) => {
+            let said = "it is no plain file; a link would be replaced, not followed".to_owned();
+            Err(HostError::Failed { what: what(), said })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(HostError::Io { what: what(), source }),
+    }
+}
 
 /// A replacement makes a file beside it and puts that in its place. What refuses either is told: a file system that is mounted
 /// read-only, a folder or file that is immutable or append-only, a link, or a file on which something is mounted.
@@ -20,13 +46,8 @@ pub fn can_be_replaced(fstab: &Utf8Path) -> Result<(), HostError> {
     if let Some(flag) = flag_of(folder).filter(|flag| *flag == APPEND_ONLY) {
         return Err(refused(format!("{folder} is {flag}")));
     }
-    match fs::symlink_metadata(fstab) {
-        Ok(found) if !found.is_file() => {
-            return Err(refused("it is no plain file; a link would be replaced, not followed".to_owned()));
-        }
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed(error)),
+    if plain(fstab, what)?.is_none() {
+        return Ok(());
     }
     if let Some(flag) = flag_of(fstab) {
         return Err(refused(format!("it is {flag}")));

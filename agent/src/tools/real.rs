@@ -1,7 +1,6 @@
 //! [`RealHost`]: the host that this agent runs on.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,7 +21,7 @@ use super::gluster_store;
 use super::lvm::{self, Lvm};
 use super::run::{Call, Program};
 use super::xfs::Xfs;
-use super::{files, fstab_file, mount, probe, processes, removal};
+use super::{fstab_file, mount, probe, processes, removal};
 use crate::host::{
     BrickStatus, BrickVolumes, Drain, GlusterSnapshot, GlusterVolume, GroupReport, Host, HostBoot, HostError, HostView,
     LinearVolume, Mount, Signature, StoredVolume,
@@ -429,26 +428,7 @@ impl Host for RealHost {
 
     async fn replace_fstab(&self, old: &str, new: &str) -> Result<bool, HostError> {
         let (file, old, new) = (self.fstab.clone(), old.to_owned(), new.to_owned());
-        self.blocking(move || {
-            let what = format!("replacing {file}");
-            let failed = |source| HostError::Io { what: what.clone(), source };
-            let mode = match fs::symlink_metadata(&file) {
-                Ok(found) if found.is_file() => found.mode() & 0o7777,
-                Ok(_) => {
-                    let said = "it is no plain file; a link would be replaced, not followed".to_owned();
-                    return Err(HostError::Failed { what, said });
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0o644,
-                Err(error) => return Err(failed(error)),
-            };
-            let unchanged = || match fs::read_to_string(&file) {
-                Ok(text) => Ok(text == old),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(old.is_empty()),
-                Err(error) => Err(error),
-            };
-            files::replace_if(&file, new.as_bytes(), mode, unchanged).map_err(failed)
-        })
-        .await
+        self.blocking(move || fstab_file::replace(&file, &old, &new)).await
     }
 
     async fn write_record(&self, at: &MountPoint, name: &str, content: &[u8]) -> Result<(), HostError> {
