@@ -13,6 +13,7 @@ pub mod hostile;
 #[cfg(feature = "lab")]
 pub mod lab;
 pub mod life;
+#[cfg(feature = "histories")]
 pub mod rig;
 #[cfg(feature = "lab")]
 pub mod scenario;
