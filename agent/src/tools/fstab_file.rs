@@ -7,7 +7,7 @@ use camino::Utf8Path;
 use rustix::fs::{Access, IFlags, Mode, OFlags};
 
 use super::{files, mount};
-use crate::host::HostError;
+use crate::host::{HostError, Mount};
 
 /// Where it still has the text `old`, it has the text `new`; `false` where somebody has changed it meanwhile.
 pub fn replace(fstab: &Utf8Path, old: &str, new: &str) -> Result<bool, HostError> {
@@ -52,10 +52,16 @@ pub fn can_be_replaced(fstab: &Utf8Path) -> Result<(), HostError> {
     if let Some(flag) = flag_of(fstab) {
         return Err(refused(format!("it is {flag}")));
     }
-    if mount::is_mounted(fstab).map_err(failed)? {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(failed)?;
+    if is_mounted_on(fstab, &mount::parse_mounts(&mounts)?) {
         return Err(refused("something is mounted on it, so that it cannot be replaced".to_owned()));
     }
     Ok(())
+}
+
+/// By the kernel's table. A file whose device number is another than its folder's says nothing: in an overlay all are so.
+fn is_mounted_on(file: &Utf8Path, mounts: &[Mount]) -> bool {
+    mounts.iter().any(|mount| mount.at == file)
 }
 
 /// For root, the kernel refuses this where the file system is read-only or the folder immutable, and nowhere else.
@@ -93,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_a_folder_that_takes_nothing_and_a_file_on_which_something_is_mounted_are_told_apart() {
+    fn a_link_and_a_folder_that_takes_nothing_are_told_apart() {
         let dir = tempfile::tempdir().unwrap();
         let fstab = Utf8Path::from_path(dir.path()).unwrap().join("fstab");
         symlink("/etc/fstab", &fstab).unwrap();
@@ -102,6 +108,15 @@ mod tests {
         // Read-only for everybody, also for root.
         let said = can_be_replaced("/proc/sys/kernel/fstab".into()).unwrap_err().to_string();
         assert!(said.starts_with("changing /proc/sys/kernel/fstab failed: nothing can be made in /proc/sys"), "{said}");
+    }
+
+    #[test]
+    fn an_fstab_on_which_something_is_mounted_is_known_from_one_in_an_overlay() {
+        let overlay = "22 1 0:20 / / rw,relatime - overlay none rw,lowerdir=/ro,upperdir=/rw/up,workdir=/rw/work\n";
+        let bind = "40 22 8:1 /fstab /etc/fstab rw,relatime - ext4 /dev/sda1 rw\n";
+        let is_mounted = |table: &str| is_mounted_on("/etc/fstab".into(), &mount::parse_mounts(table).unwrap());
+        assert!(!is_mounted(overlay));
+        assert!(is_mounted(&format!("{overlay}{bind}")));
     }
 
     /// Only root on a file system that has the flag can set it up.
