@@ -231,7 +231,7 @@ impl Gluster {
     }
 }
 
-/// No question is asked, and every answer is XML.
+/// No question is asked, and every answer but that of the launch of a heal is XML.
 const FIRST: [&str; 2] = ["--mode=script", "--xml"];
 
 /// Runs a command until it is not another transaction that is in its way.
@@ -310,6 +310,10 @@ const ANOTHER_TRANSACTION: i64 = 30802;
 /// `EG_NOVOL`. Of its numbers only few are kept to everywhere; `volume info` keeps to this one.
 const NO_SUCH_VOLUME: i64 = 30806;
 
+/// How the launch of a heal is answered, by text even where XML is asked for (GlusterFS 10.3); what follows is the kind of
+/// heal and the volume's name.
+const HEAL_LAUNCH: &str = "Launching heal operation";
+
 fn judge(call: &Call, stdout: &[u8], stderr: &str) -> Judged {
     let text = String::from_utf8_lossy(stdout);
     let output: CliOutput = match quick_xml::de::from_str(&text) {
@@ -318,13 +322,24 @@ fn judge(call: &Call, stdout: &[u8], stderr: &str) -> Judged {
         Err(error) => {
             let said = if text.trim().is_empty() { stderr.trim() } else { text.trim() };
             let lost = said.contains("Connection failed");
+            if lost {
+                return Judged::Failed("glusterd does not answer on this host".to_owned());
+            }
+            // It gave up waiting for glusterd, which works on.
+            if said.contains("timed out") {
+                return Judged::Unknown;
+            }
+            if said.starts_with(HEAL_LAUNCH) {
+                let failed =
+                    said.split_once("has been unsuccessful").map(|(_, why)| why.trim_matches([':', ' ', '\n']));
+                return match failed {
+                    None if said.contains("has been successful") => Judged::Answer(Answer::new(CliOutput::default())),
+                    Some(why) if is_busy(why) => Judged::Busy(why.to_owned()),
+                    why => Judged::Failed(one_line(why.unwrap_or(said))),
+                };
+            }
             tracing::debug!(command = %call.words(), %error, "no XML");
-            return match lost {
-                true => Judged::Failed("glusterd does not answer on this host".to_owned()),
-                // It gave up waiting for glusterd, which works on.
-                false if said.contains("timed out") => Judged::Unknown,
-                false => Judged::Failed(format!("its answer is no XML: {said}")),
-            };
+            return Judged::Failed(format!("its answer is no XML: {}", one_line(said)));
         }
     };
     if output.op_ret == 0 {
@@ -332,8 +347,7 @@ fn judge(call: &Call, stdout: &[u8], stderr: &str) -> Judged {
     }
     let said = output.op_errstr.clone().unwrap_or_default();
     // The texts are looked at for what is safe either way: to wait and ask again, or to look at the state again.
-    if output.op_errno == ANOTHER_TRANSACTION || said.contains("Another transaction") || said.contains("Locking failed")
-    {
+    if output.op_errno == ANOTHER_TRANSACTION || is_busy(&said) {
         return Judged::Busy(said);
     }
     if output.op_errno == NO_SUCH_VOLUME {
@@ -352,7 +366,15 @@ fn judge(call: &Call, stdout: &[u8], stderr: &str) -> Judged {
     if said.trim().is_empty() {
         return Judged::Failed(format!("glusterd answered {} without a word", output.op_errno));
     }
-    Judged::Failed(said.split_whitespace().collect::<Vec<_>>().join(" "))
+    Judged::Failed(one_line(&said))
+}
+
+fn is_busy(said: &str) -> bool {
+    said.contains("Another transaction") || said.contains("Locking failed")
+}
+
+fn one_line(said: &str) -> String {
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Reads the answer as the answer to every question: for the fuzz target, to which this is the only way in.
@@ -584,6 +606,19 @@ mod tests {
         for (stdout, stderr) in [("Error : Request timed out\n", ""), ("", "Error : Request timed out\n")] {
             assert!(matches!(judge(&call, stdout.as_bytes(), stderr), Judged::Unknown), "of a busy host it is no XML");
         }
+    }
+
+    #[test]
+    fn the_launch_of_a_heal_is_answered_by_text_and_read() {
+        let heal = Gluster::find().heal_start(&"vol_1".parse().unwrap());
+        let launched = include_bytes!("../../../tests/fixtures/glusterfs-10.3/heal-start.xml");
+        assert!(matches!(judge(&heal, launched, ""), Judged::Answer(_)));
+        let missing = include_str!("../../../tests/fixtures/glusterfs-10.3/heal-start-missing.stderr.txt");
+        let Judged::Failed(said) = judge(&heal, b"", missing) else { panic!("there is no such volume") };
+        assert_eq!(said, "Volume none does not exist");
+        let busy = "Launching heal operation to perform index self heal on volume vol_1 has been unsuccessful:\n\
+                    Another transaction is in progress for vol_1. Please try again after some time.";
+        assert!(matches!(judge(&heal, b"", busy), Judged::Busy(_)));
     }
 
     #[test]

@@ -150,7 +150,7 @@ fn unreadable(why: &str) -> HostError {
     HostError::Unreadable { what: "gluster's answer".to_owned(), why: why.to_owned() }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct CliOutput {
     #[serde(rename = "opRet")]
     pub op_ret: i64,
