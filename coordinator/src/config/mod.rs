@@ -76,6 +76,8 @@ pub enum Repair {
     Fstab,
     /// A brick without a process.
     StartBricks,
+    /// What is to be healed and does not become less.
+    Heal,
 }
 
 /// Thin pools that fill up.
@@ -292,6 +294,7 @@ impl ConfigFile {
             mounts: self.repair.contains(&Repair::Mounts),
             fstab: self.repair.contains(&Repair::Fstab),
             start_bricks: self.repair.contains(&Repair::StartBricks),
+            heal: self.repair.contains(&Repair::Heal),
         };
         policy.moves_at_once = self.operations.moves_at_once.unwrap_or(policy.moves_at_once);
         Ok(policy)
@@ -364,7 +367,8 @@ mod tests {
         let repair = |text| toml::from_str::<ConfigFile>(text).map(|file| file.policy().unwrap().repair);
         assert_eq!(repair("").unwrap(), RepairPolicy::default());
         let some = repair("repair = [\"mounts\", \"start-bricks\"]").unwrap();
-        assert_eq!((some.mounts, some.fstab, some.start_bricks), (true, false, true));
+        assert_eq!((some.mounts, some.fstab, some.start_bricks, some.heal), (true, false, true, false));
+        assert!(repair("repair = [\"heal\"]").unwrap().heal);
         assert!(repair("repair = [\"everything\"]").is_err());
         let look = |text| toml::from_str::<ConfigFile>(text).unwrap().policy().unwrap().gluster_look;
         assert_eq!((look(""), look("ask_gluster_every_seconds = 0")), (None, None));

@@ -29,6 +29,10 @@ const GIVE_WAY: Duration = Duration::from_millis(100);
 const STARTS_IN_A_ROW: u32 = 3;
 const START_AGAIN: SignedDuration = SignedDuration::from_mins(10);
 
+/// Where healing is seen to, a volume that has something left to heal is asked again after this, as it would be done by then or at
+/// least have become less.
+const HEAL_AGAIN: Duration = Duration::from_secs(60);
+
 /// What is mended without a person: nothing, unless the installation says so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RepairPolicy {
@@ -38,6 +42,9 @@ pub struct RepairPolicy {
     pub fstab: bool,
     /// A brick without a process gets one.
     pub start_bricks: bool,
+    /// The self-heal daemons are told to look where what is to be healed does not become less: they miss at times that a brick is
+    /// back, and look by themselves after ten minutes only.
+    pub heal: bool,
 }
 
 /// One volume, as GlusterFS had it.
@@ -51,6 +58,8 @@ pub struct GlusterView {
     /// How much the last one found.
     pub to_heal: u64,
     healed_at: Option<Timestamp>,
+    /// All bricks run, and the last look found no less left to heal than the one before.
+    heal_stands: bool,
     /// Looks in vain since.
     missed: u32,
     /// When bricks without a process were started last, and how often since all of them ran.
@@ -62,7 +71,16 @@ impl GlusterView {
     /// The only look so far.
     #[must_use]
     pub fn first(at: Timestamp, seen: Option<VolumeReport>) -> Self {
-        Self { at, seen, healing_since: None, to_heal: 0, healed_at: None, missed: 0, started: None }
+        Self {
+            at,
+            seen,
+            healing_since: None,
+            to_heal: 0,
+            healed_at: None,
+            heal_stands: false,
+            missed: 0,
+            started: None,
+        }
     }
 }
 
@@ -73,6 +91,11 @@ pub struct GlusterViews(Mutex<BTreeMap<VolumeId, GlusterView>>);
 /// A volume that runs, with a brick that has no process.
 fn wants_a_brick(seen: &VolumeReport) -> bool {
     seen.started && seen.bricks.iter().any(|brick| brick.online == Some(false))
+}
+
+/// Whether every brick of it is known to have its process.
+fn is_all_there(seen: &VolumeReport) -> bool {
+    seen.started && seen.bricks.iter().all(|brick| brick.online == Some(true))
 }
 
 impl GlusterViews {
@@ -87,6 +110,11 @@ impl GlusterViews {
             view.started = Some((now, tries.saturating_add(1)));
         }
         wants
+    }
+
+    /// Whether what is to be healed has stood still since the look before; notes that something is done about it.
+    fn wants_a_heal(&self, volume: VolumeId) -> bool {
+        self.locked().get_mut(&volume).is_some_and(|view| std::mem::take(&mut view.heal_stands))
     }
 
     /// A look in vain: glusterd was busy, or nobody could be asked. After some of them nothing is known any more.
@@ -190,17 +218,29 @@ async fn look(context: &Context, volume: &Volume) {
         healing_since: before.as_ref().and_then(|before| before.healing_since),
         to_heal: before.as_ref().map_or(0, |before| before.to_heal),
         healed_at: before.as_ref().and_then(|before| before.healed_at),
+        heal_stands: false,
         missed: 0,
         // All that run need no patience any more.
-        started: before.and_then(|before| before.started).filter(|_| seen.as_ref().is_some_and(wants_a_brick)),
+        started: before.as_ref().and_then(|before| before.started).filter(|_| seen.as_ref().is_some_and(wants_a_brick)),
         seen,
     };
     let runs = view.seen.as_ref().is_some_and(|seen| seen.started);
-    let due = view.healed_at.is_none_or(|at| now.duration_since(at).unsigned_abs() >= context.policy.heal_look);
+    let is_whole = view.seen.as_ref().is_some_and(is_all_there);
+    let is_back = is_whole && before.is_some_and(|before| !before.seen.as_ref().is_some_and(is_all_there));
+    let pause = if context.policy.repair.heal && is_back {
+        Duration::ZERO
+    } else if context.policy.repair.heal && view.to_heal > 0 {
+        context.policy.heal_look.min(HEAL_AGAIN)
+    } else {
+        context.policy.heal_look
+    };
+    let due = view.healed_at.is_none_or(|at| now.duration_since(at).unsigned_abs() >= pause);
     // Asks every brick, and takes long where much is to be healed.
     if runs && due && volume.layout != Layout::Distribute {
         if let Ok(heal) = gluster::heal(context, &asker, volume.cluster, volume.key()).await {
-            view.to_heal = heal.bricks.iter().filter_map(|brick| brick.pending).fold(0, u64::saturating_add);
+            let to_heal = heal.bricks.iter().filter_map(|brick| brick.pending).fold(0, u64::saturating_add);
+            view.heal_stands = is_whole && view.to_heal > 0 && to_heal >= view.to_heal;
+            view.to_heal = to_heal;
             view.healing_since = (view.to_heal > 0).then(|| view.healing_since.unwrap_or(now));
         }
         view.healed_at = Some(now);
@@ -225,6 +265,14 @@ async fn repair(context: &Context, volume: &Volume) {
             }
             Ok(_) => {}
             Err(error) => tracing::warn!(brick.id = %brick.id, error = %error, "A brick could not be brought up."),
+        }
+    }
+    if policy.heal && context.gluster_views.wants_a_heal(volume.id) {
+        match gluster::ask_as(context, &asker, volume.cluster, Wanted::HealStarted(volume.key())).await {
+            Ok(_) => tracing::warn!(volume.name = %volume.name, "Healing stood still: GlusterFS was told to look."),
+            Err(error) => {
+                tracing::warn!(volume.name = %volume.name, "Healing stands still, and GlusterFS could not be told to look: {error}")
+            }
         }
     }
     if policy.start_bricks && context.gluster_views.wants_a_start(volume.id, context.clock.now()) {

@@ -171,7 +171,28 @@ impl SimCluster {
         volume.heal_stands = true;
     }
 
-    /// The same, and glusterd has failed to hand the volume to a daemon: it refuses to ask until bricks are started.
+    /// Has a brick lack so many entries that the others of its set have, as one whose host was away.
+    ///
+    /// # Panics
+    /// If there is no such volume.
+    pub fn lack_entries(&self, host: &SimHost, name: &VolumeName, brick: &BrickAddress, entries: u64) {
+        let mut world = self.lock();
+        let volume = world.gluster.pool_mut(host.key).volumes.get_mut(name).expect("there is such a volume");
+        volume.to_heal.insert(brick.clone(), entries);
+    }
+
+    /// Whether no brick of it lacks anything.
+    ///
+    /// # Panics
+    /// If there is no such volume.
+    #[must_use]
+    pub fn is_healed(&self, host: &SimHost, name: &VolumeName) -> bool {
+        let mut world = self.lock();
+        let volume = world.gluster.pool_mut(host.key).volumes.get_mut(name).expect("there is such a volume");
+        volume.to_heal.is_empty()
+    }
+
+    /// The same as [`Self::miss_heals`], and glusterd has failed to hand the volume to a daemon: it refuses to ask until bricks are started.
     ///
     /// # Panics
     /// If there is no such volume.
