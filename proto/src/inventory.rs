@@ -5,8 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{BootId, BrickId, DeviceId, InstallationId, NodeId, OperationId, VolumeId};
+use crate::keepsake::Digest;
 use crate::names::{BrickPath, DevicePath, LvName, LvmTag, MountPoint, PvUuid, VgName, VolumeName};
 use crate::size::{ByteSize, ExtentSize, Extents};
+use crate::task::BrickAddress;
 
 /// The smallest disk that is worth a volume group: heketi's smallest brick and what goes with it.
 pub const LEAST_DISK: ByteSize = ByteSize::from_bytes(2 << 30);
@@ -484,6 +486,16 @@ pub struct VolumeInPool {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<VolumeId>,
     pub started: bool,
+    /// Of its bricks: hosts whose digests differ have different definitions of the volume. `None` from agents of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bricks: Option<Digest>,
+}
+
+/// Of the bricks of a volume in glusterd's order, as `host:path` lines.
+#[must_use]
+pub fn digest_of_bricks(bricks: &[BrickAddress]) -> Digest {
+    let lines: Vec<String> = bricks.iter().map(|brick| format!("{brick}\n")).collect();
+    Digest::of(lines.concat().as_bytes())
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

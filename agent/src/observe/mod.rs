@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use bricklayer_proto::ids::DeviceId;
 use bricklayer_proto::inventory::{
-    BrickSeen, GlusterSeen, Inventory, LogicalVolume, LvKind, VolumeGroup, VolumeInPool,
+    BrickSeen, GlusterSeen, Inventory, LogicalVolume, LvKind, VolumeGroup, VolumeInPool, digest_of_bricks,
 };
 use bricklayer_proto::keepsake::GlusterVolumeSeen;
 use bricklayer_proto::names::{DevicePath, LvName, MountPoint, VgName, mapper_path};
@@ -62,6 +62,7 @@ pub fn volumes_here(view: &HostView, all: &[GlusterVolumeSeen]) -> Vec<VolumeInP
         name: volume.name.clone(),
         id: volume.id.as_ref().and_then(|id| id.parse().ok()),
         started: volume.started,
+        bricks: Some(digest_of_bricks(&volume.bricks)),
     });
     seen.collect()
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bricklayer_proto::ids::{ClusterId, NodeId, VolumeId};
 use bricklayer_proto::inventory::VolumeInPool;
+use bricklayer_proto::keepsake::Digest;
 use bricklayer_proto::names::{BrickPath, VolumeName};
 use bricklayer_proto::task::VolumeReport;
 use jiff::SignedDuration;
@@ -31,6 +32,7 @@ pub fn examine(world: &World, findings: &mut Vec<Finding>) {
         }
     }
     unserved(world, &lists, findings);
+    differing(world, findings);
     unknown(world, findings);
 }
 
@@ -221,6 +223,50 @@ fn drifted(volume: &Volume, seen: &VolumeReport) -> Vec<String> {
         .collect()
 }
 
+/// Volumes of which one glusterd has another definition than its peers, though it is connected with all of them: what changes in the
+/// very moment in which it comes back passes it by at times (seen of 10.3 in a `replace-brick`), and it asks only when it connects.
+fn differing(world: &World, findings: &mut Vec<Finding>) {
+    for volume in world.topology.volumes.values().filter(|volume| !is_under_way(world, volume)) {
+        let told = told_of(world, volume);
+        let mut votes: BTreeMap<[u8; 32], usize> = BTreeMap::new();
+        for (_, digest) in &told {
+            *votes.entry(*digest.as_bytes()).or_default() += 1;
+        }
+        if votes.len() < 2 {
+            continue;
+        }
+        let most = votes.values().copied().max().unwrap_or_default();
+        // Where no definition has more than another, each of those hosts is named.
+        let is_alone = votes.values().filter(|count| **count == most).count() == 1;
+        for (node, _) in told.iter().filter(|(_, digest)| !is_alone || votes[digest.as_bytes()] < most) {
+            let (name, host) = (&volume.name, node.name().to_owned());
+            findings.push(Finding {
+                severity: Severity::Error,
+                code: "gluster-differs",
+                subject: Subject::Volume(volume.id),
+                what: format!("glusterd on {host} has other bricks for volume {name} than its peers have"),
+                cure: format!(
+                    "restart it on {host}, `systemctl restart glusterd`: it takes over what its peers have, and bricks go on \
+                     serving; clients that mount from {host} before that get the wrong bricks"
+                ),
+                host,
+            });
+        }
+    }
+}
+
+/// What the bricks of the volume are for each glusterd that is connected with all its peers.
+fn told_of<'a>(world: &'a World, volume: &Volume) -> Vec<(&'a Node, &'a Digest)> {
+    let hosts: BTreeSet<NodeId> = volume.bricks.iter().map(|brick| brick.node).collect();
+    let told = hosts.into_iter().filter_map(|node| {
+        let report = world.report_since_change(node, volume.id)?;
+        let connected = report.gluster.peers.iter().all(|peer| peer.connected);
+        let listed = report.gluster.volumes.iter().flatten().find(|listed| listed.id == Some(volume.id))?;
+        Some((world.topology.nodes.get(&node)?.as_ref(), listed.bricks.as_ref().filter(|_| connected)?))
+    });
+    told.collect()
+}
+
 /// Volumes that GlusterFS has and no record, told once for each cluster.
 fn unknown(world: &World, findings: &mut Vec<Finding>) {
     let mut told = BTreeSet::new();
@@ -262,7 +308,7 @@ mod tests {
     }
 
     fn ours(started: bool) -> VolumeInPool {
-        VolumeInPool { name: volume().name, id: Some(VOLUME), started }
+        VolumeInPool { name: volume().name, id: Some(VOLUME), started, bricks: None }
     }
 
     #[test]
@@ -277,6 +323,35 @@ mod tests {
             })
         };
         assert_eq!((in_trash(false), in_trash(true)), (vec![], vec!["trash-started"]));
+    }
+
+    #[test]
+    fn a_glusterd_that_has_other_bricks_than_its_peers_is_named_once_it_is_connected_with_them() {
+        let bricks = |text: &str| Some(Digest::of(text.as_bytes()));
+        let tell = |world: &mut World, texts: [&str; 3]| {
+            for (number, text) in (1..).zip(texts) {
+                world.told(number).gluster.volumes = Some(vec![VolumeInPool { bricks: bricks(text), ..ours(true) }]);
+            }
+        };
+        let findings = |texts: [&'static str; 3]| {
+            let mut world = World::well();
+            tell(&mut world, texts);
+            let found = world.findings().into_iter().map(|finding| (finding.code, finding.host));
+            found.collect::<Vec<_>>()
+        };
+        assert_eq!(findings(["new", "new", "new"]), []);
+        assert_eq!(findings(["old", "new", "new"]), [("gluster-differs", "gfs1".to_owned())]);
+        assert_eq!(findings(["one", "two", "three"]).len(), 3, "nobody can tell which of them is right");
+        let cut_off = codes_after(|world| {
+            tell(world, ["old", "new", "new"]);
+            world.told(1).gluster.peers[0].connected = false;
+        });
+        assert!(!cut_off.contains(&"gluster-differs"), "{cut_off:?}");
+        let of_an_older_agent = codes_after(|world| {
+            tell(world, ["old", "new", "new"]);
+            world.told(1).gluster.volumes = Some(vec![ours(true)]);
+        });
+        assert_eq!(of_an_older_agent, [""; 0]);
     }
 
     #[test]
@@ -379,7 +454,8 @@ mod tests {
 
     /// The hosts list it beside ours.
     fn also_listed(world: &mut World, name: &str, id: Option<u128>) {
-        let other = VolumeInPool { name: name.parse().unwrap(), id: id.map(VolumeId::from_u128), started: true };
+        let other =
+            VolumeInPool { name: name.parse().unwrap(), id: id.map(VolumeId::from_u128), started: true, bricks: None };
         listed(world, &[ours(true), other]);
     }
 

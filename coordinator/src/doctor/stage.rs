@@ -198,7 +198,7 @@ fn host(number: u128) -> Host {
             uuid: Some(uuid(number)),
             peers: peers.map(peer).collect(),
             block: None,
-            volumes: Some(vec![VolumeInPool { name: volume().name, id: Some(VOLUME), started: true }]),
+            volumes: Some(vec![VolumeInPool { name: volume().name, id: Some(VOLUME), started: true, bricks: None }]),
         },
         ..Inventory::default()
     };

@@ -448,6 +448,7 @@ fn an_inventory_with_everything_in_it_arrives_as_it_was_sent() {
                 name: "vol_x".parse().unwrap(),
                 id: Some(VolumeId::from_u128(4)),
                 started: true,
+                bricks: Some(digest_of_bricks(&[])),
             }]),
         },
         ailing: vec![
