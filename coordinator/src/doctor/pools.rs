@@ -54,7 +54,7 @@ fn found(
         [one] => format!("; when it is full, writes to brick {one} fail"),
         many => format!("; when it is full, writes to bricks {} fail", many.join(", ")),
     };
-    let cure = match pool.decision {
+    let cure = match &pool.decision {
         Decision::Extend(_) => "it is being extended; delete snapshots or clones in it if it goes on".to_owned(),
         Decision::Leave => format!("delete snapshots or clones in it, {besides}"),
         Decision::Cannot(why) => format!("it is not extended, as {why}: delete snapshots or clones in it, {besides}"),
