@@ -432,10 +432,10 @@ pub trait Host: BlockTool + Send + Sync + 'static {
 
     /// GlusterFS's id of the volume, as it is marked on a brick directory; `None` where there is no mark, or no directory.
     async fn brick_mark(&self, path: &BrickPath) -> Result<Option<String>, HostError>;
-    /// Marks a brick directory that has no mark, durably. glusterd does so itself, but syncs nothing, so that a power cut
-    /// takes the mark, and without it GlusterFS never starts the brick; nor without the folders of its own, which are made as
-    /// well where a power cut took the whole directory.
-    async fn mark_brick(&self, path: &BrickPath, volume: &str) -> Result<(), HostError>;
+    /// Marks a brick directory that has the mark `found`, or none, durably; one that has another by then is left alone. glusterd
+    /// marks them itself, but syncs nothing, so that a power cut takes the mark, and without it GlusterFS never starts the brick; nor
+    /// without the folders of its own, which are made as well where a power cut took the whole directory.
+    async fn mark_brick(&self, path: &BrickPath, found: Option<&str>, volume: &str) -> Result<(), HostError>;
     /// A brick's folders that a failed `volume create` marked as used: the extended attributes of GlusterFS are taken
     /// off an otherwise empty brick directory, so that a repeat is accepted.
     async fn clear_brick_marks(&self, path: &BrickPath) -> Result<(), HostError>;

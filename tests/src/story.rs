@@ -114,23 +114,32 @@ impl Cluster {
     /// The volume is whole: glusterd runs a process for each of its bricks, each is mounted by a line of fstab, and REST
     /// lists it.
     pub async fn volume_is_whole(&self, id: VolumeId) -> anyhow::Result<()> {
+        for (host, path) in self.bricks_run(id).await? {
+            ensure!(host.fstab_is_mounted(), "{}: not all of fstab is mounted", host.name());
+            let fstab = host.footprint().view.fstab;
+            let at = path.trim_end_matches("/brick");
+            ensure!(fstab.contains(at), "{}: no line of fstab mounts {at}", host.name());
+        }
+        Ok(())
+    }
+
+    /// Every brick has its process: the hosts and paths of the bricks. A clone's are in no fstab.
+    pub async fn bricks_run(&self, id: VolumeId) -> anyhow::Result<Vec<(&SimHost, String)>> {
         let client = self.client()?;
         let volume = client.volume(id).await?;
         ensure!(client.volumes().await?.volumes.contains(&id), "{id} is not listed");
         let topology = client.topology().await?;
         let nodes = topology.clusters.iter().flat_map(|cluster| &cluster.nodes);
         let nodes: BTreeMap<_, _> = nodes.map(|node| (node.id, node.hostnames.clone())).collect();
-        for brick in &volume.bricks {
+        let mut bricks = Vec::new();
+        for brick in volume.bricks {
             let names = nodes.get(&brick.node).context("the node of a brick is in the topology")?;
             let host = self.host(&names.manage[0]);
             let address = BrickAddress { host: names.storage[0].parse()?, path: brick.path.clone().try_into()? };
             ensure!(host.brick_is_online(&address), "{}: no process for {}", host.name(), brick.path);
-            ensure!(host.fstab_is_mounted(), "{}: not all of fstab is mounted", host.name());
-            let fstab = host.footprint().view.fstab;
-            let at = brick.path.trim_end_matches("/brick");
-            ensure!(fstab.contains(at), "{}: no line of fstab mounts {at}", host.name());
+            bricks.push((host, brick.path));
         }
-        Ok(())
+        Ok(bricks)
     }
 }
 

@@ -197,28 +197,35 @@ impl Engine {
             None => self.group_of(key.device).await?.map(Arc::new),
         };
         let mounts = self.host.mounts().await.map_err(|error| failure(&error))?;
+        let mut is_clone = false;
         let mount = match &group {
-            Some(group) => {
-                let volume = Found::look(group, key)?.volume;
-                volume.and_then(|volume| observe::mount_of(&mounts, &group.name, &volume.name))
-            }
+            Some(group) => Found::look(group, key)?.volume.and_then(|volume| {
+                is_clone = tags::is_mounted_by_glusterd(&volume.tags);
+                observe::mount_of(&mounts, &group.name, &volume.name)
+            }),
             None => None,
         };
-        let Some(mount) = mount else { return Err(refused(format!("brick {} is not mounted here", key.brick))) };
-        let marked = self.keep_mark(key, &mount.at).await?;
+        let Some(mount) = mount else {
+            let message = format!("brick {} is not mounted here", key.brick);
+            // glusterd mounts it once it has started.
+            return Err(if is_clone { not_yet(message) } else { refused(message) });
+        };
+        let marked = self.keep_mark(key, &mount.at, is_clone).await?;
         let (brick, store) = tokio::join!(self.host.sync_file_system(&mount.at), self.host.sync_gluster_store());
         brick.and(store).map_err(|error| failure(&error))?;
         Ok(done(marked, Report::Nothing))
     }
 
-    /// Marks the brick as its volume's if a power cut has taken the mark; answers whether that was so.
+    /// Marks the brick as its volume's if a power cut has taken the mark; answers whether that was so. A clone's brick has the
+    /// mark of its source then: it began as a copy of it.
     ///
     /// What says of which volume it is: LVM's tags, and GlusterFS, which has this very folder as a brick of the volume
     /// that bears our id.
-    async fn keep_mark(&self, key: &BrickKey, at: &Utf8Path) -> Result<bool, Failure> {
+    async fn keep_mark(&self, key: &BrickKey, at: &Utf8Path, is_clone: bool) -> Result<bool, Failure> {
         let mark = async |path: &BrickPath| self.host.brick_mark(path).await.map_err(|error| failure(&error));
         let usual = at.as_str().parse::<MountPoint>().ok().map(|at| at.brick_path());
-        if let Some(usual) = usual
+        // On a file system that we made nobody but this volume has left a mark, so GlusterFS need not be asked whose it is.
+        if let Some(usual) = usual.filter(|_| !is_clone)
             && mark(&usual).await?.is_some()
         {
             return Ok(false);
@@ -231,18 +238,15 @@ impl Engine {
             .find(|(_, path)| path.as_path().starts_with(at));
         let Some((volume, path)) = found else {
             // It was away when the others heard of the brick, and hears of it from them.
-            return Err(Failure {
-                kind: FailureKind::Unavailable,
-                message: format!("this host's glusterd does not know brick {} yet", key.brick),
-                cure: None,
-                obstacles: Vec::new(),
-            });
+            return Err(not_yet(format!("this host's glusterd does not know brick {} yet", key.brick)));
         };
-        if mark(path).await?.is_some() {
+        let found = mark(path).await?;
+        let is_own = |found: &String| !is_clone || found.eq_ignore_ascii_case(&volume.uuid);
+        if found.as_ref().is_some_and(is_own) {
             return Ok(false);
         }
-        tracing::warn!(brick.id = %key.brick, volume.name = %volume.name, "A power cut took GlusterFS's mark off a new brick; it is put back.");
-        self.host.mark_brick(path, &volume.uuid).await.map_err(|error| failure(&error))?;
+        tracing::warn!(brick.id = %key.brick, volume.name = %volume.name, ?found, "A power cut took GlusterFS's mark off a new brick; it is put back.");
+        self.host.mark_brick(path, found.as_deref(), &volume.uuid).await.map_err(|error| failure(&error))?;
         Ok(true)
     }
 
@@ -288,4 +292,9 @@ impl Engine {
             record: None,
         }
     }
+}
+
+/// glusterd is about to see to it.
+fn not_yet(message: String) -> Failure {
+    Failure { kind: FailureKind::Unavailable, message, cure: None, obstacles: Vec::new() }
 }

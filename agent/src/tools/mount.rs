@@ -288,10 +288,16 @@ pub fn brick_mark(path: &BrickPath) -> Result<Option<String>, HostError> {
 }
 
 /// See [`crate::host::Host::mark_brick`].
-pub fn mark_brick(path: &BrickPath, volume: &str) -> Result<(), HostError> {
+pub fn mark_brick(path: &BrickPath, found: Option<&str>, volume: &str) -> Result<(), HostError> {
     let what = format!("marking {path} as a brick of volume {volume}");
     let said = |error: uuid::Error| HostError::Failed { what: what.clone(), said: error.to_string() };
     let mark = Uuid::parse_str(volume).map_err(said)?;
+    let there = brick_mark(path)?;
+    if there.as_deref() != found {
+        let there = there.map_or_else(|| "it has none".to_owned(), |there| format!("it has that of volume {there}"));
+        let said = format!("its mark is not the one that was found: {there} by now");
+        return Err(HostError::Failed { what, said });
+    }
     let folder = path.as_path();
     // glusterd makes them before it sets the mark, and no brick starts without them ("Failed to find parent dir").
     let own = folder.join(".glusterfs");
@@ -304,8 +310,8 @@ pub fn mark_brick(path: &BrickPath, volume: &str) -> Result<(), HostError> {
         }
     }
     files::sync_folder(&own).map_err(|source| HostError::Io { what: what.clone(), source })?;
-    let only_new = rustix::fs::XattrFlags::CREATE;
-    rustix::fs::setxattr(folder.as_str(), MARK, mark.as_bytes(), only_new)
+    let as_found = if found.is_some() { rustix::fs::XattrFlags::REPLACE } else { rustix::fs::XattrFlags::CREATE };
+    rustix::fs::setxattr(folder.as_str(), MARK, mark.as_bytes(), as_found)
         .map_err(|errno| io_error(what.clone(), errno))?;
     files::sync_folder(folder).map_err(|source| HostError::Io { what, source })
 }
@@ -358,15 +364,21 @@ mod tests {
         fs::create_dir(&brick).unwrap();
         let path: BrickPath = brick.as_str().to_owned().try_into().unwrap();
         let volume = "a5a0d348-9256-4c25-87c2-48b57876aee8";
-        let marked = mark_brick(&path, volume);
+        let marked = mark_brick(&path, None, volume);
         let mode = fs::metadata(brick.join(".glusterfs/indices")).unwrap().mode();
         assert_eq!(mode & 0o7777, 0o600, "as glusterd makes it");
         // Such marks are for root alone, and not on every file system.
         match marked {
-            Ok(()) => assert_eq!(brick_mark(&path).unwrap().as_deref(), Some(volume)),
+            Ok(()) => {
+                assert_eq!(brick_mark(&path).unwrap().as_deref(), Some(volume));
+                assert!(mark_brick(&path, None, volume).is_err(), "what was not found is not replaced");
+                let clone = "5a0fbd3e-5b54-4c4f-a6ce-34c1fbf0f4f2";
+                assert!(mark_brick(&path, Some(clone), volume).is_err(), "nor is another than what was found");
+                mark_brick(&path, Some(volume), clone).unwrap();
+                assert_eq!(brick_mark(&path).unwrap().as_deref(), Some(clone));
+            }
             Err(error) => assert!(error.to_string().contains("marking"), "{error}"),
         }
-        assert!(mark_brick(&path, volume).is_err(), "a mark is never replaced");
     }
 
     #[test]

@@ -466,9 +466,9 @@ impl Host for RealHost {
         self.blocking(move || mount::brick_mark(&path)).await
     }
 
-    async fn mark_brick(&self, path: &BrickPath, volume: &str) -> Result<(), HostError> {
-        let (path, volume) = (path.clone(), volume.to_owned());
-        self.blocking(move || mount::mark_brick(&path, &volume)).await
+    async fn mark_brick(&self, path: &BrickPath, found: Option<&str>, volume: &str) -> Result<(), HostError> {
+        let (path, found, volume) = (path.clone(), found.map(str::to_owned), volume.to_owned());
+        self.blocking(move || mount::mark_brick(&path, found.as_deref(), &volume)).await
     }
 
     async fn gluster_is_running(&self) -> Result<bool, HostError> {

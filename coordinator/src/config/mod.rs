@@ -16,7 +16,7 @@ use crate::exports;
 use crate::http::{LEAST_FREE, Mode};
 use crate::logging::LogLevel;
 use crate::ops::{self, Keep, Policy, RepairPolicy, read_keep};
-use crate::placement::ZoneRule;
+use crate::placement::{PoolsAtMost, ZoneRule};
 use crate::pools::extension::PoolPolicy;
 
 pub const DEFAULT_FILE: &str = "/etc/bricklayer/coordinator.toml";
@@ -97,14 +97,14 @@ pub struct PoolsConfig {
 impl PoolsConfig {
     fn policy(&self) -> Result<PoolPolicy, String> {
         let default = PoolPolicy::default();
-        let most_milli = match self.most_factor {
-            None => default.most_milli,
-            Some(factor) if (1.0..=100.0).contains(&factor) => {
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1,000 to 100,000")]
-                let milli = (factor * 1000.0).round() as u64;
-                milli
+        let most = match self.most_factor {
+            None => default.most,
+            Some(factor) => {
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturating, and checked")]
+                let milli = (factor * 1000.0).round() as u32;
+                let most = PoolsAtMost::of_milli(milli);
+                most.ok_or_else(|| format!("pools.most_factor is from 1 to 100, not {factor}"))?
             }
-            Some(factor) => return Err(format!("pools.most_factor is from 1 to 100, not {factor}")),
         };
         let within = |name, value: Option<u64>, default, most| match value.unwrap_or(default) {
             value if value <= most => Ok(value),
@@ -117,7 +117,7 @@ impl PoolsConfig {
         Ok(PoolPolicy {
             extend: self.extend.unwrap_or(default.extend),
             step_percent,
-            most_milli,
+            most,
             keep_free_percent: within("keep_free_percent", self.keep_free_percent, default.keep_free_percent, 100)?,
         })
     }
@@ -356,7 +356,7 @@ mod tests {
     #[test]
     fn what_pools_may_have_is_checked_at_the_start() {
         let policy = |text| toml::from_str::<ConfigFile>(text).unwrap().policy();
-        assert_eq!(policy("[pools]\nmost_factor = 1.5").unwrap().pools.most_milli, 1500);
+        assert_eq!(policy("[pools]\nmost_factor = 1.5").unwrap().pools.most.to_string(), "1.5");
         assert!(policy("[pools]\nmost_factor = 0.5").unwrap_err().contains("pools.most_factor"));
         assert!(policy("[pools]\nstep_percent = 0").unwrap_err().contains("pools.step_percent"));
         assert!(policy("[pools]\nkeep_free_percent = 101").unwrap_err().contains("pools.keep_free_percent"));

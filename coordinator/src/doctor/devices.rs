@@ -20,7 +20,7 @@ pub fn examine(world: &World, node: &Node, report: &Inventory, findings: &mut Ve
             continue;
         }
         match group_of(report, device.id) {
-            Some(group) => of_group(node, device, group, findings),
+            Some(group) => of_group(world, node, device, group, findings),
             None => findings.push(missing(node, device)),
         }
     }
@@ -114,7 +114,7 @@ fn missing(node: &Node, device: &Device) -> Finding {
     }
 }
 
-fn of_group(node: &Node, device: &Device, group: &VolumeGroup, findings: &mut Vec<Finding>) {
+fn of_group(world: &World, node: &Node, device: &Device, group: &VolumeGroup, findings: &mut Vec<Finding>) {
     let at = device_on(node, device);
     let mut found = |severity, code, subject, what: String, cure: String| {
         findings.push(Finding { severity, code, subject, host: node.name().to_owned(), what, cure });
@@ -122,8 +122,8 @@ fn of_group(node: &Node, device: &Device, group: &VolumeGroup, findings: &mut Ve
     let of_device = || Subject::Device(device.id);
     for pool in &group.volumes {
         let Some(fault) = pool.kind.pool_fault() else { continue };
-        let named_after = pool.name.as_str().strip_prefix("tp_").and_then(|id| id.parse().ok());
-        let subject = named_after.map_or_else(of_device, Subject::Brick);
+        let brick = world.topology.brick_of_pool(device.id, &pool.name);
+        let subject = brick.map_or_else(of_device, |brick| Subject::Brick(brick.id));
         let what = format!("LVM says of thin pool {}/{} on {at}: {fault}", group.name, pool.name);
         let cure = "make its bricks anew elsewhere, where the others of their sets are whole: `bricklayer brick evict`. Nothing is \
                     repaired by itself, and nothing placed there; by hand, with the pool offline: `lvconvert --repair`"
@@ -164,8 +164,13 @@ pub fn device_of(report: &Inventory, group: &VgName) -> Option<DeviceId> {
 
 #[cfg(test)]
 mod tests {
+    use bricklayer_proto::inventory::{LogicalVolume, LvKind};
+    use bricklayer_proto::names::LvName;
+    use bricklayer_proto::size::{ByteSize, MIB};
+
     use super::*;
-    use crate::doctor::stage::{Case, codes_after, device, device_id, group, logical};
+    use crate::doctor::stage::{Case, brick_id, codes_after, device, device_id, group, logical, volume};
+    use crate::model::Brick;
 
     #[test]
     fn a_group_that_is_missing_damaged_condemned_or_unknown_is_found() {
@@ -189,6 +194,33 @@ mod tests {
             world.told(1).groups[0].condemned = true;
         });
         assert_eq!(lost, [""; 0], "nobody waits for it any more");
+    }
+
+    #[test]
+    fn a_pool_that_fails_is_told_of_the_brick_that_has_it_whichever_it_was_made_for() {
+        let mut world = World::well();
+        let pool = LvName::of_pool(brick_id(1));
+        let kind = LvKind::ThinPool {
+            metadata: ByteSize::from_bytes(8 * MIB),
+            data_percent: None,
+            metadata_percent: None,
+            volumes: 1,
+            fault: Some("it needs a check".to_owned()),
+        };
+        let failing = LogicalVolume { kind, ..logical(pool.as_str(), &["bricklayer.role=pool"]) };
+        world.told(1).groups[0].volumes.push(failing);
+        let subject = |world: &World| {
+            let found = world.findings().into_iter().find(|finding| finding.code == "pool-fails");
+            found.unwrap().subject
+        };
+        assert_eq!(subject(&world), Subject::Brick(brick_id(1)));
+        // A clone lives on in the pool of the brick that it was cloned from, and the pool keeps its name.
+        let mut clone = volume();
+        clone.bricks[0] = Brick { id: brick_id(9), pool: Some(brick_id(1)), ..clone.bricks[0].clone() };
+        world.topology().put_volume(clone);
+        assert_eq!(subject(&world), Subject::Brick(brick_id(9)));
+        world.topology().remove_volume(volume().id);
+        assert_eq!(subject(&world), Subject::Device(device_id(1)));
     }
 
     #[test]

@@ -24,12 +24,12 @@ pub fn examine(world: &World, findings: &mut Vec<Finding>) {
         if let (Some(severity), Some(percent)) = (data, pool.seen.data_percent) {
             let promised = format!(", and promises {} with {} of its own", pool.seen.promised, pool.seen.size);
             let what = format!("{} is filled to {percent:.1} %{promised}", named(pool));
-            findings.push(found(pool, severity, "pool-fills-up", what, "or expand its volume"));
+            findings.push(found(world, pool, severity, "pool-fills-up", what, "or expand its volume"));
         }
         if let (Some(severity), Some(percent)) = (metadata, pool.seen.metadata_percent) {
             let what = format!("the metadata of {} is filled to {percent:.1} %", named(pool));
             let by_hand = "a pool whose metadata is full needs a repair while it is offline";
-            findings.push(found(pool, severity, "pool-metadata-fills-up", what, by_hand));
+            findings.push(found(world, pool, severity, "pool-metadata-fills-up", what, by_hand));
         }
     }
 }
@@ -38,7 +38,14 @@ fn named(pool: &PoolView) -> String {
     format!("thin pool {} on {}", pool.seen.name, device_on(&pool.node, &pool.device))
 }
 
-fn found(pool: &PoolView, severity: Severity, code: &'static str, what: String, besides: &str) -> Finding {
+fn found(
+    world: &World,
+    pool: &PoolView,
+    severity: Severity,
+    code: &'static str,
+    what: String,
+    besides: &str,
+) -> Finding {
     let full = pool.seconds_to_full().map(|seconds| format!("; full in {} if it goes on so", roughly(seconds)));
     let bricks: Vec<String> =
         pool.bricks.iter().map(|(brick, _, volume)| format!("{brick} of volume {volume}")).collect();
@@ -47,15 +54,16 @@ fn found(pool: &PoolView, severity: Severity, code: &'static str, what: String, 
         [one] => format!("; when it is full, writes to brick {one} fail"),
         many => format!("; when it is full, writes to bricks {} fail", many.join(", ")),
     };
-    let cure = match pool.decision {
+    let cure = match &pool.decision {
         Decision::Extend(_) => "it is being extended; delete snapshots or clones in it if it goes on".to_owned(),
         Decision::Leave => format!("delete snapshots or clones in it, {besides}"),
         Decision::Cannot(why) => format!("it is not extended, as {why}: delete snapshots or clones in it, {besides}"),
     };
+    let brick = world.topology.brick_of_pool(pool.device.id, &pool.seen.name);
     Finding {
         severity,
         code,
-        subject: pool.seen.brick().map_or(Subject::Device(pool.device.id), Subject::Brick),
+        subject: brick.map_or(Subject::Device(pool.device.id), |brick| Subject::Brick(brick.id)),
         host: pool.node.name().to_owned(),
         what: format!("{what}{}{danger}", full.unwrap_or_default()),
         cure,

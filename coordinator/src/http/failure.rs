@@ -137,9 +137,11 @@ impl Failure {
                 | BadOption::Name(_)
                 | BadOption::MostPerZone(_)
                 | BadOption::TagRule(_)
-                | BadOption::Provisioning(_),
+                | BadOption::Provisioning(_)
+                | BadOption::PoolsAtMost(_),
             )
             | R::ThickSnapshots
+            | R::PolicyOfVolume { .. }
             | R::ThickOverCommitted { .. }
             | R::Name(_)
             | R::NoSuchDevice(_)

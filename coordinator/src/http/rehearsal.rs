@@ -106,7 +106,7 @@ fn can_be_rehearsed(method: &Method, parts: &[&str]) -> bool {
     match parts {
         ["clusters" | "nodes" | "devices" | "volumes" | "blockvolumes" | "bricks", ..] => true,
         ["v1", "nodes", _] => method == Method::PATCH,
-        ["v1", "policy"] | ["v1", "clusters", _, "policy"] => method == Method::PUT,
+        ["v1", "policy"] | ["v1", "clusters" | "volumes", _, "policy"] => method == Method::PUT,
         ["v1", "volumes", _] | ["v1", "volumes", _, "undelete" | "protect"] | ["v1", "trash", _] => true,
         ["v1", "nodes", _, "lost"] | ["v1", "bricks", _, "replace"] | ["v1", "devices", "wipe"] | ["v1", "unadopt"] => {
             true
@@ -142,6 +142,9 @@ fn at_once(method: &Method, parts: &[&str]) -> Option<(&'static str, String)> {
         ("PUT", ["v1", "policy"]) => ("policy", "change what the installation says about where bricks go".to_owned()),
         ("PUT", ["v1", "clusters", id, "policy"]) => {
             ("cluster-policy", format!("change what cluster {id} says about where bricks go"))
+        }
+        ("PUT", ["v1", "volumes", id, "policy"]) => {
+            ("volume-policy", format!("change what volume {id} says about how far its pools are extended"))
         }
         ("POST", ["v1", "devices", id, "lost"]) => ("device-lost", format!("give the disk of device {id} up for ever")),
         ("POST", ["v1", "nodes", node, "lost"]) => ("node-lost", format!("give node {node} up for ever")),

@@ -210,7 +210,13 @@ impl Context {
     /// What holds for bricks in a cluster, as far as their volume says nothing else.
     #[must_use]
     pub fn terms(&self, topology: &Topology, cluster: ClusterId) -> Terms {
-        topology.policies.terms(cluster, Terms { zones: self.policy.zones, ..Terms::default() })
+        topology.policies.terms(cluster, self.default_terms())
+    }
+
+    /// What holds where nobody says anything.
+    #[must_use]
+    pub fn default_terms(&self) -> Terms {
+        Terms { zones: self.policy.zones, pools_at_most: self.policy.pools.most, ..Terms::default() }
     }
 
     /// The same world, in which nothing that is decided is kept or done.

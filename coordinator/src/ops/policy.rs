@@ -1,18 +1,20 @@
-//! What the installation and its clusters say about where bricks go. A record only: no brick moves for it. The audit says
-//! which sets keep it no more.
+//! What the installation, its clusters and its volumes say about where bricks go. A record only: no brick moves for it. The
+//! audit says which sets keep it no more.
 
-use bricklayer_proto::ids::ClusterId;
+use bricklayer_proto::ids::{ClusterId, VolumeId};
 
 use super::context::Context;
-use super::{Operations, Rejected};
-use crate::model::Policies;
+use super::{Operations, Rejected, volume_options};
+use crate::model::{Policies, Topology, Volume};
 use crate::placement::{Policy, Terms};
+use crate::state::Change;
 
 /// Whose policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PolicyOf {
     Installation,
     Cluster(ClusterId),
+    Volume(VolumeId),
 }
 
 /// What one of them says, and what holds there.
@@ -30,15 +32,12 @@ impl Operations {
         let topology = self.topology();
         let clusters = topology.clusters.keys().map(|id| PolicyOf::Cluster(*id));
         let all = std::iter::once(PolicyOf::Installation).chain(clusters);
-        all.map(|of| there(&self.context, &topology.policies, of)).collect()
+        all.filter_map(|of| there(&self.context, &topology, &topology.policies, of).ok()).collect()
     }
 
     pub fn policy_of(&self, of: PolicyOf) -> Result<PolicyThere, Rejected> {
         let topology = self.topology();
-        match of {
-            PolicyOf::Cluster(id) if !topology.clusters.contains_key(&id) => Err(Rejected::ClusterUnknown(id)),
-            _ => Ok(there(&self.context, &topology.policies, of)),
-        }
+        there(&self.context, &topology, &topology.policies, of)
     }
 
     /// It says this from now on, and nothing else.
@@ -59,9 +58,13 @@ impl Operations {
                     PolicyOf::Cluster(id) => {
                         policies.clusters.insert(id, policy);
                     }
+                    PolicyOf::Volume(id) => {
+                        let volume = change.volumes.get(&id).ok_or(Rejected::NotFound)?;
+                        say_of_volume(&mut policies, volume, &policy)?;
+                    }
                 }
                 refuse_contradictions(context, &policies)?;
-                let answer = there(context, &policies, of);
+                let answer = there(context, change, &policies, of)?;
                 if policies != *change.policies {
                     change.put_policies(policies);
                 }
@@ -78,23 +81,69 @@ fn refuse_contradictions(context: &Context, policies: &Policies) -> Result<(), R
         Some(ratio) => Err(Rejected::ThickOverCommitted { whose: whose(), ratio }),
         None => Ok(()),
     };
-    let defaults = defaults(context);
+    let defaults = context.default_terms();
     check(&|| "the installation's bricks".to_owned(), &policies.installation, &defaults)?;
     let below = policies.installation.over(defaults);
     policies.clusters.iter().try_for_each(|(id, policy)| check(&|| format!("bricks of cluster {id}"), policy, &below))
 }
 
-fn defaults(context: &Context) -> Terms {
-    Terms { zones: context.policy.zones, ..Terms::default() }
+/// How far its pools are extended is the only word of a volume that can change: by the others its bricks were placed.
+fn say_of_volume(policies: &mut Policies, volume: &Volume, policy: &Policy) -> Result<(), Rejected> {
+    let options = options_of(volume);
+    let rest = |policy: &Policy| Policy { pools_at_most: None, ..policy.clone() };
+    if !rest(policy).is_empty() && rest(policy) != rest(&options) {
+        return Err(Rejected::PolicyOfVolume { name: volume.name.clone() });
+    }
+    if policy.pools_at_most == options.pools_at_most {
+        policies.pools_of_volumes.remove(&volume.id);
+    } else {
+        policies.pools_of_volumes.insert(volume.id, policy.pools_at_most);
+    }
+    Ok(())
 }
 
-fn there(context: &Context, policies: &Policies, of: PolicyOf) -> PolicyThere {
-    let defaults = defaults(context);
+/// Nothing where they cannot be read: they could when the volume was made.
+fn options_of(volume: &Volume) -> Policy {
+    volume_options::read(&volume.options).map(|options| options.policy).unwrap_or_default()
+}
+
+/// What a volume itself says.
+pub fn of_volume(policies: &Policies, volume: &Volume) -> Policy {
+    let options = options_of(volume);
+    Policy { pools_at_most: policies.pools_of(volume.id, &options), ..options }
+}
+
+/// What was said of the volume after it was made goes with it.
+pub fn forget_volume(change: &mut Change, id: VolumeId) {
+    let mut policies = Policies::clone(&change.policies);
+    if policies.pools_of_volumes.remove(&id).is_some() {
+        change.put_policies(policies);
+    }
+}
+
+/// What was said of the source after it was made holds for its clone as well: they share their pools.
+pub fn say_of_clone(change: &mut Change, source: VolumeId, clone: VolumeId) {
+    let mut policies = Policies::clone(&change.policies);
+    if let Some(word) = policies.pools_of_volumes.get(&source).copied() {
+        policies.pools_of_volumes.insert(clone, word);
+        change.put_policies(policies);
+    }
+}
+
+fn there(context: &Context, topology: &Topology, policies: &Policies, of: PolicyOf) -> Result<PolicyThere, Rejected> {
+    let defaults = context.default_terms();
     let (policy, terms) = match of {
         PolicyOf::Installation => (policies.installation.clone(), policies.installation.over(defaults)),
+        PolicyOf::Cluster(id) if !topology.clusters.contains_key(&id) => return Err(Rejected::ClusterUnknown(id)),
         PolicyOf::Cluster(id) => {
             (policies.clusters.get(&id).cloned().unwrap_or_default(), policies.terms(id, defaults))
         }
+        PolicyOf::Volume(id) => {
+            let volume = topology.volumes.get(&id).ok_or(Rejected::NotFound)?;
+            let policy = of_volume(policies, volume);
+            let terms = policy.over(policies.terms(volume.cluster, defaults));
+            (policy, terms)
+        }
     };
-    PolicyThere { of, policy, terms }
+    Ok(PolicyThere { of, policy, terms })
 }

@@ -17,11 +17,11 @@ use tokio_util::sync::CancellationToken;
 use super::bricks::{CheckGrowth, GrowBrick};
 use super::context::Context;
 use super::step::Stage;
-use super::{Operations, Rejected, at_rest};
+use super::{Operations, Rejected, at_rest, policy};
 use crate::agents::AgentEvent;
 use crate::model::{Brick, Device, Node, Operation, Plan, Topology, Volume, VolumeExpand};
 use crate::placement::DeviceSpace;
-use crate::pools::extension::{Decision, decide};
+use crate::pools::extension::{Decision, Most, SaidBy, decide};
 use crate::pools::trend::{History, Trend, seconds_to_full};
 use crate::pools::{METADATA_MARKS, PoolSeen};
 
@@ -141,7 +141,11 @@ fn view(
     let within = bricks_in(inside, &seen);
     let bricks = within.iter().map(|(volume, brick)| (brick.id, volume.id, volume.name.clone())).collect();
     let decision = match owner(within) {
-        Some((_, brick)) => decide(&seen, &brick.space, &space_of(topology, device), &context.policy.pools),
+        Some((_, brick)) => {
+            let volumes = within.iter().map(|(volume, _)| *volume);
+            let most = most(context, topology, volumes);
+            decide(&seen, &brick.space, &space_of(topology, device), &context.policy.pools, &most)
+        }
         None => Decision::Leave,
     };
     let trend = context.pool_histories.trend(&seen);
@@ -158,6 +162,24 @@ fn owner<'a>(within: &[(&'a Arc<Volume>, &'a Brick)]) -> Option<(&'a Arc<Volume>
         return None;
     }
     within.iter().copied().find(|(_, brick)| brick.space.pool > Extents::ZERO)
+}
+
+/// How far a pool in which these volumes lie is extended: as far as all of them allow. Those in the trash have no say.
+fn most<'a>(context: &Context, topology: &Topology, volumes: impl Iterator<Item = &'a Arc<Volume>>) -> Most {
+    let of_volume = |volume: &Arc<Volume>| {
+        let policies = &topology.policies;
+        let cluster = policies.clusters.get(&volume.cluster).and_then(|policy| policy.pools_at_most);
+        let said = [
+            (policy::of_volume(policies, volume).pools_at_most, SaidBy::Volume(volume.name.clone())),
+            (cluster, SaidBy::Cluster),
+            (policies.installation.pools_at_most, SaidBy::Installation),
+        ];
+        said.into_iter().find_map(|(factor, said_by)| Some(Most { factor: factor?, said_by }))
+    };
+    let by_configuration = || Most { factor: context.policy.pools.most, said_by: SaidBy::Configuration };
+    let allowed =
+        volumes.filter(|volume| volume.trash.is_none()).map(|one| of_volume(one).unwrap_or_else(by_configuration));
+    allowed.min_by_key(|most| most.factor).unwrap_or_else(by_configuration)
 }
 
 /// Refused where a snapshot of the volume would go into a pool whose metadata fill up: each snapshot needs more of them, and
@@ -214,7 +236,9 @@ async fn submit(context: &Context, id: VolumeId) -> Result<Option<Operation>, Re
                     continue;
                 };
                 let room = left.entry(device.id).or_insert_with(|| space_of(change, device));
-                if let Decision::Extend(to) = decide(seen, &brick.space, room, &context.policy.pools)
+                let in_it = change.bricks_in_pool(device.id, &name);
+                let most = most(context, change, in_it.map(|(volume, _)| volume));
+                if let Decision::Extend(to) = decide(seen, &brick.space, room, &context.policy.pools, &most)
                     && let Some(rest) = room.after_growth(&brick.space, &to)
                 {
                     *room = rest;
@@ -271,10 +295,12 @@ async fn look(operations: &Operations, node: NodeId) {
     let filling: BTreeSet<VolumeId> = filling
         .into_iter()
         .filter_map(|pool| {
-            let (volume, brick) = owner(bricks_in(&inside, pool))?;
+            let within = bricks_in(&inside, pool);
+            let (volume, brick) = owner(within)?;
             let space = space_of(&topology, topology.devices.get(&pool.device)?);
-            let extends = matches!(decide(pool, &brick.space, &space, &context.policy.pools), Decision::Extend(_));
-            extends.then_some(volume.id)
+            let most = most(context, &topology, within.iter().map(|(volume, _)| *volume));
+            let decision = decide(pool, &brick.space, &space, &context.policy.pools, &most);
+            matches!(decision, Decision::Extend(_)).then_some(volume.id)
         })
         .collect();
     for volume in filling {

@@ -65,6 +65,11 @@ pub enum Rejected {
     NoEligibleCluster(Vec<(ClusterId, ClusterRefusal)>),
     #[error("{}", several(.0, "Unable to create volume on any cluster:"))]
     NoPlacement(Vec<(ClusterId, Box<Refusal>)>),
+    #[error(
+        "of the policy of volume {name} only `pools_at_most` can be changed: by the rest its bricks were placed\nSay the rest of its \
+         cluster, or make another volume"
+    )]
+    PolicyOfVolume { name: VolumeName },
     #[error("volume {name} is protected against deletion\nTo take that back: `bricklayer volume unprotect {name}`")]
     Protected { name: VolumeName },
     #[error(

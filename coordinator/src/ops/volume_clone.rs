@@ -12,7 +12,7 @@ use super::bricks::{SyncBrick, host_name, unless_lost};
 use super::context::{Context, Run, Wait};
 use super::step::{Stage, Step, StepError};
 use super::volume_create::{self, StartVolume};
-use super::{Rejected, gluster, pools, whole};
+use super::{Rejected, gluster, policy, pools, whole};
 use crate::model::{Brick, FIRST_GENERATION, LvNames, Operation, Plan, Resource, Volume, VolumeClone};
 use crate::state::Change;
 
@@ -92,6 +92,7 @@ pub fn stages(context: &Context, operation: OperationId, plan: &VolumeClone) -> 
 }
 
 pub fn finish(change: &mut Change, run: &Run, plan: &VolumeClone) -> Result<Option<Resource>, StepError> {
+    policy::say_of_clone(change, plan.source.id, plan.volume.id);
     volume_create::finish(change, run, &plan.volume)
 }
 

@@ -13,7 +13,7 @@ use bricklayer_proto::task::{Done, FailureKind, Wanted};
 use super::bricks::{RemoveBrick, remove_brick, unless};
 use super::context::{Context, Run, Wait};
 use super::step::{Stage, Step, StepError};
-use super::{Rejected, gluster, lost, whole};
+use super::{Rejected, gluster, lost, policy, whole};
 use crate::agents::{AgentError, Presence};
 use crate::model::{Brick, Node, Operation, Plan, Resource, Topology, Volume, VolumeDelete};
 use crate::state::Change;
@@ -91,6 +91,7 @@ pub fn stages(context: &Context, plan: &VolumeDelete) -> Vec<Stage> {
 
 pub fn finish(change: &mut Change, volume: &Volume) -> Option<Resource> {
     change.release(&volume.bricks);
+    policy::forget_volume(change, volume.id);
     None
 }
 

@@ -6,7 +6,7 @@ use bricklayer_proto::names::{NotAName, OptionKey, OptionValue};
 use bricklayer_proto::size::ByteSize;
 use bricklayer_proto::space::NotAProvisioning;
 
-use crate::placement::policy::NotATagRule;
+use crate::placement::policy::{NotAPoolsAtMost, NotATagRule};
 use crate::placement::{Policy, TagMatch, TagRule, ZoneRule};
 
 /// What a request's `glustervolumeoptions` come to.
@@ -36,6 +36,8 @@ pub enum BadOption {
     TagRule(#[from] NotATagRule),
     #[error("{PROVISIONING}: {0}")]
     Provisioning(#[from] NotAProvisioning),
+    #[error("{POOLS_AT_MOST}: {0}")]
+    PoolsAtMost(#[from] NotAPoolsAtMost),
 }
 
 /// How many bricks of a set one zone may have.
@@ -46,6 +48,9 @@ const TAG_RULES: &str = "user.bricklayer.tag-rules";
 
 /// Whether its bricks are `thin` or `thick`.
 const PROVISIONING: &str = "user.bricklayer.provisioning";
+
+/// How far its pools are extended, as a multiple of the brick's size.
+const POOLS_AT_MOST: &str = "user.bricklayer.pools-at-most";
 
 /// Reads `key value` texts. Empty ones are heketi's way of saying nothing.
 pub fn read(options: &[String]) -> Result<VolumeOptions, BadOption> {
@@ -82,6 +87,7 @@ pub fn read(options: &[String]) -> Result<VolumeOptions, BadOption> {
                 read.policy.tags = Some(rules.collect::<Result<Vec<TagRule>, _>>()?);
             }
             PROVISIONING => read.policy.provisioning = Some(text.parse().map_err(BadOption::Provisioning)?),
+            POOLS_AT_MOST => read.policy.pools_at_most = Some(text.parse()?),
             _ => {}
         }
         read.set.insert(key, value);
@@ -129,6 +135,10 @@ mod tests {
         assert_eq!(read.policy.provisioning, Some(Provisioning::Thick));
         let refused = options(&["user.bricklayer.provisioning fat"]).unwrap_err().to_string();
         assert_eq!(refused, r#"user.bricklayer.provisioning: "fat" is no provisioning: write thin or thick"#);
+        let read = options(&["user.bricklayer.pools-at-most 1.5"]).unwrap();
+        assert_eq!(read.policy.pools_at_most, "1.5".parse().ok());
+        let refused = options(&["user.bricklayer.pools-at-most 0.5"]).unwrap_err().to_string();
+        assert!(refused.starts_with(r#"user.bricklayer.pools-at-most: "0.5" does not say"#), "{refused}");
         assert!(options(&["user.bricklayer.tag-rules rack"]).unwrap_err().to_string().contains("different:KEY"));
     }
 

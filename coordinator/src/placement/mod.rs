@@ -43,7 +43,7 @@ use serde::{Deserialize, Serialize};
 pub use capacity::{Capacity, Part, Parts, capacity, capacity_in, capacity_of_parts};
 pub use grow::{Growing, Grown, grow, grow_among};
 pub use ledger::{DeviceSpace, Ledger, Provision, Unaccounted};
-pub use policy::{OverCommit, Policy, Reserve, SetRules, TagRule, Terms};
+pub use policy::{OverCommit, Policy, PoolsAtMost, Reserve, SetRules, TagRule, Terms};
 pub use pool::Pool;
 pub use refusal::{Cause, DeviceRefusal, Refusal, Rule, RuleCount, RuleKind};
 pub use relax::{OutOfService, Relaxation, Relaxed};

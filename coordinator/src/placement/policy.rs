@@ -35,6 +35,9 @@ pub struct Policy {
     /// How the bricks of new volumes are provisioned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provisioning: Option<Provisioning>,
+    /// How far pools that fill up are extended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pools_at_most: Option<PoolsAtMost>,
 }
 
 /// What holds once all have spoken.
@@ -46,6 +49,7 @@ pub struct Terms {
     /// None where bricks are thick: they have all that they may hold.
     pub over_commit: OverCommit,
     pub provisioning: Provisioning,
+    pub pools_at_most: PoolsAtMost,
 }
 
 impl Policy {
@@ -68,6 +72,7 @@ impl Policy {
             },
             over_commit: if provisioning.is_thick() { OverCommit::NONE } else { over_commit },
             provisioning,
+            pools_at_most: self.pools_at_most.unwrap_or(below.pools_at_most),
         }
     }
 
@@ -227,23 +232,31 @@ impl FromStr for OverCommit {
     type Err = NotAnOverCommit;
 
     fn from_str(text: &str) -> Result<Self, NotAnOverCommit> {
-        let wrong = || NotAnOverCommit(text.chars().take(64).collect());
-        let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
-        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        if !digits(whole) || !digits(decimals) || decimals.len() > 3 {
-            return Err(wrong());
-        }
-        let whole: u32 = whole.parse().map_err(|_| wrong())?;
-        let decimals: u32 = format!("{decimals:0<3}").parse().map_err(|_| wrong())?;
-        let milli = whole.checked_mul(1000).and_then(|milli| milli.checked_add(decimals));
-        milli.filter(|milli| (1000..=Self::MOST).contains(milli)).map(Self).ok_or_else(wrong)
+        let milli = milli_of(text).filter(|milli| (1000..=Self::MOST).contains(milli));
+        milli.map(Self).ok_or_else(|| NotAnOverCommit(text.chars().take(64).collect()))
     }
+}
+
+/// A number with up to three decimals, in thousandths.
+fn milli_of(text: &str) -> Option<u32> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(decimals) || decimals.len() > 3 {
+        return None;
+    }
+    let decimals: u32 = format!("{decimals:0<3}").parse().ok()?;
+    whole.parse::<u32>().ok()?.checked_mul(1000)?.checked_add(decimals)
+}
+
+/// As [`milli_of`] reads it.
+fn print_milli(milli: u32, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let text = format!("{}.{:03}", milli / 1000, milli % 1000);
+    f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 impl fmt::Display for OverCommit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = format!("{}.{:03}", self.0 / 1000, self.0 % 1000);
-        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
+        print_milli(self.0, f)
     }
 }
 
@@ -258,6 +271,72 @@ impl TryFrom<String> for OverCommit {
 impl From<OverCommit> for String {
     fn from(ratio: OverCommit) -> Self {
         ratio.to_string()
+    }
+}
+
+/// The most that a pool which fills up may be extended to, as a multiple of its brick's size: `1`, `1.5`. In thousandths.
+///
+/// At 1 a pool that has all that its brick may hold is not extended at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PoolsAtMost(u32);
+
+impl PoolsAtMost {
+    const LEAST: u32 = 1000;
+    const MOST: u32 = 100_000;
+
+    /// `None` below 1, and above 100.
+    #[must_use]
+    pub fn of_milli(milli: u32) -> Option<Self> {
+        (Self::LEAST..=Self::MOST).contains(&milli).then_some(Self(milli))
+    }
+
+    /// Of a brick of so many extents; rounded down.
+    #[must_use]
+    pub fn of(self, brick: Extents) -> Extents {
+        Extents::new(brick.count().saturating_mul(self.0.into()) / 1000)
+    }
+}
+
+impl Default for PoolsAtMost {
+    fn default() -> Self {
+        Self(3000)
+    }
+}
+
+/// A text that is no such multiple.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} does not say how far pools are extended: write a multiple of the brick's size from 1, which is not at all, to 100, with up \
+     to three decimals, such as 1.5"
+)]
+pub struct NotAPoolsAtMost(String);
+
+impl FromStr for PoolsAtMost {
+    type Err = NotAPoolsAtMost;
+
+    fn from_str(text: &str) -> Result<Self, NotAPoolsAtMost> {
+        milli_of(text).and_then(Self::of_milli).ok_or_else(|| NotAPoolsAtMost(text.chars().take(64).collect()))
+    }
+}
+
+impl fmt::Display for PoolsAtMost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        print_milli(self.0, f)
+    }
+}
+
+impl TryFrom<String> for PoolsAtMost {
+    type Error = NotAPoolsAtMost;
+
+    fn try_from(text: String) -> Result<Self, NotAPoolsAtMost> {
+        text.parse()
+    }
+}
+
+impl From<PoolsAtMost> for String {
+    fn from(most: PoolsAtMost) -> Self {
+        most.to_string()
     }
 }
 
@@ -366,6 +445,15 @@ mod tests {
         for text in ["", "0", "0.9", "10.001", "1.", ".5", "-1", "1.2345", "1e1", "x", "99999999999"] {
             assert!(text.parse::<OverCommit>().is_err(), "{text}");
         }
+        for text in ["1", "1.5", "3", "100"] {
+            assert_eq!(text.parse::<PoolsAtMost>().unwrap().to_string(), text);
+        }
+        for text in ["", "0", "0.999", "100.001", "1.", "1e1", "none", "99999999999"] {
+            assert!(
+                text.parse::<PoolsAtMost>().unwrap_err().to_string().contains("from 1, which is not at all"),
+                "{text}"
+            );
+        }
         for text in ["0B", "10GiB", "1536MiB", "1025B", "5%", "0%"] {
             assert_eq!(text.parse::<Reserve>().unwrap().to_string(), text);
         }
@@ -397,6 +485,22 @@ mod tests {
         let cluster = Policy { reserve: Some(Reserve::Percent(0)), tags: Some(Vec::new()), ..Policy::default() };
         let terms = cluster.over(installation.over(Terms::default()));
         assert_eq!((terms.zones, terms.reserve), (ZoneRule::Strict, Reserve::Percent(0)));
+    }
+
+    #[test]
+    fn how_far_pools_go_is_for_the_nearest_one_that_says_it() {
+        let says = |text: &str| Policy { pools_at_most: Some(text.parse().unwrap()), ..Policy::default() };
+        let most = |policies: &[&Policy]| {
+            let terms = policies.iter().fold(Terms::default(), |below, policy| policy.over(below));
+            terms.pools_at_most.to_string()
+        };
+        assert_eq!(most(&[]), "3");
+        // Also where it allows more than what is above it.
+        assert_eq!(most(&[&says("1.5"), &says("2")]), "2");
+        assert_eq!(most(&[&says("1.5"), &Policy::default()]), "1.5");
+        let brick = Extents::new(1001);
+        assert_eq!(PoolsAtMost::default().of(brick), Extents::new(3003));
+        assert_eq!(says("1.5").pools_at_most.unwrap().of(brick), Extents::new(1501));
     }
 
     #[test]

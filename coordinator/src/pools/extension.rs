@@ -4,11 +4,12 @@
 
 use std::fmt;
 
+use bricklayer_proto::names::VolumeName;
 use bricklayer_proto::size::{ByteSize, ExtentSize, Extents};
 use bricklayer_proto::space::BrickSpace;
 
 use super::{DATA_MARKS, METADATA_MARKS, PoolSeen};
-use crate::placement::DeviceSpace;
+use crate::placement::{DeviceSpace, PoolsAtMost};
 
 /// What an installation decides about pools that fill up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,19 +18,45 @@ pub struct PoolPolicy {
     pub extend: bool,
     /// By how many per cent of its size at a time.
     pub step_percent: u64,
-    /// The most that a pool may have, in thousandths of the brick's own size.
-    pub most_milli: u64,
+    /// The most that a pool may have, where no policy says it.
+    pub most: PoolsAtMost,
     /// So many per cent of a device's extents are left free by extensions.
     pub keep_free_percent: u64,
 }
 
 impl Default for PoolPolicy {
     fn default() -> Self {
-        Self { extend: true, step_percent: 20, most_milli: 3000, keep_free_percent: 5 }
+        Self { extend: true, step_percent: 20, most: PoolsAtMost::default(), keep_free_percent: 5 }
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How far a pool may be extended, and who says so. Of a pool that several volumes share the least that one of them allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Most {
+    pub factor: PoolsAtMost,
+    pub said_by: SaidBy,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SaidBy {
+    Volume(VolumeName),
+    Cluster,
+    Installation,
+    Configuration,
+}
+
+impl fmt::Display for Most {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.said_by {
+            SaidBy::Volume(name) => write!(f, "the policy of volume {name} (pools_at_most {})", self.factor),
+            SaidBy::Cluster => write!(f, "the policy of the cluster (pools_at_most {})", self.factor),
+            SaidBy::Installation => write!(f, "the policy of the installation (pools_at_most {})", self.factor),
+            SaidBy::Configuration => write!(f, "pools.most_factor ({})", self.factor),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// It is not full enough, or cannot overflow.
     Leave,
@@ -39,11 +66,14 @@ pub enum Decision {
 }
 
 /// Why a pool that fills up is not extended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hindrance {
     SwitchedOff,
-    /// It has the most that the installation allows.
-    AtMost(ByteSize),
+    /// It has the most that it may have.
+    AtMost {
+        has: ByteSize,
+        most: Most,
+    },
     /// LVM takes no more metadata.
     MetadataAtMost,
     /// The device has not the room beside what is to stay free.
@@ -57,7 +87,7 @@ impl fmt::Display for Hindrance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SwitchedOff => f.write_str("pools are not extended here: pools.extend is false"),
-            Self::AtMost(most) => write!(f, "it has {most}, the most that pools.most_factor allows it"),
+            Self::AtMost { has, most } => write!(f, "it has {has}, the most that {most} allows it"),
             Self::MetadataAtMost => f.write_str("LVM takes no more metadata for a pool"),
             Self::NoRoom { free, kept } => {
                 write!(f, "its device has {free} free, and {kept} are left free (pools.keep_free_percent)")
@@ -69,7 +99,7 @@ impl fmt::Display for Hindrance {
 /// Of a pool that fills up. `space`: as the records have it, which is what LVM has; where the two differ something is
 /// under way, or was done by hand, and the pool is left.
 #[must_use]
-pub fn decide(pool: &PoolSeen, space: &BrickSpace, device: &DeviceSpace, policy: &PoolPolicy) -> Decision {
+pub fn decide(pool: &PoolSeen, space: &BrickSpace, device: &DeviceSpace, policy: &PoolPolicy, most: &Most) -> Decision {
     let one = device.extent_size;
     let as_recorded =
         space.pool.to_bytes(one) == Some(pool.size) && space.metadata.to_bytes(one) == Some(pool.metadata);
@@ -81,7 +111,7 @@ pub fn decide(pool: &PoolSeen, space: &BrickSpace, device: &DeviceSpace, policy:
     if !policy.extend {
         return Decision::Cannot(Hindrance::SwitchedOff);
     }
-    let data = if more_data { larger_data(pool, space, one, policy) } else { Ok(space.pool) };
+    let data = if more_data { larger_data(pool, space, one, policy, most) } else { Ok(space.pool) };
     let metadata = if more_metadata { larger_metadata(space, one) } else { Ok(space.metadata) };
     // One of the two may be extended though the other cannot.
     let (data, metadata) = match (data, metadata) {
@@ -106,14 +136,15 @@ fn larger_data(
     space: &BrickSpace,
     one: ExtentSize,
     policy: &PoolPolicy,
+    most: &Most,
 ) -> Result<Extents, Hindrance> {
     let size = space.pool.count();
     let step = size.saturating_mul(policy.step_percent).div_ceil(100).max(1);
     // Ten per cent below the mark: 60.
     let below = pool.used().unwrap_or_default().to_extents(one).count().saturating_mul(100).div_ceil(60);
-    let most = space.volume.count().saturating_mul(policy.most_milli) / 1000;
-    let to = size.saturating_add(step).max(below).min(pool.promised.to_extents(one).count()).min(most);
-    if to > size { Ok(Extents::new(to)) } else { Err(Hindrance::AtMost(pool.size)) }
+    let allowed = most.factor.of(space.volume).count();
+    let to = size.saturating_add(step).max(below).min(pool.promised.to_extents(one).count()).min(allowed);
+    if to > size { Ok(Extents::new(to)) } else { Err(Hindrance::AtMost { has: pool.size, most: most.clone() }) }
 }
 
 /// Twice as much: it is small, and what fills it, snapshots, comes in bursts.
@@ -185,8 +216,12 @@ mod tests {
         }
     }
 
+    fn most(factor: &str, said_by: SaidBy) -> Most {
+        Most { factor: factor.parse().unwrap(), said_by }
+    }
+
     fn decided(pool: &PoolSeen, space: &BrickSpace, free: u64) -> Decision {
-        decide(pool, space, &device(free), &PoolPolicy::default())
+        decide(pool, space, &device(free), &PoolPolicy::default(), &most("3", SaidBy::Configuration))
     }
 
     #[test]
@@ -226,10 +261,26 @@ mod tests {
         let no_room = Hindrance::NoRoom { free: ByteSize::from_bytes(500 * ONE.bytes()), kept };
         assert_eq!(decided(&full, &eight, 500), Decision::Cannot(no_room));
         let off = PoolPolicy { extend: false, ..PoolPolicy::default() };
-        assert_eq!(decide(&full, &eight, &device(5000), &off), Decision::Cannot(Hindrance::SwitchedOff));
-        let narrow = PoolPolicy { most_milli: 1000, ..PoolPolicy::default() };
-        let most = Hindrance::AtMost(full.size);
-        assert_eq!(decide(&full, &eight, &device(5000), &narrow), Decision::Cannot(most));
+        let three = most("3", SaidBy::Configuration);
+        assert_eq!(decide(&full, &eight, &device(5000), &off, &three), Decision::Cannot(Hindrance::SwitchedOff));
+    }
+
+    #[test]
+    fn a_pool_goes_as_far_as_it_may_and_then_it_is_told_who_says_so() {
+        let eight = space(8);
+        let full = pool(&eight, 85.0, 10.0, 32);
+        let with = |most: &Most| decide(&full, &eight, &device(5000), &PoolPolicy::default(), most);
+        let Decision::Extend(to) = with(&most("1.1", SaidBy::Cluster)) else { panic!() };
+        assert_eq!(to.pool.count(), 2048 * 11 / 10);
+        for (said_by, text) in [
+            (SaidBy::Volume("photos".parse().unwrap()), "the policy of volume photos (pools_at_most 1)"),
+            (SaidBy::Cluster, "the policy of the cluster (pools_at_most 1)"),
+            (SaidBy::Installation, "the policy of the installation (pools_at_most 1)"),
+            (SaidBy::Configuration, "pools.most_factor (1)"),
+        ] {
+            let Decision::Cannot(why) = with(&most("1", said_by)) else { panic!("{text}") };
+            assert_eq!(why.to_string(), format!("it has 8 GiB, the most that {text} allows it"));
+        }
     }
 
     #[test]
@@ -248,15 +299,18 @@ mod tests {
             promised in 1..200_u64,
             free in 0..10_000_u64,
             step in 1..300_u64,
-            most in 500..5000_u64,
+            most in 1000..5000_u32,
             keep in 0..100_u64,
         ) {
             let now = space(gib);
-            let policy = PoolPolicy { extend: true, step_percent: step, most_milli: most, keep_free_percent: keep };
+            let policy = PoolPolicy { step_percent: step, keep_free_percent: keep, ..PoolPolicy::default() };
+            let most = Most { factor: PoolsAtMost::of_milli(most).unwrap(), said_by: SaidBy::Cluster };
             let device = device(free);
-            if let Decision::Extend(to) = decide(&pool(&now, data, metadata, promised), &now, &device, &policy) {
+            if let Decision::Extend(to) = decide(&pool(&now, data, metadata, promised), &now, &device, &policy, &most)
+            {
                 prop_assert!(to.pool >= now.pool && to.metadata >= now.metadata && to.volume == now.volume);
                 prop_assert!(to != now);
+                prop_assert!(to.pool == now.pool || to.pool <= most.factor.of(now.volume));
                 let left = device.after_growth(&now, &to).unwrap();
                 prop_assert!(left.free.count() >= 100 * keep);
             }

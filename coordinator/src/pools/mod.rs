@@ -9,7 +9,7 @@ pub mod trend;
 
 use std::collections::BTreeMap;
 
-use bricklayer_proto::ids::{BrickId, DeviceId};
+use bricklayer_proto::ids::DeviceId;
 use bricklayer_proto::inventory::{LvKind, VolumeGroup};
 use bricklayer_proto::names::LvName;
 use bricklayer_proto::size::ByteSize;
@@ -52,12 +52,6 @@ impl PoolSeen {
             }),
             _ => None,
         })
-    }
-
-    /// The brick that it is named after.
-    #[must_use]
-    pub fn brick(&self) -> Option<BrickId> {
-        self.name.as_str().strip_prefix("tp_")?.parse().ok()
     }
 
     #[must_use]

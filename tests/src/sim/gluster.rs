@@ -13,7 +13,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use tokio::time::Instant;
 
 use super::disk::failed;
-use super::machine::Source;
+use super::machine::{Source, Unsynced};
 use super::movement::Movement;
 use super::snapshots::{Snapshot, Twin};
 use super::{HostKey, SimCluster, SimHost, World};
@@ -528,8 +528,8 @@ impl World {
             // glusterd makes the last part of the path itself.
             if let Ok(file_system) = self.machine_mut(host).file_system_at("mkdir", &at) {
                 let directory = file_system.directories.entry(name.to_owned()).or_default();
-                directory.mark = Some(uuid.to_owned());
-                directory.unsynced = Some(Instant::now());
+                let on_disk = directory.mark.replace(uuid.to_owned());
+                directory.unsynced = Some(Unsynced { since: Instant::now(), on_disk });
             }
         }
     }

@@ -115,10 +115,18 @@ pub(super) struct Directory {
     pub gid: u32,
     /// glusterd's `trusted.glusterfs.volume-id`.
     pub mark: Option<String>,
-    /// Since when the mark is there, while it is not on the disk: glusterd does not sync it.
-    pub unsynced: Option<Instant>,
+    /// While the mark is not on the disk: glusterd does not sync it.
+    pub unsynced: Option<Unsynced>,
     /// Users' data.
     pub files: BTreeMap<String, Vec<u8>>,
+}
+
+/// A mark that a power cut takes.
+#[derive(Clone, Debug)]
+pub(super) struct Unsynced {
+    pub since: Instant,
+    /// What the disk has instead: a clone's brick the mark of its source.
+    pub on_disk: Option<String>,
 }
 
 impl Machine {
@@ -288,8 +296,8 @@ impl Machine {
     /// Marks that glusterd has put on brick directories and nobody has synced; XFS does it after half a minute.
     pub fn lose_what_is_unsynced(&mut self) {
         for directory in self.brick_directories() {
-            if directory.unsynced.take().is_some_and(|since| since.elapsed() < LOG_SYNC) {
-                directory.mark = None;
+            if let Some(lost) = directory.unsynced.take().filter(|unsynced| unsynced.since.elapsed() < LOG_SYNC) {
+                directory.mark = lost.on_disk;
             }
         }
     }

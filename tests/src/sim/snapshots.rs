@@ -192,6 +192,10 @@ impl World {
             found.create_thin(&name, &pool, size, &[])?;
             if let Some(made) = found.volumes.get_mut(&name) {
                 made.file_system = origin.file_system;
+                // LVM freezes the file system, which writes to the disk what is not there yet.
+                let directories =
+                    made.file_system.iter_mut().flat_map(|file_system| file_system.directories.values_mut());
+                directories.for_each(|directory| directory.unsynced = None);
                 made.blocks = origin.blocks;
             }
             machine.activate(&group, &name);

@@ -174,6 +174,7 @@ fn harmless(world: &World) -> Vec<Harmless> {
                 "most_bricks_per_node": 1,
             }),
         ),
+        at("PUT /v1/volumes/{id}/policy", NOTHING, json!({"zones": "preferred", "pools_at_most": "1.5"})),
         at("POST /v1/support-bundle", "", json!({"volume": {"size": 1_000_000, "clusters": [cluster]}})),
         at(
             "POST /v1/simulate",

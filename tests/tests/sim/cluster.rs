@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bricklayer_api::heketi::{
-    BrickEvictRequest, ClusterFlags, DeviceAddRequest, HostAddresses, NodeAddRequest, StateRequest, VolumeCreateRequest,
+    BrickEvictRequest, ClusterFlags, DeviceAddRequest, HostAddresses, NodeAddRequest, StateRequest, VolumeCloneRequest,
+    VolumeCreateRequest,
 };
 use bricklayer_proto::inventory::Inventory;
 use bricklayer_proto::names::{BrickPath, DevicePath};
@@ -288,6 +289,31 @@ async fn a_new_brick_that_was_marked_again_runs_also_after_a_restart_of_the_coor
     let volume = done(&cluster.client().unwrap(), accepted).await.unwrap();
     cluster.until_all_able().await.unwrap();
     cluster.volume_is_whole(volume.id).await.unwrap();
+}
+
+/// A clone's brick begins as a copy of its source's, so what a power cut leaves there is the source's mark.
+#[tokio::test]
+async fn a_clones_brick_whose_mark_a_power_cut_took_is_marked_as_its_own_again_and_runs() {
+    let mut cluster = three().await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(1, 3)).await.unwrap();
+    let faults = cluster.host("gfs2").faults().clone();
+    faults.inject(At::Next(Call::SyncFileSystem), Fault::HangsBefore);
+    let accepted = client.volume_clone(volume.id, &VolumeCloneRequest { name: "copy".to_owned() }).await.unwrap();
+    faults.until_one_hangs().await;
+    cluster.power_cut("gfs2").await;
+    cluster.power_on("gfs2").await.unwrap();
+    let clone = done(&client, accepted).await.unwrap();
+    assert!(faults.effect_log().contains(&Call::MarkBrick));
+    // Once that is said, no power cut takes any mark.
+    for name in ["gfs1", "gfs2"] {
+        cluster.power_cut(name).await;
+        cluster.power_on(name).await.unwrap();
+    }
+    cluster.until_all_able().await.unwrap();
+    cluster.bricks_run(clone.id).await.unwrap();
+    cluster.volume_is_whole(volume.id).await.unwrap();
+    cluster.nothing_was_violated();
 }
 
 #[tokio::test]

@@ -2,14 +2,14 @@
 //! in between; and where they cannot be, somebody is told in time.
 
 use bricklayer_api::client::Client;
-use bricklayer_api::heketi::{VolumeCloneRequest, VolumeInfo};
-use bricklayer_api::v1::{Finding, OperationState, Pool};
+use bricklayer_api::heketi::{VolumeCloneRequest, VolumeCreateRequest, VolumeInfo};
+use bricklayer_api::v1::{Finding, OperationState, PlacementPolicy, Pool};
 use bricklayer_coordinator::ops::Policy;
 use bricklayer_proto::names::{LvName, VgName};
 use bricklayer_proto::size::{ByteSize, MIB};
 use bricklayer_tests::cluster::{Cluster, until};
 use bricklayer_tests::sim::{At, Call, Fault};
-use bricklayer_tests::story::{create, delete, replicated};
+use bricklayer_tests::story::{create, delete, done, replicated};
 
 fn mib(mib: u64) -> ByteSize {
     ByteSize::from_bytes(mib * MIB)
@@ -219,4 +219,67 @@ async fn an_extension_takes_nothing_that_is_to_stay_free() {
     .unwrap();
     let left: Vec<u64> = pools(&client).await.iter().map(|pool| pool.size_bytes).collect();
     assert_eq!(left, [mib(8192).bytes(); 3]);
+}
+
+fn at_most(factor: &str) -> PlacementPolicy {
+    PlacementPolicy { pools_at_most: Some(factor.to_owned()), ..PlacementPolicy::default() }
+}
+
+/// Waits until all three pools are told to be as large as this one allows.
+async fn until_three_are_at_most(client: &Client, said_by: &str) {
+    until(&format!("it is told that {said_by} allows no more"), async || {
+        let found = findings(client, "pool-fills-up").await;
+        anyhow::ensure!(found.len() == 3 && found.iter().all(|one| one.cure.contains(said_by)), "{found:?}");
+        Ok(true)
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_pool_goes_no_further_than_its_volume_allows_and_goes_on_once_that_is_lifted() {
+    let cluster = cluster(|_| {}).await;
+    let client = cluster.client().unwrap();
+    let options = vec!["user.bricklayer.pools-at-most 1".to_owned()];
+    let wish = VolumeCreateRequest { gluster_volume_options: options, ..replicated(2, 3) };
+    let volume = create(&client, &wish).await.unwrap();
+    // A volume goes before its cluster.
+    client.cluster_policy_set(volume.cluster, &at_most("5")).await.unwrap();
+    cluster.host("gfs1").snapshot_by_hand("monday", &volume.name.parse().unwrap());
+    write(&cluster, &volume, 0, 1500).unwrap();
+    until_three_are_at_most(&client, &format!("the policy of volume {} (pools_at_most 1)", volume.name)).await;
+    let capped = pools(&client).await;
+    assert!(
+        capped.iter().all(|pool| pool.size_bytes == mib(2048).bytes() && pool.not_extended.is_some()),
+        "{capped:?}"
+    );
+
+    client.volume_policy_set(volume.id, &at_most("1.1")).await.unwrap();
+    until_pools_have(&client, mib(2252)).await;
+    write(&cluster, &volume, 1500, 200).unwrap();
+    until_three_are_at_most(&client, "(pools_at_most 1.1)").await;
+    client.volume_policy_set(volume.id, &PlacementPolicy::default()).await.unwrap();
+    until_pools_have(&client, mib(2700)).await;
+    until_all_is_done(&client).await;
+    assert_eq!(findings(&client, "pool-fills-up").await, Vec::new());
+    cluster.until_ledger_is_lvms().await.unwrap();
+    cluster.volume_is_whole(volume.id).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_pool_that_clones_share_goes_as_far_as_all_of_its_volumes_allow() {
+    let cluster = cluster(|_| {}).await;
+    let client = cluster.client().unwrap();
+    let volume = create(&client, &replicated(2, 3)).await.unwrap();
+    let accepted = client.volume_clone(volume.id, &VolumeCloneRequest { name: "copy".into() }).await.unwrap();
+    let clone = done(&client, accepted).await.unwrap();
+    client.volume_policy_set(clone.id, &at_most("1")).await.unwrap();
+    write(&cluster, &volume, 0, 1500).unwrap();
+    until_three_are_at_most(&client, "the policy of volume copy (pools_at_most 1)").await;
+    delete(&client, clone.id).await.unwrap();
+    // What the snapshots of a person hold is the volume's own affair.
+    cluster.host("gfs1").snapshot_by_hand("monday", &volume.name.parse().unwrap());
+    until_pools_have(&client, mib(2400)).await;
+    until_all_is_done(&client).await;
+    cluster.until_ledger_is_lvms().await.unwrap();
 }

@@ -79,6 +79,8 @@ changes! {
     /// The same of a cluster.
     cluster_policy_set(id: ClusterId, policy: &PlacementPolicy) -> Policy =
         PUT "/v1/clusters/{id}/policy" with policy;
+    volume_policy_set(id: VolumeId, policy: &PlacementPolicy) -> Policy =
+        PUT "/v1/volumes/{id}/policy" with policy;
 
     /// Has exactly that done which a plan says; its operation has the plan's id.
     plan_apply(id: OperationId) -> Accepted<()> = POST "/v1/plans/{id}/apply" with Nothing {};
@@ -163,6 +165,10 @@ impl Client {
 
     pub async fn cluster_policy(&self, id: ClusterId) -> Result<Policy, ClientError> {
         self.get_json(&format!("/v1/clusters/{id}/policy")).await
+    }
+
+    pub async fn volume_policy(&self, id: VolumeId) -> Result<Policy, ClientError> {
+        self.get_json(&format!("/v1/volumes/{id}/policy")).await
     }
 
     /// What is left to heal.

@@ -33,6 +33,8 @@
 //! | `PUT /v1/policy` | [`PlacementPolicy`] | 200 [`Policy`] |
 //! | `GET /v1/clusters/{id}/policy` | | 200 [`Policy`] |
 //! | `PUT /v1/clusters/{id}/policy` | [`PlacementPolicy`] | 200 [`Policy`] |
+//! | `GET /v1/volumes/{id}/policy` | | 200 [`Policy`] |
+//! | `PUT /v1/volumes/{id}/policy` | [`PlacementPolicy`] | 200 [`Policy`] |
 //! | `GET /v1/plans` | | 200 [`PlanList`] |
 //! | `GET /v1/plans/{id}` | | 200 [`Plan`] |
 //! | `POST /v1/plans/{id}/apply` | | 202 and `/queue/{id}`; out of date 409 |

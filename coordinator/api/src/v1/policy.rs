@@ -1,10 +1,11 @@
-//! `/v1/policy` and `/v1/clusters/{id}/policy`: what is asked of where bricks go.
+//! `/v1/policy`, `/v1/clusters/{id}/policy` and `/v1/volumes/{id}/policy`: what is asked of where bricks go.
 
-use bricklayer_proto::ids::ClusterId;
+use bricklayer_proto::ids::{ClusterId, VolumeId};
 use serde::{Deserialize, Serialize};
 
-/// Body of `PUT /v1/policy` and `PUT /v1/clusters/{id}/policy`: what one of them says. What is missing is as above: for a
-/// cluster as the installation says, for the installation as by default. A volume's own options go before both.
+/// Body of `PUT /v1/policy`, `PUT /v1/clusters/{id}/policy` and `PUT /v1/volumes/{id}/policy`: what one of them says. What is
+/// missing is as above: for a cluster as the installation says, for the installation as by default. A volume goes before both; it
+/// says what its options say, and of that `pools_at_most` alone can be changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -31,6 +32,11 @@ pub struct PlacementPolicy {
     /// How the bricks of new volumes are provisioned: `thin` by default. A thick policy over-commits nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provisioning: Option<Provisioning>,
+    /// The most that a thin pool which fills up is extended to, as a multiple of its brick's size: `1`, not at all, to `100`, such
+    /// as `1.5`. Of a pool that several volumes share, as clones do, the least that one of them allows. By default as
+    /// `pools.most_factor` of the configuration file says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pools_at_most: Option<String>,
     /// 1, always: two bricks of a set on one node would be lost with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub most_bricks_per_node: Option<i64>,
@@ -85,13 +91,16 @@ impl ZonePolicy {
     }
 }
 
-/// What the installation or a cluster says, and what holds there.
+/// What the installation, a cluster or a volume says, and what holds there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Policy {
     /// Missing where it is the installation's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<ClusterId>,
+    /// Missing where it is no volume's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<VolumeId>,
     pub says: PlacementPolicy,
     pub in_force: PolicyInForce,
 }
@@ -110,6 +119,9 @@ pub struct PolicyInForce {
     pub over_commit: String,
     #[serde(default)]
     pub provisioning: Provisioning,
+    /// Missing where the coordinator is too old to have it in a policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pools_at_most: Option<String>,
     /// What is dangerous about it, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,

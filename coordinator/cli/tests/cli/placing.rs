@@ -183,7 +183,7 @@ fn a_plan_is_applied_and_waited_for_or_refused_with_what_has_moved() {
     script.bodies();
 }
 
-const POLICY: &str = r#"{"says":{"zones":"strict","tag_rules":["same:tier"]},"in_force":{"zones":"strict","most_bricks_per_node":1,"reserve":"0B","tag_rules":["same:tier"],"over_commit":"1.5","warning":"new data bricks"}}"#;
+const POLICY: &str = r#"{"says":{"zones":"strict","tag_rules":["same:tier"]},"in_force":{"zones":"strict","most_bricks_per_node":1,"reserve":"0B","tag_rules":["same:tier"],"over_commit":"1.5","pools_at_most":"2.5","warning":"new data bricks"}}"#;
 
 #[test]
 fn a_policy_is_shown_and_what_is_not_named_stays_when_it_is_set() {
@@ -200,6 +200,7 @@ fn a_policy_is_shown_and_what_is_not_named_stays_when_it_is_set() {
          reserve on each device         -          0B\n  \
          over-commitment                -          1.5\n  \
          provisioning of new volumes    -          thin\n  \
+         pools are extended to at most  -          2.5 times the brick's size\n  \
          tag rules                      same:tier  same:tier\n  \
          WARNING: new data bricks\n"
     );
@@ -223,6 +224,32 @@ fn a_policy_is_shown_and_what_is_not_named_stays_when_it_is_set() {
     let words = ["policy", "set", "--provisioning", "thick", "--unset", "zones", "--no-tag-rules"];
     assert_eq!(run("bricklayer", &script.address, &words).code, 0);
     assert_eq!(script.bodies()[1], r#"{"tag_rules":[],"provisioning":"thick"}"#);
+}
+
+#[test]
+fn how_far_its_pools_go_is_said_of_a_volume_when_it_is_made_and_later() {
+    let script = Script::new(vec![json("POST /v1/explain", REFUSED)]);
+    run("bricklayer", &script.address, &["volume", "explain", "--size", "8", "--pools-at-most", "1.5"]);
+    let option = r#""glustervolumeoptions":["user.bricklayer.pools-at-most 1.5"]"#;
+    let bodies = script.bodies();
+    assert!(bodies[0].contains(option), "{}", bodies[0]);
+
+    let id = "00000000000000000000000000000005";
+    let path = format!("/v1/volumes/{id}/policy");
+    let said = r#"{"volume":"00000000000000000000000000000005","says":{"zones":"strict","pools_at_most":"1"},"in_force":{"zones":"strict","most_bricks_per_node":1,"reserve":"0B","tag_rules":[],"over_commit":"1","pools_at_most":"1"}}"#;
+    let script = Script::new(vec![json(&format!("GET {path}"), said), json(&format!("PUT {path}"), said)]);
+    let ran = run("bricklayer", &script.address, &["policy", "set", "--volume", id, "--pools-at-most", "2"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.starts_with(&format!("Volume {id}\n")), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("pools are extended to at most  the brick's size  the brick's size\n"),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(script.bodies()[1], r#"{"zones":"strict","pools_at_most":"2"}"#);
+    // By the rest its bricks were placed.
+    let words = ["policy", "set", "--volume", id, "--zones", "strict"];
+    assert_eq!(run("bricklayer", "http://127.0.0.1:1", &words).code, 2);
 }
 
 #[test]

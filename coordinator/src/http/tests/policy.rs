@@ -176,6 +176,59 @@ async fn what_is_promised_beyond_what_there_is_is_said_wherever_somebody_looks()
 }
 
 #[tokio::test]
+async fn how_far_its_pools_go_is_the_word_of_a_volume_that_can_be_changed_and_goes_with_it() {
+    let world = World::new().await;
+    let cluster = world.cluster(3).await;
+    let wish = format!(
+        r#"{{"size":8,"glustervolumeoptions":["user.bricklayer.pools-at-most 1","user.heketi.zone-checking none"],{OF_THREE}}}"#
+    );
+    let volume = world.volume(&wish).await;
+    let path = format!("/v1/volumes/{}/policy", volume.id);
+    let most = |policy: &Policy| (policy.says.pools_at_most.clone(), policy.in_force.pools_at_most.clone().unwrap());
+    let one = |text: &str| (Some(text.to_owned()), text.to_owned());
+    // Beside what its options say.
+    let is_kept = async || {
+        let bundle = world.post("/v1/support-bundle", "{}").await;
+        assert_eq!(bundle.status, 200, "{bundle:?}");
+        bundle.body.contains("pools_of_volumes")
+    };
+
+    let said: Policy = world.get(&path).await.json();
+    assert_eq!((said.cluster, said.volume, most(&said)), (None, Some(volume.id), one("1")));
+    let of_cluster = format!("/v1/clusters/{cluster}/policy");
+    let said: Policy = world.ask("PUT", &of_cluster, r#"{"pools_at_most":"2"}"#).await.json();
+    assert_eq!(most(&said), one("2"));
+    // Nothing any more, as it says now; then more than its cluster; then what it said when it was made.
+    let said: Policy = world.ask("PUT", &path, "{}").await.json();
+    assert_eq!(most(&said), (None, "2".to_owned()));
+    assert_eq!(most(&world.get(&path).await.json()), (None, "2".to_owned()));
+    for factor in ["2.5", "1"] {
+        let body = format!(r#"{{"zones":"preferred","pools_at_most":"{factor}"}}"#);
+        assert_eq!(most(&world.ask("PUT", &path, &body).await.json()), one(factor));
+    }
+    assert!(!is_kept().await);
+    let list: PolicyList = world.get("/v1/policy").await.json();
+    assert_eq!(most(&list.policies[0]), (None, "3".to_owned()));
+
+    for (path, body, status, text) in [
+        (path.as_str(), r#"{"pools_at_most":"0.5"}"#, 400, "from 1, which is not at all"),
+        (&path, r#"{"zones":"strict","pools_at_most":"2"}"#, 400, "only `pools_at_most` can be changed"),
+        ("/v1/volumes/00000000000000000000000000000bad/policy", "{}", 404, "not found"),
+    ] {
+        let answer = world.ask("PUT", path, body).await;
+        assert_eq!(answer.status, status, "{body}: {answer:?}");
+        assert!(answer.body.contains(text), "{body}: {answer:?}");
+    }
+    assert_eq!(most(&world.get(&path).await.json()), one("1"));
+
+    assert_eq!(world.ask("PUT", &path, r#"{"pools_at_most":"2.5"}"#).await.status, 200);
+    assert!(is_kept().await);
+    let deleted = world.ask("DELETE", &format!("/volumes/{}", volume.id), "").await;
+    assert_eq!(world.end_of(&deleted.queue()).await.status, 204);
+    assert!(!is_kept().await);
+}
+
+#[tokio::test]
 async fn thick_is_a_word_of_the_policy_of_a_volume_and_of_a_question() {
     let world = World::new().await;
     world.cluster(3).await;

@@ -70,6 +70,7 @@ pub fn routes() -> (Router<Service>, Described) {
         routes!(explain::explain),
         routes!(policy::list, policy::set),
         routes!(policy::of_cluster, policy::set_of_cluster),
+        routes!(policy::of_volume, policy::set_of_volume),
         routes!(plans::list),
         routes!(plans::info),
         routes!(plans::apply),

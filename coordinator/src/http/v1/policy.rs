@@ -1,4 +1,4 @@
-//! `/v1/policy` and `/v1/clusters/{id}/policy`: what is asked of where bricks go.
+//! `/v1/policy`, `/v1/clusters/{id}/policy` and `/v1/volumes/{id}/policy`: what is asked of where bricks go.
 
 use std::num::NonZeroU32;
 
@@ -7,7 +7,7 @@ use axum::response::Response;
 use bricklayer_api::v1::{
     PlacementPolicy, Policy as Shown, PolicyInForce, PolicyList, Provisioning as ProvisioningView, ZonePolicy,
 };
-use bricklayer_proto::ids::ClusterId;
+use bricklayer_proto::ids::{ClusterId, VolumeId};
 use bricklayer_proto::space::Provisioning;
 use serde_json::Value;
 
@@ -48,6 +48,25 @@ pub async fn set_of_cluster(
     OurJson(request): OurJson<Value>,
 ) -> Result<Response, Failure> {
     change(&service, PolicyOf::Cluster(id), request).await
+}
+
+/// Tells what a volume says about where its bricks go, and what holds for it.
+#[utoipa::path(get, path = "/v1/volumes/{id}/policy", responses((status = 200, body = Shown)))]
+pub async fn of_volume(State(service): State<Service>, Id(id): Id<VolumeId>) -> Result<Response, Failure> {
+    Ok(answer::ok(&view(&service.operations.policy_of(PolicyOf::Volume(id)).map_err(unknown)?)))
+}
+
+/// Sets how far the pools of a volume are extended.
+///
+/// The rest of what a volume says is decided when it is made: it is left out, or as it is. Without `pools_at_most` its pools are
+/// extended as its cluster says.
+#[utoipa::path(put, path = "/v1/volumes/{id}/policy", request_body = PlacementPolicy, responses((status = 200, body = Shown)))]
+pub async fn set_of_volume(
+    State(service): State<Service>,
+    Id(id): Id<VolumeId>,
+    OurJson(request): OurJson<Value>,
+) -> Result<Response, Failure> {
+    change(&service, PolicyOf::Volume(id), request).await
 }
 
 /// A word that nobody knows is refused: what is put is all that is said, so a rule that was misspelt would be gone.
@@ -91,6 +110,8 @@ fn read(request: &PlacementPolicy) -> Result<Policy, Failure> {
     let reserve = request.reserve.as_deref().map(|text| text.parse().map_err(|error| bad("reserve", &error)));
     let over_commit =
         request.over_commit.as_deref().map(|text| text.parse().map_err(|error| bad("over_commit", &error)));
+    let pools_at_most =
+        request.pools_at_most.as_deref().map(|text| text.parse().map_err(|error| bad("pools_at_most", &error)));
     Ok(Policy {
         zones: request.zones.map(|zones| match zones {
             ZonePolicy::Preferred => ZoneRule::Preferred,
@@ -104,6 +125,7 @@ fn read(request: &PlacementPolicy) -> Result<Policy, Failure> {
             ProvisioningView::Thin => Provisioning::Thin,
             ProvisioningView::Thick => Provisioning::Thick,
         }),
+        pools_at_most: pools_at_most.transpose()?,
     })
 }
 
@@ -144,13 +166,15 @@ fn view(there: &PolicyThere) -> Shown {
         tag_rules: policy.tags.as_ref().map(|rules| rules.iter().map(ToString::to_string).collect()),
         over_commit: policy.over_commit.map(|ratio| ratio.to_string()),
         provisioning: policy.provisioning.map(provisioning),
+        pools_at_most: policy.pools_at_most.map(|most| most.to_string()),
         most_bricks_per_node: None,
     };
-    let cluster = match of {
-        PolicyOf::Installation => None,
-        PolicyOf::Cluster(id) => Some(*id),
+    let (cluster, volume) = match of {
+        PolicyOf::Installation => (None, None),
+        PolicyOf::Cluster(id) => (Some(*id), None),
+        PolicyOf::Volume(id) => (None, Some(*id)),
     };
-    Shown { cluster, says, in_force: in_force(terms) }
+    Shown { cluster, volume, says, in_force: in_force(terms) }
 }
 
 fn in_force(terms: &Terms) -> PolicyInForce {
@@ -162,6 +186,7 @@ fn in_force(terms: &Terms) -> PolicyInForce {
         tag_rules: terms.set.tags.iter().map(ToString::to_string).collect(),
         over_commit: terms.over_commit.to_string(),
         provisioning: provisioning(terms.provisioning),
+        pools_at_most: Some(terms.pools_at_most.to_string()),
         warning: over_committed(terms.over_commit),
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use bricklayer_proto::block::BlockKey;
 use bricklayer_proto::ids::{BlockVolumeId, BrickId, ClusterId, DeviceId, NodeId, OperationId, VolumeId};
 use bricklayer_proto::inventory::GroupSpace;
+use bricklayer_proto::names::LvName;
 use bricklayer_proto::size::Extents;
 use bricklayer_proto::space::BrickSpace;
 
@@ -126,6 +127,18 @@ impl Topology {
             .collect();
         bricks.sort_by_key(|(volume, brick)| (volume.id, brick.set, brick.position));
         bricks.into_iter()
+    }
+
+    /// The whole bricks in a thin pool.
+    pub fn bricks_in_pool(&self, device: DeviceId, pool: &LvName) -> impl Iterator<Item = (&Arc<Volume>, &Brick)> {
+        self.bricks_of(device).filter(move |(_, brick)| brick.pool_lv().as_ref() == Some(pool))
+    }
+
+    /// The whole brick that a thin pool is counted with: the one that it was made for and, once that is gone, a clone that lives on
+    /// in it, whatever the pool is called.
+    #[must_use]
+    pub fn brick_of_pool(&self, device: DeviceId, pool: &LvName) -> Option<&Brick> {
+        self.bricks_in_pool(device, pool).map(|(_, brick)| brick).find(|brick| brick.space.pool > Extents::ZERO)
     }
 
     /// What all bricks on a device take, those in the making included.

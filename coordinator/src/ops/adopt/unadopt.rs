@@ -5,7 +5,7 @@ use bricklayer_proto::ids::{ClusterId, DeviceId, NodeId, OperationId, VolumeId};
 use super::super::bricks::host_name;
 use super::super::context::Context;
 use super::super::step::Stage;
-use super::super::{Rejected, whole};
+use super::super::{Rejected, policy, whole};
 use super::count_strangers;
 use super::marks::all_steps;
 use crate::adopt::MOST_BRICKS;
@@ -149,6 +149,7 @@ pub fn finish(change: &mut Change, plan: &Unadopt) -> Option<Resource> {
         let blocks: Vec<_> = change.blocks_in(volume.id).map(|block| block.id).collect();
         blocks.into_iter().for_each(|block| change.remove_block_volume(block));
         change.remove_volume(volume.id);
+        policy::forget_volume(change, volume.id);
     }
     for volume in &plan.volumes {
         change.release(&volume.bricks);

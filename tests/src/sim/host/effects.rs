@@ -395,12 +395,18 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn mark_brick(&mut self, key: HostKey, path: &BrickPath, volume: &str) -> Result<(), HostError> {
+    pub(super) fn mark_brick(
+        &mut self,
+        key: HostKey,
+        path: &BrickPath,
+        found: Option<&str>,
+        volume: &str,
+    ) -> Result<(), HostError> {
         let what = format!("setfattr --name trusted.glusterfs.volume-id {path}");
         let Some(directory) = self.machine_mut(key).directory_mut(path.as_path()) else {
             return Err(failed(&what, "No such file or directory"));
         };
-        if directory.mark.is_some() {
+        if directory.mark.as_deref() != found {
             return Err(failed(&what, "File exists"));
         }
         directory.mark = Some(volume.to_owned());

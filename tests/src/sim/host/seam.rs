@@ -387,9 +387,10 @@ impl Host for SimHost {
         .await
     }
 
-    async fn mark_brick(&self, path: &BrickPath, volume: &str) -> Result<(), HostError> {
-        let (brick, volume) = (path.clone(), volume.to_owned());
-        self.effect(Call::MarkBrick, path.to_string(), move |world, key| world.mark_brick(key, &brick, &volume)).await
+    async fn mark_brick(&self, path: &BrickPath, found: Option<&str>, volume: &str) -> Result<(), HostError> {
+        let (brick, found, volume) = (path.clone(), found.map(str::to_owned), volume.to_owned());
+        let mark = move |world: &mut World, key| world.mark_brick(key, &brick, found.as_deref(), &volume);
+        self.effect(Call::MarkBrick, path.to_string(), mark).await
     }
 
     async fn read_record(&self, at: &MountPoint, name: &str) -> Result<Option<Vec<u8>>, HostError> {

@@ -7,6 +7,7 @@ use clap_complete::ArgValueCompleter;
 
 use super::common::{Look, Quick};
 use crate::bricklayer::complete;
+use crate::bricklayer::refs::VolumeRef;
 
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
@@ -15,17 +16,22 @@ pub enum PolicyCommand {
         /// Of this cluster alone
         #[arg(long, value_name = "ID", add = ArgValueCompleter::new(complete::clusters))]
         cluster: Option<ClusterId>,
+        /// Of this volume alone
+        #[arg(long, conflicts_with = "cluster", add = ArgValueCompleter::new(complete::volumes))]
+        volume: Option<VolumeRef>,
         #[command(flatten)]
         look: Look,
     },
     /// Say what is asked of where bricks go
     ///
-    /// Of the installation, or of one cluster, which goes before it; a volume's own options go before both. What is not named
-    /// stays as it is. No brick moves for it: `bricklayer audit` names the sets that do not keep it, and what would mend them.
+    /// Of the installation, or of one cluster, which goes before it; a volume's own options go before both, and of a volume that
+    /// is there it can be said how far its pools are extended. What is not named stays as it is. No brick moves for it:
+    /// `bricklayer audit` names the sets that do not keep it, and what would mend them.
     #[command(after_help = "Examples:\n  bricklayer policy set --zones strict --reserve 5%\n  \
         bricklayer policy set --tag-rule different:rack --tag-rule same:tier\n  \
         bricklayer policy set --cluster ID --most-bricks-per-zone 2\n  \
         bricklayer policy set --cluster ID --provisioning thick\n  \
+        bricklayer policy set --volume photos --pools-at-most 1.5\n  \
         bricklayer policy set --cluster ID --unset reserve --unset tag-rules")]
     Set(PolicySet),
 }
@@ -36,6 +42,10 @@ pub struct PolicySet {
     /// Of this cluster [default: of the installation]
     #[arg(long, value_name = "ID", add = ArgValueCompleter::new(complete::clusters))]
     pub cluster: Option<ClusterId>,
+    /// Of this volume: --pools-at-most alone, by the rest its bricks were placed
+    #[arg(long, conflicts_with_all = ["cluster", "zones", "most_bricks_per_zone", "reserve", "tag_rules",
+        "no_tag_rules", "over_commit", "provisioning"], add = ArgValueCompleter::new(complete::volumes))]
+    pub volume: Option<VolumeRef>,
     /// Whether the bricks of a set have to lie in different zones
     #[arg(long, value_enum, group = "what")]
     pub zones: Option<Zones>,
@@ -59,6 +69,9 @@ pub struct PolicySet {
     /// How the bricks of new volumes are provisioned
     #[arg(long, value_enum, group = "what")]
     pub provisioning: Option<ProvisioningArg>,
+    /// The most that a thin pool which fills up is extended to, as a multiple of its brick's size: 1, not at all, to 100
+    #[arg(long, value_name = "FACTOR", group = "what")]
+    pub pools_at_most: Option<String>,
     /// Say nothing of it any more: as the installation says, or as by default
     #[arg(long, value_enum, value_name = "WHAT", group = "what")]
     pub unset: Vec<PolicyWord>,
@@ -108,4 +121,5 @@ pub enum PolicyWord {
     TagRules,
     OverCommit,
     Provisioning,
+    PoolsAtMost,
 }

@@ -223,6 +223,10 @@ pub struct VolumeWanted {
     /// On thin volumes in thin pools, whatever the policy has
     #[arg(long, conflicts_with = "thick")]
     pub thin: bool,
+    /// The most that its thin pools are extended to when they fill up, as a multiple of their bricks' size: 1, not at all, to 100
+    /// [default: as the policy has it]
+    #[arg(long, value_name = "FACTOR", conflicts_with = "thick")]
+    pub pools_at_most: Option<String>,
     /// Group that may write, and owns what is written
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..i64::from(i32::MAX)))]
     pub gid: i64,

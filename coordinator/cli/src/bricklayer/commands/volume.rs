@@ -279,6 +279,7 @@ pub(super) fn create_request(wanted: &VolumeWanted) -> VolumeCreateRequest {
             options.push(format!("user.bricklayer.provisioning {}", word.as_str()));
         }
     }
+    options.extend(wanted.pools_at_most.iter().map(|factor| format!("user.bricklayer.pools-at-most {factor}")));
     VolumeCreateRequest {
         size_gib,
         size_bytes,
