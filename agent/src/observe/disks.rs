@@ -132,12 +132,6 @@ fn obstacles(
     device: &BlockDevice,
     on_disk: &OnDisk,
 ) -> (Option<bricklayer_proto::ids::DeviceId>, Vec<Obstacle>) {
-    // Before what lies on it is looked for: of a device of ours that is all its bricks, and nobody asks.
-    let ours = |group: &GroupReport| tags::parse_group(&group.tags).ok().flatten();
-    if let Some(ours) = physical_volumes(view, device).find_map(|(_, group)| group.and_then(ours)) {
-        return (Some(ours.device), vec![Obstacle::Ours { device: ours.device }]);
-    }
-
     let above = above(view, device);
     let family: Vec<&BlockDevice> = std::iter::once(device).chain(above.iter().copied()).collect();
     let mut found = Vec::new();

@@ -54,7 +54,7 @@ pub fn device<'a>(view: &'a HostView, name: &DevicePath) -> Option<&'a BlockDevi
 pub fn volumes_here(view: &HostView, all: &[GlusterVolumeSeen]) -> Vec<VolumeInPool> {
     let groups: BTreeSet<&str> = view.groups.iter().map(|group| group.name.as_str()).collect();
     let is_here = |brick: &BrickAddress| {
-        let mut folders = brick.path.as_path().as_str().split('/');
+        let mut folders = brick.path.as_path().components().map(|folder| folder.as_str());
         folders.find(|folder| is_of_a_device(folder)).is_none_or(|group| groups.contains(group))
     };
     let here = all.iter().filter(|volume| volume.bricks.iter().any(is_here));

@@ -619,6 +619,10 @@ mod tests {
         let busy = "Launching heal operation to perform index self heal on volume vol_1 has been unsuccessful:\n\
                     Another transaction is in progress for vol_1. Please try again after some time.";
         assert!(matches!(judge(&heal, b"", busy), Judged::Busy(_)));
+        let unattended = "Launching heal operation to perform index self heal on volume vol_1 has been unsuccessful:\n\
+                          Self-heal daemon is not running. Check self-heal daemon log file.";
+        let Judged::Failed(said) = judge(&heal, b"", unattended) else { panic!("nobody is there to heal") };
+        assert_eq!(said, "Self-heal daemon is not running. Check self-heal daemon log file.");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::context::{Asker, Context, Wait};
+use super::healing::{Healing, left_to_heal};
 use super::{Operations, gluster};
 use crate::model::{Brick, Volume};
 
@@ -58,7 +59,8 @@ pub struct GlusterView {
     /// How much the last one found.
     pub to_heal: u64,
     healed_at: Option<Timestamp>,
-    /// All bricks run, and the last look found no less left to heal than the one before.
+    healing: Healing,
+    /// All bricks run, and by the last look what is left to heal does not become less.
     heal_stands: bool,
     /// Looks in vain since.
     missed: u32,
@@ -66,7 +68,6 @@ pub struct GlusterView {
     started: Option<(Timestamp, u32)>,
 }
 
-#[cfg(test)]
 impl GlusterView {
     /// The only look so far.
     #[must_use]
@@ -77,6 +78,7 @@ impl GlusterView {
             healing_since: None,
             to_heal: 0,
             healed_at: None,
+            healing: Healing::default(),
             heal_stands: false,
             missed: 0,
             started: None,
@@ -213,20 +215,14 @@ async fn look(context: &Context, volume: &Volume) {
     };
     let now = context.clock.now();
     let before = context.gluster_views.locked().get(&volume.id).cloned();
-    let mut view = GlusterView {
-        at: now,
-        healing_since: before.as_ref().and_then(|before| before.healing_since),
-        to_heal: before.as_ref().map_or(0, |before| before.to_heal),
-        healed_at: before.as_ref().and_then(|before| before.healed_at),
-        heal_stands: false,
-        missed: 0,
-        // All that run need no patience any more.
-        started: before.as_ref().and_then(|before| before.started).filter(|_| seen.as_ref().is_some_and(wants_a_brick)),
-        seen,
-    };
+    let is_whole = seen.as_ref().is_some_and(is_all_there);
+    let was_whole = before.as_ref().is_none_or(|before| before.seen.as_ref().is_some_and(is_all_there));
+    let is_back = is_whole && !was_whole;
+    let before = before.unwrap_or_else(|| GlusterView::first(now, None));
+    // All that run need no patience any more.
+    let started = before.started.filter(|_| seen.as_ref().is_some_and(wants_a_brick));
+    let mut view = GlusterView { at: now, seen, heal_stands: false, missed: 0, started, ..before };
     let runs = view.seen.as_ref().is_some_and(|seen| seen.started);
-    let is_whole = view.seen.as_ref().is_some_and(is_all_there);
-    let is_back = is_whole && before.is_some_and(|before| !before.seen.as_ref().is_some_and(is_all_there));
     let pause = if context.policy.repair.heal && is_back {
         Duration::ZERO
     } else if context.policy.repair.heal && view.to_heal > 0 {
@@ -238,9 +234,9 @@ async fn look(context: &Context, volume: &Volume) {
     // Asks every brick, and takes long where much is to be healed.
     if runs && due && volume.layout != Layout::Distribute {
         if let Ok(heal) = gluster::heal(context, &asker, volume.cluster, volume.key()).await {
-            let to_heal = heal.bricks.iter().filter_map(|brick| brick.pending).fold(0, u64::saturating_add);
-            view.heal_stands = is_whole && view.to_heal > 0 && to_heal >= view.to_heal;
-            view.to_heal = to_heal;
+            view.to_heal = left_to_heal(&heal);
+            // A look takes long itself, so that two of them are less than a pause apart by its end.
+            view.heal_stands = view.healing.stands_still(view.to_heal, pause / 2, Instant::now()) && is_whole;
             view.healing_since = (view.to_heal > 0).then(|| view.healing_since.unwrap_or(now));
         }
         view.healed_at = Some(now);

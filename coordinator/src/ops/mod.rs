@@ -35,6 +35,7 @@ mod explain;
 mod gluster;
 mod gluster_turns;
 mod gluster_watch;
+mod healing;
 mod lately;
 mod ledger;
 mod lost;

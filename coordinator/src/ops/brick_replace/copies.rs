@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::agents::AgentError;
 use crate::model::BrickReplace;
 use crate::ops::context::{Context, Run};
+use crate::ops::healing::{Healing, left_to_heal};
 use crate::ops::step::{Step, StepError};
 use crate::ops::{gluster, volume_create};
 
@@ -61,37 +62,14 @@ impl BrickReplace {
 /// a minute, as the policy is. Looks are not counted: where there is much to heal one alone may take half a minute.
 const LOOKS_TO_NUDGE: u32 = 15;
 
-/// Sees to it that what is to be healed is healed now. The self-heal daemons miss at times that there is something, as after a
-/// power cut, and look again after ten minutes only.
-#[derive(Default)]
-struct Nudge {
-    entries: u64,
-    /// Since when there have not been fewer.
-    since: Option<Instant>,
-}
-
-impl Nudge {
-    /// Whether it has stood still for so long. Then that begins anew.
-    fn is_due(&mut self, entries: u64, patience: Duration, now: Instant) -> bool {
-        let moves = entries == 0 || self.entries == 0 || entries < self.entries;
-        self.entries = entries;
-        let since = *self.since.get_or_insert(now);
-        let due = !moves && now.duration_since(since) >= patience;
-        if moves || due {
-            self.since = Some(now);
-        }
-        due
+/// Sees to it that what is to be healed is healed now.
+async fn nudge(healing: &mut Healing, plan: &BrickReplace, context: &Context, run: &Run, report: &HealReport) {
+    if !healing.stands_still(left_to_heal(report), context.policy.look * LOOKS_TO_NUDGE, Instant::now()) {
+        return;
     }
-
-    async fn look(&mut self, plan: &BrickReplace, context: &Context, run: &Run, report: &HealReport) {
-        let entries: u64 = report.bricks.iter().filter_map(|brick| brick.pending).sum();
-        if !self.is_due(entries, context.policy.look * LOOKS_TO_NUDGE, Instant::now()) {
-            return;
-        }
-        let wanted = Wanted::HealStarted(plan.volume.key());
-        if let Err(error) = gluster::ask(context, run, plan.volume.cluster, wanted).await {
-            tracing::info!(volume.name = %plan.volume.name, %error, "GlusterFS could not be asked to look for what is to be healed.");
-        }
+    let wanted = Wanted::HealStarted(plan.volume.key());
+    if let Err(error) = gluster::ask(context, run, plan.volume.cluster, wanted).await {
+        tracing::info!(volume.name = %plan.volume.name, %error, "GlusterFS could not be asked to look for what is to be healed.");
     }
 }
 
@@ -106,7 +84,7 @@ pub struct CheckSet {
 
 impl CheckSet {
     /// What stands in the way now.
-    async fn obstacle(&self, context: &Context, run: &Run, nudge: &mut Nudge) -> Result<Option<String>, StepError> {
+    async fn obstacle(&self, context: &Context, run: &Run, healing: &mut Healing) -> Result<Option<String>, StepError> {
         let plan = &self.plan;
         let old = plan.old_address(context)?;
         let seen = gluster::seen(context, &run.asker(), plan.volume.cluster, plan.volume.key()).await?;
@@ -115,7 +93,7 @@ impl CheckSet {
             return Ok(None);
         }
         let report = plan.heal(context, run).await?;
-        nudge.look(plan, context, run, &report).await;
+        nudge(healing, plan, context, run, &report).await;
         let others = plan.other_addresses(context)?;
         let online = others.iter().filter(|address| of(&report, address).is_some_and(|brick| brick.online)).count();
         let (id, needed) = (plan.old.id, plan.needed());
@@ -164,9 +142,9 @@ impl Step for CheckSet {
         if !self.plan.heal_check {
             return Ok(());
         }
-        let (start, mut nudge) = (Instant::now(), Nudge::default());
+        let (start, mut healing) = (Instant::now(), Healing::default());
         loop {
-            let obstacle = match self.obstacle(context, run, &mut nudge).await {
+            let obstacle = match self.obstacle(context, run, &mut healing).await {
                 Ok(None) => return Ok(()),
                 Ok(Some(obstacle)) => StepError::Refused(obstacle),
                 // A glusterd that has just started, as after a power cut of all hosts, cannot say yet what is to be healed.
@@ -297,7 +275,7 @@ impl Step for AwaitHeal {
             Layout::Disperse { .. } => context.policy.settled,
             _ => Duration::ZERO,
         };
-        let (mut clean_since, mut nudge) = (None, Nudge::default());
+        let (mut clean_since, mut healing) = (None, Healing::default());
         loop {
             if !self.plan.others_can_have_all(context) {
                 tracing::error!(
@@ -311,7 +289,7 @@ impl Step for AwaitHeal {
             let mut set = self.plan.other_addresses(context)?;
             set.push(new.clone());
             let report = self.plan.heal(context, run).await?;
-            nudge.look(&self.plan, context, run, &report).await;
+            nudge(&mut healing, &self.plan, context, run, &report).await;
             if context.state.read().is_lost(self.plan.new.device) {
                 // It will never be healed. The others had everything before the exchange and took every write since, so
                 // they are the volume now; the new brick is replaced when its host or its disk is removed.
@@ -346,35 +324,5 @@ impl Step for AwaitHeal {
 
     async fn undo(&self, _: &Context, _: &Run) -> Result<(), StepError> {
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PATIENCE: Duration = Duration::from_secs(30);
-
-    /// When the daemons are asked, of looks at these seconds with so many entries left.
-    fn asked(looks: &[(u64, u64)]) -> Vec<u64> {
-        let (begun, mut nudge) = (Instant::now(), Nudge::default());
-        let due = |(second, entries): &(u64, u64)| {
-            nudge.is_due(*entries, PATIENCE, begun + Duration::from_secs(*second)).then_some(*second)
-        };
-        looks.iter().filter_map(due).collect()
-    }
-
-    #[test]
-    fn daemons_are_asked_by_the_time_that_nothing_moves_however_long_a_look_takes() {
-        let quick: Vec<_> = (0..=70).step_by(2).map(|second| (second, 8)).collect();
-        assert_eq!(asked(&quick), [30, 60]);
-        assert_eq!(asked(&[(0, 808), (20, 808), (40, 808), (60, 808), (80, 808)]), [40, 80]);
-    }
-
-    #[test]
-    fn what_moves_or_is_healed_is_left_alone() {
-        let moving: Vec<_> = (0..100).step_by(10).map(|second| (second, 1000 - second)).collect();
-        assert_eq!(asked(&moving), [0_u64; 0]);
-        assert_eq!(asked(&[(0, 0), (40, 0), (80, 3), (90, 3)]), [0_u64; 0]);
     }
 }
